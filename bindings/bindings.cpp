@@ -1,0 +1,28 @@
+// Opens every native module in a state: one row a noun.
+#include "bindings/bindings.h"
+
+#include <lua.hpp>
+
+namespace trainhost::bindings {
+
+// Each pushes its module table, as a lua_CFunction given to `require "native.NOUN"`.
+int open_tensor(lua_State* L);
+int open_ops(lua_State* L);
+
+void open_all(lua_State* L) {
+  static constexpr struct {
+    const char* module;
+    lua_CFunction open;
+  } kModules[] = {
+      {"native.tensor", open_tensor},
+      {"native.ops", open_ops},
+  };
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  for (const auto& row : kModules) {
+    lua_pushcfunction(L, row.open);
+    lua_setfield(L, -2, row.module);
+  }
+  lua_pop(L, 1);
+}
+
+}  // namespace trainhost::bindings

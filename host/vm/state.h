@@ -1,0 +1,70 @@
+// One Lua state: its libraries, its options, its calls into scripts, its interruption.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/base/error.h"
+#include "host/vm/memory.h"
+
+struct lua_State;
+
+namespace trainhost::vm {
+
+// Every native type that Lua holds as a userdata has one slot here; `State::metatable` is indexed by it.
+enum class TypeId : unsigned char {
+  tensor, dtype, device, layout, memory_format, generator, node, scope,
+  module, optimizer, dataset, loader, loader_iterator, run, function, count
+};
+
+struct Options {
+  std::string script_name;                    // arg[0] in Lua
+  std::vector<std::string> args;              // arg[1..] in Lua
+  std::map<std::string, std::string> params;  // --set name=value, read by host.param
+  std::string stdlib_dir;                     // empty: the standard library embedded in the binary
+  int collect_every = 0;                      // > 0: the most aggressive collector, see NativeBytes::stress
+};
+
+// Owns a lua_State. Belongs to the thread that made it: only `interrupt` may be called from elsewhere.
+class State {
+ public:
+  explicit State(Options options);
+  ~State();
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  // The State that owns L (or L's main thread): one load.
+  static State& of(lua_State* L) noexcept;
+
+  lua_State* lua() const noexcept { return lua_; }
+  const Options& options() const noexcept { return options_; }
+  NativeBytes& native_bytes() noexcept { return native_bytes_; }
+  // The address of the metatable of a native type, for a type check by pointer; null before it is defined.
+  const void*& metatable(TypeId type) noexcept { return metatables_[static_cast<size_t>(type)]; }
+
+  // Both compile and run in protected mode and throw Error with the traceback of the failing line.
+  // `chunk_name` as in luaL_loadbuffer. Results stay on the stack; returns how many.
+  int run_file(const std::string& path);
+  int run_string(std::string_view code, const std::string& chunk_name);
+  // Calls the function below its `nargs` arguments on the stack; throws Error. Returns the number of results.
+  int call(int nargs, int nresults);
+
+  // Stops the script that runs in this state with an `interrupted` error as soon as its current operator
+  // returns. Async-signal-safe and callable from any thread.
+  void interrupt() noexcept;
+
+ private:
+  Options options_;
+  NativeBytes native_bytes_;
+  std::array<const void*, static_cast<size_t>(TypeId::count)> metatables_{};
+  lua_State* lua_ = nullptr;
+};
+
+}  // namespace trainhost::vm
