@@ -87,6 +87,7 @@ int open_libraries(lua_State* L) {
   open_errors(L);
   add_searcher(L);
   set_arg(L, State::of(L).options());
+  State::of(L).interrupts().open(State::of(L).lua());
   return 0;
 }
 
@@ -106,17 +107,29 @@ State::State(Options options) : options_(std::move(options)) {
   if (options_.collect_every > 0) native_bytes_.stress(options_.collect_every);
 }
 
-State::~State() { lua_close(lua_); }
+State::~State() {
+  Interrupts::Scope scope(interrupts_);  // finalizers can be interrupted
+  lua_close(lua_);
+}
 
 State& State::of(lua_State* L) noexcept { return **static_cast<State**>(lua_getextraspace(L)); }
 
 int State::call(int nargs, int nresults) {
+  Interrupts::Scope scope(interrupts_);
   const int function = lua_gettop(lua_) - nargs;
   lua_pushcfunction(lua_, message_handler);
   lua_insert(lua_, function);
   const int status = lua_pcall(lua_, nargs, nresults, function);
   lua_remove(lua_, function);
-  if (status != LUA_OK) throw pop_error(lua_);
+  if (status != LUA_OK) {
+    Error error = pop_error(lua_);
+    if (scope.outermost() && interrupts_.exit_code()) return 0;
+    if (!scope.stopped() || error.kind() == ErrorKind::interrupted) throw error;
+    // An error on the way out, in a __close handler: the script was stopped all the same.
+    Error stopped(ErrorKind::interrupted, "interrupted", error.what());
+    stopped.set_context("", error.where(), error.trace());
+    throw stopped;
+  }
   return lua_gettop(lua_) - function + 1;
 }
 
