@@ -3,5 +3,3 @@ std = "lua54"
 max_line_length = 120
 unused_args = false
 exclude_files = {"build", "install"}
-files["scripts"].globals = {"torch"}
-files["tests/bench"].globals = {"torch"}
