@@ -37,9 +37,9 @@ struct Row {
 // Sets the functions of `rows` (ended by a null name) in the table on top of the stack.
 void set_functions(lua_State* L, const Row* rows);
 
-// --- Arguments. `arg` is a Lua index; the message reads "bad argument 'name' ..., expected ..., got ...".
-[[noreturn]] void bad_argument(lua_State* L, const char* function, const char* name, const char* expected, int arg);
 // What a value is, in an error message: `number 3`, `string "x"`, `Tensor[2, 3] float32`, `nil`.
 std::string describe(lua_State* L, int index);
+// "torch.X: argument 'name' must be EXPECTED, got ..." as a usage error.
+[[noreturn]] void throw_argument(lua_State* L, const char* function, const char* name, const char* expected, int index);
 
 }  // namespace trainhost::bindings
