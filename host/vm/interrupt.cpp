@@ -62,7 +62,7 @@ void* Interrupts::allocate(void* self, void* block, size_t, size_t new_size) {
 
 void Interrupts::arm() noexcept {
   walking_.fetch_add(1);
-  if (!pthread_equal(owner_, pthread_self())) syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+  if (!on_own_thread()) syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
   const int depth = depth_.load();
   for (int i = 0; i < depth; ++i)
     if (lua_State* L = running_[static_cast<size_t>(i)].load()) lua_sethook(L, hook, LUA_MASKCOUNT, 1);

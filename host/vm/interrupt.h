@@ -33,6 +33,8 @@ class Interrupts {
   // before the next one.
   void post(std::function<void()> f);
 
+  bool on_own_thread() const noexcept { return pthread_equal(owner_, pthread_self()); }
+
   // --- From the state's own thread.
   // Encloses a protected call from C++. The outermost one forgets requests that came before it.
   class Scope {
