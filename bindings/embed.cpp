@@ -82,6 +82,8 @@ AlivePtr alive_of(lua_State* L) {
   return alive;
 }
 
+Value to_value(lua_State* L, int index, int depth);
+
 // The C++ function is the closure's upvalue.
 int call_native(lua_State* L) {
   const auto target = check<Function>(L, lua_upvalueindex(1));

@@ -131,8 +131,9 @@ class TRAINHOST_API Host {
   void add_module(std::string_view name, std::shared_ptr<torch::nn::Module> module);
 
   // From any thread, interrupt() from signal handlers too. The running script stops with an Error of kind
-  // interrupted, as soon as its current operator returns; without a running script nothing happens.
-  void interrupt() noexcept;
+  // interrupted, as soon as its current operator returns, and its cleanups have a second; a second request does not
+  // wait for them. Returns how many requests the running script has had; 0, and nothing happens, if none runs.
+  int interrupt() noexcept;
   // From any thread: f runs on the Host's thread at the next safe point, between two instructions of the script, or
   // before the next call, or in run_posted().
   void post(std::function<void()> f);

@@ -69,11 +69,12 @@ void Interrupts::arm() noexcept {
   walking_.fetch_sub(1);
 }
 
-void Interrupts::request() noexcept {
-  if (scopes_.load() == 0) return;
-  if (graceful_.load() > 0 && !wished_.exchange(true)) return;
-  requested_.fetch_add(1);
+int Interrupts::request() noexcept {
+  if (scopes_.load() == 0) return 0;
+  if (graceful_.load() > 0 && !wished_.exchange(true)) return 1;
+  const int count = requested_.fetch_add(1) + 1;
   arm();
+  return count + (wished_.load() ? 1 : 0);
 }
 
 void Interrupts::post(std::function<void()> f) {
