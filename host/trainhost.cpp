@@ -104,7 +104,8 @@ struct Host::Impl {
     try {
       auto result = f();
       exit_code = state->exit_code();
-      if (exit_code.value_or(0) == 0) status = "finished";
+      if (state->interrupts().stop_wished()) status = "killed";
+      else if (exit_code.value_or(0) == 0) status = "finished";
       return result;
     } catch (const Error& e) {
       if (e.kind() == ErrorKind::interrupted) status = "killed";
@@ -180,7 +181,9 @@ std::vector<Host::UnreadParam> Host::unread_params() const {
 
 std::vector<std::string> Host::close() {
   std::vector<std::string> failures;
-  if (impl_->state) failures = vm::run_at_exit(*impl_->state, impl_->status);
+  if (!impl_->state) return failures;
+  failures = vm::run_at_exit(*impl_->state, impl_->status);
+  impl_->state->close();
   impl_->state.reset();
   return failures;
 }

@@ -86,6 +86,11 @@ void Interrupts::post(std::function<void()> f) {
   if (scopes_.load() > 0) arm();
 }
 
+void Interrupts::swallowed() noexcept {
+  cleanup_until_ = 0.0;
+  if (requested()) arm();
+}
+
 size_t Interrupts::run_posted() {
   std::vector<std::function<void()>> work;
   {

@@ -70,6 +70,8 @@ class Interrupts {
   unsigned stops() const noexcept { return stops_; }
   // Is a request waiting? For native functions that wait: they return early, the hook does the rest.
   bool requested() const noexcept { return requested_.load(std::memory_order_relaxed) > 0; }
+  // Told by who had to swallow the error of a stop (a finalizer): the next instruction raises it again.
+  void swallowed() noexcept;
   // Runs what was posted; called where no script runs. Returns how many.
   size_t run_posted();
 

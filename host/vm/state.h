@@ -42,6 +42,9 @@ class State {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
+  // Runs the finalizers and frees the Lua state; the destructor does it too. Interrupts are heard meanwhile.
+  void close() noexcept;
+
   // The State that owns L (or L's main thread): one load.
   static State& of(lua_State* L) noexcept;
 
