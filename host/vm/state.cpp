@@ -106,9 +106,13 @@ State::State(Options options) : options_(std::move(options)) {
   if (options_.collect_every > 0) native_bytes_.stress(options_.collect_every);
 }
 
-State::~State() {
+State::~State() { close(); }
+
+void State::close() noexcept {
+  if (!lua_) return;
   Interrupts::Scope scope(interrupts_);  // finalizers can be interrupted
   lua_close(lua_);
+  lua_ = nullptr;
 }
 
 State& State::of(lua_State* L) noexcept { return **static_cast<State**>(lua_getextraspace(L)); }
