@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -41,8 +42,7 @@ struct Transform {
 // A tensor whose first dimension counts samples. Without `transform` the dtype stays as it is.
 struct Column {
   at::Tensor tensor;
-  bool transformed = false;
-  Transform transform;
+  std::optional<Transform> transform = std::nullopt;
 };
 
 // The i-th rows of several tensors. Shares the memory of contiguous tensors; copies others once.

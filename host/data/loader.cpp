@@ -95,9 +95,7 @@ std::shared_ptr<LoaderIterator> Loader::start() {
   return iterator;
 }
 
-Position Loader::position() const {
-  return current_ && current_->counts ? current_->position : next_;
-}
+Position Loader::position() const { return current_ && current_->counts ? current_->position : next_; }
 
 void Loader::seek(Position position) {
   if (position.batch < 0 || position.batch > batches())
@@ -185,7 +183,9 @@ struct LoaderIterator::Workers {
 };
 
 LoaderIterator::LoaderIterator(std::shared_ptr<const Loader::Plan> plan, Position from)
-    : plan_(std::move(plan)), order_(plan_->sampler->order(from.epoch)), progress_(std::make_shared<Progress>(Progress{from})) {
+    : plan_(std::move(plan)),
+      order_(plan_->sampler->order(from.epoch)),
+      progress_(std::make_shared<Progress>(Progress{from})) {
   if (plan_->dataset && plan_->options.workers > 0 && from.batch < plan_->batches())
     workers_ = std::make_unique<Workers>(*plan_, order_, from.batch);
 }

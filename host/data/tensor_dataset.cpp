@@ -21,7 +21,7 @@ int64_t row_elements(const at::Tensor& tensor) {
 }
 
 void check_transform(const Column& column, size_t number) {
-  const Transform& t = column.transform;
+  const Transform& t = *column.transform;
   const int64_t channels = column.tensor.dim() > 1 ? column.tensor.size(1) : 1;
   if (column.tensor.is_complex() || column.tensor.scalar_type() == at::kBool)
     throw Error(ErrorKind::dtype, name_of_column(number) + ": a transform needs integer or float numbers, got " +
@@ -60,7 +60,7 @@ void transform_rows(const Column& column, std::span<const int64_t> indices, floa
   const int64_t planes = column.tensor.dim() > 1 ? column.tensor.size(1) : 1;
   const int64_t plane = planes > 0 ? elements / planes : 0;
   for (const int64_t index : indices) {
-    transform_row(from + index * elements, to, planes, plane, column.transform);
+    transform_row(from + index * elements, to, planes, plane, *column.transform);
     to += elements;
   }
 }
@@ -82,11 +82,11 @@ at::Tensor gather_column(const Column& column, std::span<const int64_t> indices)
   if (!source.is_cpu()) {
     const at::Tensor index = at::tensor(at::IntArrayRef(indices.data(), indices.size()), at::kLong);
     at::Tensor rows = source.index_select(0, index.to(source.device()));
-    return column.transformed ? transform_on_device(std::move(rows), column.transform) : rows;
+    return column.transform ? transform_on_device(std::move(rows), *column.transform) : rows;
   }
   std::vector<int64_t> shape = source.sizes().vec();
   shape[0] = static_cast<int64_t>(indices.size());
-  if (!column.transformed) {
+  if (!column.transform) {
     at::Tensor rows = at::empty(shape, source.options());
     const size_t bytes = static_cast<size_t>(row_elements(source)) * source.element_size();
     const auto* from = static_cast<const char*>(source.const_data_ptr());
@@ -101,17 +101,31 @@ at::Tensor gather_column(const Column& column, std::span<const int64_t> indices)
   at::Tensor rows = at::empty(shape, source.options().dtype(at::kFloat));
   auto* to = rows.mutable_data_ptr<float>();
   switch (source.scalar_type()) {
-    case at::kByte: transform_rows<uint8_t>(column, indices, to); return rows;
-    case at::kChar: transform_rows<int8_t>(column, indices, to); return rows;
-    case at::kShort: transform_rows<int16_t>(column, indices, to); return rows;
-    case at::kInt: transform_rows<int32_t>(column, indices, to); return rows;
-    case at::kLong: transform_rows<int64_t>(column, indices, to); return rows;
-    case at::kFloat: transform_rows<float>(column, indices, to); return rows;
-    case at::kDouble: transform_rows<double>(column, indices, to); return rows;
+    case at::kByte:
+      transform_rows<uint8_t>(column, indices, to);
+      return rows;
+    case at::kChar:
+      transform_rows<int8_t>(column, indices, to);
+      return rows;
+    case at::kShort:
+      transform_rows<int16_t>(column, indices, to);
+      return rows;
+    case at::kInt:
+      transform_rows<int32_t>(column, indices, to);
+      return rows;
+    case at::kLong:
+      transform_rows<int64_t>(column, indices, to);
+      return rows;
+    case at::kFloat:
+      transform_rows<float>(column, indices, to);
+      return rows;
+    case at::kDouble:
+      transform_rows<double>(column, indices, to);
+      return rows;
     default: {
-      Column wide = column;  // half, bfloat16 and the rest: through float32, once a batch
-      wide.tensor = source.index_select(0, at::tensor(at::IntArrayRef(indices.data(), indices.size()), at::kLong));
-      return transform_on_device(std::move(wide.tensor), column.transform);
+      // half, bfloat16 and the rest: through float32, once a batch
+      at::Tensor wide = source.index_select(0, at::tensor(at::IntArrayRef(indices.data(), indices.size()), at::kLong));
+      return transform_on_device(std::move(wide), *column.transform);
     }
   }
 }
@@ -131,7 +145,7 @@ TensorDataset::TensorDataset(std::vector<Column> columns) : columns_(std::move(c
       throw Error(ErrorKind::shape, name_of_column(i) + ": expected " + std::to_string(size_) +
                                         " samples as in tensor 1, got " + std::to_string(tensor.size(0)));
     tensor = tensor.detach().resolve_conj().resolve_neg().contiguous();
-    if (columns_[i].transformed) check_transform(columns_[i], i);
+    if (columns_[i].transform) check_transform(columns_[i], i);
   }
 }
 

@@ -3,9 +3,9 @@
 
 #include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
-#include <csignal>
 #include <dlfcn.h>
 #include <pthread.h>
+#include <csignal>
 
 #include <utility>
 

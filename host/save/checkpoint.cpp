@@ -77,7 +77,8 @@ Checkpoint read_checkpoint(const std::string& folder, bool map) {
   if (::stat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode))
     throw_io("checkpoint " + folder + ": there is no such folder");
   if (::stat(path.c_str(), &info) != 0)
-    throw_io("checkpoint " + folder + ": it has no " + kManifest + ", expected a folder that host.checkpoint.save made");
+    throw_io("checkpoint " + folder + ": it has no " + kManifest +
+             ", expected a folder that host.checkpoint.save made");
   const auto fail = [&](const std::string& what) { throw_io("checkpoint " + folder + ": " + what); };
   const Json manifest = Json::parse(read_text("checkpoint file", path, kMostManifestBytes), nullptr, false);
   if (!manifest.is_object() || manifest.value("format", Json()) != kFormat) fail("its manifest.json is damaged");
@@ -103,8 +104,7 @@ Checkpoint read_checkpoint(const std::string& folder, bool map) {
     if (is_tensor_file(file))
       result.tensors.emplace_back(file.substr(0, file.size() - std::string(kSuffix).size()),
                                   read_safetensors(folder + "/" + file, map).tensors);
-    else
-      result.texts.emplace_back(file, read_text("checkpoint file", folder + "/" + file, kMostTextBytes));
+    else result.texts.emplace_back(file, read_text("checkpoint file", folder + "/" + file, kMostTextBytes));
   }
   return result;
 }

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "host/base/error.h"
+#include "host/base/file.h"
 
 namespace trainhost::save {
 namespace {
@@ -27,16 +28,11 @@ namespace fs = std::filesystem;
            code == ENOSPC || code == EDQUOT ? "free some space; what was there before is unchanged" : "");
 }
 
-std::string folder_of(const std::string& path) {
-  const std::string folder = fs::path(path).parent_path().string();
-  return folder.empty() ? "." : folder;
-}
-
 // "/out/.best.tmp-4711-3": hidden, beside the target, so that the rename stays within one file system.
 std::string temporary_prefix(const std::string& path) {
   std::string name = ".";
   name.append(fs::path(path).filename().string()).append(".tmp-");
-  return (fs::path(folder_of(path)) / name).string();
+  return (fs::path(file::folder_of(path)) / name).string();
 }
 
 std::string temporary_name(const std::string& path) {
@@ -53,7 +49,7 @@ std::string without_slash(std::string path) {
 void remove_leftovers(const std::string& path) {
   const std::string prefix = fs::path(temporary_prefix(path)).filename().string();
   std::error_code ignored;
-  for (fs::directory_iterator it(folder_of(path), ignored), end; !ignored && it != end; it.increment(ignored)) {
+  for (fs::directory_iterator it(file::folder_of(path), ignored), end; !ignored && it != end; it.increment(ignored)) {
     const std::string name = it->path().filename().string();
     if (name.compare(0, prefix.size(), prefix) != 0) continue;
     const long pid = std::strtol(name.c_str() + prefix.size(), nullptr, 10);
@@ -100,13 +96,11 @@ void NewFile::publish() {
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_write(path_, "rename into", errno);
   const int fd = std::exchange(fd_, -1);
   if (::close(fd) != 0 && errno != EINTR) fail_write(path_, "close", errno);
-  sync_folder(folder_of(path_));
+  sync_folder(file::folder_of(path_));
 }
 
 NewFolder::NewFolder(std::string path) : path_(without_slash(std::move(path))), temporary_(temporary_name(path_)) {
-  std::error_code failed;
-  fs::create_directories(folder_of(path_), failed);
-  if (failed) fail_write(folder_of(path_), "create folder", failed.value());
+  file::mkdir(file::folder_of(path_));
   remove_leftovers(path_);
   if (::mkdir(temporary_.c_str(), 0777) != 0) fail_write(path_, "create folder", errno);
 }
@@ -134,7 +128,7 @@ void NewFolder::publish() {
     }
     temporary_ = old;
   }
-  sync_folder(folder_of(path_));
+  sync_folder(file::folder_of(path_));
 }
 
 void publish_link(const std::string& target, const std::string& link) {
@@ -145,7 +139,7 @@ void publish_link(const std::string& target, const std::string& link) {
     ::unlink(temporary.c_str());
     fail_write(path, "rename into", code);
   }
-  sync_folder(folder_of(path));
+  sync_folder(file::folder_of(path));
 }
 
 ReadFile::ReadFile(std::string what, std::string path) : what_(std::move(what)), path_(std::move(path)) {
@@ -169,7 +163,8 @@ void ReadFile::read(uint64_t offset, void* to, size_t count) const {
     const ssize_t got = ::pread(fd_, at, std::min(count, size_t{1} << 30), static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) fail(std::string("cannot be read: ") + std::strerror(errno));
-    if (got == 0) fail("ends at byte " + std::to_string(offset) + ", expected " + std::to_string(count) + " bytes more");
+    if (got == 0)
+      fail("ends at byte " + std::to_string(offset) + ", expected " + std::to_string(count) + " bytes more");
     at += got;
     offset += static_cast<uint64_t>(got);
     count -= static_cast<size_t>(got);

@@ -46,8 +46,7 @@ std::string json_text(const std::string& text, const char* what) {
 }
 
 void check_name(const std::string& name, std::unordered_set<std::string>& seen) {
-  if (name.empty() || name == "__metadata__")
-    throw_usage("safetensors: a tensor cannot have the name '" + name + "'");
+  if (name.empty() || name == "__metadata__") throw_usage("safetensors: a tensor cannot have the name '" + name + "'");
   if (!seen.insert(name).second) throw_usage("safetensors: the name '" + name + "' is given twice");
 }
 
@@ -75,8 +74,7 @@ TensorFile read_safetensors(const std::string& path, bool map) {
     if (mapping && entry.end > entry.begin && at % c10::elementSize(entry.type) == 0)
       tensor = at::from_blob(
           mapping.get() + at, entry.shape, [mapping](void*) {}, at::TensorOptions().dtype(entry.type));
-    else
-      tensor = read_tensor(file, header, entry);
+    else tensor = read_tensor(file, header, entry);
     check_bools(file, entry, tensor);
     result.tensors.push_back({std::move(entry.name), std::move(tensor)});
   }

@@ -38,7 +38,9 @@ constexpr std::array<DtypeName, 20> kDtypes = {{{"BOOL", at::kBool},
 constexpr size_t kMostDims = 64;
 
 std::string in_quotes(std::string_view text) {
-  return "'" + std::string(text.substr(0, 80)) + (text.size() > 80 ? "...'" : "'");
+  std::string quoted = "'";
+  quoted.append(text.substr(0, 80)).append(text.size() > 80 ? "...'" : "'");
+  return quoted;
 }
 
 // Events come in as: { name : { field : value ... } ... }.
@@ -87,7 +89,8 @@ class Reader : public nlohmann::json_sax<Json> {
 
   bool end_array() override {
     if (list_ == List::offsets && offsets_ != 2)
-      file_.fail("tensor " + in_quotes(name_) + ": expected 2 numbers in 'data_offsets', got " + std::to_string(offsets_));
+      file_.fail("tensor " + in_quotes(name_) + ": expected 2 numbers in 'data_offsets', got " +
+                 std::to_string(offsets_));
     list_ = List::none;
     return true;
   }
@@ -113,7 +116,8 @@ class Reader : public nlohmann::json_sax<Json> {
     }
     if (depth_ != 2 || list_ != List::none || field_ != "dtype") wrong("a string");
     const auto type = torch_dtype(value);
-    if (!type) file_.fail("tensor " + in_quotes(name_) + " has the dtype " + in_quotes(value) + ", which LibTorch lacks");
+    if (!type)
+      file_.fail("tensor " + in_quotes(name_) + " has the dtype " + in_quotes(value) + ", which LibTorch lacks");
     header_.entries.back().type = *type;
     return true;
   }
@@ -133,8 +137,9 @@ class Reader : public nlohmann::json_sax<Json> {
 
   [[noreturn]] void wrong(const char* what) const {
     if (depth_ == 0) file_.fail("the header is not a JSON object");
-    file_.fail("the header has " + std::string(what) + " where it does not belong" +
-               (name_.empty() ? std::string() : ", at " + in_quotes(name_) + (depth_ == 2 ? " " + in_quotes(field_) : "")));
+    file_.fail(
+        "the header has " + std::string(what) + " where it does not belong" +
+        (name_.empty() ? std::string() : ", at " + in_quotes(name_) + (depth_ == 2 ? " " + in_quotes(field_) : "")));
   }
 
   const ReadFile& file_;
@@ -169,13 +174,13 @@ void check_sizes(const ReadFile& file, const HeaderEntry& entry) {
       file.fail(name + " has a shape beyond 2^63 elements");
 }
 
-template <class Of>
-void check_names(const ReadFile& file, const std::vector<Of>& items, const std::string& Of::* name, const char* what) {
-  std::vector<const std::string*> names;
-  for (const Of& item : items) names.push_back(&(item.*name));
-  std::sort(names.begin(), names.end(), [](const auto* a, const auto* b) { return *a < *b; });
-  const auto twice = std::adjacent_find(names.begin(), names.end(), [](const auto* a, const auto* b) { return *a == *b; });
-  if (twice != names.end()) file.fail("the header has the " + std::string(what) + " " + in_quotes(**twice) + " twice");
+template <class Item, class NameOf>
+void check_names(const ReadFile& file, const std::vector<Item>& items, NameOf name_of, const char* what) {
+  std::vector<std::string_view> names;
+  for (const Item& item : items) names.push_back(name_of(item));
+  std::sort(names.begin(), names.end());
+  const auto twice = std::adjacent_find(names.begin(), names.end());
+  if (twice != names.end()) file.fail("the header has the " + std::string(what) + " " + in_quotes(*twice) + " twice");
 }
 
 }  // namespace
@@ -199,7 +204,8 @@ Header read_header(const ReadFile& file) {
   uint64_t length = 0;
   for (int i = 7; i >= 0; --i) length = (length << 8) | prefix[static_cast<size_t>(i)];
   if (length > file.size() - 8)
-    file.fail("the header's length is " + std::to_string(length) + ", the file holds " + std::to_string(file.size() - 8));
+    file.fail("the header's length is " + std::to_string(length) + ", the file holds " +
+              std::to_string(file.size() - 8));
   if (length > kMostHeaderBytes)
     file.fail("the header's length is " + std::to_string(length) + ", expected at most " +
               std::to_string(kMostHeaderBytes));
@@ -211,17 +217,18 @@ Header read_header(const ReadFile& file) {
   header.data = 8 + length;
   Reader reader(file, header);
   Json::sax_parse(text, &reader);
-  check_names(file, header.entries, &HeaderEntry::name, "tensor");
-  check_names(file, header.metadata, &std::pair<std::string, std::string>::first, "metadata key");
+  const auto name = [](const HeaderEntry& entry) { return std::string_view(entry.name); };
+  const auto key = [](const auto& pair) { return std::string_view(pair.first); };
+  check_names(file, header.entries, name, "tensor");
+  check_names(file, header.metadata, key, "metadata key");
 
   std::vector<const HeaderEntry*> by_place;
   for (const HeaderEntry& entry : header.entries) {
     check_sizes(file, entry);
     by_place.push_back(&entry);
   }
-  std::sort(by_place.begin(), by_place.end(), [](const auto* a, const auto* b) {
-    return std::pair(a->begin, a->end) < std::pair(b->begin, b->end);
-  });
+  std::sort(by_place.begin(), by_place.end(),
+            [](const auto* a, const auto* b) { return std::pair(a->begin, a->end) < std::pair(b->begin, b->end); });
   uint64_t end = 0;
   for (const HeaderEntry* entry : by_place) {
     if (entry->begin != end)
