@@ -8,6 +8,8 @@ namespace trainhost::bindings {
 // Each pushes its module table, as a lua_CFunction given to `require "native.NOUN"`.
 int open_tensor(lua_State* L);
 int open_ops(lua_State* L);
+int open_model(lua_State* L);
+int open_optim(lua_State* L);
 
 void open_all(lua_State* L) {
   static constexpr struct {
@@ -16,6 +18,8 @@ void open_all(lua_State* L) {
   } kModules[] = {
       {"native.tensor", open_tensor},
       {"native.ops", open_ops},
+      {"native.model", open_model},
+      {"native.optim", open_optim},
   };
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   for (const auto& row : kModules) {
