@@ -11,6 +11,8 @@ namespace trainhost::bindings {
 
 using torch::nn::Module;
 
+void set_module_walks(lua_State* L);  // model_walk.cpp
+
 struct ModuleNames {
   const char* training = nullptr;  // short strings are interned: one address each, anchored in the registry
   std::unordered_map<const Module*, std::pair<std::weak_ptr<Module>, Forward>> forwards;
@@ -20,6 +22,7 @@ namespace {
 
 constexpr int kFields = 1, kClass = 2;  // user values
 char kIdentity, kNames, kForeignClass;  // registry keys: weak Module* -> userdata; ModuleNames; class
+char kChildren;                         // key in the fields: the list of children
 
 ModuleNames& names_of(lua_State* L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kNames);
@@ -32,15 +35,8 @@ ModuleHandle& handle_at(lua_State* L, int index) { return *static_cast<ModuleHan
 Module& module_at(lua_State* L, int index) { return *check<Module>(L, index).module; }
 
 const char* check_name(lua_State* L, int index, const char* function) {
-  if (lua_type(L, index) != LUA_TSTRING) bad_argument(L, function, "name", "a string", index);
+  if (lua_type(L, index) != LUA_TSTRING) throw_argument(L, function, "name", "a string", index);
   return lua_tostring(L, index);
-}
-
-bool is_a(lua_State* L, TypeId type, int index) {
-  if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index)) return false;
-  const bool same = lua_topointer(L, -1) == vm::State::of(L).metatable(type);
-  lua_pop(L, 1);
-  return same;
 }
 
 // Pushes the class of the module at `index`: a module from C++ gets the one that torch.nn sets for such.
@@ -98,9 +94,13 @@ int index(lua_State* L) {
   return 1;
 }
 
-// fields[key at 2] = value at `value`.
-void set_field(lua_State* L, int value) {
+// fields[key at 2] = value at `value`. The list of children is made anew when it is asked for again.
+void set_field(lua_State* L, int value, bool children_change = false) {
   lua_getiuservalue(L, 1, kFields);
+  if (children_change) {
+    lua_pushnil(L);
+    lua_rawsetp(L, -2, &kChildren);
+  }
   lua_pushvalue(L, 2);
   lua_pushvalue(L, value);
   lua_rawset(L, -3);
@@ -145,14 +145,15 @@ int newindex(lua_State* L) {
   Module& module = module_at(L, 1);
   const std::string name = lua_tostring(L, 2);
   if (is_parameter(L, 3)) {
+    const bool was_child = model::slot_of(module, name) == model::Slot::child;
     model::set_parameter(module, name, check_tensor(L, 3));
     push_identity(L, check_tensor(L, 3), /*parameter=*/true);
-    set_field(L, lua_gettop(L));
+    set_field(L, lua_gettop(L), was_child);
     return 0;
   }
   if (auto* child = test<Module>(L, 3)) {
     model::set_child(module, name, child->module);
-    set_field(L, 3);
+    set_field(L, 3, /*children_change=*/true);
     return 0;
   }
   const model::Slot slot = model::slot_of(module, name);
@@ -169,7 +170,7 @@ int newindex(lua_State* L) {
     if (slot == model::Slot::child) cannot_assign(L, "child module", name, "nn.Module or nil");
     cannot_assign(L, "buffer", name, "Tensor or nil");
   }
-  set_field(L, 3);
+  set_field(L, 3, slot == model::Slot::child);
   return 0;
 }
 
@@ -177,14 +178,16 @@ int newindex(lua_State* L) {
 int call(lua_State* L) {
   const ModuleHandle& self = handle_at(L, 1);
   int type = LUA_TNIL;
-  if (!self.hooked) {
+  if (self.hooked) {
+    type = push_from_class(L, "_call_hooked");
+  } else {
     lua_getiuservalue(L, 1, kFields);
     type = lua_getfield(L, -1, "forward");
     lua_remove(L, -2);
-  }
-  if (type == LUA_TNIL) {
-    lua_settop(L, self.hooked ? -1 : -2);
-    type = push_from_class(L, self.hooked ? "_call_hooked" : "forward");
+    if (type == LUA_TNIL) {
+      lua_pop(L, 1);
+      type = push_from_class(L, "forward");
+    }
   }
   if (type == LUA_TNIL)
     throw_usage("module [" + model::class_name(module_at(L, 1)) + "] is missing the required \"forward\" function");
@@ -228,7 +231,7 @@ void push_with_class(lua_State* L, int class_index) {
 
 // Class(...): a module, and its `__init(self, ...)`.
 int construct(lua_State* L) {
-  if (lua_type(L, 1) != LUA_TTABLE) bad_argument(L, "nn.class", "class", "a module class", 1);
+  if (lua_type(L, 1) != LUA_TTABLE) throw_argument(L, "nn.class", "class", "a module class", 1);
   push_with_class(L, 1);
   const int self = lua_gettop(L);
   if (lua_getfield(L, 1, "__init") != LUA_TNIL) {
@@ -241,7 +244,7 @@ int construct(lua_State* L) {
 }
 
 int new_module(lua_State* L) {
-  if (lua_type(L, 1) != LUA_TTABLE) bad_argument(L, "native.model.new", "class", "a module class", 1);
+  if (lua_type(L, 1) != LUA_TTABLE) throw_argument(L, "native.model.new", "class", "a module class", 1);
   push_with_class(L, 1);
   return 1;
 }
@@ -259,6 +262,41 @@ int fields(lua_State* L) {
   lua_getiuservalue(L, 1, kFields);
   return 1;
 }
+
+// The children as a list, in order, repeated ones too. Kept until one comes or goes.
+int children_of(lua_State* L) {
+  Module& module = module_at(L, 1);
+  lua_getiuservalue(L, 1, kFields);
+  if (lua_rawgetp(L, -1, &kChildren) == LUA_TTABLE) return 1;
+  lua_pop(L, 1);
+  const model::NamedModules children = model::children(module, /*unique=*/false);
+  lua_createtable(L, static_cast<int>(children.size()), 0);
+  for (size_t i = 0; i < children.size(); ++i) {
+    push_module(L, children[i].second);
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+  }
+  if (!handle_at(L, 1).scripted) return 1;
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, -3, &kChildren);
+  return 1;
+}
+
+// nn.Parameter(data): the same memory, without history.
+int new_parameter(lua_State* L) {
+  at::Tensor parameter = check_tensor(L, 1).detach();
+  parameter.set_requires_grad(lua_toboolean(L, 2));
+  push_identity(L, parameter, /*parameter=*/true);
+  return 1;
+}
+int is_tensor(lua_State* L) {
+  lua_pushboolean(L, test_tensor(L, 1) != nullptr);
+  return 1;
+}
+int is_a_parameter(lua_State* L) {
+  lua_pushboolean(L, is_parameter(L, 1));
+  return 1;
+}
+
 int class_of(lua_State* L) {
   module_at(L, 1);
   push_class(L, 1);
@@ -308,109 +346,6 @@ int register_buffer(lua_State* L) {
   return 0;
 }
 
-int is_persistent(lua_State* L) {
-  lua_pushboolean(L, model::is_persistent(module_at(L, 1), check_name(L, 2, "is_persistent")));
-  return 1;
-}
-
-int slot(lua_State* L) {
-  static constexpr const char* kNamesOfSlots[] = {"none", "parameter", "buffer", "child"};
-  lua_pushstring(L, kNamesOfSlots[static_cast<int>(model::slot_of(module_at(L, 1), check_name(L, 2, "slot")))]);
-  return 1;
-}
-
-// --- Walks: two lists, names and values
-
-int push_tensors(lua_State* L, const model::NamedTensors& all, bool identity, bool parameter) {
-  lua_createtable(L, static_cast<int>(all.size()), 0);
-  lua_createtable(L, static_cast<int>(all.size()), 0);
-  for (size_t i = 0; i < all.size(); ++i) {
-    lua_pushlstring(L, all[i].first.data(), all[i].first.size());
-    lua_rawseti(L, -3, static_cast<lua_Integer>(i + 1));
-    if (identity) push_identity(L, all[i].second, parameter);
-    else push_tensor(L, all[i].second);
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
-  }
-  return 2;
-}
-
-bool recursing(lua_State* L, int index) { return lua_isnoneornil(L, index) || lua_toboolean(L, index); }
-
-int parameters(lua_State* L) {
-  return push_tensors(L, model::parameters(module_at(L, 1), recursing(L, 2)), true, true);
-}
-int buffers(lua_State* L) { return push_tensors(L, model::buffers(module_at(L, 1), recursing(L, 2)), true, false); }
-int state(lua_State* L) { return push_tensors(L, model::state(module_at(L, 1)), false, false); }
-
-int push_modules(lua_State* L, const model::NamedModules& all) {
-  lua_createtable(L, static_cast<int>(all.size()), 0);
-  lua_createtable(L, static_cast<int>(all.size()), 0);
-  for (size_t i = 0; i < all.size(); ++i) {
-    lua_pushlstring(L, all[i].first.data(), all[i].first.size());
-    lua_rawseti(L, -3, static_cast<lua_Integer>(i + 1));
-    push_module(L, all[i].second);
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
-  }
-  return 2;
-}
-int modules(lua_State* L) { return push_modules(L, model::modules(check<Module>(L, 1).module)); }
-int children(lua_State* L) { return push_modules(L, model::children(module_at(L, 1))); }
-
-void push_names(lua_State* L, const std::vector<std::string>& names) {
-  lua_createtable(L, static_cast<int>(names.size()), 0);
-  for (size_t i = 0; i < names.size(); ++i) {
-    lua_pushlstring(L, names[i].data(), names[i].size());
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
-  }
-}
-
-int load_state(lua_State* L) {
-  Module& module = module_at(L, 1);
-  if (lua_type(L, 2) != LUA_TTABLE) bad_argument(L, "load_state_dict", "names", "a list of names", 2);
-  const std::vector<at::Tensor> tensors = check_tensors(L, 3, "load_state_dict", "state_dict");
-  model::NamedTensors given;
-  given.reserve(tensors.size());
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    lua_rawgeti(L, 2, static_cast<lua_Integer>(i + 1));
-    given.emplace_back(check_name(L, -1, "load_state_dict"), tensors[i]);
-    lua_pop(L, 1);
-  }
-  const model::Mismatch names = model::load_state(module, given, lua_toboolean(L, 4));
-  push_names(L, names.missing);
-  push_names(L, names.unexpected);
-  return 2;
-}
-
-// --- Whole trees
-
-int to(lua_State* L) {
-  Module& module = module_at(L, 1);
-  std::optional<at::Device> device;
-  std::optional<at::ScalarType> dtype;
-  if (!lua_isnoneornil(L, 2)) device = check_device(L, 2);
-  if (!lua_isnoneornil(L, 3)) dtype = check_dtype(L, 3);
-  model::to(module, device, dtype, lua_toboolean(L, 4));
-  return 0;
-}
-
-int is_dtype(lua_State* L) {
-  lua_pushboolean(L, is_a(L, TypeId::dtype, 1));
-  return 1;
-}
-
-int set_training(lua_State* L) {
-  model::set_training(module_at(L, 1), lua_toboolean(L, 2));
-  return 0;
-}
-int zero_grad(lua_State* L) {
-  model::zero_grad(module_at(L, 1), recursing(L, 2));
-  return 0;
-}
-int set_requires_grad(lua_State* L) {
-  model::set_requires_grad(module_at(L, 1), lua_toboolean(L, 2));
-  return 0;
-}
-
 // --- Modules written in C++
 
 int foreign_forward(lua_State* L) {
@@ -429,17 +364,6 @@ int foreign_forward(lua_State* L) {
   return static_cast<int>(outputs.size());
 }
 
-int clone_foreign(lua_State* L) {
-  push_module(L, model::clone_foreign(module_at(L, 1)));
-  return 1;
-}
-
-int describe_foreign(lua_State* L) {
-  const std::string text = model::describe(module_at(L, 1));
-  lua_pushlstring(L, text.data(), text.size());
-  return 1;
-}
-
 constexpr Row kMetamethods[] = {
     {"__index", guarded<index>, ""}, {"__newindex", guarded<newindex>, ""}, {"__call", guarded<call>, ""},
     {"__len", guarded<length>, ""},  {"__pairs", guarded<pairs>, ""},       {"__tostring", guarded<text>, ""},
@@ -451,8 +375,13 @@ constexpr Row kFunctions[] = {
     {"new", guarded<new_module>, "---Makes a module of a class without calling __init.\n---@return Module"},
     {"is_module", guarded<is_module>, "---Is the value a module?\n---@return boolean"},
     {"is_foreign", guarded<is_foreign>, "---Was the module written in C++?\n---@return boolean"},
-    {"is_dtype", guarded<is_dtype>, "---Is the value a dtype?\n---@return boolean"},
     {"fields", guarded<fields>, "---The table of a module's Lua fields, its slots included.\n---@return table"},
+    {"children_of", guarded<children_of>, "---The children as a list.\n---@return Module[]"},
+    {"parameter", guarded<new_parameter>,
+     "---A parameter that shares memory with a tensor.\n---@param data Tensor\n---@param requires_grad "
+     "boolean\n---@return Tensor"},
+    {"is_tensor", guarded<is_tensor>, "---Is the value a tensor?\n---@return boolean"},
+    {"is_parameter", guarded<is_a_parameter>, "---Is the value a parameter?\n---@return boolean"},
     {"class_of", guarded<class_of>, "---The class of a module.\n---@return table"},
     {"set_foreign_class", guarded<set_foreign_class>,
      "---Sets the class of modules written in C++.\n---@param class table"},
@@ -462,30 +391,7 @@ constexpr Row kFunctions[] = {
     {"register_buffer", guarded<register_buffer>,
      "---Adds a buffer, or reserves its name with nil.\n---@param name string\n---@param tensor Tensor?\n---@param "
      "persistent boolean? default true"},
-    {"is_persistent", guarded<is_persistent>,
-     "---Is the buffer saved in state dicts?\n---@param name string\n---@return boolean"},
-    {"slot", guarded<slot>,
-     "---What a name is: none, parameter, buffer or child.\n---@param name string\n---@return string"},
-    {"parameters", guarded<parameters>,
-     "---Names and tensors of the parameters.\n---@param recurse boolean? default true\n---@return string[], Tensor[]"},
-    {"buffers", guarded<buffers>,
-     "---Names and tensors of the buffers.\n---@param recurse boolean? default true\n---@return string[], Tensor[]"},
-    {"modules", guarded<modules>,
-     "---Names and modules of the tree, the module itself first.\n---@return string[], Module[]"},
-    {"children", guarded<children>, "---Names and modules of the children.\n---@return string[], Module[]"},
-    {"state", guarded<state>, "---Names and detached tensors of the state dict.\n---@return string[], Tensor[]"},
-    {"load_state", guarded<load_state>,
-     "---Copies tensors by name into the module.\n---@param names string[]\n---@param tensors Tensor[]\n---@param "
-     "strict boolean\n---@return string[] missing, string[] unexpected"},
-    {"to", guarded<to>,
-     "---Converts parameters and buffers in place.\n---@param device string?\n---@param dtype dtype?\n---@param "
-     "non_blocking boolean?"},
-    {"set_training", guarded<set_training>, "---Sets the training flag of this module alone.\n---@param on boolean"},
-    {"zero_grad", guarded<zero_grad>, "---Clears the gradients.\n---@param set_to_none boolean? default true"},
-    {"set_requires_grad", guarded<set_requires_grad>, "---Sets requires_grad of all parameters.\n---@param on boolean"},
     {"foreign_forward", guarded<foreign_forward>, "---Calls a module written in C++.\n---@return Tensor ..."},
-    {"clone_foreign", guarded<clone_foreign>, "---Copies a module written in C++.\n---@return Module"},
-    {"describe_foreign", guarded<describe_foreign>, "---What LibTorch prints for a module.\n---@return string"},
     {nullptr, nullptr, nullptr},
 };
 
@@ -517,14 +423,14 @@ void push_module(lua_State* L, const ModulePtr& module, Forward forward) {
 const ModulePtr& check_module(lua_State* L, int index) { return check<Module>(L, index).module; }
 
 std::vector<at::Tensor> check_tensors(lua_State* L, int index, const char* function, const char* name) {
-  if (lua_type(L, index) != LUA_TTABLE) bad_argument(L, function, name, "a list of tensors", index);
+  if (lua_type(L, index) != LUA_TTABLE) throw_argument(L, function, name, "a list of tensors", index);
   index = lua_absindex(L, index);
   const auto count = static_cast<lua_Integer>(lua_rawlen(L, index));
   std::vector<at::Tensor> tensors;
   tensors.reserve(static_cast<size_t>(count));
   for (lua_Integer i = 1; i <= count; ++i) {
     lua_rawgeti(L, index, i);
-    if (!test_tensor(L, -1)) bad_argument(L, function, name, "a list of tensors", -1);
+    if (!test_tensor(L, -1)) throw_argument(L, function, name, "a list of tensors", -1);
     tensors.push_back(check_tensor(L, -1));
     lua_pop(L, 1);
   }
@@ -549,6 +455,7 @@ int open_model(lua_State* L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kNames);
   lua_newtable(L);
   set_functions(L, kFunctions);
+  set_module_walks(L);
   return 1;
 }
 

@@ -74,7 +74,7 @@ int new_optimizer(lua_State* L) {
   const char* rule = lua_tostring(L, 1);
   const std::string name = rule ? rule : "";
   if (name != "sgd" && name != "adam" && name != "adamw")
-    bad_argument(L, "native.optim.new", "rule", "\"sgd\", \"adam\" or \"adamw\"", 1);
+    throw_argument(L, "native.optim.new", "rule", "\"sgd\", \"adam\" or \"adamw\"", 1);
   push<Optimizer>(L, std::make_shared<Optimizer>(name == "sgd"    ? model::Rule::sgd
                                                  : name == "adam" ? model::Rule::adam
                                                                   : model::Rule::adamw));
@@ -88,7 +88,7 @@ int add_group(lua_State* L) {
 
 int step(lua_State* L) {
   Optimizer& optimizer = self(L);
-  if (lua_type(L, 2) != LUA_TTABLE) bad_argument(L, "step", "param_groups", "a list of groups", 2);
+  if (lua_type(L, 2) != LUA_TTABLE) throw_argument(L, "step", "param_groups", "a list of groups", 2);
   if (lua_rawlen(L, 2) != optimizer.group_count())
     throw_usage("param_groups has " + std::to_string(lua_rawlen(L, 2)) + " groups, the optimizer was given " +
                     std::to_string(optimizer.group_count()),
@@ -123,12 +123,12 @@ int state(lua_State* L) {
 int set_state(lua_State* L) {
   Optimizer& optimizer = self(L);
   const auto index = static_cast<size_t>(luaL_checkinteger(L, 2));
-  if (lua_type(L, 3) != LUA_TTABLE) bad_argument(L, "load_state_dict", "state", "a table of tensors", 3);
+  if (lua_type(L, 3) != LUA_TTABLE) throw_argument(L, "load_state_dict", "state", "a table of tensors", 3);
   model::NamedTensors state;
   lua_pushnil(L);
   while (lua_next(L, 3)) {
     if (lua_type(L, -2) != LUA_TSTRING || !test_tensor(L, -1))
-      bad_argument(L, "load_state_dict", "state", "tensors by name", -1);
+      throw_argument(L, "load_state_dict", "state", "tensors by name", -1);
     state.emplace_back(lua_tostring(L, -2), check_tensor(L, -1));
     lua_pop(L, 1);
   }

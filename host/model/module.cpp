@@ -68,6 +68,12 @@ class Scripted final : public Module {
     transient_.erase(name);
   }
 
+  std::vector<std::string> tensor_slots() const {
+    std::vector<std::string> names = parameters_.keys();
+    names.insert(names.end(), buffer_order_.begin(), buffer_order_.end());
+    return names;
+  }
+
   bool persistent(const std::string& name) const { return transient_.count(name) == 0; }
 
   bool is_training() const noexcept override { return training_; }
@@ -221,12 +227,18 @@ NamedTensors buffers(const Module& module, bool recurse) {
   return collect(module, recurse, [](const Module& m) { return m.named_buffers(false); });
 }
 
-NamedModules children(const Module& module) {
+NamedModules children(const Module& module, bool unique) {
   NamedModules out;
   std::unordered_set<const Module*> seen;
   for (auto& child : module.named_children())
-    if (child.value() && seen.insert(child.value().get()).second) out.emplace_back(child.key(), child.value());
+    if (child.value() && (seen.insert(child.value().get()).second || !unique))
+      out.emplace_back(child.key(), child.value());
   return out;
+}
+
+std::vector<std::string> tensor_slots(const Module& module) {
+  const Scripted* own = scripted(module);
+  return own ? own->tensor_slots() : std::vector<std::string>();
 }
 
 NamedModules modules(const ModulePtr& module) {

@@ -47,7 +47,9 @@ void remove_slot(Module& module, const std::string& name);
 // reached twice is listed once, under its first name.
 NamedTensors parameters(const Module& module, bool recurse = true);
 NamedTensors buffers(const Module& module, bool recurse = true);
-NamedModules children(const Module& module);
+NamedModules children(const Module& module, bool unique = true);
+// The names of its own parameters, then buffers, undefined ones too. Scripted modules only.
+std::vector<std::string> tensor_slots(const Module& module);
 NamedModules modules(const ModulePtr& module);
 
 bool is_training(const Module& module) noexcept;

@@ -11,14 +11,14 @@ local fields <const>, batch_norm <const> = native.fields, functional.batch_norm
 
 local BatchNorm = module.class("BatchNorm")
 local parse = signature("nn.BatchNorm", "num_features, eps=1e-5, momentum=0.1, affine=true, "
-  .. "track_running_stats=true, device=nil, dtype=nil")
+  .. "track_running_stats=true, device=nil, dtype=nil, bias=true")
 
 function BatchNorm:__init(...)
-  local features, eps, momentum, affine, track, device, dtype = parse(...)
+  local features, eps, momentum, affine, track, device, dtype, bias = parse(...)
   self.num_features, self.eps, self.momentum, self.affine, self.track_running_stats =
     features, eps, momentum, affine, track
   self:register_parameter("weight", affine and allocate.parameter({features}, device, dtype) or nil)
-  self:register_parameter("bias", affine and allocate.parameter({features}, device, dtype) or nil)
+  self:register_parameter("bias", affine and bias and allocate.parameter({features}, device, dtype) or nil)
   self:register_buffer("running_mean", track and allocate.zeros({features}, device, dtype) or nil)
   self:register_buffer("running_var", track and allocate.ones({features}, device, dtype) or nil)
   self:register_buffer("num_batches_tracked", track and allocate.counter(device) or nil)
@@ -34,10 +34,8 @@ end
 
 function BatchNorm:reset_parameters()
   self:reset_running_stats()
-  if self.affine then
-    self.weight:detach():fill_(1.0)
-    self.bias:detach():zero_()
-  end
+  if self.weight then self.weight:detach():fill_(1.0) end
+  if self.bias then self.bias:detach():zero_() end
 end
 
 function BatchNorm:forward(x)
@@ -58,7 +56,7 @@ end
 
 function BatchNorm:extra_repr()
   return self.num_features .. ", " .. text.pairs("eps", self.eps, "momentum", self.momentum, "affine", self.affine,
-    "track_running_stats", self.track_running_stats)
+    "bias", self.bias ~= nil, "track_running_stats", self.track_running_stats)
 end
 
 return BatchNorm

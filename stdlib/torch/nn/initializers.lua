@@ -1,5 +1,4 @@
 -- torch.nn.init: fills tensors in place, drawing from the default generator in PyTorch's order.
-local native = require "native.model"
 local signature = require "torch.signature"
 local torch = require "torch"
 local vm = require "native.vm"
@@ -85,16 +84,46 @@ initializer("kaiming_normal_", "tensor, a=0, mode='fan_in', nonlinearity='leaky_
   return fill(t, "normal_", 0.0, init.calculate_gain(kind, a) / math.sqrt(fan(t, mode)))
 end)
 
--- Drawn by inverting the normal's distribution function between the two bounds.
+-- The normal's probability below x.
+local function cdf(x)
+  return (1.0 + torch.erf(torch.tensor(x / math.sqrt(2.0), {dtype = torch.float64})):item()) / 2.0
+end
+
+-- Bounds that hold enough of the distribution: draw again what falls outside.
+local function redraw_outside(data, mean, std, a, b)
+  local low, high = data:new_tensor(a):item(), data:new_tensor(b):item()
+  data:normal_(mean, std)
+  while true do
+    local outside = data:lt(low) | data:gt(high)
+    if not outside:any():item() then return end
+    data:copy_(torch.where(outside, torch.empty_like(data):normal_(mean, std), data))
+  end
+end
+
+-- Far in a tail: draw evenly between the bounds and accept with the density's probability.
+local function accept_by_density(data, mean, std, a, b)
+  local mode = math.max(a, math.min(mean, b))
+  local log_peak = -0.5 * ((mode - mean) / std) ^ 2
+  local candidates, chance = torch.empty_like(data), torch.empty_like(data)
+  local function rejected()
+    candidates:sub_(mean):div_(std):pow_(2):mul_(-0.5):sub_(log_peak)
+    return chance:uniform_():log_():gt(candidates)
+  end
+  data:uniform_(a, b)
+  candidates:copy_(data)
+  local pending = rejected()
+  while pending:any():item() do
+    candidates:uniform_(a, b)
+    data:copy_(torch.where(pending, candidates, data))
+    local again = rejected()
+    pending = torch.where(pending, again, pending)
+  end
+end
+
 initializer("trunc_normal_", "tensor, mean=0.0, std=1.0, a=-2.0, b=2.0", function(t, mean, std, a, b)
-  local function cdf(x) return native.normal_cdf(x) end
-  local low, high = cdf((a - mean) / std), cdf((b - mean) / std)
-  local data = t:detach()
-  data:uniform_(2 * low - 1, 2 * high - 1)
-  data:erfinv_()
-  data:mul_(std * math.sqrt(2.0))
-  data:add_(mean)
-  data:clamp_(a, b)
+  local share = cdf((b - mean) / std) - cdf((a - mean) / std)
+  local draw = share > 0.3 and redraw_outside or accept_by_density
+  draw(t:detach(), mean, std, a, b)
   return t
 end)
 
