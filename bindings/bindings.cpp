@@ -10,6 +10,10 @@ int open_tensor(lua_State* L);
 int open_ops(lua_State* L);
 int open_model(lua_State* L);
 int open_optim(lua_State* L);
+int open_vm(lua_State* L);
+int open_file(lua_State* L);
+int open_json(lua_State* L);
+int open_log(lua_State* L);
 
 void open_all(lua_State* L) {
   static constexpr struct {
@@ -20,6 +24,10 @@ void open_all(lua_State* L) {
       {"native.ops", open_ops},
       {"native.model", open_model},
       {"native.optim", open_optim},
+      {"native.vm", open_vm},
+      {"native.file", open_file},
+      {"native.json", open_json},
+      {"native.log", open_log},
   };
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   for (const auto& row : kModules) {

@@ -404,6 +404,11 @@ int collect_names(lua_State* L) {
 
 void push_module(lua_State* L, const ModulePtr& module) {
   if (!module) return lua_pushnil(L);
+  if (!vm::State::of(L).metatable(TypeId::module)) {  // no script has asked for native.model yet
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "native.model");
+    lua_call(L, 1, 0);
+  }
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kIdentity);
   if (lua_rawgetp(L, -1, module.get()) == LUA_TUSERDATA && handle_at(L, -1).module == module) {
     lua_remove(L, -2);
