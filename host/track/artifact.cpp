@@ -169,9 +169,8 @@ StagedFile stage_file(const std::string& source, const std::string& artifact_fol
   File readable(source, O_RDONLY);
   StagedFile staged{new_stage(artifact_folder), info.st_size, 0};
   const char* from = source.c_str();
-  if (info.st_size <= kSmall ||
-      (!reflink(source, staged.path) &&
-       ::linkat(AT_FDCWD, from, AT_FDCWD, staged.path.c_str(), AT_SYMLINK_FOLLOW) != 0)) {
+  if (info.st_size <= kSmall || (!reflink(source, staged.path) &&
+                                 ::linkat(AT_FDCWD, from, AT_FDCWD, staged.path.c_str(), AT_SYMLINK_FOLLOW) != 0)) {
     try {
       copy(source, staged.path);
     } catch (const Error&) {
@@ -233,7 +232,8 @@ std::vector<FoundFile> files_below(const std::string& folder) {
   fs::recursive_directory_iterator at(folder, error);
   if (error) throw FileError("mlflow: cannot read the folder '" + folder + "': " + error.message(), error.value());
   for (; at != fs::recursive_directory_iterator(); at.increment(error)) {
-    if (at->is_regular_file(error)) found.push_back({at->path().string(), at->path().lexically_relative(folder).string()});
+    if (at->is_regular_file(error))
+      found.push_back({at->path().string(), at->path().lexically_relative(folder).string()});
     if (error) throw FileError("mlflow: cannot read '" + at->path().string() + "': " + error.message(), error.value());
   }
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.relative < b.relative; });

@@ -213,9 +213,10 @@ void Queue::Core::write_once(LaneState& lane) {
     done.notify_all();
   }
   if (lost)
-    report({ErrorKind::tracking, "",
-            "mlflow: the store works again; " + std::to_string(lost) + " metrics or texts logged meanwhile were dropped",
-            ""});
+    report(
+        {ErrorKind::tracking, "",
+         "mlflow: the store works again; " + std::to_string(lost) + " metrics or texts logged meanwhile were dropped",
+         ""});
   if (failure) std::rethrow_exception(failure);
   if (stored == 0) throw Error(ErrorKind::internal, "the sink stored nothing and gave no reason");
   if (lane.failing) {
@@ -275,8 +276,8 @@ void Queue::push(Lane index, Record record) {
   }
   if (first_loss)
     core.report({ErrorKind::tracking, "",
-                 "mlflow: the store has not kept up and the queue of " +
-                     std::to_string(core.options.capacity >> 20) + " MiB is full: metrics are dropped until there is room",
+                 "mlflow: the store has not kept up and the queue of " + std::to_string(core.options.capacity >> 20) +
+                     " MiB is full: metrics are dropped until there is room",
                  "training goes on"});
 }
 

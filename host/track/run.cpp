@@ -1,8 +1,8 @@
 // Checks at the call, then the queue.
 #include "host/track/run.h"
 
-#include <array>
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <utility>
 
@@ -61,9 +61,10 @@ void Run::log_param(std::string_view key, std::string_view value) {
   bool was_cut;
   std::string text = cut(clean_utf8(value), kMaxParam, was_cut);
   if (was_cut)
-    report_({ErrorKind::tracking, id_,
-             "mlflow: the value of param '" + std::string(key) + "' is cut to " + std::to_string(kMaxParam) + " characters",
-             "log_text or log_dict keep long values whole"});
+    report_(
+        {ErrorKind::tracking, id_,
+         "mlflow: the value of param '" + std::string(key) + "' is cut to " + std::to_string(kMaxParam) + " characters",
+         "log_text or log_dict keep long values whole"});
   push(RecordKind::param, key, std::move(text));
 }
 
@@ -118,8 +119,8 @@ void Run::add_file(const std::string& source, const std::string& artifact_path) 
   const auto folder = local_folder(uri);
   if (!folder)
     return report_({ErrorKind::tracking, id_,
-                    "mlflow: the artifact '" + artifact_path + "' is not stored: the run's artifacts belong to '" + uri +
-                        "', which is not a local folder",
+                    "mlflow: the artifact '" + artifact_path + "' is not stored: the run's artifacts belong to '" +
+                        uri + "', which is not a local folder",
                     ""});
   if (std::error_code error; !std::filesystem::is_regular_file(source, error))
     throw_io("mlflow.log_artifact: no file '" + source + "'");
@@ -128,7 +129,8 @@ void Run::add_file(const std::string& source, const std::string& artifact_path) 
     staged = stage_file(source, *folder);
   } catch (const FileError& e) {
     // The disk is full, the folder is not ours: the tracker's trouble, not the script's.
-    return report_({ErrorKind::io, id_, std::string(e.message()) + "; the artifact '" + artifact_path + "' is not stored",
+    return report_({ErrorKind::io, id_,
+                    std::string(e.message()) + "; the artifact '" + artifact_path + "' is not stored",
                     "training goes on"});
   }
   Record record;

@@ -75,8 +75,8 @@ void create(Database& database, const std::string& artifact_root) {
     const std::string table = any.text(0);
     any.reset();
     throw Error(ErrorKind::tracking,
-                "mlflow: '" + database.path() + "' is an SQLite database but not MLflow's: it holds the table '" + table +
-                    "' and no 'alembic_version'",
+                "mlflow: '" + database.path() + "' is an SQLite database but not MLflow's: it holds the table '" +
+                    table + "' and no 'alembic_version'",
                 "set MLFLOW_TRACKING_URI=sqlite:///another.db");
   }
   any.reset();

@@ -116,25 +116,25 @@ std::mt19937_64& generator() {
 }
 
 constexpr auto kAdjectives = std::to_array<std::string_view>(
-    {"able",    "amber",   "ample",   "apt",     "avid",   "bold",    "brave",   "bright",  "brisk",  "calm",   "candid",
-     "careful", "cheery",  "clever",  "crisp",   "curious", "daring", "deft",    "eager",   "earnest", "even",  "fair",
-     "fine",    "fleet",   "fluent",  "fond",    "frank",  "gentle",  "glad",    "golden",  "grand",  "handy",  "happy",
-     "hardy",   "honest",  "humble",  "jolly",   "keen",   "kind",    "level",   "light",   "likely", "lively", "lucid",
-     "lucky",   "mellow",  "merry",   "mild",    "modest", "neat",    "nimble",  "noble",   "patient", "placid", "plucky",
-     "polite",  "prompt",  "proud",   "quick",   "quiet",  "rapid",   "ready",   "robust",  "rosy",   "serene", "sharp",
-     "silent",  "sincere", "sleek",   "smart",   "smooth", "snug",    "solid",   "spry",    "steady", "stout",  "subtle",
-     "sunny",   "sure",    "swift",   "tender",  "tidy",   "trim",    "trusty",  "upbeat",  "valiant", "vivid", "warm",
+    {"able",    "amber",   "ample",  "apt",    "avid",    "bold",   "brave",  "bright", "brisk",   "calm",   "candid",
+     "careful", "cheery",  "clever", "crisp",  "curious", "daring", "deft",   "eager",  "earnest", "even",   "fair",
+     "fine",    "fleet",   "fluent", "fond",   "frank",   "gentle", "glad",   "golden", "grand",   "handy",  "happy",
+     "hardy",   "honest",  "humble", "jolly",  "keen",    "kind",   "level",  "light",  "likely",  "lively", "lucid",
+     "lucky",   "mellow",  "merry",  "mild",   "modest",  "neat",   "nimble", "noble",  "patient", "placid", "plucky",
+     "polite",  "prompt",  "proud",  "quick",  "quiet",   "rapid",  "ready",  "robust", "rosy",    "serene", "sharp",
+     "silent",  "sincere", "sleek",  "smart",  "smooth",  "snug",   "solid",  "spry",   "steady",  "stout",  "subtle",
+     "sunny",   "sure",    "swift",  "tender", "tidy",    "trim",   "trusty", "upbeat", "valiant", "vivid",  "warm",
      "wise",    "witty",   "zesty"});
 constexpr auto kAnimals = std::to_array<std::string_view>(
-    {"ant",   "auk",    "badger", "bat",   "bear",  "beaver", "bee",   "bison", "boar",  "carp",  "cat",   "colt",
-     "crab",  "crane",  "crow",   "deer",  "dingo", "dog",    "dove",  "duck",  "eagle", "eel",   "egret", "elk",
-     "falcon", "ferret", "finch", "fox",   "frog",  "gecko",  "goat",  "goose", "gull",  "hare",  "hawk",  "heron",
-     "horse", "hound",  "ibex",   "ibis",  "jay",   "kite",   "koala", "lark",  "lemur", "lion",  "llama", "loon",
-     "lynx",  "marten", "mink",   "mole",  "moose", "moth",   "mouse", "newt",  "ocelot", "orca", "otter", "owl",
-     "panda", "perch",  "pika",   "pony",  "puffin", "puma",  "quail", "rabbit", "raven", "robin", "rook", "salmon",
-     "seal",  "shrew",  "skate",  "snail", "snipe", "sparrow", "squid", "stag", "stork", "swan",  "swift", "tapir",
-     "teal",  "tern",   "tiger",  "toad",  "trout", "turtle", "viper", "vole",  "walrus", "whale", "wolf", "wren",
-     "yak",   "zebra"});
+    {"ant",     "auk",    "badger", "bat",    "bear",   "beaver", "bee",   "bison", "boar",  "carp",   "cat",
+     "colt",    "crab",   "crane",  "crow",   "deer",   "dingo",  "dog",   "dove",  "duck",  "eagle",  "eel",
+     "egret",   "elk",    "falcon", "ferret", "finch",  "fox",    "frog",  "gecko", "goat",  "goose",  "gull",
+     "hare",    "hawk",   "heron",  "horse",  "hound",  "ibex",   "ibis",  "jay",   "kite",  "koala",  "lark",
+     "lemur",   "lion",   "llama",  "loon",   "lynx",   "marten", "mink",  "mole",  "moose", "moth",   "mouse",
+     "newt",    "ocelot", "orca",   "otter",  "owl",    "panda",  "perch", "pika",  "pony",  "puffin", "puma",
+     "quail",   "rabbit", "raven",  "robin",  "rook",   "salmon", "seal",  "shrew", "skate", "snail",  "snipe",
+     "sparrow", "squid",  "stag",   "stork",  "swan",   "swift",  "tapir", "teal",  "tern",  "tiger",  "toad",
+     "trout",   "turtle", "viper",  "vole",   "walrus", "whale",  "wolf",  "wren",  "yak",   "zebra"});
 
 }  // namespace
 

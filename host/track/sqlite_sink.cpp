@@ -128,8 +128,12 @@ void SqliteSink::Connection::store_row(const Record& r, std::vector<Event>& even
     case RecordKind::start_run:
       run.bind(r.run, r.key, r.extra, r.timestamp, r.value, r.step).run();
       break;
-    case RecordKind::resume_run: resume.bind(r.run).run(); break;
-    case RecordKind::end_run: end.bind(r.value, r.timestamp, r.run).run(); break;
+    case RecordKind::resume_run:
+      resume.bind(r.run).run();
+      break;
+    case RecordKind::end_run:
+      end.bind(r.value, r.timestamp, r.run).run();
+      break;
     case RecordKind::metric: {
       constexpr double kMost = std::numeric_limits<double>::max();
       const int is_nan = std::isnan(r.number);
@@ -157,9 +161,12 @@ void SqliteSink::Connection::store_row(const Record& r, std::vector<Event>& even
       tag.bind(r.key, r.value, r.run).run();
       if (r.key == "mlflow.runName") rename.bind(r.value, r.run).run();
       break;
-    case RecordKind::delete_tag: delete_tag.bind(r.key, r.run).run(); break;
+    case RecordKind::delete_tag:
+      delete_tag.bind(r.key, r.run).run();
+      break;
     case RecordKind::text:
-    case RecordKind::file: break;
+    case RecordKind::file:
+      break;
   }
 }
 
@@ -179,18 +186,20 @@ bool SqliteSink::Connection::publish(const Record& r, const Report& report) {
   const auto folder = local_folder(uri);
   const std::string what = "mlflow: the artifact '" + r.key + "' of run " + r.run;
   if (uri.empty() || !folder) {
-    report({ErrorKind::tracking, r.run,
-            what + (uri.empty() ? " has no run in the store" : " belongs to '" + uri + "', which is not a local folder"),
-            "it is set aside"});
+    report(
+        {ErrorKind::tracking, r.run,
+         what + (uri.empty() ? " has no run in the store" : " belongs to '" + uri + "', which is not a local folder"),
+         "it is set aside"});
     return false;
   }
   try {
     if (r.kind == RecordKind::text) {
       publish_text(r.value, *folder, r.key);
     } else if (!publish_file({r.value, r.step, r.timestamp}, *folder, r.key)) {
-      report({ErrorKind::io, r.run,
-              what + " was rewritten in place ('" + r.extra + "') before it was stored: the artifact is the newer content",
-              "write large files under a new name, or call run:flush() first"});
+      report(
+          {ErrorKind::io, r.run,
+           what + " was rewritten in place ('" + r.extra + "') before it was stored: the artifact is the newer content",
+           "write large files under a new name, or call run:flush() first"});
     }
     return true;
   } catch (const FileError& e) {

@@ -73,7 +73,8 @@ void check_key(std::string_view what, std::string_view key) {
   }
   const std::string normal = normal_path(key);
   if (normal != key || normal == "." || normal.starts_with("..") || normal.starts_with('/'))
-    throw_usage(where + "names may be treated as files and must not resolve to other names; this one would resolve to " +
+    throw_usage(where +
+                "names may be treated as files and must not resolve to other names; this one would resolve to " +
                 quoted(normal));
   if (const size_t length = characters(key); length > kMaxKey)
     throw_usage(where + "it has " + std::to_string(length) + " characters, at most " + std::to_string(kMaxKey) +

@@ -2,12 +2,13 @@
 #include "host/track/tracker.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <utility>
 
+#include "host/base/log.h"
 #include "host/track/sqlite_sink.h"
+#include "host/track/text.h"
 
 namespace trainhost::track {
 namespace {
@@ -38,7 +39,8 @@ std::string database_path(const std::string& uri) {
     return fs::absolute(path).lexically_normal().string();
   }
   if (uri.starts_with("http://") || uri.starts_with("https://"))
-    throw Error(ErrorKind::tracking, shown + "names a tracking server, and servers are not supported yet", kDefaultHint);
+    throw Error(ErrorKind::tracking, shown + "names a tracking server, and servers are not supported yet",
+                kDefaultHint);
   if (uri.starts_with("file:") || uri.find("://") == std::string::npos)
     throw Error(ErrorKind::tracking,
                 shown + "names a file store: MLflow has retired it and refuses to read it since version 3.13",
@@ -59,9 +61,7 @@ std::optional<std::string> file_store_here() {
 }
 
 void log_line(const Event& event) {
-  std::string line = "[warning] " + event.message;
-  if (!event.hint.empty()) line += " (" + event.hint + ")";
-  std::fprintf(stderr, "%s\n", line.c_str());
+  log::warn(event.hint.empty() ? event.message : event.message + " (" + event.hint + ")");
 }
 
 }  // namespace
@@ -76,7 +76,8 @@ void Inbox::add(Event event) {
 std::vector<Event> Inbox::take() {
   std::lock_guard lock(mutex_);
   std::vector<Event> taken(std::make_move_iterator(events_.begin()), std::make_move_iterator(events_.end()));
-  if (more_) taken.push_back({ErrorKind::tracking, "", "mlflow: " + std::to_string(more_) + " more events were not kept", ""});
+  if (more_)
+    taken.push_back({ErrorKind::tracking, "", "mlflow: " + std::to_string(more_) + " more events were not kept", ""});
   events_.clear();
   more_ = 0;
   any_.store(false, std::memory_order_release);
@@ -94,7 +95,9 @@ struct Tracker::Router {
     std::erase_if(by_run, [](const auto& entry) { return entry.second.expired(); });
     std::erase_if(all, [](const auto& entry) { return entry.expired(); });
     by_run[run] = inbox;
-    const auto same = [&](const std::weak_ptr<Inbox>& other) { return !other.owner_before(inbox) && !inbox.owner_before(other); };
+    const auto same = [&](const std::weak_ptr<Inbox>& other) {
+      return !other.owner_before(inbox) && !inbox.owner_before(other);
+    };
     if (std::none_of(all.begin(), all.end(), same)) all.push_back(inbox);
   }
 
@@ -145,15 +148,17 @@ std::shared_ptr<Store> Tracker::open(const std::string& uri) {
   std::lock_guard lock(mutex_);
   if (const auto found = opened_.find(path); found != opened_.end()) return found->second.store;
   if (const auto folder = fs::path(path).parent_path(); !fs::is_directory(folder))
-    throw Error(ErrorKind::tracking, "mlflow: cannot open '" + path + "': there is no folder '" + folder.string() + "'");
+    throw Error(ErrorKind::tracking,
+                "mlflow: cannot open '" + path + "': there is no folder '" + folder.string() + "'");
   auto store = std::make_shared<Store>(path, fs::absolute("mlruns").string());
   const Queue::Lane lane = queue_->add(std::make_shared<SqliteSink>(path));
   opened_[path] = {store, lane};
   if (path == fs::absolute("mlflow.db").string())
     if (const auto trap = file_store_here())
       router_->deliver({ErrorKind::tracking, "",
-                        "mlflow: '" + *trap + "' is of MLflow's retired file store: with it, `mlflow ui` and Python's "
-                        "mlflow fail in this folder, although the runs are safe in mlflow.db",
+                        "mlflow: '" + *trap +
+                            "' is of MLflow's retired file store: with it, `mlflow ui` and Python's "
+                            "mlflow fail in this folder, although the runs are safe in mlflow.db",
                         "`mlflow ui --backend-store-uri sqlite:///mlflow.db` shows them; `mlflow migrate-filestore` "
                         "converts the old runs"});
   return store;
@@ -180,8 +185,10 @@ std::shared_ptr<Run> Tracker::start_run(Store& store, const StartOptions& option
   const auto experiment = store.find_experiment(options.experiment_id);
   if (!experiment) throw_no_experiment(std::to_string(options.experiment_id));
   if (experiment->lifecycle_stage != "active")
-    throw Error(ErrorKind::tracking, "mlflow: the experiment '" + experiment->name + "' is deleted, a run cannot start in it",
+    throw Error(ErrorKind::tracking,
+                "mlflow: the experiment '" + experiment->name + "' is deleted, a run cannot start in it",
                 "restore it, or choose another with mlflow.set_experiment");
+  for (const auto& [key, value] : options.tags) check_key("tag", key);
   Tags tags = source_tags(options.script);
   const auto set = [&tags](const std::string& key, const std::string& value) {
     const auto same = std::find_if(tags.begin(), tags.end(), [&](const auto& tag) { return tag.first == key; });
@@ -221,9 +228,11 @@ std::shared_ptr<Run> Tracker::start_run(Store& store, const StartOptions& option
 std::shared_ptr<Run> Tracker::resume_run(Store& store, const std::string& run_id, std::weak_ptr<Inbox> inbox) {
   queue_->flush(kDrain);  // the run may have been logged by this process a moment ago
   auto found = store.find_run(run_id);
-  if (!found) throw Error(ErrorKind::tracking, "mlflow: no run with id '" + run_id + "' exists in '" + store.path() + "'");
+  if (!found)
+    throw Error(ErrorKind::tracking, "mlflow: no run with id '" + run_id + "' exists in '" + store.path() + "'");
   if (found->info.lifecycle_stage != "active")
-    throw Error(ErrorKind::tracking, "mlflow: cannot start run with ID " + run_id + " because it is in the deleted state");
+    throw Error(ErrorKind::tracking,
+                "mlflow: cannot start run with ID " + run_id + " because it is in the deleted state");
   found->info.status = "RUNNING";
   found->info.end_time = 0;
   auto run = make(store, found->info, std::move(inbox));

@@ -40,7 +40,7 @@ struct StartOptions {
 class Tracker {
  public:
   explicit Tracker(QueueOptions options = {});
-  // Stores what waits, half a minute at most; says on stderr's log what was left.
+  // Stores what waits, half a minute at most; the log says what was left.
   ~Tracker();
   Tracker(const Tracker&) = delete;
   Tracker& operator=(const Tracker&) = delete;
