@@ -3,6 +3,7 @@ local Aggregate = require "train.aggregate"
 local arguments = require "train.arguments"
 local batches = require "train.batches"
 local gradients = require "train.gradients"
+local host = require "host"
 local logs = require "train.logs"
 local pass = require "train.pass"
 
@@ -38,7 +39,10 @@ local function accumulate(state, a, loss, window)
 end
 
 local function check_bounds(state)
-  if state.max_steps and state.steps_done >= state.max_steps then
+  if host.stop_wished() and not state.interrupted then
+    state.interrupted = true
+    state:stop("interrupted")
+  elseif state.max_steps and state.steps_done >= state.max_steps then
     state:stop(("max_steps = %d reached"):format(state.max_steps))
   elseif state.max_time and state:elapsed() >= state.max_time then
     state:stop(("max_time = %gs reached"):format(state.max_time))
@@ -63,20 +67,22 @@ local function train_epoch(state, a, aggregate)
     aggregate:update(loss, parts, state.samples, state.output, state.target)
     state.batches_done, state.epoch_batches = state.batches_done + 1, i + 1
     state:emit("batch_end")
-    if state.max_steps or state.max_time then check_bounds(state) end
+    check_bounds(state)
     if state.stopping then break end
   end
   if window.count > 0 then step_optimizer(state, a, window) end  -- data of unknown length, or a stop within a window
   if state.epoch_batches == 0 then require("native.vm").raise("usage", "train.fit: train has no batches") end
 end
 
--- What an error that leaves train.fit does on its way: the exception hook hears of it.
-local function announce(state)
+-- Until it is closed the first Ctrl-C asks for a stop in good order; an error on its way out is told to the callbacks.
+local function guard(state)
+  host.graceful(true)
   return setmetatable({}, {__close = function(_, err)
+    host.graceful(false)
     if err == nil then return end
     state.error = err
     local ok, second = pcall(state.emit, state, "exception")
-    if not ok then require("host").log.warn(("in an exception hook: %s"):format(tostring(second))) end
+    if not ok then host.log.warn(("in an exception hook: %s"):format(tostring(second))) end
   end})
 end
 
@@ -100,7 +106,7 @@ end
 return function(given)
   local a, state = arguments.prepare(given)
   local training, validation = Aggregate.new(a.metrics, ""), Aggregate.new(a.metrics, "val_")
-  local _ <close> = announce(state)
+  local _ <close> = guard(state)
   begin(state, a)
   while not state.stopping and not (state.epochs and state.epochs_done >= state.epochs) do
     state.epoch, state.batch, state.logs = state.epochs_done, 0, logs.new()
@@ -115,5 +121,8 @@ return function(given)
     state:emit("epoch_end")
   end
   state:emit("train_end")
+  if state.interrupted then
+    require("native.vm").raise("interrupted", ("interrupted: stopped in good order after step %d"):format(state.steps_done))
+  end
   return state.history
 end

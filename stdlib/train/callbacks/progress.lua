@@ -8,9 +8,7 @@ Progress.__index = Progress
 local INTERVAL <const> = 0.05
 local BAR_WIDTH <const> = 20
 
-local function columns()
-  return math.tointeger(tonumber(os.getenv("COLUMNS") or "")) or 80
-end
+local function columns() return require("host").terminal_width("stdout") or 80 end
 
 -- "loss 0.2341 accuracy 0.9123": four significant digits
 local function values(state)
