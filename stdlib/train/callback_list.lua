@@ -20,7 +20,8 @@ local function class_name(callback)
   return type(meta) == "table" and type(meta.__name) == "string" and meta.__name or nil
 end
 
--- The string keys of a callback and of its class that look like hooks.
+-- The keys of a callback that look like hooks: its own and its class's, where a misspelt one shows, and every hook name
+-- that it answers to.
 local function hook_keys(callback)
   local found, holder = {}, callback
   for _ = 1, 8 do
@@ -30,6 +31,9 @@ local function hook_keys(callback)
     local meta = getmetatable(holder)
     holder = type(meta) == "table" and rawget(meta, "__index") or nil
     if type(holder) ~= "table" then break end
+  end
+  for _, key in ipairs(hooks.names) do
+    if callback[key] ~= nil then found[key] = true end
   end
   local keys = {}
   for key in pairs(found) do keys[#keys + 1] = key end

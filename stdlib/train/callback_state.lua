@@ -70,7 +70,7 @@ function callback_state.get(callback)
     for _, key in ipairs(callback.state_fields) do state[key] = copy(callback[key], {}) end
     return state
   end
-  return copy(callback, {[callback] = {}})
+  return copy(callback, {})
 end
 
 ---Puts a state of callback_state.get back.

@@ -2,6 +2,8 @@
 --
 -- A lazy entry is a function that is called at the first read, so that a device scalar is fetched only when a
 -- callback looks. `pairs(logs)` goes in insertion order and gives numbers.
+local numbers = require "train.numbers"
+
 local logs = {}
 
 local STORE <const> = {}  -- the key of the private part, out of reach of string keys
@@ -59,7 +61,7 @@ end
 function meta.__tostring(self)
   local words = {}
   for key, value in pairs(self) do
-    words[#words + 1] = type(value) == "number" and ("%s=%.6g"):format(key, value) or key .. "=" .. tostring(value)
+    words[#words + 1] = type(value) == "number" and key .. "=" .. numbers.short(value) or key .. "=" .. tostring(value)
   end
   return table.concat(words, " ")
 end

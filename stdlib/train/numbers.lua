@@ -17,6 +17,13 @@ function numbers.text(value)
   end
 end
 
+---Six significant digits for a message: 0.123457, nan, inf.
+---@return string
+function numbers.short(value)
+  if value ~= value then return "nan" end
+  return ("%.6g"):format(value)
+end
+
 ---A number for a JSON file; NaN and infinity, which JSON lacks, as text.
 ---@return string
 function numbers.json(value)

@@ -1,6 +1,7 @@
 -- train.EarlyStopping: stops when the monitored value no longer improves. Semantics: Keras's, but NaN never is the best.
 local keywords = require "host.keywords"
 local monitor = require "train.monitor"
+local numbers = require "train.numbers"
 local weights = require "train.weights"
 
 local EarlyStopping = {__name = "EarlyStopping", group = "policy",
@@ -32,7 +33,7 @@ end
 function EarlyStopping:on_epoch_end(state)
   local current = self._monitor:read(state)
   if state.epoch < self.start_from_epoch then return end
-  local text = ("%s is %.6g"):format(self.monitor, current)
+  local text = ("%s is %s"):format(self.monitor, numbers.short(current))
   if self.check_finite and (current ~= current or math.abs(current) == math.huge) then
     return stop(self, state, text)
   end
@@ -48,8 +49,8 @@ function EarlyStopping:on_epoch_end(state)
     keep(self, state)
     if self.baseline == nil or self._monitor:improved(current, self.baseline) then self.wait = 0 end
   elseif self.wait >= self.patience and state.epoch > 0 then
-    return stop(self, state, ("%s has not improved for %d epochs, best %.6g at epoch %d"):format(self.monitor, self.wait,
-      self.best or 0 / 0, (self.best_epoch or state.epoch) + 1))
+    return stop(self, state, ("%s has not improved for %d epochs, best %s at epoch %d"):format(self.monitor, self.wait,
+      numbers.short(self.best or 0 / 0), (self.best_epoch or state.epoch) + 1))
   end
   if self.stopping_threshold and self._monitor:beyond(current, self.stopping_threshold) then
     stop(self, state, text .. ", beyond the stopping threshold " .. self.stopping_threshold)
@@ -61,8 +62,8 @@ function EarlyStopping:on_train_end(state)
     weights.restore(state.model, self.best_weights)
     state.restored_epoch = self.best_epoch
     if self.verbose then
-      print(("EarlyStopping: weights of epoch %d restored (%s %.6g)"):format(self.best_epoch + 1, self.monitor,
-        self.best or 0 / 0))
+      print(("EarlyStopping: weights of epoch %d restored (%s %s)"):format(self.best_epoch + 1, self.monitor,
+        numbers.short(self.best or 0 / 0)))
     end
   end
 end
