@@ -137,21 +137,28 @@ local function enter(self, callback, position)
 end
 
 ---Makes an emitter from a list of callbacks.
----@param callbacks table[] tables with hooks (`on_epoch_end = function(self, state) end`), or what train.on returns
+---@param callbacks table[] tables with hooks (`on_epoch_end = function(self, state) end`), what train.on returns, or false
 ---@return table list with `list:emit(event, state)`, `list:add(callback)`, `list:state_dict()`
 local function new(callbacks)
   local self = setmetatable({entries = {}, handlers = {}}, CallbackList)
   if callbacks ~= nil and type(callbacks) ~= "table" then
     usage(("callbacks must be a list of callbacks, got %s"):format(type(callbacks)))
   end
-  callbacks = callbacks or {}
-  for key in pairs(callbacks) do
+  local last, count = 0, 0
+  for key in pairs(callbacks or {}) do
     if math.type(key) ~= "integer" then
       usage(("callbacks must be a list of callbacks, got the key '%s'"):format(tostring(key)),
         "put the callback in braces: callbacks = {callback}")
     end
+    last, count = math.max(last, key), count + 1
   end
-  for i, callback in ipairs(callbacks) do enter(self, callback, i) end
+  if last ~= count then
+    usage(("callbacks has %d entries but the last one is number %d: one is nil"):format(count, last),
+      "`condition and callback` gives false where there is none, which is passed over")
+  end
+  for i = 1, count do
+    if callbacks[i] ~= false then enter(self, callbacks[i], i) end
+  end
   rebuild(self)
   return self
 end

@@ -159,3 +159,11 @@ test.case("the emitter serves without fit", function()
   for epoch = 0, 4 do list:emit("epoch_end", {epoch = epoch}) end
   test.equal(seen, {1, 3})
 end)
+
+test.case("false in the list is passed over, a hole is an error", function()
+  local seen = 0
+  local count = {on_epoch_end = function() seen = seen + 1 end}
+  fit {callbacks = {false, count}}
+  test.equal(seen, 1)
+  test.raises("one is nil", fit, {callbacks = {nil, count}})
+end)
