@@ -119,6 +119,7 @@ local function all_callbacks(a, history)
   if a.scheduler ~= nil then list:add(require("train.callbacks.scheduler")(a.scheduler)) end
   for _, entry in ipairs(callback_list(a.callbacks).entries) do list:add(entry.callback) end
   local quiet = a.quiet or a.verbose == 0 or a.verbose == false
+  if a.verbose == nil and require("host").log.is_quiet() then quiet = true end
   if not quiet then
     list:add(require("train.callbacks.progress")(a.verbose == 2 and {bar = false} or nil))
   end
