@@ -1,0 +1,148 @@
+# `./dev bench`: runs trainhost, hand-written C++ and Python side by side and prints a Markdown table of medians.
+import glob
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+PROGRAM = pathlib.Path(os.environ["TRAINHOST"])
+BUILD = PROGRAM.parent / "tests"
+ROUNDS = int(os.environ.get("ROUNDS", 5))
+# One thread for everybody, OpenMP's and the BLAS's.
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+MIMALLOC = next(iter(sorted(glob.glob("/usr/lib/*/libmimalloc.so*") + glob.glob("/usr/lib*/libmimalloc.so*"))), None)
+PRELOADED = {**ONE_THREAD, "LD_PRELOAD": MIMALLOC or ""}
+
+
+class Run:
+    """What a finished program used: its output, wall and CPU seconds and peak memory in MB."""
+
+    def __init__(self, command, env):
+        began = time.perf_counter()
+        process = subprocess.Popen([str(part) for part in command], env=env, stdout=subprocess.PIPE, text=True)
+        self.output = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        self.wall = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            sys.exit(f"bench: {' '.join(map(str, command))}: exit code {process.returncode}\n{self.output}")
+        self.cpu = usage.ru_utime + usage.ru_stime
+        self.peak = usage.ru_maxrss / 1024
+
+
+def side_by_side(commands, rounds=ROUNDS):
+    """Runs each of {name: (command, env)} once a round, in turns, so that a busy machine is busy for all."""
+    runs = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, (command, env) in commands.items():
+            runs[name].append(Run(command, env))
+    return runs
+
+
+def median(values):
+    return statistics.median(list(values))
+
+
+def spread(values):
+    values = sorted(values)
+    return f"{values[0]:.4g}-{values[-1]:.4g}"
+
+
+def table(title, heads, rows):
+    print(f"\n{title}\n")
+    print("| " + " | ".join(heads) + " |")
+    print("|" + "---|" * len(heads))
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+    sys.stdout.flush()
+
+
+def bench_speed(wanted):
+    commands = {"trainhost": ([PROGRAM, HERE / "mlp.lua"], ONE_THREAD)}
+    if (BUILD / "bench_mlp_mimalloc").exists():
+        commands["C++"] = ([BUILD / "bench_mlp_mimalloc"], ONE_THREAD)
+    commands["C++, glibc's malloc"] = ([BUILD / "bench_mlp_malloc"], ONE_THREAD)
+    commands["Python"] = ([sys.executable, HERE / "mlp.py"], ONE_THREAD)
+    commands["Python, fused"] = ([sys.executable, HERE / "mlp.py", "fused"], ONE_THREAD)
+    if MIMALLOC:
+        commands["Python, fused, mimalloc"] = ([sys.executable, HERE / "mlp.py", "fused"], PRELOADED)
+    figures = {}
+    for name, runs in side_by_side(commands).items():
+        for run in runs:
+            for line in run.output.splitlines():
+                what, value = line.split()
+                figures.setdefault((what, name), []).append(float(value))
+    yardstick = "C++" if "C++" in commands else "C++, glibc's malloc"
+    rows = []
+    for what, label, scale in (("call", "operator call, 4 elements, ns", "{:.0f}"),
+                               ("mlp16", "MLP step, batch 16, us", "{:.0f}"),
+                               ("mlp64", "MLP step, batch 64, us", "{:.0f}"),
+                               ("mlp256", "MLP step, batch 256, us", "{:.0f}")):
+        if what not in wanted:
+            continue
+        ours = median(figures[what, "trainhost"])
+        ratio = lambda name: f"{ours / median(figures[what, name]):.2f}"  # noqa: E731
+        cells = [f"{scale.format(median(figures[what, name]))} ({spread(figures[what, name])})" for name in commands]
+        bar = {"call": f"{ratio('Python')} of Python < 1",
+               "mlp64": f"{ratio(yardstick)} of C++ <= 1.10"}.get(what, f"{ratio(yardstick)} of C++")
+        rows.append([label, *cells, bar])
+    table(f"CPU time, one thread, median (least-most) of {ROUNDS} runs in turns. C++ is linked with mimalloc, as the "
+          "program is.", ["", *commands, "trainhost against the bar"], rows)
+
+
+def bench_start():
+    runs = side_by_side({
+        "trainhost": ([PROGRAM, "-e", "local torch = require 'torch'; local x = torch.ones(4) + 1"], ONE_THREAD),
+        "Python": ([sys.executable, "-c", "import torch; x = torch.ones(4) + 1"], ONE_THREAD),
+    }, rounds=2 * ROUNDS + 1)
+    rows = []
+    for label, value in (("wall time", lambda run: run.wall * 1000), ("CPU time", lambda run: run.cpu * 1000)):
+        ours, theirs = ([value(run) for run in runs[name]] for name in ("trainhost", "Python"))
+        rows.append([f"{label}, ms", f"{median(ours):.0f} ({spread(ours)})", f"{median(theirs):.0f} ({spread(theirs)})",
+                     f"{median(ours) / median(theirs):.2f} <= 0.25"])
+    table(f"Start-up to the first operator, whole process, median (least-most) of {2 * ROUNDS + 1} runs in turns.",
+          ["", "trainhost", "Python", "trainhost against the bar"], rows)
+
+
+def bench_memory():
+    rows = []
+    for what, label in (("chain", "300 chained 1000x1000 matmuls, no gradients, MB"),
+                        ("train", "training steps of 50 layers 512x512, batch 1024, MB")):
+        runs = side_by_side({
+            "trainhost": ([PROGRAM, HERE / "memory.lua", "--", what], ONE_THREAD),
+            "Python": ([sys.executable, HERE / "memory.py", what], ONE_THREAD),
+        }, rounds=3)
+        ours, theirs = ([run.peak for run in runs[name]] for name in ("trainhost", "Python"))
+        rows.append([label, f"{median(ours):.0f} ({spread(ours)})", f"{median(theirs):.0f} ({spread(theirs)})",
+                     f"{median(ours) / median(theirs):.2f} <= 1.1"])
+    table("Peak resident memory of the whole process, median (least-most) of 3 runs in turns.",
+          ["", "trainhost", "Python", "trainhost against the bar"], rows)
+
+
+def cpu_name():
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":")[1].strip()
+    return platform.machine()
+
+
+def main():
+    names = sys.argv[1:] or ["call", "mlp", "start", "memory"]
+    for name in names:
+        if name not in ("call", "mlp", "start", "memory"):
+            sys.exit(f"bench: no benchmark '{name}': call, mlp, start, memory")
+    print(f"{cpu_name()}, {os.cpu_count()} cores; Python {platform.python_version()}")
+    wanted = (["call"] if "call" in names else []) + (["mlp16", "mlp64", "mlp256"] if "mlp" in names else [])
+    if wanted:
+        bench_speed(wanted)
+    if "start" in names:
+        bench_start()
+    if "memory" in names:
+        bench_memory()
+
+
+main()

@@ -1,0 +1,20 @@
+// The one include point of Catch2, version 2 (Debian 12, Ubuntu 22.04) or 3: tests use what both have.
+#pragma once
+
+#if __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_all.hpp>
+using Catch::Approx;
+#else
+#include <catch2/catch.hpp>
+#endif
+
+#include <string>
+
+// Matches a string that holds `text`: CHECK_THAT(message, Holds("Expected")).
+inline auto Holds(const std::string& text) {
+#if __has_include(<catch2/catch_all.hpp>)
+  return Catch::Matchers::ContainsSubstring(text);
+#else
+  return Catch::Matchers::Contains(text);
+#endif
+}
