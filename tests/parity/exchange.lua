@@ -74,6 +74,20 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
     report:flush()
   end
 
+  -- PyTorch's function by its dotted name: "linalg.norm", "nn.functional.conv2d", or Tensor's method "view".
+  function exchange.find(name)
+    local value = torch
+    for part in name:gmatch("[^.]+") do
+      local ok, found = pcall(function() return value[part] end)
+      value = ok and found or nil
+      if value == nil then break end
+    end
+    if value ~= nil then return value end
+    local last = name:match("[^.]+$")
+    if name:find("^nn%.functional%.") then return torch[last] end
+    return function(x, ...) return x[last](x, ...) end
+  end
+
   -- The gradients of `inputs` for the results of body(): each result is weighted by a ramp, so that its elements
   -- count differently. Returns the results first, then one gradient an input.
   function exchange.with_gradients(inputs, body)
