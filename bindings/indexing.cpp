@@ -57,7 +57,7 @@ tensor::Slice* test_slice(lua_State* L, int index) noexcept {
 
 int slice_text(lua_State* L) {
   const auto* slice = test_slice(L, 1);
-  if (!slice) bad_argument(L, "tostring", "slice", "a torch.slice", 1);
+  if (!slice) throw_argument(L, "tostring", "slice", "a torch.slice", 1);
   const std::string text = tensor::to_string(*slice);
   lua_pushlstring(L, text.data(), text.size());
   return 1;
@@ -337,7 +337,7 @@ int slice(lua_State* L) {
     const int side = count == 1 ? 1 : i - 1;
     if (lua_isnil(L, i) || is_none(L, i)) continue;
     *sides[side] = integer_at(L, i);
-    if (!*sides[side]) bad_argument(L, "torch.slice", kNames[side], "an integer or nil", i);
+    if (!*sides[side]) throw_argument(L, "torch.slice", kNames[side], "an integer or nil", i);
   }
   auto* block = lua_newuserdatauv(L, sizeof(tensor::Slice), 0);
   new (block) tensor::Slice(value);

@@ -34,14 +34,14 @@ int natural(lua_State* L, int index, const char* name) {
   int exact = 0;
   const lua_Integer value = lua_tointegerx(L, index, &exact);
   if (lua_type(L, index) != LUA_TNUMBER || !exact || value < 0 || value > 1000000)
-    bad_argument(L, "torch.set_printoptions", name, "an integer from 0 to 1000000", index);
+    throw_argument(L, "torch.set_printoptions", name, "an integer from 0 to 1000000", index);
   return static_cast<int>(value);
 }
 
 void set_profile(lua_State* L, int index, PrintOptions& into) {
   const std::string_view profile = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "";
   if (profile != "default" && profile != "short" && profile != "full")
-    bad_argument(L, "torch.set_printoptions", "profile", "\"default\", \"short\" or \"full\"", index);
+    throw_argument(L, "torch.set_printoptions", "profile", "\"default\", \"short\" or \"full\"", index);
   const auto sci_mode = into.sci_mode;
   into = PrintOptions();
   into.sci_mode = sci_mode;
@@ -77,13 +77,13 @@ int set_printoptions(lua_State* L) {
   if (!lua_isnil(L, 5)) set_profile(L, 5, next);
   if (!lua_isnil(L, 1)) next.precision = natural(L, 1, kNames[0]);
   if (!lua_isnil(L, 2)) {
-    if (lua_type(L, 2) != LUA_TNUMBER) bad_argument(L, "torch.set_printoptions", "threshold", "a number", 2);
+    if (lua_type(L, 2) != LUA_TNUMBER) throw_argument(L, "torch.set_printoptions", "threshold", "a number", 2);
     next.threshold = lua_tonumber(L, 2);
   }
   if (!lua_isnil(L, 3)) next.edgeitems = natural(L, 3, kNames[2]);
   if (!lua_isnil(L, 4)) next.linewidth = natural(L, 4, kNames[3]);
   if (!lua_isnil(L, 6) && !lua_isboolean(L, 6))
-    bad_argument(L, "torch.set_printoptions", "sci_mode", "a boolean or nil", 6);
+    throw_argument(L, "torch.set_printoptions", "sci_mode", "a boolean or nil", 6);
   next.sci_mode.reset();  // as PyTorch: not given means chosen by the values again
   if (lua_isboolean(L, 6)) next.sci_mode = static_cast<bool>(lua_toboolean(L, 6));
   options(L) = next;

@@ -13,6 +13,7 @@
 #include "bindings/nested.h"
 #include "bindings/ops.h"
 #include "bindings/printing.h"
+#include "bindings/process.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -400,6 +401,7 @@ int open_tensor(lua_State* L) {
   open_dtypes(L);
   set_nested_functions(L);
   set_autograd_functions(L);
+  set_process_functions(L);
   static constexpr Row kFunctions[] = {
       {"slice", guarded<slice>, "Python's slice in a tuple key: x[{0, torch.slice(1, 3)}].\n@param start? integer or stop if alone\n@param stop? integer\n@param step? integer 1"},
       {"set_printoptions", guarded<set_printoptions>, "How tensors print.\n@param precision? integer 4\n@param threshold? number 1000\n@param edgeitems? integer 3\n@param linewidth? integer 80\n@param profile? string \"default\", \"short\", \"full\"\n@param sci_mode? boolean"},

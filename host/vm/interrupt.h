@@ -102,7 +102,8 @@ class Interrupts {
   std::optional<int> exit_code_;
 };
 
-// Replaces pcall, xpcall, setmetatable and coroutine.resume, wrap and close by ones that an interruption passes.
+// Replaces pcall, xpcall, setmetatable, coroutine.resume, wrap and close by ones that an interruption passes, and
+// os.exit by one that ends the script alone.
 void open_protected(lua_State* L);
 
 }  // namespace trainhost::vm

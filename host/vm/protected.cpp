@@ -1,4 +1,4 @@
-// pcall, xpcall, coroutines and finalizers that an interruption passes: see Note [How a script is stopped].
+// pcall, xpcall, coroutines, finalizers that an interruption passes, and os.exit, which is one: see Note [How a script is stopped].
 #include <lua.hpp>
 
 #include "host/vm/interrupt.h"
@@ -187,6 +187,14 @@ int set_metatable(lua_State* L) {
   return 1;
 }
 
+// os.exit([code]): ends the script, not the process: `<close>` variables are closed, and the host has the code.
+int exit_script(lua_State* L) {
+  int code = 0;
+  if (lua_isboolean(L, 1)) code = lua_toboolean(L, 1) ? 0 : 1;
+  else code = static_cast<int>(luaL_optinteger(L, 1, 0));
+  interrupts(L).exit(L, code);
+}
+
 }  // namespace
 
 void open_protected(lua_State* L) {
@@ -200,7 +208,10 @@ void open_protected(lua_State* L) {
   luaL_setfuncs(L, kBase, 0);
   lua_getfield(L, -1, "coroutine");
   luaL_setfuncs(L, kCoroutine, 0);
-  lua_pop(L, 2);
+  lua_getfield(L, -2, "os");
+  lua_pushcfunction(L, exit_script);
+  lua_setfield(L, -2, "exit");
+  lua_pop(L, 3);
 }
 
 }  // namespace trainhost::vm
