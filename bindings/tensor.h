@@ -25,6 +25,8 @@ struct Type<at::Tensor> {
 // Pushes a new userdata and charges its storage to the collector if it is new memory; nil if undefined.
 // A collection may run: call it when the operator is done, with everything live on the stack or in C++.
 void push_tensor(lua_State* L, at::Tensor tensor);
+// The same for a tensor that shares memory with another: charges only the handle.
+void push_view(lua_State* L, at::Tensor tensor);
 // The same userdata for the same TensorImpl for as long as Lua holds it: for parameters, buffers, leaves and
 // `.grad` (a weak map). `parameter` marks it as nn.Parameter.
 void push_identity(lua_State* L, const at::Tensor& tensor, bool parameter = false);
@@ -39,6 +41,10 @@ bool is_parameter(lua_State* L, int index) noexcept;
 at::ScalarType check_dtype(lua_State* L, int index);
 at::Device check_device(lua_State* L, int index);
 void push_dtype(lua_State* L, at::ScalarType type);
+// Pushes a torch.Size: a 1-based table.
+void push_sizes(lua_State* L, at::IntArrayRef sizes);
+// "float32", as PyTorch names it.
+const char* dtype_name(at::ScalarType type) noexcept;
 void push_device(lua_State* L, at::Device device);
 
 }  // namespace trainhost::bindings

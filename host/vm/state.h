@@ -7,11 +7,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "host/base/error.h"
+#include "host/vm/interrupt.h"
 #include "host/vm/memory.h"
 
 struct lua_State;
@@ -46,6 +48,7 @@ class State {
   lua_State* lua() const noexcept { return lua_; }
   const Options& options() const noexcept { return options_; }
   NativeBytes& native_bytes() noexcept { return native_bytes_; }
+  Interrupts& interrupts() noexcept { return interrupts_; }
   // The address of the metatable of a native type, for a type check by pointer; null before it is defined.
   const void*& metatable(TypeId type) noexcept { return metatables_[static_cast<size_t>(type)]; }
 
@@ -58,11 +61,14 @@ class State {
 
   // Stops the script that runs in this state with an `interrupted` error as soon as its current operator
   // returns. Async-signal-safe and callable from any thread.
-  void interrupt() noexcept;
+  void interrupt() noexcept { interrupts_.request(); }
+  // What the script gave to os.exit if that ended the last run_* or call (which then return without results).
+  const std::optional<int>& exit_code() const noexcept { return interrupts_.exit_code(); }
 
  private:
   Options options_;
   NativeBytes native_bytes_;
+  Interrupts interrupts_;
   std::array<const void*, static_cast<size_t>(TypeId::count)> metatables_{};
   lua_State* lua_ = nullptr;
 };

@@ -1,0 +1,73 @@
+// Dtypes, layouts, memory formats, devices and generators as Lua values.
+#pragma once
+
+#include <ATen/core/Generator.h>
+
+#include "bindings/tensor.h"
+
+namespace trainhost::bindings {
+
+// A plain value in a userdata: always open.
+template <class T>
+struct Plain {
+  T value{};
+  explicit operator bool() const noexcept { return true; }
+};
+
+template <>
+struct Type<at::ScalarType> {
+  using Handle = Plain<at::ScalarType>;
+  static constexpr TypeId id = TypeId::dtype;
+  static constexpr const char* name = "dtype";
+  static constexpr int user_values = 0;
+};
+
+template <>
+struct Type<at::Layout> {
+  using Handle = Plain<at::Layout>;
+  static constexpr TypeId id = TypeId::layout;
+  static constexpr const char* name = "layout";
+  static constexpr int user_values = 0;
+};
+
+template <>
+struct Type<at::MemoryFormat> {
+  using Handle = Plain<at::MemoryFormat>;
+  static constexpr TypeId id = TypeId::memory_format;
+  static constexpr const char* name = "memory_format";
+  static constexpr int user_values = 0;
+};
+
+// Device() is not a device: Plain needs a default.
+struct DeviceHandle {
+  at::Device value{at::kCPU};
+  explicit operator bool() const noexcept { return true; }
+};
+
+template <>
+struct Type<at::Device> {
+  using Handle = DeviceHandle;
+  static constexpr TypeId id = TypeId::device;
+  static constexpr const char* name = "device";
+  static constexpr int user_values = 0;
+};
+
+struct GeneratorHandle : at::Generator {
+  using at::Generator::Generator;
+  GeneratorHandle() = default;
+  GeneratorHandle(at::Generator g) : at::Generator(std::move(g)) {}
+  explicit operator bool() const noexcept { return defined(); }
+};
+
+template <>
+struct Type<at::Generator> {
+  using Handle = GeneratorHandle;
+  static constexpr TypeId id = TypeId::generator;
+  static constexpr const char* name = "Generator";
+  static constexpr int user_values = 0;
+};
+
+// Defines these types and sets torch.float32 ..., torch.strided ..., torch.device, torch.Generator in the table on top.
+void open_dtypes(lua_State* L);
+
+}  // namespace trainhost::bindings

@@ -1,0 +1,99 @@
+// Exceptions as faults, registration of functions, and how a value is named in an error message.
+#include "bindings/guard.h"
+
+#include <c10/util/Exception.h>
+
+#include <new>
+
+#include "bindings/tensor.h"
+
+namespace trainhost::bindings {
+namespace {
+
+const char kDocs = 0;  // registry key of {[function] = docstring}
+
+bool mentions(const std::string& text, std::initializer_list<const char*> words) {
+  for (const char* word : words)
+    if (text.find(word) != std::string::npos) return true;
+  return false;
+}
+
+// LibTorch raises nearly everything as c10::Error: the kind is read from its words.
+ErrorKind kind_of(const c10::Error& e, const std::string& message) {
+  if (dynamic_cast<const c10::OutOfMemoryError*>(&e) || mentions(message, {"not enough memory", "out of memory"}))
+    return ErrorKind::memory;
+  if (mentions(message, {"same device", "CUDA", "device type"})) return ErrorKind::device;
+  if (mentions(message, {"dtype", "scalar type", "ScalarType", "data type"})) return ErrorKind::dtype;
+  if (mentions(message, {"shape", "size", "dimension", "Dimension", "elements", "1-D", "2D", "3D", "4D"}))
+    return ErrorKind::shape;
+  if (mentions(message, {"INTERNAL ASSERT"})) return ErrorKind::internal;
+  return ErrorKind::usage;
+}
+
+}  // namespace
+
+vm::Fault caught(const std::exception& e) {
+  if (auto* error = dynamic_cast<const Error*>(&e)) return {error->kind(), error->message(), error->hint()};
+  if (auto* error = dynamic_cast<const c10::Error*>(&e)) {
+    std::string message = error->what_without_backtrace();
+    while (!message.empty() && message.back() == '\n') message.pop_back();
+    return {kind_of(*error, message), message, {}};
+  }
+  if (dynamic_cast<const std::bad_alloc*>(&e)) return {ErrorKind::memory, "out of memory", {}};
+  return {ErrorKind::internal, e.what(), {}};
+}
+
+void set_functions(lua_State* L, const Row* rows) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kDocs);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &kDocs);
+  }
+  for (; rows->name; ++rows) {
+    lua_pushcfunction(L, rows->function);
+    if (rows->doc) {
+      lua_pushvalue(L, -1);
+      lua_pushstring(L, rows->doc);
+      lua_rawset(L, -4);
+    }
+    lua_setfield(L, -3, rows->name);
+  }
+  lua_pop(L, 1);
+}
+
+std::string describe(lua_State* L, int index) {
+  if (at::Tensor* tensor = test_tensor(L, index)) {
+    std::string text = "Tensor[";
+    for (int64_t d = 0; d < tensor->dim(); ++d) text += (d ? ", " : "") + std::to_string(tensor->size(d));
+    return text + "] " + dtype_name(tensor->scalar_type());
+  }
+  switch (lua_type(L, index)) {
+    case LUA_TNONE: return "no value";
+    case LUA_TNUMBER: lua_pushvalue(L, index); break;
+    case LUA_TSTRING: {
+      std::string text = lua_tostring(L, index);
+      if (text.size() > 40) text = text.substr(0, 37) + "...";
+      return "string \"" + text + "\"";
+    }
+    case LUA_TBOOLEAN: return lua_toboolean(L, index) ? "boolean true" : "boolean false";
+    case LUA_TTABLE: return "table";
+    case LUA_TUSERDATA: {
+      const bool named = luaL_getmetafield(L, index, "__name") == LUA_TSTRING;
+      std::string text = named ? lua_tostring(L, -1) : "userdata";
+      if (named) lua_pop(L, 1);
+      return text;
+    }
+    default: return luaL_typename(L, index);
+  }
+  const std::string text = std::string("number ") + lua_tostring(L, -1);
+  lua_pop(L, 1);
+  return text;
+}
+
+void throw_argument(lua_State* L, const char* function, const char* name, const char* expected, int index) {
+  throw_usage(std::string(function) + ": argument '" + name + "' must be " + expected + ", got " + describe(L, index));
+}
+
+}  // namespace trainhost::bindings

@@ -1,0 +1,349 @@
+// Lua keys as index items: tables, strings (cached), torch.None and torch.slice.
+#include "bindings/indexing.h"
+
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+#include "bindings/guard.h"
+#include "bindings/tensor.h"
+#include "host/tensor/indexing.h"
+
+namespace trainhost::bindings {
+namespace {
+
+using tensor::Index;
+using tensor::Indices;
+
+// Addresses that stand for entries of Lua's registry.
+constexpr char kParsed = 0, kParsedMeta = 0, kNone = 0, kNoneMeta = 0, kSliceMeta = 0;
+constexpr int kMostParsed = 4096;  // then the cache starts anew: a script may build its expressions
+constexpr size_t kDeepest = 64;    // as many dimensions as a tensor may have; stops a table that holds itself
+
+bool has_metatable(lua_State* L, int index, const char* key) noexcept {
+  if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index)) return false;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, key);
+  const bool same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return same;
+}
+
+// Pushes the metatable kept under `key`; makes it from `rows` at the first use.
+void push_metatable(lua_State* L, const char* key, const char* name, const Row* rows) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  set_functions(L, rows);
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__name");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
+int none_text(lua_State* L) {
+  lua_pushliteral(L, "None");
+  return 1;
+}
+
+const Row kNoneRows[] = {{"__tostring", guarded<none_text>, "---@return string"}, {nullptr, nullptr, nullptr}};
+
+tensor::Slice* test_slice(lua_State* L, int index) noexcept {
+  return has_metatable(L, index, &kSliceMeta) ? static_cast<tensor::Slice*>(lua_touserdata(L, index)) : nullptr;
+}
+
+int slice_text(lua_State* L) {
+  const auto* slice = test_slice(L, 1);
+  if (!slice) throw_argument(L, "tostring", "slice", "a torch.slice", 1);
+  const std::string text = tensor::to_string(*slice);
+  lua_pushlstring(L, text.data(), text.size());
+  return 1;
+}
+
+// slice.start, slice.stop, slice.step: an integer or nil.
+int slice_field(lua_State* L) {
+  const auto* slice = test_slice(L, 1);
+  const std::string_view name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  const std::optional<int64_t>* side = !slice            ? nullptr
+                                       : name == "start" ? &slice->start
+                                       : name == "stop"  ? &slice->stop
+                                       : name == "step"  ? &slice->step
+                                                         : nullptr;
+  if (side && *side) lua_pushinteger(L, **side);
+  else lua_pushnil(L);
+  return 1;
+}
+
+const Row kSliceRows[] = {{"__tostring", guarded<slice_text>, "---@return string"},
+                          {"__index", guarded<slice_field>, "---@return integer?"},
+                          {nullptr, nullptr, nullptr}};
+
+// An integer, also as a float of exact integer value (28/2 is 14.0).
+std::optional<int64_t> integer_at(lua_State* L, int index) {
+  int exact = 0;
+  if (lua_type(L, index) != LUA_TNUMBER) return std::nullopt;
+  const lua_Integer value = lua_tointegerx(L, index, &exact);
+  return exact ? std::optional<int64_t>(value) : std::nullopt;
+}
+
+[[noreturn]] void bad_item(lua_State* L, int index) {
+  throw_usage(
+      "tensor index: expected an integer, a boolean, a tensor, torch.None, torch.slice(...), an expression such as "
+      "\"1:3, ...\" or a table of these, got " +
+          describe(L, index),
+      lua_isnil(L, index) ? "None is written torch.None" : "");
+}
+
+// The numbers of a nested table, row by row.
+struct Nested {
+  std::vector<int64_t> shape;
+  std::vector<double> numbers;
+  std::vector<int64_t> integers;
+  bool all_integers = true, all_booleans = true;
+};
+
+void read_nested(lua_State* L, int index, size_t depth, const char* what, Nested& into) {
+  index = lua_absindex(L, index);
+  const auto count = static_cast<int64_t>(lua_rawlen(L, index));
+  if (depth == kDeepest) throw_usage(std::string(what) + ": a table nested more than 64 deep");
+  if (depth == into.shape.size()) into.shape.push_back(count);
+  if (into.shape[depth] != count)
+    throw_usage(std::string(what) + ": expected tables of length " + std::to_string(into.shape[depth]) + " at depth " +
+                std::to_string(depth + 1) + ", got one of length " + std::to_string(count));
+  luaL_checkstack(L, 4, "nested table");
+  for (int64_t i = 1; i <= count; ++i) {
+    const int type = lua_rawgeti(L, index, i);
+    const bool leaf = type == LUA_TNUMBER || type == LUA_TBOOLEAN;
+    if (!leaf && type != LUA_TTABLE)
+      throw_usage(std::string(what) + ": expected numbers or booleans, got " + describe(L, -1));
+    // The first element decides how deep the table is.
+    const bool has_next = into.shape.size() > depth + 1;
+    if (leaf ? has_next : (i > 1 && !has_next))
+      throw_usage(std::string(what) + ": numbers and tables mixed at depth " + std::to_string(depth + 1));
+    if (type == LUA_TTABLE) {
+      read_nested(L, -1, depth + 1, what, into);
+    } else {
+      const bool boolean = type == LUA_TBOOLEAN;
+      const auto integer = boolean ? std::optional<int64_t>(lua_toboolean(L, -1)) : integer_at(L, -1);
+      into.all_booleans &= boolean;
+      into.all_integers &= boolean || lua_isinteger(L, -1);
+      into.integers.push_back(integer.value_or(0));
+      into.numbers.push_back(boolean ? static_cast<double>(*integer) : lua_tonumber(L, -1));
+    }
+    lua_pop(L, 1);
+  }
+}
+
+// {0, 2} or {true, false} inside a key: an index tensor or a mask. An empty one is an index of no elements.
+at::Tensor list_index(lua_State* L, int index) {
+  Nested nested;
+  read_nested(L, index, 0, "list index", nested);
+  for (size_t i = 0; i < nested.numbers.size(); ++i)
+    if (static_cast<double>(nested.integers[i]) != nested.numbers[i] && !nested.all_integers)
+      throw_usage("list index: expected integers or booleans, got " + std::to_string(nested.numbers[i]));
+  at::Tensor result = at::empty(nested.shape, at::TensorOptions(at::kLong));
+  std::copy(nested.integers.begin(), nested.integers.end(), result.mutable_data_ptr<int64_t>());
+  return nested.all_booleans && !nested.numbers.empty() ? result.to(at::kBool) : result;
+}
+
+at::Tensor table_value(lua_State* L, int index, const at::Tensor& target) {
+  Nested nested;
+  read_nested(L, index, 0, "assigned value", nested);
+  at::Tensor result = at::empty(nested.shape, at::TensorOptions(nested.all_integers ? at::kLong : at::kDouble));
+  if (nested.all_integers)
+    std::copy(nested.integers.begin(), nested.integers.end(), result.mutable_data_ptr<int64_t>());
+  else std::copy(nested.numbers.begin(), nested.numbers.end(), result.mutable_data_ptr<double>());
+  return result.to(target.options().device(at::kCPU).requires_grad(false));
+}
+
+int free_parsed(lua_State* L) {
+  if (auto* parsed = static_cast<Indices*>(lua_touserdata(L, 1))) parsed->~Indices();
+  return 0;
+}
+
+const Row kParsedRows[] = {{"__gc", guarded<free_parsed>, ""}, {nullptr, nullptr, nullptr}};
+
+// The items of the expression at `index`; the cache's userdata stays on the stack and keeps them alive.
+const Indices& parsed(lua_State* L, int index) {
+  index = lua_absindex(L, index);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kParsed) == LUA_TTABLE) {
+    lua_pushvalue(L, index);
+    if (lua_rawget(L, -2) == LUA_TUSERDATA) return *static_cast<Indices*>(lua_touserdata(L, -1));
+    lua_pop(L, 1);
+  } else {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &kParsed);
+  }
+  size_t length = 0;
+  const char* text = lua_tolstring(L, index, &length);
+  Indices items = tensor::parse_indices({text, length});
+  lua_rawgeti(L, -1, 0);
+  const lua_Integer count = lua_tointeger(L, -1) + 1;
+  lua_pop(L, 1);
+  if (count > kMostParsed) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &kParsed);
+  }
+  lua_pushinteger(L, count > kMostParsed ? 1 : count);
+  lua_rawseti(L, -2, 0);
+  auto* kept = new (lua_newuserdatauv(L, sizeof(Indices), 0)) Indices();
+  push_metatable(L, &kParsedMeta, "index expression", kParsedRows);
+  lua_setmetatable(L, -2);
+  *kept = std::move(items);
+  lua_pushvalue(L, index);
+  lua_pushvalue(L, -2);
+  lua_rawset(L, -4);
+  return *kept;
+}
+
+// One value of a key as an item; false where it is a string (several items) or no item.
+bool simple_item(lua_State* L, int index, Index& item) {
+  switch (lua_type(L, index)) {
+    case LUA_TNUMBER:
+      if (const auto value = integer_at(L, index)) {
+        item = *value;
+        return true;
+      }
+      return false;
+    case LUA_TBOOLEAN:
+      item = static_cast<bool>(lua_toboolean(L, index));
+      return true;
+    case LUA_TUSERDATA:
+      if (const auto* value = test_slice(L, index)) {
+        item = *value;
+      } else if (is_none(L, index)) {
+        item = tensor::NewAxis{};
+      } else {
+        item = check_tensor(L, index);
+      }
+      return true;
+    default:
+      return false;
+  }
+}
+
+Indices tuple(lua_State* L, int index) {
+  const auto count = static_cast<lua_Integer>(lua_rawlen(L, index));
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    const auto key = lua_isinteger(L, -2) ? lua_tointeger(L, -2) : 0;
+    if (key < 1 || key > count)
+      throw_usage("tensor index: a table is a tuple of items, got the key " + describe(L, -2) + " in it",
+                  "a place without a value is written torch.None or \":\"");
+  }
+  Indices items;
+  items.reserve(static_cast<size_t>(count));
+  luaL_checkstack(L, 8, "tensor index");
+  for (lua_Integer i = 1; i <= count; ++i) {
+    const int top = lua_gettop(L);
+    lua_rawgeti(L, index, i);
+    Index item;
+    if (lua_type(L, -1) == LUA_TTABLE) {
+      items.emplace_back(list_index(L, -1));
+    } else if (lua_type(L, -1) == LUA_TSTRING) {
+      for (const auto& part : parsed(L, -1)) items.push_back(part);
+    } else if (simple_item(L, -1, item)) {
+      items.push_back(std::move(item));
+    } else {
+      bad_item(L, -1);
+    }
+    lua_settop(L, top);
+  }
+  return items;
+}
+
+// Calls `use` with the items of the key at stack 2.
+template <class Use>
+auto with_items(lua_State* L, Use use) {
+  switch (lua_type(L, 2)) {
+    case LUA_TSTRING:
+      return use(parsed(L, 2));
+    case LUA_TTABLE:
+      return use(tuple(L, 2));
+    default: {
+      Indices items(1);
+      if (!simple_item(L, 2, items[0])) bad_item(L, 2);
+      return use(items);
+    }
+  }
+}
+
+}  // namespace
+
+int index_get(lua_State* L) {
+  const at::Tensor self = check_tensor(L, 1);
+  if (const auto integer = integer_at(L, 2)) {
+    push_tensor(L, tensor::get(self, *integer));
+    return 1;
+  }
+  push_tensor(L, with_items(L, [&](const Indices& items) { return tensor::get(self, items); }));
+  return 1;
+}
+
+int index_set(lua_State* L) {
+  const at::Tensor self = check_tensor(L, 1);
+  at::Scalar scalar;
+  at::Tensor value;
+  switch (lua_type(L, 3)) {
+    case LUA_TNUMBER:
+      scalar =
+          lua_isinteger(L, 3) ? at::Scalar(static_cast<int64_t>(lua_tointeger(L, 3))) : at::Scalar(lua_tonumber(L, 3));
+      break;
+    case LUA_TBOOLEAN:
+      scalar = at::Scalar(static_cast<int64_t>(lua_toboolean(L, 3)));
+      break;
+    case LUA_TTABLE:
+      value = table_value(L, 3, self);
+      break;
+    default:
+      if (const auto* given = test_tensor(L, 3)) value = *given;
+      else
+        throw_usage("tensor assignment: expected a number, a boolean, a tensor or a nested table, got " +
+                    describe(L, 3));
+  }
+  with_items(L, [&](const Indices& items) {
+    if (value.defined()) tensor::set(self, items, value);
+    else tensor::set(self, items, scalar);
+  });
+  return 0;
+}
+
+void push_none(lua_State* L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kNone) == LUA_TUSERDATA) return;
+  lua_pop(L, 1);
+  lua_newuserdatauv(L, 1, 0);
+  push_metatable(L, &kNoneMeta, "None", kNoneRows);
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kNone);
+}
+
+bool is_none(lua_State* L, int index) noexcept { return has_metatable(L, index, &kNoneMeta); }
+
+int slice(lua_State* L) {
+  const int count = lua_gettop(L);
+  if (count < 1 || count > 3)
+    throw_usage("torch.slice: expected (stop) or (start, stop, step), got " + std::to_string(count) + " arguments");
+  tensor::Slice value;
+  std::optional<int64_t>* const sides[] = {&value.start, &value.stop, &value.step};
+  static constexpr const char* kNames[] = {"start", "stop", "step"};
+  for (int i = 1; i <= count; ++i) {
+    const int side = count == 1 ? 1 : i - 1;
+    if (lua_isnil(L, i) || is_none(L, i)) continue;
+    *sides[side] = integer_at(L, i);
+    if (!*sides[side]) throw_argument(L, "torch.slice", kNames[side], "an integer or nil", i);
+  }
+  auto* block = lua_newuserdatauv(L, sizeof(tensor::Slice), 0);
+  new (block) tensor::Slice(value);
+  push_metatable(L, &kSliceMeta, "slice", kSliceRows);
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
+}  // namespace trainhost::bindings

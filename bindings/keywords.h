@@ -1,0 +1,33 @@
+// Positional and keyword arguments of native functions that are no operators.
+#pragma once
+
+#include <initializer_list>
+#include <lua.hpp>
+#include <string_view>
+#include <vector>
+
+namespace trainhost::bindings {
+
+// Reads f(a, b, {name = value}): positional values from the Lua index `first` on take `names` in order, a last
+// table of string keys gives the rest by name. Unknown names, and names given twice, are usage errors that list
+// the valid ones. The values stay on the Lua stack while the object lives.
+class Keywords {
+ public:
+  Keywords(lua_State* L, const char* function, int first, std::initializer_list<const char*> names);
+  // The Lua index of the value given for `name`; 0 if it was not given or is nil.
+  int find(std::string_view name) const noexcept;
+
+ private:
+  struct Value {
+    std::string_view name;
+    int index;
+  };
+  std::vector<Value> values_;
+};
+
+bool check_boolean(lua_State* L, int index, const char* function, const char* name);
+lua_Integer check_integer(lua_State* L, int index, const char* function, const char* name);
+double check_number(lua_State* L, int index, const char* function, const char* name);
+std::string_view check_string(lua_State* L, int index, const char* function, const char* name);
+
+}  // namespace trainhost::bindings

@@ -1,0 +1,299 @@
+// Conversion by schema type, each way.
+#include "bindings/value.h"
+
+#include <ATen/ScalarOps.h>
+#include <ATen/core/List.h>
+
+#include <cmath>
+
+#include "bindings/dtype.h"
+#include "bindings/indexing.h"
+
+namespace trainhost::bindings {
+namespace {
+
+using c10::IValue;
+using tensor::Argument;
+using tensor::Kind;
+
+bool to_integer(lua_State* L, int index, Fit fit, int64_t& out) {
+  if (lua_isinteger(L, index)) {
+    out = lua_tointeger(L, index);
+    return true;
+  }
+  if (fit == Fit::exact) return false;
+  if (lua_type(L, index) == LUA_TNUMBER) {
+    int exact = 0;
+    out = lua_tointegerx(L, index, &exact);
+    return exact != 0;
+  }
+  const at::Tensor* tensor = test_tensor(L, index);
+  if (!tensor || tensor->dim() != 0 || !at::isIntegralType(tensor->scalar_type(), /*includeBool=*/false)) return false;
+  out = tensor->item().toLong();
+  return true;
+}
+
+bool to_real(lua_State* L, int index, Fit fit, double& out) {
+  if (lua_type(L, index) == LUA_TNUMBER) {
+    out = lua_tonumber(L, index);
+    return true;
+  }
+  const at::Tensor* tensor = fit == Fit::exact ? nullptr : test_tensor(L, index);
+  if (!tensor || tensor->dim() != 0 || tensor->is_complex()) return false;
+  out = tensor->item().toDouble();
+  return true;
+}
+
+// Calls take(i) with the i-th element (from 0) on top of the stack; false as soon as one does not fit.
+template <class Take>
+bool each(lua_State* L, int index, Take take) {
+  if (!lua_istable(L, index)) return false;
+  const lua_Integer size = static_cast<lua_Integer>(lua_rawlen(L, index));
+  if (size == 0) {
+    lua_pushnil(L);
+    if (lua_next(L, index)) {  // a table with string keys only is no list
+      lua_pop(L, 2);
+      return false;
+    }
+  }
+  for (lua_Integer i = 0; i < size; ++i) {
+    lua_rawgeti(L, index, i + 1);
+    const bool fits = take(i);
+    lua_pop(L, 1);
+    if (!fits) return false;
+  }
+  return true;
+}
+
+bool to_integers(lua_State* L, int index, const Argument& argument, Fit fit, IValue& out) {
+  int64_t value = 0;
+  if (argument.length > 0 && lua_type(L, index) == LUA_TNUMBER) {
+    if (!to_integer(L, index, fit, value)) return false;
+    out = std::vector<int64_t>(static_cast<size_t>(argument.length), value);
+    return true;
+  }
+  std::vector<int64_t> values;
+  const bool fits = each(L, index, [&](lua_Integer) {
+    if (!to_integer(L, lua_gettop(L), fit, value)) return false;
+    values.push_back(value);
+    return true;
+  });
+  if (fits) out = std::move(values);
+  return fits;
+}
+
+bool to_list(lua_State* L, int index, const Argument& argument, Fit fit, IValue& out) {
+  switch (argument.kind) {
+    case Kind::integers: return to_integers(L, index, argument, fit, out);
+    case Kind::reals: {
+      double value = 0;
+      if (argument.length > 0 && lua_type(L, index) == LUA_TNUMBER) {
+        out = std::vector<double>(static_cast<size_t>(argument.length), lua_tonumber(L, index));
+        return true;
+      }
+      std::vector<double> values;
+      const bool fits = each(L, index, [&](lua_Integer) {
+        if (!to_real(L, lua_gettop(L), fit, value)) return false;
+        values.push_back(value);
+        return true;
+      });
+      if (fits) out = std::move(values);
+      return fits;
+    }
+    case Kind::booleans: {
+      c10::List<bool> values;
+      const bool fits = each(L, index, [&](lua_Integer) {
+        if (!lua_isboolean(L, -1)) return false;
+        values.push_back(lua_toboolean(L, -1));
+        return true;
+      });
+      if (fits) out = std::move(values);
+      return fits;
+    }
+    case Kind::scalars: {
+      c10::List<at::Scalar> values;
+      const bool fits = each(L, index, [&](lua_Integer) {
+        const auto scalar = to_scalar(L, lua_gettop(L));
+        if (scalar) values.push_back(*scalar);
+        return scalar.has_value();
+      });
+      if (fits) out = std::move(values);
+      return fits;
+    }
+    case Kind::tensors: {
+      c10::List<at::Tensor> values;
+      const bool fits = each(L, index, [&](lua_Integer) {
+        const at::Tensor* tensor = test_tensor(L, lua_gettop(L));
+        if (tensor) values.push_back(*tensor);
+        return tensor != nullptr;
+      });
+      if (fits) out = std::move(values);
+      return fits;
+    }
+    case Kind::optional_tensors: {
+      c10::List<std::optional<at::Tensor>> values;
+      const bool fits = each(L, index, [&](lua_Integer) {
+        const at::Tensor* tensor = test_tensor(L, lua_gettop(L));
+        if (tensor) values.push_back(*tensor);
+        else if (is_none(L, lua_gettop(L))) values.push_back(std::nullopt);
+        else return false;
+        return true;
+      });
+      if (fits) out = std::move(values);
+      return fits;
+    }
+    case Kind::strings: {
+      c10::List<std::string> values;
+      const bool fits = each(L, index, [&](lua_Integer) {
+        if (lua_type(L, -1) != LUA_TSTRING) return false;
+        values.push_back(lua_tostring(L, -1));
+        return true;
+      });
+      if (fits) out = std::move(values);
+      return fits;
+    }
+    default: return false;
+  }
+}
+
+template <class List, class Push>
+void push_list(lua_State* L, const List& values, Push push) {
+  luaL_checkstack(L, 4, "list");
+  lua_createtable(L, static_cast<int>(values.size()), 0);
+  for (size_t i = 0; i < values.size(); ++i) {
+    push(values[i]);
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+  }
+}
+
+}  // namespace
+
+std::optional<at::Scalar> to_scalar(lua_State* L, int index) {
+  switch (lua_type(L, index)) {
+    case LUA_TNUMBER:
+      if (lua_isinteger(L, index)) return at::Scalar(static_cast<int64_t>(lua_tointeger(L, index)));
+      return at::Scalar(static_cast<double>(lua_tonumber(L, index)));
+    case LUA_TBOOLEAN: return at::Scalar(lua_toboolean(L, index) != 0);
+    default: return std::nullopt;
+  }
+}
+
+at::Tensor number_tensor(const at::Scalar& scalar) {
+  at::Tensor tensor = c10::scalar_to_tensor(scalar);
+  tensor.unsafeGetTensorImpl()->set_wrapped_number(true);
+  return tensor;
+}
+
+bool to_ivalue(lua_State* L, int index, const Argument& argument, Fit fit, IValue& out) {
+  const int type = lua_type(L, index);
+  if (argument.kind == Kind::tensor && type == LUA_TUSERDATA) {  // the hot case
+    if (const TensorHandle* handle = test<at::Tensor>(L, index)) {
+      if (!handle->tensor.defined()) raise_closed("Tensor");
+      out = handle->tensor;
+      return true;
+    }
+  }
+  if (type == LUA_TNIL || type == LUA_TNONE || (type == LUA_TUSERDATA && is_none(L, index))) {
+    if (argument.optional) out = IValue();
+    else if (argument.has_default) out = argument.default_value;
+    else return false;
+    return true;
+  }
+  switch (argument.kind) {
+    case Kind::tensor: {
+      if (fit != Fit::lenient_numbers_as_tensors) return false;
+      const auto scalar = to_scalar(L, index);
+      if (scalar) out = number_tensor(*scalar);
+      return scalar.has_value();
+    }
+    case Kind::scalar: {
+      if (const auto scalar = to_scalar(L, index)) {
+        out = *scalar;
+        return true;
+      }
+      const at::Tensor* tensor = fit == Fit::exact ? nullptr : test_tensor(L, index);
+      if (!tensor || tensor->dim() != 0) return false;
+      out = tensor->item();
+      return true;
+    }
+    case Kind::integer: {
+      int64_t value = 0;
+      if (!to_integer(L, index, fit, value)) return false;
+      out = value;
+      return true;
+    }
+    case Kind::real: {
+      double value = 0;
+      if (!to_real(L, index, fit, value)) return false;
+      out = value;
+      return true;
+    }
+    case Kind::boolean:
+      if (type != LUA_TBOOLEAN) return false;
+      out = lua_toboolean(L, index) != 0;
+      return true;
+    case Kind::string: {
+      if (type != LUA_TSTRING) return false;
+      size_t size = 0;
+      const char* text = lua_tolstring(L, index, &size);
+      out = std::string(text, size);
+      return true;
+    }
+    case Kind::dtype: {
+      const auto* dtype = test<at::ScalarType>(L, index);
+      if (dtype) out = static_cast<int64_t>(dtype->value);
+      return dtype != nullptr;
+    }
+    case Kind::layout: {
+      const auto* layout = test<at::Layout>(L, index);
+      if (layout) out = static_cast<int64_t>(layout->value);
+      return layout != nullptr;
+    }
+    case Kind::memory_format: {
+      const auto* format = test<at::MemoryFormat>(L, index);
+      if (format) out = static_cast<int64_t>(format->value);
+      return format != nullptr;
+    }
+    case Kind::device:
+      if (type != LUA_TSTRING && !test<at::Device>(L, index)) return false;
+      out = check_device(L, index);
+      return true;
+    case Kind::generator: {
+      const auto* generator = test<at::Generator>(L, index);
+      if (generator) out = *generator;
+      return generator != nullptr;
+    }
+    case Kind::unsupported: return false;
+    default: return to_list(L, index, argument, fit, out);
+  }
+}
+
+void push_scalar(lua_State* L, const at::Scalar& scalar) {
+  if (scalar.isBoolean()) lua_pushboolean(L, scalar.toBool());
+  else if (scalar.isIntegral(false)) lua_pushinteger(L, scalar.toLong());
+  else if (scalar.isFloatingPoint()) lua_pushnumber(L, scalar.toDouble());
+  else throw Error(ErrorKind::dtype, "a complex number has no Lua value", "read its parts with x.real and x.imag");
+}
+
+void push_ivalue(lua_State* L, IValue value, bool fresh) {
+  if (value.isTensor()) {
+    if (fresh) push_tensor(L, std::move(value).toTensor());
+    else push_view(L, std::move(value).toTensor());
+  } else if (value.isNone()) lua_pushnil(L);
+  else if (value.isBool()) lua_pushboolean(L, value.toBool());
+  else if (value.isInt()) lua_pushinteger(L, value.toInt());
+  else if (value.isDouble()) lua_pushnumber(L, value.toDouble());
+  else if (value.isString()) lua_pushlstring(L, value.toStringRef().data(), value.toStringRef().size());
+  else if (value.isDevice()) push_device(L, value.toDevice());
+  else if (value.isScalar()) push_scalar(L, value.toScalar());
+  else if (value.isIntList()) push_list(L, value.toIntVector(), [&](int64_t v) { lua_pushinteger(L, v); });
+  else if (value.isDoubleList()) push_list(L, value.toDoubleVector(), [&](double v) { lua_pushnumber(L, v); });
+  else if (value.isTensorList())
+    push_list(L, value.toTensorVector(), [&](const at::Tensor& v) { push_ivalue(L, v, fresh); });
+  else if (value.isList()) push_list(L, value.toList().vec(), [&](const IValue& v) { push_ivalue(L, v, fresh); });
+  else if (value.isTuple())
+    push_list(L, value.toTupleRef().elements().vec(), [&](const IValue& v) { push_ivalue(L, v, fresh); });
+  else throw Error(ErrorKind::internal, "a result of type " + value.tagKind() + " has no Lua value");
+}
+
+}  // namespace trainhost::bindings

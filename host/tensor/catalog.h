@@ -1,0 +1,71 @@
+// Every operator that the LibTorch dispatcher knows, by its public name, with its overloads ready to be called.
+#pragma once
+
+#include <ATen/core/ivalue.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace c10 {
+class OperatorHandle;
+struct FunctionSchema;
+}  // namespace c10
+
+namespace trainhost::tensor {
+
+using Stack = std::vector<c10::IValue>;
+
+// What an argument takes, read once from the schema's *real* type (dtype, layout and memory_format are plain
+// integers in the schema: left unchecked they were most of the crashes when operators were fuzzed).
+enum class Kind : uint8_t {
+  tensor, scalar, integer, real, boolean, string, dtype, layout, memory_format, device, generator,
+  integers, reals, booleans, scalars, tensors, optional_tensors, strings, unsupported
+};
+
+struct Argument {
+  std::string name;         // as PyTorch's documentation has it: the schema's `self` is "input" for a function
+  Kind kind;
+  bool optional = false;    // the schema's type is `T?`: nil is None
+  bool kwarg_only = false;
+  bool has_default = false;
+  bool is_out = false;
+  int length = 0;           // N of `int[N]`: one number stands for N of them; 0: a list of any length
+  c10::IValue default_value;
+};
+
+struct Overload {
+  std::unique_ptr<c10::OperatorHandle> handle;
+  const c10::FunctionSchema* schema = nullptr;
+  std::vector<Argument> arguments;
+  std::vector<int> positions;       // argument of each positional value of torch.f(...)
+  std::vector<int> self_positions;  // of x:f(...): `self` first; empty if the operator has no `self`
+  bool varargs = false;             // x:view(2, 3): the one positional list may be given as numbers
+  bool self_varargs = false;
+  bool factory = false;             // makes a tensor from nothing: takes requires_grad as well
+  bool aliases = false;             // an output may be a view of an input: no new memory
+  int writes = -1;                  // in-place: the argument that is written to and returned
+  bool returns_bool = false;
+
+  void call(Stack& stack) const;
+  // "(Tensor input, int[1]? dim, bool keepdim=False, *, dtype dtype=None)", as PyTorch lists signatures.
+  std::string signature(bool method) const;
+};
+
+struct Operator {
+  std::string name;                  // "add", "linalg_norm"
+  std::vector<Overload> overloads;   // in the order in which PyTorch's own parser tries them
+  std::vector<Overload> outs;        // the variants with out=
+  bool numbers_as_tensors = false;   // PyTorch takes numbers for its tensors: torch.mul(2, x)
+};
+
+// The public operator `name` ("add", "linalg_norm"; `_x`, `*_backward`, `mkldnn_*` are not public), or null.
+// Process-wide like the dispatcher behind it, safe from any thread, never freed.
+const Operator* find_operator(std::string_view name);
+// The operator "ns::name" whatever its visibility, for torch.ops.
+const Operator* find_any_operator(const std::string& qualified_name);
+// All public names, sorted.
+const std::vector<std::string>& operator_names();
+
+}  // namespace trainhost::tensor

@@ -1,0 +1,169 @@
+// Index expressions: a parser of their text, and PyTorch's own C++ indexing underneath.
+#define AT_PER_OPERATOR_HEADERS  // or TensorIndexing.h includes every operator there is
+#include "host/tensor/indexing.h"
+
+#include <ATen/TensorIndexing.h>
+#include <ATen/core/LegacyTypeDispatch.h>
+
+#include <cctype>
+#include <charconv>
+#include <utility>
+
+#include "host/base/error.h"
+
+namespace trainhost::tensor {
+namespace {
+
+// Reads one expression from left to right; `position_` is where the next character stands.
+class Parser {
+ public:
+  explicit Parser(std::string_view text) : text_(text) {}
+
+  Indices parse() {
+    Indices items;
+    skip_spaces();
+    if (at_end()) fail("expected an index", 0);
+    while (!at_end()) {
+      items.push_back(item());
+      skip_spaces();
+      if (at_end()) break;
+      if (!accept(",")) fail("expected ',' or the end", position_);
+      skip_spaces();
+    }
+    return items;
+  }
+
+ private:
+  bool at_end() const { return position_ == text_.size(); }
+
+  void skip_spaces() {
+    while (!at_end() && (text_[position_] == ' ' || text_[position_] == '\t' || text_[position_] == '\n')) ++position_;
+  }
+
+  bool accept(std::string_view token) {
+    if (text_.substr(position_, token.size()) != token) return false;
+    position_ += token.size();
+    return true;
+  }
+
+  // A word is not the beginning of a longer one.
+  bool accept_word(std::string_view word) {
+    const size_t end = position_ + word.size();
+    const bool longer =
+        end < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[end])) || text_[end] == '_');
+    return !longer && accept(word);
+  }
+
+  std::optional<int64_t> integer() {
+    const size_t begin = position_;
+    const char* first = text_.data() + position_ + (accept("+") ? 1 : 0);
+    int64_t value = 0;
+    const auto [end, error] = std::from_chars(first, text_.data() + text_.size(), value);
+    if (error == std::errc::result_out_of_range) fail("an integer that does not fit 64 bits", begin);
+    if (error != std::errc()) {
+      if (position_ != begin || accept("-")) fail("expected a number after the sign", begin);
+      return std::nullopt;
+    }
+    position_ = static_cast<size_t>(end - text_.data());
+    return value;
+  }
+
+  // One end of a slice: an integer, None or nothing.
+  std::optional<int64_t> bound() {
+    skip_spaces();
+    auto value = integer();
+    if (!value) accept_word("None");
+    skip_spaces();
+    return value;
+  }
+
+  Index item() {
+    const size_t begin = position_;
+    if (accept("...")) return Ellipsis{};
+    if (accept_word("True") || accept_word("true")) return true;
+    if (accept_word("False") || accept_word("false")) return false;
+    const auto start = integer();
+    const bool none = !start && accept_word("None");
+    skip_spaces();
+    if (!accept(":")) {
+      if (start) return *start;
+      if (none) return NewAxis{};
+      fail("expected an integer, a slice such as 1:10:2, '...', None, True or False", begin);
+    }
+    Slice slice{start, bound(), std::nullopt};
+    if (accept(":")) slice.step = bound();
+    return slice;
+  }
+
+  [[noreturn]] void fail(const char* what, size_t position) const {
+    throw_usage(
+        "tensor index \"" + std::string(text_) + "\": " + what + " at column " + std::to_string(position + 1) +
+        (position < text_.size() ? ", got '" + std::string(text_.substr(position, 12)) + "'" : ", got the end"));
+  }
+
+  std::string_view text_;
+  size_t position_ = 0;
+};
+
+at::indexing::TensorIndex torch_index(const Index& index) {
+  struct {
+    using T = at::indexing::TensorIndex;
+    T operator()(int64_t value) const { return T(value); }
+    T operator()(bool value) const { return T(value); }
+    T operator()(const Slice& value) const {
+      const auto bound = [](const std::optional<int64_t>& side) {
+        return side ? std::optional<c10::SymInt>(*side) : std::nullopt;
+      };
+      return T(at::indexing::Slice(bound(value.start), bound(value.stop), bound(value.step)));
+    }
+    T operator()(Ellipsis) const { return T(at::indexing::Ellipsis); }
+    T operator()(NewAxis) const { return T(at::indexing::None); }
+    T operator()(const at::Tensor& value) const { return T(value); }
+  } convert;
+  return std::visit(convert, index);
+}
+
+std::vector<at::indexing::TensorIndex> torch_indices(const Indices& indices) {
+  std::vector<at::indexing::TensorIndex> result;
+  result.reserve(indices.size());
+  for (const auto& index : indices) result.push_back(torch_index(index));
+  return result;
+}
+
+std::string bound_text(const std::optional<int64_t>& bound) { return bound ? std::to_string(*bound) : "None"; }
+
+}  // namespace
+
+Indices parse_indices(std::string_view text) { return Parser(text).parse(); }
+
+std::string to_string(const Slice& slice) {
+  return "slice(" + bound_text(slice.start) + ", " + bound_text(slice.stop) + ", " + bound_text(slice.step) + ")";
+}
+
+at::Tensor get(const at::Tensor& tensor, const Indices& indices) {
+  return at::indexing::get_item(tensor, torch_indices(indices));
+}
+
+at::Tensor get(const at::Tensor& tensor, int64_t index) {
+  const auto sizes = tensor.is_nested() ? std::optional<c10::SymIntArrayRef>() : tensor.sym_sizes();
+  return at::indexing::impl::applySelect(tensor, 0, index, 0, tensor.device(), sizes);
+}
+
+void set(const at::Tensor& tensor, const Indices& indices, const at::Tensor& value) {
+  at::indexing::set_item(tensor, torch_indices(indices), value);
+}
+
+void set(const at::Tensor& tensor, const Indices& indices, const at::Scalar& value) {
+  at::Tensor scalar;
+  {
+    // As Python does: the constant takes x's dtype before anything changes, and is no part of the graph.
+    const at::AutoDispatchBelowADInplaceOrView below_autograd;
+    const bool quantized = at::isQIntType(tensor.scalar_type());
+    const at::Device device = quantized || tensor.is_cuda() ? at::Device(at::kCPU) : tensor.device();
+    const auto options = quantized ? at::TensorOptions(at::kFloat) : tensor.options();
+    scalar = at::indexing::scalarToTensor(value, options, device);
+  }
+  set(tensor, indices, scalar);
+}
+
+}  // namespace trainhost::tensor

@@ -1,0 +1,2 @@
+// The front door, until the embedding API lands.
+#include "bindings/bindings.h"

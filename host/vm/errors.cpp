@@ -1,0 +1,187 @@
+// Error values in Lua, the message handler, and tracebacks of the user's own frames.
+#include "host/vm/errors.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <lua.hpp>
+
+namespace trainhost::vm {
+namespace {
+
+const char kErrorMetatable = 0;  // its address is the registry key
+constexpr char kStdlibSource[] = "=stdlib/";
+constexpr int kMostFrames = 40;
+
+bool is_stdlib(const lua_Debug& ar) { return std::strncmp(ar.source, kStdlibSource, sizeof kStdlibSource - 1) == 0; }
+
+bool is_error(lua_State* L, int index) {
+  if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return false;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kErrorMetatable);
+  const bool same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return same;
+}
+
+std::string field(lua_State* L, int index, const char* name) {
+  lua_getfield(L, index, name);
+  size_t size = 0;
+  const char* text = lua_tolstring(L, -1, &size);
+  std::string value = text ? std::string(text, size) : std::string();
+  lua_pop(L, 1);
+  return value;
+}
+
+void set_field(lua_State* L, const char* name, const std::string& value) {
+  lua_pushlstring(L, value.data(), value.size());
+  lua_setfield(L, -2, name);
+}
+
+void push_error_value(lua_State* L, const Fault& fault, const std::string& op, const std::string& where,
+                      const std::string& trace) {
+  lua_createtable(L, 0, 6);
+  set_field(L, "kind", std::string(name_of(fault.kind)));
+  set_field(L, "message", fault.message);
+  set_field(L, "op", op);
+  if (!fault.hint.empty()) set_field(L, "hint", fault.hint);
+  set_field(L, "where", where);
+  set_field(L, "trace", trace);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kErrorMetatable);
+  lua_setmetatable(L, -2);
+}
+
+std::string text_of(lua_State* L, int index) {
+  const std::string where = field(L, index, "where"), hint = field(L, index, "hint");
+  std::string text = where.empty() ? "" : where + ": ";
+  text += field(L, index, "message");
+  if (!hint.empty()) text += " (" + hint + ")";
+  return text;
+}
+
+int error_tostring(lua_State* L) {
+  const std::string text = is_error(L, 1) ? text_of(L, 1) : "error";
+  lua_pushlstring(L, text.data(), text.size());
+  return 1;
+}
+
+int error_concat(lua_State* L) {
+  luaL_tolstring(L, 1, nullptr);
+  luaL_tolstring(L, 2, nullptr);
+  lua_concat(L, 2);
+  return 1;
+}
+
+// Splits "train.lua:12: message" into where and message; a message without a position is left whole.
+Fault split_position(const std::string& text, std::string& where) {
+  for (size_t colon = text.find(':'); colon != std::string::npos; colon = text.find(':', colon + 1)) {
+    size_t end = colon + 1;
+    while (end < text.size() && text[end] >= '0' && text[end] <= '9') ++end;
+    if (end > colon + 1 && text.compare(end, 2, ": ") == 0) {
+      where = text.substr(0, end);
+      return {ErrorKind::usage, text.substr(end + 2), {}};
+    }
+    if (text[colon + 1] == ' ') break;  // past where a position could stand
+  }
+  return {ErrorKind::usage, text, {}};
+}
+
+}  // namespace
+
+void open_errors(lua_State* L) {
+  lua_createtable(L, 0, 4);
+  lua_pushcfunction(L, error_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_pushcfunction(L, error_concat);
+  lua_setfield(L, -2, "__concat");
+  lua_pushliteral(L, "trainhost.Error");
+  lua_setfield(L, -2, "__name");
+  lua_pushliteral(L, "trainhost.Error");
+  lua_setfield(L, -2, "__metatable");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kErrorMetatable);
+}
+
+std::string user_line(lua_State* L) {
+  lua_Debug ar;
+  for (int level = 0; lua_getstack(L, level, &ar); ++level) {
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.currentline > 0 && !is_stdlib(ar)) return std::string(ar.short_src) + ":" + std::to_string(ar.currentline);
+  }
+  return {};
+}
+
+std::string traceback(lua_State* L, int level) {
+  const char* wish = std::getenv("TRAINHOST_TRACE");
+  const bool full = wish && std::strcmp(wish, "full") == 0;
+  std::string text;
+  lua_Debug ar;
+  int shown = 0;
+  for (; lua_getstack(L, level, &ar); ++level) {
+    lua_getinfo(L, "Slnt", &ar);
+    if (!full && (*ar.what == 'C' || is_stdlib(ar))) continue;
+    if (shown++ == kMostFrames) return text + "\n...";
+    if (!text.empty()) text += '\n';
+    text += ar.short_src;
+    if (ar.currentline > 0) text += ":" + std::to_string(ar.currentline);
+    if (*ar.what == 'm') text += ": in the main chunk";
+    else if (*ar.what == 'C') text += ": in a native function";
+    else if (ar.name && *ar.name != '?') text += std::string(": in ") + (*ar.namewhat ? ar.namewhat : "function") + " '" + ar.name + "'";
+    else text += ": in function <line " + std::to_string(ar.linedefined) + ">";
+    if (ar.istailcall) text += " (tail calls left out)";
+  }
+  return text;
+}
+
+void push_error(lua_State* L, const Fault& fault, const char* op) {
+  push_error_value(L, fault, op, user_line(L), traceback(L, 0));
+}
+
+void raise(lua_State* L, const Fault& fault, const char* op) {
+  luaL_checkstack(L, 6, "error value");
+  push_error(L, fault, op);
+  lua_error(L);
+  std::abort();  // lua_error does not return
+}
+
+int message_handler(lua_State* L) {
+  if (is_error(L, 1)) return 1;
+  if (!lua_isstring(L, 1)) {
+    if (luaL_getmetafield(L, 1, "__tostring") == LUA_TNIL) {
+      push_error(L, {ErrorKind::usage, std::string("error value of type ") + luaL_typename(L, 1), {}});
+      return 1;
+    }
+    lua_pop(L, 1);
+    luaL_tolstring(L, 1, nullptr);
+    lua_replace(L, 1);
+  }
+  std::string where;
+  Fault fault = split_position(lua_tostring(L, 1), where);
+  if (where.empty() || where.rfind("stdlib/", 0) == 0) {
+    if (!where.empty()) {
+      fault.message = where + ": " + fault.message;
+      fault.kind = ErrorKind::internal;
+    }
+    where = user_line(L);
+  }
+  push_error_value(L, fault, "", where, traceback(L, 1));
+  return 1;
+}
+
+Error pop_error(lua_State* L) {
+  const int top = lua_gettop(L);
+  if (!is_error(L, top)) {
+    // No message handler ran: out of memory, an error in the handler, a syntax error.
+    std::string where;
+    const char* text = lua_tostring(L, top);
+    Fault fault = split_position(text ? text : "unknown error", where);
+    if (fault.message == "not enough memory") fault.kind = ErrorKind::memory;
+    lua_pop(L, 1);
+    Error error(fault.kind, fault.message, fault.hint);
+    error.set_context("", where, "");
+    return error;
+  }
+  Error error(error_kind(field(L, top, "kind")), field(L, top, "message"), field(L, top, "hint"));
+  error.set_context(field(L, top, "op"), field(L, top, "where"), field(L, top, "trace"));
+  lua_pop(L, 1);
+  return error;
+}
+
+}  // namespace trainhost::vm

@@ -1,0 +1,37 @@
+// Errors as Lua values: how they are made, raised, shown and read back.
+#pragma once
+
+#include <string>
+
+#include "host/base/error.h"
+
+struct lua_State;
+
+namespace trainhost::vm {
+
+// What went wrong, before it is a Lua value.
+struct Fault {
+  ErrorKind kind = ErrorKind::internal;
+  std::string message, hint;
+};
+
+// Defines the error type in a new state.
+void open_errors(lua_State* L);
+
+// Pushes {kind, message, op, hint, where, trace}: `where` is the user's innermost line ("train.lua:12"), `trace`
+// the traceback. tostring gives "where: message (hint)". `op` may be empty.
+void push_error(lua_State* L, const Fault& fault, const char* op = "");
+// Pushes and raises it.
+[[noreturn]] void raise(lua_State* L, const Fault& fault, const char* op = "");
+// Pops the error value on top of the stack (any Lua value can have been thrown) as an Error.
+Error pop_error(lua_State* L);
+// The message handler for lua_pcall: turns the value into an error value with its traceback.
+int message_handler(lua_State* L);
+
+// "train.lua:12" for the innermost frame of a script, passing over the standard library; empty if there is none.
+std::string user_line(lua_State* L);
+// One line a frame, innermost first: "train.lua:12: in function 'step'"; frames of the standard library are left
+// out unless the environment has TRAINHOST_TRACE=full.
+std::string traceback(lua_State* L, int level);
+
+}  // namespace trainhost::vm

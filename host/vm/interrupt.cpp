@@ -1,0 +1,165 @@
+// Interrupts: requests set a hook on every running coroutine; the hook raises.
+#include "host/vm/interrupt.h"
+
+#include <linux/membarrier.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <ctime>
+#include <lua.hpp>
+#include <utility>
+
+#include "host/vm/errors.h"
+#include "host/vm/state.h"
+
+namespace trainhost::vm {
+namespace {
+
+// Note [How a script is stopped]
+// A permanent count hook would slow Lua loops by 60-220 %, so there is none: a request sets one on the coroutine that
+// runs and on those that resumed it. Set at the next instruction, it raises an `interrupted` error. pcall, xpcall,
+// coroutine.resume, wrap and close are ours (protected.cpp): they catch nothing once the script was told to stop
+// inside them (`stops` has grown), and message handlers of the script are not run for it. What still runs are the
+// `__close` handlers on the way out: they have kCleanupSeconds, then (or after a second request) the hook raises
+// in them too. Finalizers run with Lua's hooks off, so `__gc` functions run in a coroutine of their own.
+//
+// Note [Requests from another thread]
+// lua_sethook may be called at any time by the state's own thread (from a signal handler). Another thread walks Lua's
+// list of calls while the script runs: nothing it can reach may be freed meanwhile. So it raises `walking_` first, and
+// the state's allocator waits for zero before it frees. The allocator's side is one relaxed load; the fence it
+// needs is paid by the walker (membarrier).
+constexpr double kCleanupSeconds = 1.0;
+constexpr int kInstructionsBetweenLooks = 1000;
+
+double now() {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+}  // namespace
+
+Interrupts::Interrupts() : owner_(pthread_self()) {
+  syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+}
+
+void Interrupts::open(lua_State* main) {
+  lua_setallocf(main, allocate, this);
+  running_[0] = main;
+  depth_ = 1;
+  open_protected(main);
+}
+
+void* Interrupts::allocate(void* self, void* block, size_t, size_t new_size) {
+  if (new_size) return std::realloc(block, new_size);
+  auto& walking = static_cast<Interrupts*>(self)->walking_;
+  while (walking.load(std::memory_order_relaxed) > 0) sched_yield();
+  std::free(block);
+  return nullptr;
+}
+
+void Interrupts::arm() noexcept {
+  walking_.fetch_add(1);
+  if (!pthread_equal(owner_, pthread_self())) syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+  const int depth = depth_.load();
+  for (int i = 0; i < depth; ++i)
+    if (lua_State* L = running_[static_cast<size_t>(i)].load()) lua_sethook(L, hook, LUA_MASKCOUNT, 1);
+  walking_.fetch_sub(1);
+}
+
+void Interrupts::request() noexcept {
+  if (scopes_.load() == 0) return;
+  if (graceful_.load() > 0 && !wished_.exchange(true)) return;
+  requested_.fetch_add(1);
+  arm();
+}
+
+void Interrupts::post(std::function<void()> f) {
+  {
+    std::lock_guard lock(posted_mutex_);
+    posted_.push_back(std::move(f));
+  }
+  has_posted_ = true;
+  if (scopes_.load() > 0) arm();
+}
+
+size_t Interrupts::run_posted() {
+  std::vector<std::function<void()>> work;
+  {
+    std::lock_guard lock(posted_mutex_);
+    work.swap(posted_);
+    has_posted_ = false;
+  }
+  for (auto& f : work) f();
+  return work.size();
+}
+
+void Interrupts::hook(lua_State* L, lua_Debug*) { State::of(L).interrupts().on_hook(L); }
+
+void Interrupts::on_hook(lua_State* L) {
+  if (has_posted_) {
+    std::optional<Fault> fault;
+    try {
+      run_posted();
+    } catch (const Error& e) {
+      fault = Fault{e.kind(), e.message(), e.hint()};
+    } catch (const std::exception& e) {
+      fault = Fault{ErrorKind::internal, e.what(), {}};
+    }
+    if (fault) raise(L, *fault, "post");
+  }
+  const int requested = requested_.load();
+  if (requested == 0) {
+    lua_sethook(L, nullptr, 0, 0);
+    return;
+  }
+  if (cleanup_until_ == 0.0 || requested > 1 || now() > cleanup_until_) {
+    if (cleanup_until_ == 0.0) cleanup_until_ = now() + kCleanupSeconds;
+    ++stops_;
+    // Set again for what runs on the way out; a later request shortens the count.
+    lua_sethook(L, hook, LUA_MASKCOUNT, requested > 1 ? 1 : kInstructionsBetweenLooks);
+    raise(L, {ErrorKind::interrupted, "interrupted", {}});
+  }
+  lua_sethook(L, hook, LUA_MASKCOUNT, kInstructionsBetweenLooks);
+}
+
+void Interrupts::exit(lua_State* L, int code) {
+  exit_code_ = code;
+  ++stops_;
+  raise(L, {ErrorKind::interrupted, "exit with code " + std::to_string(code), {}});
+}
+
+Interrupts::Scope::Scope(Interrupts& interrupts) : interrupts_(interrupts), before_(interrupts.stops_) {
+  if (interrupts_.scopes_.fetch_add(1) > 0) return;
+  interrupts_.requested_ = 0;
+  interrupts_.wished_ = false;
+  interrupts_.graceful_ = 0;
+  interrupts_.stops_ = before_ = 0;
+  interrupts_.cleanup_until_ = 0.0;
+  interrupts_.exit_code_.reset();
+  if (interrupts_.has_posted_) interrupts_.run_posted();
+}
+
+Interrupts::Scope::~Scope() { interrupts_.scopes_.fetch_sub(1); }
+bool Interrupts::Scope::outermost() const noexcept { return interrupts_.scopes_.load() == 1; }
+bool Interrupts::Scope::stopped() const noexcept { return interrupts_.stops_ != before_; }
+
+Interrupts::Running::Running(Interrupts& interrupts, lua_State* coroutine) noexcept
+    : interrupts_(interrupts), entered_(interrupts.depth_.load() < kMostCoroutines) {
+  if (!entered_) return;
+  interrupts_.running_[static_cast<size_t>(interrupts_.depth_.load())] = coroutine;
+  interrupts_.depth_.fetch_add(1);
+  // A request either sees the coroutine in the list or is seen here.
+  if (interrupts_.requested() || interrupts_.has_posted_) lua_sethook(coroutine, hook, LUA_MASKCOUNT, 1);
+}
+
+Interrupts::Running::~Running() {
+  if (!entered_) return;
+  const int depth = interrupts_.depth_.load() - 1;
+  interrupts_.depth_ = depth;
+  interrupts_.running_[static_cast<size_t>(depth)] = nullptr;
+}
+
+}  // namespace trainhost::vm

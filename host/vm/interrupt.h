@@ -1,0 +1,109 @@
+// Stopping a script from outside: the request, the hook that carries it out, and the way out through pcall.
+#pragma once
+
+#include <pthread.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+struct lua_State;
+struct lua_Debug;
+
+namespace trainhost::vm {
+
+// One per State. See Note [How a script is stopped] in interrupt.cpp.
+class Interrupts {
+ public:
+  static constexpr int kMostCoroutines = 196;  // nested; below Lua's own limit of C calls
+
+  Interrupts();
+  // Takes over the state's allocator and the functions through which an error can be caught.
+  void open(lua_State* main);
+
+  // --- From any thread, and from signal handlers.
+  // The script that runs stops with an `interrupted` error; without one nothing happens. The second request does
+  // not wait for the script's cleanups.
+  void request() noexcept;
+  // From any thread (no signal handler): `f` runs on the state's thread between two instructions of the script, or
+  // before the next one.
+  void post(std::function<void()> f);
+
+  // --- From the state's own thread.
+  // Encloses a protected call from C++. The outermost one forgets requests that came before it.
+  class Scope {
+   public:
+    explicit Scope(Interrupts& interrupts);
+    ~Scope();
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+    bool outermost() const noexcept;
+    // Has the script been told to stop (interrupted or by exit) inside this scope?
+    bool stopped() const noexcept;
+
+   private:
+    Interrupts& interrupts_;
+    unsigned before_;
+  };
+  // Marks a coroutine as running, so that a request reaches it.
+  class Running {
+   public:
+    Running(Interrupts& interrupts, lua_State* coroutine) noexcept;
+    ~Running();
+    Running(const Running&) = delete;
+    Running& operator=(const Running&) = delete;
+    explicit operator bool() const noexcept { return entered_; }  // false: nested too deep
+
+   private:
+    Interrupts& interrupts_;
+    bool entered_;
+  };
+
+  // Grows by one each time the script is told to stop: whoever catches an error compares it with what it was
+  // before, and passes the error on if they differ.
+  unsigned stops() const noexcept { return stops_; }
+  // Is a request waiting? For native functions that wait: they return early, the hook does the rest.
+  bool requested() const noexcept { return requested_.load(std::memory_order_relaxed) > 0; }
+  // Runs what was posted; called where no script runs. Returns how many.
+  size_t run_posted();
+
+  // Raises the error that ends the script with this exit code, past every pcall.
+  [[noreturn]] void exit(lua_State* L, int code);
+  const std::optional<int>& exit_code() const noexcept { return exit_code_; }
+
+  // Between `graceful(true)` and `graceful(false)` the first request only sets `stop_wished`: a training loop looks
+  // at it between steps and stops in good order.
+  void graceful(bool on) noexcept { graceful_.fetch_add(on ? 1 : -1); }
+  bool stop_wished() const noexcept { return wished_.load(std::memory_order_relaxed); }
+
+ private:
+  static void hook(lua_State* L, lua_Debug*);
+  static void* allocate(void* self, void* block, size_t old_size, size_t new_size);
+  void on_hook(lua_State* L);
+  void arm() noexcept;
+
+  pthread_t owner_;
+  std::array<std::atomic<lua_State*>, kMostCoroutines + 1> running_{};
+  std::atomic<int> depth_{0};
+  std::atomic<int> scopes_{0};
+  std::atomic<int> requested_{0};
+  std::atomic<int> walking_{0};
+  std::atomic<int> graceful_{0};
+  std::atomic<bool> wished_{false};
+  std::atomic<bool> has_posted_{false};
+  std::mutex posted_mutex_;
+  std::vector<std::function<void()>> posted_;
+  unsigned stops_ = 0;
+  double cleanup_until_ = 0.0;
+  std::optional<int> exit_code_;
+};
+
+// Replaces pcall, xpcall, setmetatable, coroutine.resume, wrap and close by ones that an interruption passes, and
+// os.exit by one that ends the script alone.
+void open_protected(lua_State* L);
+
+}  // namespace trainhost::vm

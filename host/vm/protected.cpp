@@ -1,0 +1,217 @@
+// pcall, xpcall, coroutines, finalizers that an interruption passes, and os.exit, which is one: see Note [How a script is stopped].
+#include <lua.hpp>
+
+#include "host/vm/interrupt.h"
+#include "host/vm/state.h"
+
+namespace trainhost::vm {
+namespace {
+
+Interrupts& interrupts(lua_State* L) { return State::of(L).interrupts(); }
+
+// The continuation's context holds what stands below the results and the count of stops before the call.
+lua_KContext context(lua_State* L, int below) {
+  return static_cast<lua_KContext>(interrupts(L).stops()) * 4 + below;
+}
+
+int finish_pcall(lua_State* L, int status, lua_KContext ctx) {
+  if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - static_cast<int>(ctx & 3);
+  if (static_cast<unsigned>(ctx >> 2) != interrupts(L).stops()) return lua_error(L);
+  lua_pushboolean(L, 0);
+  lua_insert(L, -2);
+  return 2;
+}
+
+int protected_call(lua_State* L) {
+  luaL_checkany(L, 1);
+  lua_pushboolean(L, 1);
+  lua_insert(L, 1);
+  const lua_KContext ctx = context(L, 0);
+  return finish_pcall(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, ctx, finish_pcall), ctx);
+}
+
+// Upvalues: the script's handler, the count of stops before the call.
+int handle(lua_State* L) {
+  if (static_cast<unsigned>(lua_tointeger(L, lua_upvalueindex(2))) != interrupts(L).stops()) return 1;
+  lua_settop(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+int protected_call_with_handler(lua_State* L) {
+  const int count = lua_gettop(L);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_pushvalue(L, 2);
+  lua_pushinteger(L, interrupts(L).stops());
+  lua_pushcclosure(L, handle, 2);
+  lua_replace(L, 2);
+  lua_pushboolean(L, 1);
+  lua_pushvalue(L, 1);
+  lua_rotate(L, 3, 2);
+  const lua_KContext ctx = context(L, 2);
+  return finish_pcall(L, lua_pcallk(L, count - 2, LUA_MULTRET, 2, ctx, finish_pcall), ctx);
+}
+
+lua_State* check_coroutine(lua_State* L) {
+  lua_State* coroutine = lua_tothread(L, 1);
+  luaL_argexpected(L, coroutine, 1, "coroutine");
+  return coroutine;
+}
+
+// Moves `count` arguments over and resumes. The results (their number), or one error value (-1), are on L's stack.
+int resume(lua_State* L, lua_State* coroutine, int count) {
+  Interrupts::Running running(interrupts(L), coroutine);
+  if (!running) {
+    lua_pushliteral(L, "too many nested coroutines");
+    return -1;
+  }
+  if (!lua_checkstack(coroutine, count)) {
+    lua_pushliteral(L, "too many arguments to resume");
+    return -1;
+  }
+  lua_xmove(L, coroutine, count);
+  int results = 0;
+  const int status = lua_resume(coroutine, L, count, &results);
+  if (status != LUA_OK && status != LUA_YIELD) {
+    lua_xmove(coroutine, L, 1);
+    return -1;
+  }
+  if (!lua_checkstack(L, results + 1)) {
+    lua_pop(coroutine, results);
+    lua_pushliteral(L, "too many results to resume");
+    return -1;
+  }
+  lua_xmove(coroutine, L, results);
+  return results;
+}
+
+int coroutine_resume(lua_State* L) {
+  lua_State* coroutine = check_coroutine(L);
+  const unsigned before = interrupts(L).stops();
+  const int results = resume(L, coroutine, lua_gettop(L) - 1);
+  if (results >= 0) {
+    lua_pushboolean(L, 1);
+    lua_insert(L, -(results + 1));
+    return results + 1;
+  }
+  if (before != interrupts(L).stops()) return lua_error(L);
+  lua_pushboolean(L, 0);
+  lua_insert(L, -2);
+  return 2;
+}
+
+// Runs the pending __close handlers of a coroutine and resets it; the status, with an error value on its stack.
+int reset(lua_State* L, lua_State* coroutine) {
+  Interrupts::Running running(interrupts(L), coroutine);
+  if (!running) luaL_error(L, "too many nested coroutines");
+  return lua_resetthread(coroutine);
+}
+
+int call_wrapped(lua_State* L) {
+  lua_State* coroutine = lua_tothread(L, lua_upvalueindex(1));
+  const int results = resume(L, coroutine, lua_gettop(L));
+  if (results >= 0) return results;
+  int status = lua_status(coroutine);
+  if (status != LUA_OK && status != LUA_YIELD) {
+    status = reset(L, coroutine);
+    lua_xmove(coroutine, L, 1);
+  }
+  if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  return lua_error(L);
+}
+
+int coroutine_wrap(lua_State* L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_State* coroutine = lua_newthread(L);
+  lua_pushvalue(L, 1);
+  lua_xmove(L, coroutine, 1);
+  lua_pushcclosure(L, call_wrapped, 1);
+  return 1;
+}
+
+// Why a coroutine cannot be closed; null if it can.
+const char* busy(lua_State* L, lua_State* coroutine) {
+  if (L == coroutine) return "running";
+  lua_Debug ar;
+  return lua_status(coroutine) == LUA_OK && lua_getstack(coroutine, 0, &ar) ? "normal" : nullptr;
+}
+
+int coroutine_close(lua_State* L) {
+  lua_State* coroutine = check_coroutine(L);
+  if (const char* why = busy(L, coroutine)) return luaL_error(L, "cannot close a %s coroutine", why);
+  const unsigned before = interrupts(L).stops();
+  if (reset(L, coroutine) == LUA_OK) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushboolean(L, 0);
+  lua_xmove(coroutine, L, 1);
+  if (before != interrupts(L).stops()) return lua_error(L);
+  return 2;
+}
+
+// The finalizer of a script's object, in a coroutine of its own: Lua turns hooks off in the one that collects.
+int finalize(lua_State* L) {
+  lua_State* coroutine = lua_newthread(L);
+  lua_insert(L, 1);
+  lua_settop(L, 2);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_xmove(L, coroutine, 1);
+  if (resume(L, coroutine, 1) < 0) return lua_error(L);
+  return 0;
+}
+
+int set_metatable(lua_State* L) {
+  const int type = lua_type(L, 2);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_argexpected(L, type == LUA_TNIL || type == LUA_TTABLE, 2, "nil or table");
+  if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL) return luaL_error(L, "cannot change a protected metatable");
+  lua_settop(L, 2);
+  if (type == LUA_TTABLE) {
+    lua_pushliteral(L, "__gc");
+    if (lua_rawget(L, 2) == LUA_TFUNCTION && !lua_iscfunction(L, -1)) {
+      lua_pushcclosure(L, finalize, 1);
+      lua_pushliteral(L, "__gc");
+      lua_insert(L, -2);
+      lua_rawset(L, 2);
+    }
+    lua_settop(L, 2);
+  }
+  lua_setmetatable(L, 1);
+  return 1;
+}
+
+// os.exit([code]): ends the script, not the process: `<close>` variables are closed, and the host has the code.
+int exit_script(lua_State* L) {
+  int code = 0;
+  if (lua_isboolean(L, 1)) code = lua_toboolean(L, 1) ? 0 : 1;
+  else code = static_cast<int>(luaL_optinteger(L, 1, 0));
+  interrupts(L).exit(L, code);
+}
+
+}  // namespace
+
+void open_protected(lua_State* L) {
+  static constexpr luaL_Reg kBase[] = {{"pcall", protected_call},
+                                       {"xpcall", protected_call_with_handler},
+                                       {"setmetatable", set_metatable},
+                                       {nullptr, nullptr}};
+  static constexpr luaL_Reg kCoroutine[] = {
+      {"resume", coroutine_resume}, {"wrap", coroutine_wrap}, {"close", coroutine_close}, {nullptr, nullptr}};
+  lua_pushglobaltable(L);
+  luaL_setfuncs(L, kBase, 0);
+  lua_getfield(L, -1, "coroutine");
+  luaL_setfuncs(L, kCoroutine, 0);
+  lua_getfield(L, -2, "os");
+  lua_pushcfunction(L, exit_script);
+  lua_setfield(L, -2, "exit");
+  lua_pop(L, 3);
+}
+
+}  // namespace trainhost::vm

@@ -1,0 +1,74 @@
+-- Keyword arguments: a last table with names, its defaults filled in, unknown names refused with the valid ones.
+local vm = require "native.vm"
+
+local keywords = {}
+
+-- Defaults that are no value: `required` must be given, `none` may be given and is nil otherwise.
+keywords.required = setmetatable({}, {__name = "keywords.required"})
+keywords.none = setmetatable({}, {__name = "keywords.none"})
+
+local function sorted_names(t)
+  local names = {}
+  for name in pairs(t) do names[#names + 1] = tostring(name) end
+  table.sort(names)
+  return names
+end
+
+--- Whether a value is a keyword table: a plain, non-empty table whose keys are all strings.
+---@param value any
+---@return boolean
+function keywords.is(value)
+  if type(value) ~= "table" or getmetatable(value) ~= nil or next(value) == nil then return false end
+  for key in pairs(value) do
+    if type(key) ~= "string" then return false end
+  end
+  return true
+end
+
+--- Fills the defaults of a function's keywords and refuses names that it does not have.
+---@param function_name string as the user wrote it: "EarlyStopping"
+---@param given table|nil name -> value; nil is the same as {}
+---@param defaults table name -> default, `keywords.required` or `keywords.none`
+---@return table a new table; `given` is left as it is
+function keywords.check(function_name, given, defaults)
+  if given == nil then given = {} end
+  if type(given) ~= "table" then
+    vm.raise("usage", ("%s: expected a table of keywords, got %s"):format(function_name, vm.describe(given)))
+  end
+  local result = {}
+  for name, default in pairs(defaults) do
+    if default ~= keywords.required and default ~= keywords.none then result[name] = default end
+  end
+  for name, value in pairs(given) do
+    if defaults[name] == nil then
+      local valid = sorted_names(defaults)
+      local near = type(name) == "string" and vm.nearest(name, valid, 1)[1]
+      vm.raise("usage", ("%s: unknown keyword %s, expected %s"):format(function_name, vm.describe(name),
+        #valid == 0 and "none" or "one of " .. table.concat(valid, ", ")),
+        near and ("did you mean '%s'?"):format(near) or nil)
+    end
+    result[name] = value
+  end
+  for _, name in ipairs(sorted_names(defaults)) do
+    if defaults[name] == keywords.required and result[name] == nil then
+      vm.raise("usage", ("%s: keyword '%s' is required"):format(function_name, name))
+    end
+  end
+  return result
+end
+
+--- Splits arguments into positional ones and the keywords of a last table (see `keywords.is`).
+---@return table positional with the count in `n`
+---@return table|nil keywords
+function keywords.split(...)
+  local arguments = table.pack(...)
+  if arguments.n > 0 and keywords.is(arguments[arguments.n]) then
+    local given = arguments[arguments.n]
+    arguments[arguments.n] = nil
+    arguments.n = arguments.n - 1
+    return arguments, given
+  end
+  return arguments, nil
+end
+
+return keywords

@@ -1,0 +1,90 @@
+-- The module `torch`: operators by name, dtypes and devices, and the namespaces of PyTorch, loaded when they are
+-- first used.
+local ops = require "native.ops"
+local native = require "native.tensor"
+local vm = require "native.vm"
+
+local torch = {}
+
+-- Functions of the native module that PyTorch has under the same name.
+for _, name in ipairs {
+  "tensor", "as_tensor", "device", "Generator", "None", "slice", "set_printoptions", "get_printoptions",
+  "set_default_dtype", "get_default_dtype", "no_grad", "enable_grad", "set_grad_enabled", "is_grad_enabled",
+  "inference_mode", "is_inference_mode_enabled", "manual_seed", "seed", "initial_seed", "get_rng_state",
+  "set_rng_state", "set_num_threads", "get_num_threads", "set_num_interop_threads", "get_num_interop_threads",
+} do
+  torch[name] = native[name]
+end
+for name, value in pairs(native) do
+  if type(value) == "userdata" then torch[name] = value end -- dtypes, layouts, memory formats
+end
+
+-- A namespace whose operators are catalogued with a prefix: torch.linalg.norm is the operator linalg_norm.
+local function operators_with(space, prefix)
+  return setmetatable({}, {
+    __index = function(t, name)
+      local op = type(name) == "string" and ops.find(prefix .. name)
+      if not op then
+        vm.raise("usage", ("%s has no '%s'"):format(space, name), ops.nearest(prefix .. tostring(name)))
+      end
+      rawset(t, name, op)
+      return op
+    end,
+  })
+end
+
+torch.linalg = operators_with("torch.linalg", "linalg_")
+torch.fft = operators_with("torch.fft", "fft_")
+torch.special = operators_with("torch.special", "special_")
+
+torch.autograd = { backward = native.backward, grad = native.grad }
+
+torch.cuda = {
+  is_available = native.cuda_is_available,
+  device_count = native.cuda_device_count,
+  synchronize = native.cuda_synchronize,
+}
+
+torch.finfo, torch.iinfo = native.finfo, native.iinfo
+
+-- torch.ops.aten.add, torch.ops.my_library.my_operator: any operator of the dispatcher, public or not.
+torch.ops = setmetatable({}, {
+  __index = function(t, library)
+    local space = setmetatable({}, {
+      __index = function(s, name)
+        local op = ops.find_any(library .. "::" .. name)
+        if not op then vm.raise("usage", ("torch.ops.%s has no operator '%s'"):format(library, name)) end
+        rawset(s, name, op)
+        return op
+      end,
+    })
+    rawset(t, library, space)
+    return space
+  end,
+})
+
+for name, method in pairs(require "torch.tensor") do native.methods[name] = method end
+
+-- Namespaces that are files of their own, and the functions that one of them holds.
+local namespaces = {
+  nn = "torch.nn", optim = "torch.optim", utils = "torch.utils", datasets = "torch.datasets",
+}
+local held = { save = "torch.serialization", load = "torch.serialization" }
+
+return setmetatable(torch, {
+  __index = function(t, name)
+    local value
+    if namespaces[name] then
+      value = require(namespaces[name])
+    elseif held[name] then
+      value = require(held[name])[name]
+    else
+      value = type(name) == "string" and ops.find(name)
+    end
+    if not value then
+      vm.raise("usage", ("torch has no '%s'"):format(tostring(name)), ops.nearest(tostring(name)))
+    end
+    rawset(t, name, value)
+    return value
+  end,
+})
