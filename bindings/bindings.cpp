@@ -8,6 +8,10 @@ namespace trainhost::bindings {
 // Each pushes its module table, as a lua_CFunction given to `require "native.NOUN"`.
 int open_tensor(lua_State* L);
 int open_ops(lua_State* L);
+int open_vm(lua_State* L);
+int open_file(lua_State* L);
+int open_json(lua_State* L);
+int open_log(lua_State* L);
 
 void open_all(lua_State* L) {
   static constexpr struct {
@@ -16,6 +20,10 @@ void open_all(lua_State* L) {
   } kModules[] = {
       {"native.tensor", open_tensor},
       {"native.ops", open_ops},
+      {"native.vm", open_vm},
+      {"native.file", open_file},
+      {"native.json", open_json},
+      {"native.log", open_log},
   };
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   for (const auto& row : kModules) {

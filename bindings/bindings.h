@@ -1,11 +1,35 @@
 // The one door from the host into the bindings.
 #pragma once
 
+#include <span>
+#include <string>
+#include <vector>
+
 struct lua_State;
+
+namespace trainhost {
+class Value;
+namespace vm {
+class State;
+}
+}  // namespace trainhost
 
 namespace trainhost::bindings {
 
 // Registers every native module in package.preload as "native.NOUN" and defines the types. Once per state.
 void open_all(lua_State* L);
+
+// Pushes a value of the C++ API.
+void push_value(lua_State* L, const Value& value);
+// Pops `count` values; a usage Error for what does not cross to C++ (threads, other userdata).
+std::vector<Value> take_values(lua_State* L, int count);
+// Pops a function, calls it and pops its results.
+std::vector<Value> call_pushed(vm::State& state, std::span<const Value> arguments);
+
+// The Lua inside, and the LibTorch that is loaded: "2.13.0", its folder, and whether libtorch_cuda lies there.
+std::string lua_version();
+std::string torch_version();
+std::string torch_folder();
+bool torch_has_cuda();
 
 }  // namespace trainhost::bindings

@@ -107,7 +107,7 @@ int versions(lua_State* L) {
   lua_createtable(L, 0, 5);
   lua_pushstring(L, TRAINHOST_VERSION);
   lua_setfield(L, -2, "trainhost");
-  lua_pushliteral(L, LUA_VERSION_MAJOR "." LUA_VERSION_MINOR "." LUA_VERSION_RELEASE);
+  lua_pushstring(L, lua_version().c_str());
   lua_setfield(L, -2, "lua");
   lua_pushstring(L, torch_version().c_str());
   lua_setfield(L, -2, "torch");
@@ -247,6 +247,8 @@ constexpr Row kRows[] = {
 };
 
 }  // namespace
+
+std::string lua_version() { return LUA_VERSION_MAJOR "." LUA_VERSION_MINOR "." LUA_VERSION_RELEASE; }
 
 std::string torch_version() {
   const uint64_t version = aoti_torch_abi_version();

@@ -5,19 +5,22 @@
 #include <string>
 #include <string_view>
 
+// Marks what programs that link libtrainhost see: all else is hidden in it.
+#define TRAINHOST_API __attribute__((visibility("default")))
+
 namespace trainhost {
 
 enum class ErrorKind { usage, shape, dtype, device, memory, io, tracking, interrupted, internal };
 
 // "usage", "shape", ... : what `err.kind` holds in Lua.
-std::string_view name_of(ErrorKind kind) noexcept;
+TRAINHOST_API std::string_view name_of(ErrorKind kind) noexcept;
 // The kind with that name; `internal` for an unknown one.
 ErrorKind error_kind(std::string_view name) noexcept;
 
 // message: one line, "where, what was wrong, expected, got". hint: what to do about it, may be empty.
 // op: the operator or function that raised it, where: "train.lua:12", trace: the Lua traceback; all three
 // are empty until the error has passed through Lua.
-class Error : public std::runtime_error {
+class TRAINHOST_API Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, std::string message, std::string hint = {});
 
