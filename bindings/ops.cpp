@@ -205,10 +205,10 @@ bool bind(lua_State* L, const Overload& overload, const Call& call, bool method,
       fits = argument.has_default || argument.optional;
       if (argument.has_default) value = argument.default_value;
     } else if (may_vary && index == list_position + 1 && index <= call.positional &&
-               lua_type(L, index) == LUA_TNUMBER) {
+               (varargs || lua_type(L, index) == LUA_TNUMBER)) {
       fits = take_varargs(L, index, call.positional, fit, value);
     } else {
-      fits = !varargs && to_ivalue(L, index, argument, fit, value);
+      fits = to_ivalue(L, index, argument, fit, value);
     }
     if (!fits) {
       if (misfit) *misfit = &argument;
