@@ -166,9 +166,7 @@ void Host::add_module(std::string_view name, std::shared_ptr<torch::nn::Module> 
   set(name, Value(std::move(module)));
 }
 
-void Host::interrupt() noexcept {
-  if (impl_ && impl_->state) impl_->state->interrupt();
-}
+int Host::interrupt() noexcept { return impl_ && impl_->state ? impl_->state->interrupt() : 0; }
 
 void Host::post(std::function<void()> f) { impl_->state->interrupts().post(std::move(f)); }
 size_t Host::run_posted() { return impl_->state->interrupts().run_posted(); }
