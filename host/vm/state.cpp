@@ -97,7 +97,6 @@ State::State(Options options) : options_(std::move(options)) {
   lua_ = luaL_newstate();
   if (!lua_) throw Error(ErrorKind::memory, "cannot make a Lua state: out of memory");
   *static_cast<State**>(lua_getextraspace(lua_)) = this;
-  lua_gc(lua_, LUA_GCGEN, 0, 0);
   lua_pushcfunction(lua_, open_libraries);
   if (lua_pcall(lua_, 0, 0, 0) != LUA_OK) {
     Error error = pop_error(lua_);
