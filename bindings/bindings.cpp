@@ -10,6 +10,8 @@ int open_tensor(lua_State* L);
 int open_ops(lua_State* L);
 int open_data(lua_State* L);
 int open_save(lua_State* L);
+int open_model(lua_State* L);
+int open_optim(lua_State* L);
 int open_vm(lua_State* L);
 int open_file(lua_State* L);
 int open_json(lua_State* L);
@@ -24,6 +26,8 @@ void open_all(lua_State* L) {
       {"native.ops", open_ops},
       {"native.data", open_data},
       {"native.save", open_save},
+      {"native.model", open_model},
+      {"native.optim", open_optim},
       {"native.vm", open_vm},
       {"native.file", open_file},
       {"native.json", open_json},
