@@ -11,7 +11,7 @@ local vm = require "native.vm"
 local checkpoint = {}
 
 local function bad(where, value)
-  vm.raise("usage", ("host.checkpoint.save: %s is %s, expected nil, boolean, number, string, Tensor or a table of these")
+  vm.raise("usage", ("host.checkpoint.save: %s is %s, expected nil, boolean, number, string, Tensor or a table of them")
     :format(where, vm.describe(value)))
 end
 
@@ -53,7 +53,10 @@ local function take_apart(value, where, tensors, open)
       if shape == "names" then
         result[key] = item
       else
-        if type(key) ~= "string" and type(key) ~= "number" and type(key) ~= "boolean" then bad("a key of " .. where, key) end
+        local kind_of_key = type(key)
+        if kind_of_key ~= "string" and kind_of_key ~= "number" and kind_of_key ~= "boolean" then
+          bad("a key of " .. where, key)
+        end
         list[i] = {key, item}
       end
     end

@@ -12,7 +12,7 @@ local function check_path(name, path)
   end
   if not path:find("%.safetensors$") then
     vm.raise("usage", ("%s: only .safetensors files are supported, got '%s'"):format(name, path),
-      "PyTorch's own .pt format is not: in Python, safetensors.torch.save_file and load_file read and write these files")
+      "PyTorch's own .pt format is not; in Python, safetensors.torch.save_file and load_file write and read them")
   end
 end
 

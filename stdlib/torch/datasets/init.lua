@@ -59,8 +59,8 @@ local function read_part(set, files, part, options)
     vm.raise("io", ("%s: %s must hold %s, it holds %s of shape [%s]"):format(set.name, path, wanted,
       tostring(tensor.dtype), table.concat(tensor.shape, ", ")))
   end
-  check(images.dtype == torch.uint8 and images:dim() == 3 and images:size(1) == 28 and images:size(2) == 28, images_path,
-    "uint8 images of 28 x 28", images)
+  check(images.dtype == torch.uint8 and images:dim() == 3 and images:size(1) == 28 and images:size(2) == 28,
+    images_path, "uint8 images of 28 x 28", images)
   check(labels.dtype == torch.uint8 and labels:dim() == 1 and labels:size(0) == images:size(0), labels_path,
     ("%d uint8 labels"):format(images:size(0)), labels)
   if labels:numel() > 0 and labels:max():item() >= #set.classes then

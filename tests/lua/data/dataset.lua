@@ -21,7 +21,9 @@ test.case("a tensor dataset has samples by 0-based index", function()
 end)
 
 test.case("a tensor dataset refuses what is not tensors of equal length", function()
-  test.equal(test.raises("expected 2 samples as in tensor 1, got 3", data.TensorDataset, torch.zeros(2), torch.zeros(3)).kind, "shape")
+  local err = test.raises("expected 2 samples as in tensor 1, got 3", data.TensorDataset, torch.zeros(2),
+    torch.zeros(3))
+  test.equal(err.kind, "shape")
   test.raises("0-dimensional", data.TensorDataset, torch.tensor(1))
   test.raises("argument 2", data.TensorDataset, torch.zeros(2), "x")
   test.raises("at least one tensor", data.TensorDataset)
@@ -31,21 +33,24 @@ end)
 test.case("transforms equal the tensor arithmetic bit for bit and leave bytes in memory", function()
   local bytes = torch.arange(2 * 3 * 4):mul(11):to(torch.uint8):view(2, 3, 4)
   local mean, std = {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}
-  local set = data.TensorDataset(bytes, torch.tensor {0, 1}, {transforms = {[1] = {divisor = 255, mean = mean, std = std}}})
-  local want = bytes:to(torch.float32):div(255):sub(torch.tensor(mean):view(1, 3, 1)):div(torch.tensor(std):view(1, 3, 1))
+  local transform = {divisor = 255, mean = mean, std = std}
+  local set = data.TensorDataset(bytes, torch.tensor {0, 1}, {transforms = {[1] = transform}})
+  local function along(list) return torch.tensor(list):view(1, 3, 1) end
+  local want = bytes:to(torch.float32):div(255):sub(along(mean)):div(along(std))
   for x, y in data.DataLoader(set, {batch_size = 2}):iter() do
     test.equal(x, want)
     test.equal(y:tolist(), {0, 1})
   end
   test.equal(set[1][1], want[1])
   test.equal(set.tensors[1].dtype, torch.uint8)
-  local function with(transform) return data.TensorDataset(bytes, {transforms = {[1] = transform}}) end
+  local function with(other) return data.TensorDataset(bytes, {transforms = {[1] = other}}) end
   test.raises("one for each of the 3 channels, got 2", with, {mean = {1, 2}})
   test.raises("unknown keyword", with, {scale = 1})
   test.raises("'divisor' must not be 0", with, {divisor = 0})
   test.raises("a number or a list of numbers", with, {mean = "x"})
   test.raises("1 to 1", data.TensorDataset, bytes, {transforms = {x = {}}})
-  test.raises("integer or float", data.TensorDataset, torch.zeros(2):to(torch.bool), {transforms = {[1] = {divisor = 2}}})
+  test.raises("integer or float", data.TensorDataset, torch.zeros(2):to(torch.bool),
+    {transforms = {[1] = {divisor = 2}}})
 end)
 
 test.case("a Lua dataset is batched like PyTorch's default_collate", function()
@@ -77,9 +82,8 @@ test.case("any table with get and len is a dataset", function()
   test.equal(squares(4)[3][2], 9)
   test.raises("expected a dataset", data.DataLoader, {1, 2})
   test.raises("'len' must be a count", data.Dataset, {len = "x", get = print})
-  test.raises("returned nothing", function()
-    for _ in data.DataLoader({len = 1, get = function() end}):iter() do break end
-  end)
+  local empty = data.DataLoader {len = 1, get = function() end}
+  test.raises("returned nothing", function() return empty:iter()() end)
 end)
 
 test.case("a Lua dataset in worker threads is refused with what to do", function()
@@ -90,12 +94,18 @@ test.case("a Lua dataset in worker threads is refused with what to do", function
 end)
 
 test.case("an error in get comes through with its line, and the loop can be left", function()
-  local bad = data.Dataset {len = 3, get = function(_, i) if i == 1 then error "no such image" end return torch.tensor(i) end}
+  local bad = data.Dataset {len = 3, get = function(_, i)
+    if i == 1 then error "no such image" end
+    return torch.tensor(i)
+  end}
   test.raises("no such image", function() for _ in data.DataLoader(bad):iter() do end end)
 end)
 
 test.case("samples that do not fit together name the field and the sample", function()
-  local function batch(get) return function() for _ in data.DataLoader({len = 2, get = get}, {batch_size = 2}):iter() do end end end
+  local function batch(get)
+    local loader = data.DataLoader({len = 2, get = get}, {batch_size = 2})
+    return function() return loader:iter()() end
+  end
   test.raises("field 1 of sample 1 of the batch has the shape [2], that of sample 0 has [1]",
     batch(function(_, i) return torch.zeros(i + 1) end))
   test.raises("field 1 of sample 1 of the batch is", batch(function(_, i) return i == 0 and 1 or "x" end))
@@ -104,7 +114,8 @@ end)
 
 test.case("collate_fn gets the samples and makes the batch", function()
   local set = data.TensorDataset(torch.arange(4))
-  local loader = data.DataLoader(set, {batch_size = 2, collate_fn = function(samples) return {#samples, samples[1][1]:item()} end})
+  local function collate(samples) return {#samples, samples[1][1]:item()} end
+  local loader = data.DataLoader(set, {batch_size = 2, collate_fn = collate})
   local seen = {}
   for count, first in loader:iter() do seen[#seen + 1] = {count, first} end
   test.equal(seen, {{2, 0}, {2, 2}})
@@ -122,7 +133,8 @@ test.case("subset and concat work on tensor and Lua datasets alike", function()
   for x in data.DataLoader(both):iter() do seen[#seen + 1] = x:item() end
   test.equal(seen, {10, 30, 0, 1, 2, 0, 10, 20, 30, 40})
   seen = {}
-  for x in data.DataLoader(data.ConcatDataset {odd, tensors}, {batch_size = 7, workers = 1}):iter() do seen = x:tolist() end
+  local native = data.ConcatDataset {odd, tensors}
+  for x in data.DataLoader(native, {batch_size = 7, workers = 1}):iter() do seen = x:tolist() end
   test.equal(seen, {10, 30, 0, 10, 20, 30, 40})
   test.raises("index 5 is out of range, expected 0 to 4", data.Subset, tensors, {5})
   test.raises("index 3 is out of range, expected 0 to 2", data.Subset, lua, {3})

@@ -54,7 +54,7 @@ test.case("flat images, normalisation and folders of one's own", function()
 end)
 
 test.case("a missing set says where it looked and how to get it", function()
-  local err = test.raises("the data set was not found, looked in /nowhere, /nowhere/fashion-mnist, /nowhere/FashionMNIST/raw",
+  local err = test.raises("not found, looked in /nowhere, /nowhere/fashion-mnist, /nowhere/FashionMNIST/raw",
     torch.datasets.fashion_mnist, {root = "/nowhere"})
   test.equal(err.kind, "io")
   test.truthy(err.hint:find("apt-get install dataset-fashion-mnist", 1, true))

@@ -14,8 +14,8 @@ local function stack(tensors, where)
         vm.describe(tensor)))
     end
     if shape_text(tensor) ~= want then
-      vm.raise("shape", ("collate: %s of sample %d of the batch has the shape %s, that of sample 0 has %s"):format(where,
-        i - 1, shape_text(tensor), want))
+      vm.raise("shape", ("collate: %s of sample %d of the batch has the shape %s, that of sample 0 has %s")
+        :format(where, i - 1, shape_text(tensor), want))
     end
   end
   return torch.stack(tensors)

@@ -11,7 +11,9 @@ local function usage(message, hint) vm.raise("usage", "DataLoader: " .. message,
 
 -- PyTorch's name of an option and ours are the same option.
 local function alias(options, name, other, default)
-  if options[name] ~= nil and options[other] ~= nil then usage(("'%s' and '%s' are the same option"):format(name, other)) end
+  if options[name] ~= nil and options[other] ~= nil then
+    usage(("'%s' and '%s' are the same option"):format(name, other))
+  end
   local value = options[name]
   if value == nil then value = options[other] end
   if value == nil then value = default end

@@ -49,7 +49,8 @@ function splits.random_split(set, lengths, options)
   for i, length in ipairs(counts) do
     counts[i] = math.tointeger(length)
     if not counts[i] or length < 0 then
-      vm.raise("usage", ("random_split: expected counts of samples or fractions that add up to 1, got %s"):format(length))
+      vm.raise("usage", ("random_split: expected counts of samples or fractions that add up to 1, got %s")
+        :format(length))
     end
     total = total + counts[i]
   end
