@@ -98,7 +98,12 @@ test.case("an error in get comes through with its line, and the loop can be left
     if i == 1 then error "no such image" end
     return torch.tensor(i)
   end}
-  test.raises("no such image", function() for _ in data.DataLoader(bad):iter() do end end)
+  local loader, seen = data.DataLoader(bad), 0
+  test.raises("no such image", function()
+    for _ in loader:iter() do seen = seen + 1 end
+  end)
+  test.equal(seen, 1)
+  test.equal({loader:state_dict().epoch, loader:state_dict().batch}, {0, 1})
 end)
 
 test.case("samples that do not fit together name the field and the sample", function()

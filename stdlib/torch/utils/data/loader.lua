@@ -89,26 +89,34 @@ local function values_of(batch)
   return batch
 end
 
---- `for x, y in loader:iter() do`: the fields of each batch as values; one table for fields by name.
-function DataLoader:iter()
-  if type(self.options.source) == "userdata" then return self.native:iter() end
-  local next_indices, pass, _, closing = self.native:indices()
+-- A pass over a dataset that is read from Lua: a function that gives batch number and batch, and what closes it.
+local function pass_of(loader)
+  local next_indices, pass, _, closing = loader.native:indices()
   return function()
     local i, indices = next_indices(pass)
     if not i then return nil end
-    return values_of(fetch(self, indices))
+    local batch = fetch(loader, indices)
+    pass:advance()
+    return i, batch
+  end, closing
+end
+
+--- `for x, y in loader:iter() do`: the fields of each batch as values; one table for fields by name.
+function DataLoader:iter()
+  if type(self.options.source) == "userdata" then return self.native:iter() end
+  local next_batch, closing = pass_of(self)
+  return function()
+    local i, batch = next_batch()
+    if not i then return nil end
+    return values_of(batch)
   end, nil, nil, closing
 end
 
 --- `for i, batch in loader:enumerate() do`: i counts batches from 0, batch is a table of fields.
 function DataLoader:enumerate()
   if type(self.options.source) == "userdata" then return self.native:enumerate() end
-  local next_indices, pass, _, closing = self.native:indices()
-  return function()
-    local i, indices = next_indices(pass)
-    if not i then return nil end
-    return i, fetch(self, indices)
-  end, nil, nil, closing
+  local next_batch, closing = pass_of(self)
+  return next_batch, nil, nil, closing
 end
 
 --- Where the loader stands: with `load_state_dict` another loader of the same data goes on with the next batch.
