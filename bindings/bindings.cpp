@@ -12,6 +12,7 @@ int open_data(lua_State* L);
 int open_save(lua_State* L);
 int open_model(lua_State* L);
 int open_optim(lua_State* L);
+int open_track(lua_State* L);
 int open_vm(lua_State* L);
 int open_file(lua_State* L);
 int open_json(lua_State* L);
@@ -28,6 +29,7 @@ void open_all(lua_State* L) {
       {"native.save", open_save},
       {"native.model", open_model},
       {"native.optim", open_optim},
+      {"native.track", open_track},
       {"native.vm", open_vm},
       {"native.file", open_file},
       {"native.json", open_json},
