@@ -91,7 +91,7 @@ end
 
 -- Bounds that hold enough of the distribution: draw again what falls outside.
 local function redraw_outside(data, mean, std, a, b)
-  local low, high = data:new_tensor(a):item(), data:new_tensor(b):item()
+  local low, high = torch.tensor(a, {dtype = data.dtype}):item(), torch.tensor(b, {dtype = data.dtype}):item()
   data:normal_(mean, std)
   while true do
     local outside = data:lt(low) | data:gt(high)
