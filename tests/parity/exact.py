@@ -1,4 +1,4 @@
-"""Numbers that cross between trainhost and Python without losing a bit: hexadecimal floats, one tensor a line."""
+# Numbers that cross between trainhost and Python without losing a bit: hexadecimal floats, one tensor a line.
 import torch
 
 # dump(name, tensor) prints a tensor, say(name, text) a string.

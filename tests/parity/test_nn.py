@@ -1,4 +1,4 @@
-"""Layers against PyTorch: initial weights, outputs and gradients bit for bit, printed text, state dicts, training."""
+# Layers against PyTorch: initial weights, outputs and gradients bit for bit, printed text, state dicts, training.
 import exact
 import pytest
 import torch

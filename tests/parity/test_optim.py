@@ -1,4 +1,4 @@
-"""Optimizers against PyTorch's with fused=True, bit for bit after every step, over their option sets."""
+# Optimizers against PyTorch's with fused=True, bit for bit after every step, over their option sets.
 import exact
 import pytest
 import torch
