@@ -15,7 +15,8 @@ import urllib.request
 import pytest
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # of the mlflow under test; nothing to be sent from a test
-os.environ.pop("MLFLOW_TRACKING_URI", None)
+for name in [name for name in os.environ if name.startswith("MLFLOW_") and name != "MLFLOW_DISABLE_TELEMETRY"]:
+    del os.environ[name]
 mlflow = pytest.importorskip("mlflow")
 from mlflow import MlflowClient  # noqa: E402
 
@@ -47,6 +48,15 @@ end
 run:log_metric("after_children", 1)
 print(run.info.run_id)
 """
+
+
+def python_logs_to(folder, experiment=None):
+    """Has this Python's mlflow log there; what it leaves in the environment would reach trainhost too."""
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    if experiment:
+        mlflow.set_experiment(experiment)
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
+        os.environ.pop(name, None)
 
 
 def client_of(folder):
@@ -133,7 +143,7 @@ def test_nested_runs(client, story):
 
 
 def test_python_goes_on_with_the_run(client, folder, story):
-    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    python_logs_to(folder)
     with mlflow.start_run(run_id=story):
         mlflow.log_metric("python", 1.5, step=3)
         mlflow.log_param("from", "python")
@@ -145,8 +155,7 @@ def test_python_goes_on_with_the_run(client, folder, story):
 
 def test_trainhost_goes_on_with_a_run_of_python(trainhost, client, folder):
     # The database has been upgraded by this MLflow by now.
-    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-    mlflow.set_experiment("python's")
+    python_logs_to(folder, "python's")
     with mlflow.start_run(run_name="snake") as run:
         mlflow.log_metric("loss", 1.0, step=0)
     trainhost.lua("""local mlflow = require "mlflow"
@@ -276,7 +285,7 @@ class Server:
             [sys.executable, "-m", "mlflow", "ui", "--port", str(self.port), "--workers", "1"], cwd=folder,
             stdout=self.log.open("w"), stderr=subprocess.STDOUT, start_new_session=True)
 
-    def get(self, path, **query):
+    def get(self, path, /, **query):
         url = f"http://127.0.0.1:{self.port}/{path}?{urllib.parse.urlencode(query)}"
         with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.read()
