@@ -56,8 +56,10 @@ class Parser {
 
   std::optional<int64_t> integer() {
     const size_t begin = position_;
-    const char* first = text_.data() + position_ + (accept("+") ? 1 : 0);
+    const bool plus = accept("+");  // from_chars reads a minus only
+    const char* first = text_.data() + position_;
     int64_t value = 0;
+    if (plus && accept("-")) fail("expected a number after the sign", begin);
     const auto [end, error] = std::from_chars(first, text_.data() + text_.size(), value);
     if (error == std::errc::result_out_of_range) fail("an integer that does not fit 64 bits", begin);
     if (error != std::errc()) {
