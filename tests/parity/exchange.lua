@@ -31,7 +31,7 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
     local bytes = x:numel() * x:element_size()
     local at = written
     if bytes > 0 then
-      local flat = x:resolve_conj():resolve_neg():contiguous():flatten():view(torch.uint8)
+      local flat = x:resolve_conj():resolve_neg():clone({memory_format = torch.contiguous_format}):flatten():view(torch.uint8)
       output[{torch.slice(at, at + bytes)}] = flat
       written = (written + bytes + 63) // 64 * 64
     end
