@@ -8,6 +8,11 @@ namespace trainhost::bindings {
 // Each pushes its module table, as a lua_CFunction given to `require "native.NOUN"`.
 int open_tensor(lua_State* L);
 int open_ops(lua_State* L);
+int open_data(lua_State* L);
+int open_save(lua_State* L);
+int open_model(lua_State* L);
+int open_optim(lua_State* L);
+int open_track(lua_State* L);
 int open_vm(lua_State* L);
 int open_file(lua_State* L);
 int open_json(lua_State* L);
@@ -20,6 +25,11 @@ void open_all(lua_State* L) {
   } kModules[] = {
       {"native.tensor", open_tensor},
       {"native.ops", open_ops},
+      {"native.data", open_data},
+      {"native.save", open_save},
+      {"native.model", open_model},
+      {"native.optim", open_optim},
+      {"native.track", open_track},
       {"native.vm", open_vm},
       {"native.file", open_file},
       {"native.json", open_json},

@@ -43,6 +43,11 @@ int get_level(lua_State* L) {
   return 1;
 }
 
+int is_quiet(lua_State* L) {
+  lua_pushboolean(L, log::level() > log::Level::info);
+  return 1;
+}
+
 constexpr Row kRows[] = {
     {"debug", guarded<write_line<log::debug>>, "Writes a line for debugging to stderr.\n@param ... any"},
     {"info", guarded<write_line<log::info>>, "Writes a line to stderr.\n@param ... any"},
@@ -51,6 +56,9 @@ constexpr Row kRows[] = {
     {"set_level", guarded<set_level>,
      "Sets the least level that is shown.\n@param level string debug, info, warn, error or off"},
     {"level", guarded<get_level>, "Returns the least level that is shown.\n@return string"},
+    {"is_quiet", guarded<is_quiet>,
+     "Tells whether progress is unwelcome: under --quiet, and in a program that did not ask for messages.\n"
+     "@return boolean"},
     {nullptr, nullptr, nullptr},
 };
 

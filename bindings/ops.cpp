@@ -230,13 +230,14 @@ std::string public_name(const Operator& op, bool method) {
   return op.name.find("::") == std::string::npos ? "torch." + op.name : "torch.ops." + op.name;
 }
 
-const char* expected_text(const Argument& argument) {
+std::string expected_text(const Argument& argument) {
   static const char* const kExpected[] = {"a Tensor", "a number", "an integer", "a number", "a boolean", "a string",
                                           "a dtype", "a layout", "a memory_format", "a device", "a Generator",
                                           "a list of integers", "a list of numbers", "a list of booleans",
                                           "a list of numbers", "a list of Tensors", "a list of Tensors",
                                           "a list of strings", "?"};
-  return kExpected[static_cast<int>(argument.kind)];
+  const std::string text = kExpected[static_cast<int>(argument.kind)];
+  return argument.length == 0 ? text : argument.kind == Kind::integers ? "an integer or " + text : "a number or " + text;
 }
 
 // One overload fits by arity: name the argument. Else list the signatures, as PyTorch does.

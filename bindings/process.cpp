@@ -56,6 +56,13 @@ int get_num_interop_threads(lua_State* L) { return lua_pushinteger(L, at::get_nu
 int cuda_is_available(lua_State* L) { return lua_pushboolean(L, tensor::cuda_is_available()), 1; }
 int cuda_device_count(lua_State* L) { return lua_pushinteger(L, tensor::cuda_device_count()), 1; }
 
+int cuda_synchronize(lua_State* L) {
+  const at::Device device = lua_isnoneornil(L, 1) ? at::Device(at::kCUDA) : check_device(L, 1);
+  if (!tensor::cuda_is_available()) throw Error(ErrorKind::device, "torch.cuda.synchronize: no CUDA device can be used here");
+  at::detail::getCUDAHooks().deviceSynchronize(device.has_index() ? device.index() : at::detail::getCUDAHooks().getCurrentDevice());
+  return 0;
+}
+
 }  // namespace
 
 void set_process_functions(lua_State* L) {
@@ -71,6 +78,7 @@ void set_process_functions(lua_State* L) {
       {"get_num_interop_threads", guarded<get_num_interop_threads>, "@return integer"},
       {"cuda_is_available", guarded<cuda_is_available>, "Can CUDA be used here?\n@return boolean"},
       {"cuda_device_count", guarded<cuda_device_count>, "How many CUDA devices.\n@return integer"},
+      {"cuda_synchronize", guarded<cuda_synchronize>, "Waits for all work on a CUDA device.\n@param device? device the current one"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);
 }

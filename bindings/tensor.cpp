@@ -304,6 +304,25 @@ constexpr Row kMethods[] = {
     {"free", guarded<tensor_close>, "Lets go of the tensor now instead of at the next collection."},
     {nullptr, nullptr, nullptr}};
 
+// ipairs(x) and table.unpack(x) would count from 1 and end in an index error: say what to write instead.
+int not_of_tensors(lua_State* L) {
+  if (test<at::Tensor>(L, 1))
+    throw_usage(std::string(lua_tostring(L, lua_upvalueindex(2))) + " does not take a Tensor, whose indices begin at 0",
+                "use x:iter() for its rows or x:unbind() for a table of them");
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+// Replaces the function `name` of the table on top of the stack.
+void refuse_tensors(lua_State* L, const char* name) {
+  lua_getfield(L, -1, name);
+  lua_pushstring(L, name);
+  lua_pushcclosure(L, guarded<not_of_tensors>, 2);
+  lua_setfield(L, -2, name);
+}
+
 void set_operator(lua_State* L, const char* metamethod, const char* op) {
   push_operator(L, op, false);
   lua_setfield(L, -2, metamethod);
@@ -379,6 +398,12 @@ int open_tensor(lua_State* L) {
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kIdentity);
+
+  lua_pushglobaltable(L);
+  refuse_tensors(L, "ipairs");
+  lua_getfield(L, -1, "table");
+  refuse_tensors(L, "unpack");
+  lua_pop(L, 2);
 
   lua_newtable(L);  // native.tensor
   lua_rawgetp(L, LUA_REGISTRYINDEX, &vm::State::of(L).metatable(TypeId::tensor));

@@ -1,42 +1,225 @@
-// The program: a first, small form (script, -e, test) until the command line lands.
+// The program: its command line, its signals, what it prints when a script fails.
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
 #include <cstdio>
-#include <cstring>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
-#include "bindings/bindings.h"
-#include "host/vm/state.h"
+#include "host/base/log.h"
+#include "host/trainhost.h"
 
-int main(int argc, char** argv) {
-  using namespace trainhost;
-  vm::Options options;
-  int first = 1;
-  const char* code = nullptr;
-  const char* script = nullptr;
-  bool test = false;
-  for (; first < argc && !script && !code; ++first) {
-    if (!std::strcmp(argv[first], "-e") && first + 1 < argc) code = argv[++first];
-    else if (!std::strcmp(argv[first], "--stdlib") && first + 1 < argc) options.stdlib_dir = argv[++first];
-    else script = argv[first];
-  }
-  if (script && !std::strcmp(script, "test")) test = true;
-  options.script_name = script ? script : "-e";
-  for (int i = first; i < argc; ++i) {
-    if (!std::strcmp(argv[i], "--set") && i + 1 < argc) {
-      std::string pair = argv[++i];
-      options.params[pair.substr(0, pair.find('='))] = pair.substr(pair.find('=') + 1);
-    } else if (std::strcmp(argv[i], "--")) {
-      options.args.push_back(argv[i]);
+namespace trainhost {
+namespace {
+
+constexpr int kFailed = 1, kUsage = 2, kSignal = 128;
+constexpr char kHelp[] =
+    "trainhost script.lua [--set name=value ...] [-- args]   runs a script (- or a pipe: from standard input)\n"
+    "trainhost -e CODE [-- args]                             runs code\n"
+    "trainhost [-i [script.lua]]                             opens the console (after the script)\n"
+    "trainhost test FILE|FOLDER ...                          runs Lua tests\n"
+    "\n"
+    "  --set name=value   a parameter, read in the script by host.param(name, default)\n"
+    "  --quiet, -q        shows errors only\n"
+    "  --stdlib DIR       takes the standard library from a folder instead of the program\n"
+    "  --version, -v      versions of trainhost, Lua and LibTorch\n"
+    "  --help, -h         this text\n"
+    "\n"
+    "Exit codes: 0 the script ended, 1 it failed, 2 wrong command line, 130 interrupted, or what os.exit was given.\n"
+    "Environment: TRAINHOST_TRACE=full shows all frames in tracebacks, TRAINHOST_COLLECT=N collects after every N bytes\n"
+    "of new tensors.\n";
+
+struct CommandLine {
+  Options options;
+  std::optional<std::string> script, code;
+  bool test = false, console = false, quiet = false;
+};
+
+[[noreturn]] void wrong_usage(const std::string& what) {
+  std::fprintf(stderr, "trainhost: %s (trainhost --help shows the usage)\n", what.c_str());
+  std::exit(kUsage);
+}
+
+void add_param(Options& options, const std::string& pair) {
+  const size_t equals = pair.find('=');
+  if (equals == 0 || equals == std::string::npos) wrong_usage("--set expects name=value, got '" + pair + "'");
+  options.params[pair.substr(0, equals)] = pair.substr(equals + 1);
+}
+
+void print_version() {
+  const Versions v = versions();
+  std::printf("trainhost %s\nLua %s\nLibTorch %s\nCUDA %s\n", v.trainhost.c_str(), v.lua.c_str(), v.torch.c_str(),
+              v.cuda ? "yes" : "no");
+}
+
+CommandLine parse(int argc, char** argv) {
+  CommandLine line;
+  std::vector<std::string> words(argv + 1, argv + argc);
+  for (size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    const auto value = [&]() -> const std::string& {
+      if (i + 1 == words.size()) wrong_usage(word + " expects a value");
+      return words[++i];
+    };
+    if (word == "--") {
+      line.options.args.assign(words.begin() + static_cast<std::ptrdiff_t>(i) + 1, words.end());
+      break;
+    }
+    if (word == "--set") add_param(line.options, value());
+    else if (word.starts_with("--set=")) add_param(line.options, word.substr(6));
+    else if (word == "--stdlib") line.options.stdlib_dir = value();
+    else if (word == "--quiet" || word == "-q") line.quiet = true;
+    else if (word == "-i") line.console = true;
+    else if (word == "-e") line.code = line.code.value_or("") + value() + "\n";
+    else if (word == "--help" || word == "-h") {
+      std::fputs(kHelp, stdout);
+      std::exit(0);
+    } else if (word == "--version" || word == "-v") {
+      print_version();
+      std::exit(0);
+    } else if (word.size() > 1 && word[0] == '-') {
+      wrong_usage("unknown option '" + word + "'" + (line.script ? "; what is meant for the script goes after --" : ""));
+    } else if (line.script || line.code) {
+      wrong_usage("unexpected '" + word + "'; what is meant for the script goes after --");
+    } else if (word == "test") {
+      line.test = true;
+      line.options.args.assign(words.begin() + static_cast<std::ptrdiff_t>(i) + 1, words.end());
+      break;
+    } else {
+      line.script = word;
     }
   }
-  if (const char* every = std::getenv("TRAINHOST_COLLECT")) options.collect_every = std::atoi(every);
-  try {
-    vm::State state(options);
-    bindings::open_all(state.lua());
-    if (test) state.run_string("os.exit(require('test').main(arg))", "=test");
-    else if (code) state.run_string(code, "=(command line)");
-    else if (script) state.run_file(script);
-    return state.exit_code().value_or(0);
-  } catch (const Error& e) {
-    std::fprintf(stderr, "%s\n%s\n", e.what(), e.trace().c_str());
-    return 1;
+  if (line.script && line.code) wrong_usage("a script and -e do not go together");
+  line.options.script_name = line.test ? "test" : line.script.value_or(line.code ? "-e" : "");
+  if (const char* every = std::getenv("TRAINHOST_COLLECT")) line.options.collect_every = std::atoi(every);
+  return line;
+}
+
+// --- Signals. One handler for all that end a script; the library knows nothing of them.
+
+std::atomic<Host*> running{nullptr};
+std::atomic<int> last_signal{0};
+std::atomic<int> unheard{0};
+std::atomic<bool> pipe_closed{false};
+pthread_t main_thread;
+
+void on_signal(int signal) {
+  const int saved = errno;
+  if (!pthread_equal(pthread_self(), main_thread)) {  // any thread may get it: the script's own thread acts
+    pthread_kill(main_thread, signal);
+  } else if (signal != SIGPIPE || !pipe_closed.exchange(true)) {
+    last_signal = signal;
+    Host* host = running.load();
+    const int count = host ? host->interrupt() : 0;
+    // Before the script there is nothing to clean up; after it (count 0 again) the second one does not wait.
+    if (count >= 3 || !host || (count == 0 && ++unheard > 1)) _exit(kSignal + signal);
+  }
+  errno = saved;
+}
+
+void install_signals() {
+  main_thread = pthread_self();
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  sigemptyset(&action.sa_mask);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) {
+    struct sigaction old {};
+    sigaction(signal, nullptr, &old);
+    if (old.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);  // ignored: by nohup, or in the background
   }
 }
+
+// --- Running
+
+// "train.lua:12: message (hint)", then the frames of the user's scripts, indented.
+void print_error(const Error& error) {
+  std::fflush(stdout);
+  std::string text = error.what();
+  std::string_view trace = error.trace();
+  const bool one_frame = trace.find('\n') == std::string_view::npos;
+  if (one_frame && trace == error.where() + ": in the main chunk") trace = {};
+  while (!trace.empty()) {
+    const size_t size = std::min(trace.find('\n'), trace.size());
+    (text += "\n    ") += trace.substr(0, size);
+    trace.remove_prefix(std::min(size + 1, trace.size()));
+  }
+  std::fprintf(stderr, "%s\n", text.c_str());
+}
+
+std::string read_all(std::FILE* in) {
+  std::string text;
+  char block[65536];
+  for (size_t n; (n = std::fread(block, 1, sizeof block, in)) > 0;) text.append(block, n);
+  return text;
+}
+
+void warn_of_unread(const Host& host) {
+  for (const auto& param : host.unread_params()) {
+    std::string text = "--set " + param.name + " was never read by the script";
+    for (size_t i = 0; i < param.nearest.size(); ++i)
+      text += (i == 0 ? "; did you mean '" : i + 1 < param.nearest.size() ? "', '" : "' or '") + param.nearest[i];
+    if (!param.nearest.empty()) text += "'?";
+    log::warn(text);
+  }
+}
+
+bool console_open(const CommandLine& line) {
+  return line.console || (!line.script && !line.code && !line.test && isatty(STDIN_FILENO));
+}
+
+// Runs what the command line asks for; returns the exit code.
+int run(Host& host, const CommandLine& line) {
+  if (line.test) host.run_string("os.exit(require('test').main(arg))", "=test");
+  else if (line.code) host.run_string(*line.code, "=(command line)");
+  else if (line.script && *line.script != "-") host.run_file(*line.script);
+  else if (line.script || !console_open(line)) host.run_string(read_all(stdin), "=stdin");
+  if (host.exit_code()) return *host.exit_code();
+  if (!console_open(line)) return 0;
+  if (!line.quiet && isatty(STDIN_FILENO)) print_version();
+  return host.repl();
+}
+
+int main(int argc, char** argv) {
+  install_signals();
+  CommandLine line = parse(argc, argv);
+  log::set_level(line.quiet ? log::Level::error : log::Level::info);
+  int code = kFailed;
+  try {
+    Host host(line.options);
+    running = &host;
+    try {
+      code = run(host, line);
+      // A script that stopped in good order after Ctrl-C was interrupted all the same.
+      if (code == 0 && last_signal && !console_open(line)) code = kSignal + last_signal;
+      if (!line.test) warn_of_unread(host);
+    } catch (const Error& error) {
+      print_error(error);
+      code = error.kind() == ErrorKind::interrupted && last_signal ? kSignal + last_signal : kFailed;
+    }
+    for (const auto& failure : host.close()) {
+      log::error("at the end of the script: " + failure);
+      if (code == 0) code = last_signal ? kSignal + last_signal : kFailed;
+    }
+    running = nullptr;
+  } catch (const Error& error) {
+    print_error(error);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "trainhost: %s\n", error.what());
+  }
+  std::fflush(nullptr);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  _exit(code);  // all is closed; LibTorch's static destructors would take another 75 ms
+#endif
+  return code;
+}
+
+}  // namespace
+}  // namespace trainhost
+
+int main(int argc, char** argv) { return trainhost::main(argc, argv); }

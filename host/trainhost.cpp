@@ -1,2 +1,200 @@
-// The front door, until the embedding API lands.
+// The front door: Host, Value and Function over vm::State and the bindings.
+#include "host/trainhost.h"
+
+#include <utility>
+
 #include "bindings/bindings.h"
+#include "host/vm/repl.h"
+#include "host/vm/script.h"
+#include "host/vm/state.h"
+
+namespace trainhost {
+namespace {
+
+// The C++ ABI of LibTorch is not stable across minor versions: a call into another one is a crash.
+void check_torch() {
+  const std::string loaded = bindings::torch_version(), built = TRAINHOST_TORCH_VERSION;
+  const auto minor = [](const std::string& version) { return version.substr(0, version.rfind('.')); };
+  if (minor(loaded) == minor(built)) return;
+  throw_usage("trainhost was built against LibTorch " + built + ", but LibTorch " + loaded + " was loaded from " +
+                  bindings::torch_folder(),
+              "build it again against that one, or set LD_LIBRARY_PATH to the folder of LibTorch " + built);
+}
+
+vm::Options vm_options(Options options) {
+  return {std::move(options.script_name), std::move(options.args), std::move(options.params),
+          std::move(options.stdlib_dir), options.collect_every};
+}
+
+[[noreturn]] void wrong_type(const char* wanted, const Value& value) {
+  throw_usage(std::string("expected a value of type ") + wanted + ", got " + std::string(value.type_name()));
+}
+
+}  // namespace
+
+// --- Value
+
+std::string_view Value::type_name() const noexcept {
+  static constexpr std::string_view kNames[] = {"nil",  "bool", "int",    "double",   "string",
+                                                "list", "map",  "tensor", "function", "module"};
+  return kNames[value_.index()];
+}
+
+bool Value::as_bool() const {
+  if (auto* b = std::get_if<bool>(&value_)) return *b;
+  wrong_type("bool", *this);
+}
+
+int64_t Value::as_int() const {
+  if (auto* n = std::get_if<int64_t>(&value_)) return *n;
+  if (auto* x = std::get_if<double>(&value_))
+    if (*x >= -0x1p63 && *x < 0x1p63 && static_cast<double>(static_cast<int64_t>(*x)) == *x)
+      return static_cast<int64_t>(*x);
+  wrong_type("int", *this);
+}
+
+double Value::as_double() const {
+  if (auto* x = std::get_if<double>(&value_)) return *x;
+  if (auto* n = std::get_if<int64_t>(&value_)) return static_cast<double>(*n);
+  wrong_type("double", *this);
+}
+
+const std::string& Value::as_string() const {
+  if (auto* text = std::get_if<std::string>(&value_)) return *text;
+  wrong_type("string", *this);
+}
+
+const Value::List& Value::as_list() const {
+  if (auto* list = std::get_if<List>(&value_)) return *list;
+  wrong_type("list", *this);
+}
+
+const Value::Map& Value::as_map() const {
+  if (auto* map = std::get_if<Map>(&value_)) return *map;
+  wrong_type("map", *this);
+}
+
+const at::Tensor& Value::as_tensor() const {
+  if (auto* tensor = std::get_if<Tensor>(&value_)) return **tensor;
+  wrong_type("tensor", *this);
+}
+
+const Function& Value::as_function() const {
+  if (auto* f = std::get_if<Function>(&value_)) return *f;
+  wrong_type("function", *this);
+}
+
+const Value::Module& Value::as_module() const {
+  if (auto* module = std::get_if<Module>(&value_)) return *module;
+  wrong_type("module", *this);
+}
+
+// --- Host
+
+struct Host::Impl {
+  explicit Impl(Options options) : state(std::make_unique<vm::State>(vm_options(std::move(options)))) {
+    bindings::open_all(state->lua());
+  }
+
+  // Runs `f` and remembers how it ended.
+  template <class F>
+  auto ended(F f) {
+    status = "failed";
+    exit_code.reset();
+    try {
+      auto result = f();
+      exit_code = state->exit_code();
+      if (state->interrupts().stop_wished()) status = "killed";
+      else if (exit_code.value_or(0) == 0) status = "finished";
+      return result;
+    } catch (const Error& e) {
+      if (e.kind() == ErrorKind::interrupted) status = "killed";
+      throw;
+    }
+  }
+
+  std::unique_ptr<vm::State> state;
+  std::string status = "finished";
+  std::optional<int> exit_code;
+};
+
+Host::Host(Options options) {
+  check_torch();
+  impl_ = std::make_unique<Impl>(std::move(options));
+}
+
+Host::~Host() {
+  if (impl_) close();
+}
+
+Host::Host(Host&&) noexcept = default;
+Host& Host::operator=(Host&&) noexcept = default;
+
+std::vector<Value> Host::run_file(const std::string& path) {
+  return impl_->ended([&] { return bindings::take_values(impl_->state->lua(), impl_->state->run_file(path)); });
+}
+
+std::vector<Value> Host::run_string(std::string_view code, const std::string& chunk_name) {
+  return impl_->ended(
+      [&] { return bindings::take_values(impl_->state->lua(), impl_->state->run_string(code, chunk_name)); });
+}
+
+std::vector<Value> Host::call(std::string_view name, std::span<const Value> arguments) {
+  return impl_->ended([&] {
+    vm::push_named(*impl_->state, name);
+    return bindings::call_pushed(*impl_->state, arguments);
+  });
+}
+
+std::vector<Value> Host::call(std::string_view name, std::initializer_list<Value> arguments) {
+  return call(name, std::span(arguments.begin(), arguments.size()));
+}
+
+Value Host::get(std::string_view name) {
+  vm::push_named(*impl_->state, name);
+  return bindings::take_values(impl_->state->lua(), 1).front();
+}
+
+void Host::set(std::string_view name, const Value& value) {
+  bindings::push_value(impl_->state->lua(), value);
+  vm::set_named(*impl_->state, name);
+}
+
+void Host::add_function(std::string_view name, NativeFunction f) { set(name, Value(std::move(f))); }
+
+void Host::add_module(std::string_view name, std::shared_ptr<torch::nn::Module> module) {
+  if (!module) throw_usage("add_module: the module '" + std::string(name) + "' is null");
+  set(name, Value(std::move(module)));
+}
+
+int Host::interrupt() noexcept { return impl_ && impl_->state ? impl_->state->interrupt() : 0; }
+
+void Host::post(std::function<void()> f) { impl_->state->interrupts().post(std::move(f)); }
+size_t Host::run_posted() { return impl_->state->interrupts().run_posted(); }
+std::optional<int> Host::exit_code() const noexcept { return impl_->exit_code; }
+
+std::vector<Host::UnreadParam> Host::unread_params() const {
+  std::vector<UnreadParam> unread;
+  for (auto& param : vm::unread_params(*impl_->state)) unread.push_back({std::move(param.name), std::move(param.nearest)});
+  return unread;
+}
+
+std::vector<std::string> Host::close() {
+  std::vector<std::string> failures;
+  if (!impl_->state) return failures;
+  failures = vm::run_at_exit(*impl_->state, impl_->status);
+  impl_->state->close();
+  impl_->state.reset();
+  return failures;
+}
+
+int Host::repl() {
+  return impl_->ended([&] { return vm::run_repl(*impl_->state); });
+}
+
+Versions versions() {
+  return {TRAINHOST_VERSION, bindings::lua_version(), bindings::torch_version(), TRAINHOST_TORCH_VERSION,
+          bindings::torch_has_cuda()};
+}
+
+}  // namespace trainhost

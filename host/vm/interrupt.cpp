@@ -62,18 +62,19 @@ void* Interrupts::allocate(void* self, void* block, size_t, size_t new_size) {
 
 void Interrupts::arm() noexcept {
   walking_.fetch_add(1);
-  if (!pthread_equal(owner_, pthread_self())) syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+  if (!on_own_thread()) syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
   const int depth = depth_.load();
   for (int i = 0; i < depth; ++i)
     if (lua_State* L = running_[static_cast<size_t>(i)].load()) lua_sethook(L, hook, LUA_MASKCOUNT, 1);
   walking_.fetch_sub(1);
 }
 
-void Interrupts::request() noexcept {
-  if (scopes_.load() == 0) return;
-  if (graceful_.load() > 0 && !wished_.exchange(true)) return;
-  requested_.fetch_add(1);
+int Interrupts::request() noexcept {
+  if (scopes_.load() == 0) return 0;
+  if (graceful_.load() > 0 && !wished_.exchange(true)) return 1;
+  const int count = requested_.fetch_add(1) + 1;
   arm();
+  return count + (wished_.load() ? 1 : 0);
 }
 
 void Interrupts::post(std::function<void()> f) {
@@ -83,6 +84,11 @@ void Interrupts::post(std::function<void()> f) {
   }
   has_posted_ = true;
   if (scopes_.load() > 0) arm();
+}
+
+void Interrupts::swallowed() noexcept {
+  cleanup_until_ = 0.0;
+  if (requested()) arm();
 }
 
 size_t Interrupts::run_posted() {

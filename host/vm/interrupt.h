@@ -27,11 +27,13 @@ class Interrupts {
 
   // --- From any thread, and from signal handlers.
   // The script that runs stops with an `interrupted` error; without one nothing happens. The second request does
-  // not wait for the script's cleanups.
-  void request() noexcept;
+  // not wait for the script's cleanups. Returns how many requests this script has had (0: none runs).
+  int request() noexcept;
   // From any thread (no signal handler): `f` runs on the state's thread between two instructions of the script, or
   // before the next one.
   void post(std::function<void()> f);
+
+  bool on_own_thread() const noexcept { return pthread_equal(owner_, pthread_self()); }
 
   // --- From the state's own thread.
   // Encloses a protected call from C++. The outermost one forgets requests that came before it.
@@ -68,6 +70,8 @@ class Interrupts {
   unsigned stops() const noexcept { return stops_; }
   // Is a request waiting? For native functions that wait: they return early, the hook does the rest.
   bool requested() const noexcept { return requested_.load(std::memory_order_relaxed) > 0; }
+  // Told by who had to swallow the error of a stop (a finalizer): the next instruction raises it again.
+  void swallowed() noexcept;
   // Runs what was posted; called where no script runs. Returns how many.
   size_t run_posted();
 

@@ -163,8 +163,10 @@ int finalize(lua_State* L) {
   lua_settop(L, 2);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_xmove(L, coroutine, 1);
-  if (resume(L, coroutine, 1) < 0) return lua_error(L);
-  return 0;
+  const unsigned before = interrupts(L).stops();
+  if (resume(L, coroutine, 1) >= 0) return 0;
+  if (before != interrupts(L).stops()) interrupts(L).swallowed();
+  return lua_error(L);
 }
 
 int set_metatable(lua_State* L) {

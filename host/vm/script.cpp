@@ -23,7 +23,70 @@ void push_table(lua_State* L, const void* key) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, key);
 }
 
+// The next part of "a.b.c" is pushed; false at the end.
+bool push_part(lua_State* L, std::string_view& rest) {
+  if (rest.empty()) return false;
+  const size_t dot = rest.find('.');
+  lua_pushlstring(L, rest.data(), dot == std::string_view::npos ? rest.size() : dot);
+  rest = dot == std::string_view::npos ? std::string_view() : rest.substr(dot + 1);
+  return true;
+}
+
+std::string_view text_at(lua_State* L, int index) {
+  size_t size = 0;
+  const char* text = lua_tolstring(L, index, &size);
+  return {text, size};
+}
+
+int get_named(lua_State* L) {
+  std::string_view rest = text_at(L, 1);
+  lua_pushglobaltable(L);
+  while (!lua_isnil(L, -1) && push_part(L, rest)) {
+    lua_gettable(L, -2);
+    lua_remove(L, -2);
+  }
+  return 1;
+}
+
+// Arguments: the name, the value.
+int store_named(lua_State* L) {
+  std::string_view rest = text_at(L, 1);
+  lua_pushglobaltable(L);
+  while (push_part(L, rest)) {
+    if (rest.empty()) {
+      lua_pushvalue(L, 2);
+      lua_settable(L, -3);
+      return 0;
+    }
+    lua_pushvalue(L, -1);
+    if (lua_gettable(L, -3) == LUA_TNIL) {
+      lua_pop(L, 1);
+      lua_newtable(L);
+      lua_pushvalue(L, -2);
+      lua_pushvalue(L, -2);
+      lua_settable(L, -5);
+    }
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+  }
+  return luaL_error(L, "set: the name is empty");
+}
+
 }  // namespace
+
+void push_named(State& state, std::string_view name) {
+  lua_pushcfunction(state.lua(), get_named);
+  lua_pushlstring(state.lua(), name.data(), name.size());
+  state.call(1, 1);
+}
+
+void set_named(State& state, std::string_view name) {
+  lua_State* L = state.lua();
+  lua_pushcfunction(L, store_named);
+  lua_pushlstring(L, name.data(), name.size());
+  lua_rotate(L, -3, 2);
+  state.call(2, 0);
+}
 
 void at_exit(lua_State* L) {
   push_table(L, &kAtExit);

@@ -24,6 +24,11 @@ struct UnreadParam {
 };
 std::vector<UnreadParam> unread_params(State& state);
 
+// Pushes the global or the field in tables of that name, "a.b"; nil where there is none. Throws what Lua raises.
+void push_named(State& state, std::string_view name);
+// Pops a value and stores it so; makes the tables between.
+void set_named(State& state, std::string_view name);
+
 // Those of `names` that `wanted` may have meant, best first.
 std::vector<std::string> nearest(std::string_view wanted, const std::vector<std::string>& names, size_t most);
 

@@ -97,7 +97,6 @@ State::State(Options options) : options_(std::move(options)) {
   lua_ = luaL_newstate();
   if (!lua_) throw Error(ErrorKind::memory, "cannot make a Lua state: out of memory");
   *static_cast<State**>(lua_getextraspace(lua_)) = this;
-  lua_gc(lua_, LUA_GCGEN, 0, 0);
   lua_pushcfunction(lua_, open_libraries);
   if (lua_pcall(lua_, 0, 0, 0) != LUA_OK) {
     Error error = pop_error(lua_);
@@ -107,9 +106,13 @@ State::State(Options options) : options_(std::move(options)) {
   if (options_.collect_every > 0) native_bytes_.stress(options_.collect_every);
 }
 
-State::~State() {
+State::~State() { close(); }
+
+void State::close() noexcept {
+  if (!lua_) return;
   Interrupts::Scope scope(interrupts_);  // finalizers can be interrupted
   lua_close(lua_);
+  lua_ = nullptr;
 }
 
 State& State::of(lua_State* L) noexcept { return **static_cast<State**>(lua_getextraspace(L)); }

@@ -42,6 +42,9 @@ class State {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
+  // Runs the finalizers and frees the Lua state; the destructor does it too. Interrupts are heard meanwhile.
+  void close() noexcept;
+
   // The State that owns L (or L's main thread): one load.
   static State& of(lua_State* L) noexcept;
 
@@ -60,8 +63,8 @@ class State {
   int call(int nargs, int nresults);
 
   // Stops the script that runs in this state with an `interrupted` error as soon as its current operator
-  // returns. Async-signal-safe and callable from any thread.
-  void interrupt() noexcept { interrupts_.request(); }
+  // returns. Async-signal-safe and callable from any thread. Returns how many requests this script has had.
+  int interrupt() noexcept { return interrupts_.request(); }
   // What the script gave to os.exit if that ended the last run_* or call (which then return without results).
   const std::optional<int>& exit_code() const noexcept { return interrupts_.exit_code(); }
 

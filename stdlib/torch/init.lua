@@ -4,7 +4,7 @@ local ops = require "native.ops"
 local native = require "native.tensor"
 local vm = require "native.vm"
 
-local torch = {}
+local torch = { __version__ = vm.versions and vm.versions.torch }
 
 -- Functions of the native module that PyTorch has under the same name.
 for _, name in ipairs {
@@ -44,8 +44,6 @@ torch.cuda = {
   device_count = native.cuda_device_count,
   synchronize = native.cuda_synchronize,
 }
-
-torch.finfo, torch.iinfo = native.finfo, native.iinfo
 
 -- torch.ops.aten.add, torch.ops.my_library.my_operator: any operator of the dispatcher, public or not.
 torch.ops = setmetatable({}, {

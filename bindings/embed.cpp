@@ -1,0 +1,251 @@
+// Values of the C++ API to and from Lua.
+#include "bindings/embed.h"
+
+#include <mutex>
+
+#include "bindings/bindings.h"
+#include "bindings/guard.h"
+#if __has_include("bindings/model.h")
+#include "bindings/model.h"
+#endif
+#include "bindings/tensor.h"
+#include "host/vm/state.h"
+
+namespace trainhost::bindings {
+namespace {
+
+constexpr int kMostDepth = 100;
+const char kAlive = 0;  // registry key of the token that Lua functions in C++ look at
+
+// Knows the state as long as there is one. The mutex is for functions let go on another thread.
+struct Alive {
+  std::mutex mutex;
+  vm::State* state;
+};
+using AlivePtr = std::shared_ptr<Alive>;
+
+void reserve(lua_State* L, size_t slots) {
+  if (!lua_checkstack(L, static_cast<int>(slots))) throw Error(ErrorKind::memory, "out of Lua stack");
+}
+
+// A Lua function by its place in the registry.
+class LuaTarget final : public Function::Target {
+ public:
+  LuaTarget(AlivePtr alive, int reference) : alive_(std::move(alive)), reference_(reference) {}
+  ~LuaTarget() override {
+    std::lock_guard lock(alive_->mutex);
+    if (!alive_->state) return;
+    const auto release = [L = alive_->state->lua(), reference = reference_] { luaL_unref(L, LUA_REGISTRYINDEX, reference); };
+    if (alive_->state->interrupts().on_own_thread()) release();
+    else alive_->state->interrupts().post(release);
+  }
+  std::vector<Value> call(std::span<const Value> arguments) const override {
+    if (!alive_->state) throw_usage("this Lua function cannot be called: its Host is closed");
+    lua_State* L = alive_->state->lua();
+    reserve(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, reference_);
+    return call_pushed(*alive_->state, arguments);
+  }
+  bool belongs_to(const vm::State& state) const { return alive_->state == &state; }
+  int reference() const { return reference_; }
+
+ private:
+  AlivePtr alive_;
+  int reference_;
+};
+
+int collect_alive(lua_State* L) {
+  auto* token = static_cast<AlivePtr*>(lua_touserdata(L, 1));
+  {
+    std::lock_guard lock((*token)->mutex);
+    (*token)->state = nullptr;
+  }
+  token->~AlivePtr();
+  return 0;
+}
+
+AlivePtr alive_of(lua_State* L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kAlive) != LUA_TUSERDATA) {
+    lua_pop(L, 1);
+    auto fresh = std::make_shared<Alive>();
+    fresh->state = &vm::State::of(L);
+    new (lua_newuserdatauv(L, sizeof(AlivePtr), 0)) AlivePtr(std::move(fresh));
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, collect_alive);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &kAlive);
+  }
+  AlivePtr alive = *static_cast<AlivePtr*>(lua_touserdata(L, -1));
+  lua_pop(L, 1);
+  return alive;
+}
+
+Value to_value(lua_State* L, int index, int depth);
+
+// The C++ function is the closure's upvalue.
+int call_native(lua_State* L) {
+  const auto target = check<Function>(L, lua_upvalueindex(1));
+  std::vector<Value> arguments;
+  const int count = lua_gettop(L);
+  for (int i = 1; i <= count; ++i) arguments.push_back(to_value(L, i, 0));
+  const std::vector<Value> results = target->call(arguments);
+  reserve(L, results.size());
+  for (const Value& value : results) push_value(L, value);
+  return static_cast<int>(results.size());
+}
+
+void push_function(lua_State* L, const Function& function) {
+  if (const auto* lua = dynamic_cast<const LuaTarget*>(function.target().get()); lua && lua->belongs_to(vm::State::of(L))) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->reference());
+    return;
+  }
+  define<Function>(L, nullptr, nullptr);
+  push<Function>(L, function.target());
+  lua_pushcclosure(L, guarded<call_native>, 1);
+}
+
+Value table_to_value(lua_State* L, int index, int depth);
+
+Value to_value(lua_State* L, int index, int depth) {
+  switch (lua_type(L, index)) {
+    case LUA_TNONE:
+    case LUA_TNIL: return {};
+    case LUA_TBOOLEAN: return Value(static_cast<bool>(lua_toboolean(L, index)));
+    case LUA_TNUMBER:
+      if (lua_isinteger(L, index)) return Value(static_cast<int64_t>(lua_tointeger(L, index)));
+      return Value(static_cast<double>(lua_tonumber(L, index)));
+    case LUA_TSTRING: {
+      size_t size = 0;
+      const char* text = lua_tolstring(L, index, &size);
+      return Value(std::string(text, size));
+    }
+    case LUA_TTABLE: return table_to_value(L, index, depth);
+    case LUA_TFUNCTION:
+      lua_pushvalue(L, index);
+      return Value(Function(std::make_shared<LuaTarget>(alive_of(L), luaL_ref(L, LUA_REGISTRYINDEX))));
+    default: break;
+  }
+  if (at::Tensor* tensor = test_tensor(L, index)) return Value(*tensor);
+#if __has_include("bindings/model.h")
+  if (auto* module = test<torch::nn::Module>(L, index); module && *module) return Value(module->module);
+#endif
+  throw_usage("a " + describe(L, index) + " cannot be handed to C++",
+              "nil, booleans, numbers, strings, lists, maps, tensors, functions and modules can");
+}
+
+Value table_to_value(lua_State* L, int index, int depth) {
+  if (depth >= kMostDepth) throw_usage("a table nested deeper than 100 cannot be handed to C++");
+  reserve(L, 6);
+  const int table = lua_absindex(L, index);
+  const auto count = static_cast<lua_Integer>(lua_rawlen(L, table));
+  Value::List list;
+  Value::Map map;
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+    if (lua_type(L, -2) == LUA_TSTRING) map.emplace(lua_tostring(L, -2), to_value(L, lua_gettop(L), depth + 1));
+    else if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) < 1 || lua_tointeger(L, -2) > count || !map.empty())
+      throw_usage("a table with the key " + describe(L, -2) + " cannot be handed to C++", "lists have keys 1..n, maps strings");
+  }
+  if (!map.empty() && count > 0)
+    throw_usage("a table with both a list and names cannot be handed to C++", "lists have keys 1..n, maps strings");
+  if (!map.empty()) return Value(std::move(map));
+  for (lua_Integer i = 1; i <= count; ++i) {
+    lua_rawgeti(L, table, i);
+    list.push_back(to_value(L, lua_gettop(L), depth + 1));
+    lua_pop(L, 1);
+  }
+  return Value(std::move(list));
+}
+
+}  // namespace
+
+std::vector<Value> call_pushed(vm::State& state, std::span<const Value> arguments) {
+  lua_State* L = state.lua();
+  const int top = lua_gettop(L) - 1;
+  try {
+    reserve(L, arguments.size() + 1);
+    for (const Value& value : arguments) push_value(L, value);
+  } catch (const std::exception&) {
+    lua_settop(L, top);
+    throw;
+  }
+  return take_values(L, state.call(static_cast<int>(arguments.size()), LUA_MULTRET));
+}
+
+std::vector<Value> take_values(lua_State* L, int count) {
+  std::vector<Value> values;
+  const int first = lua_gettop(L) - count + 1;
+  for (int i = 0; i < count; ++i) {
+    try {
+      values.push_back(to_value(L, first + i, 0));
+    } catch (const Error&) {
+      lua_settop(L, first - 1);
+      throw;
+    }
+  }
+  lua_settop(L, first - 1);
+  return values;
+}
+
+void push_value(lua_State* L, const Value& value) {
+  reserve(L, 6);
+  if (value.is_nil()) lua_pushnil(L);
+  else if (value.is_bool()) lua_pushboolean(L, value.as_bool());
+  else if (value.is_int()) lua_pushinteger(L, value.as_int());
+  else if (value.is_double()) lua_pushnumber(L, value.as_double());
+  else if (value.is_string()) lua_pushlstring(L, value.as_string().data(), value.as_string().size());
+  else if (value.is_tensor()) push_tensor(L, value.as_tensor());
+#if __has_include("bindings/model.h")
+  else if (value.is_module()) push_module(L, value.as_module());
+#endif
+  else if (value.is_function()) push_function(L, value.as_function());
+  else if (value.is_list()) {
+    lua_createtable(L, static_cast<int>(value.as_list().size()), 0);
+    lua_Integer i = 0;
+    for (const Value& element : value.as_list()) {
+      push_value(L, element);
+      lua_rawseti(L, -2, ++i);
+    }
+  } else {
+    lua_createtable(L, 0, static_cast<int>(value.as_map().size()));
+    for (const auto& [key, element] : value.as_map()) {
+      lua_pushlstring(L, key.data(), key.size());
+      push_value(L, element);
+      lua_rawset(L, -3);
+    }
+  }
+}
+
+}  // namespace trainhost::bindings
+
+namespace trainhost {
+namespace {
+
+// A C++ function called from C++ needs no Lua.
+class NativeTarget final : public Function::Target {
+ public:
+  explicit NativeTarget(NativeFunction f) : f_(std::move(f)) {
+    if (!f_) throw_usage("an empty std::function cannot be handed to Lua");
+  }
+  std::vector<Value> call(std::span<const Value> arguments) const override { return f_(arguments); }
+
+ private:
+  NativeFunction f_;
+};
+
+}  // namespace
+
+Value::Value(const at::Tensor& tensor) {
+  if (tensor.defined()) value_ = std::make_shared<const at::Tensor>(tensor);
+}
+
+Function::Function(NativeFunction f) : target_(std::make_shared<NativeTarget>(std::move(f))) {}
+
+std::vector<Value> Function::operator()(std::span<const Value> arguments) const { return target_->call(arguments); }
+
+std::vector<Value> Function::operator()(std::initializer_list<Value> arguments) const {
+  return target_->call(std::span(arguments.begin(), arguments.size()));
+}
+
+}  // namespace trainhost

@@ -1,0 +1,178 @@
+// native.model, second part: what module trees hold, and what is done to whole trees.
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bindings/dtype.h"
+#include "bindings/model.h"
+#include "bindings/tensor.h"
+#include "host/model/module.h"
+
+namespace trainhost::bindings {
+namespace {
+
+using torch::nn::Module;
+
+Module& module_at(lua_State* L, int index) { return *check<Module>(L, index).module; }
+
+const char* check_name(lua_State* L, int index, const char* function) {
+  if (lua_type(L, index) != LUA_TSTRING) throw_argument(L, function, "name", "a string", index);
+  return lua_tostring(L, index);
+}
+
+int is_persistent(lua_State* L) {
+  lua_pushboolean(L, model::is_persistent(module_at(L, 1), check_name(L, 2, "is_persistent")));
+  return 1;
+}
+
+int slot(lua_State* L) {
+  static constexpr const char* kNamesOfSlots[] = {"none", "parameter", "buffer", "child"};
+  lua_pushstring(L, kNamesOfSlots[static_cast<int>(model::slot_of(module_at(L, 1), check_name(L, 2, "slot")))]);
+  return 1;
+}
+
+// --- Walks: two lists, names and values
+
+int push_tensors(lua_State* L, const model::NamedTensors& all, bool identity, bool parameter) {
+  lua_createtable(L, static_cast<int>(all.size()), 0);
+  lua_createtable(L, static_cast<int>(all.size()), 0);
+  for (size_t i = 0; i < all.size(); ++i) {
+    lua_pushlstring(L, all[i].first.data(), all[i].first.size());
+    lua_rawseti(L, -3, static_cast<lua_Integer>(i + 1));
+    if (identity) push_identity(L, all[i].second, parameter);
+    else push_tensor(L, all[i].second);
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+  }
+  return 2;
+}
+
+bool recursing(lua_State* L, int index) { return lua_isnoneornil(L, index) || lua_toboolean(L, index); }
+
+int parameters(lua_State* L) {
+  return push_tensors(L, model::parameters(module_at(L, 1), recursing(L, 2)), true, true);
+}
+int buffers(lua_State* L) { return push_tensors(L, model::buffers(module_at(L, 1), recursing(L, 2)), true, false); }
+int state(lua_State* L) { return push_tensors(L, model::state(module_at(L, 1)), false, false); }
+
+int push_modules(lua_State* L, const model::NamedModules& all) {
+  lua_createtable(L, static_cast<int>(all.size()), 0);
+  lua_createtable(L, static_cast<int>(all.size()), 0);
+  for (size_t i = 0; i < all.size(); ++i) {
+    lua_pushlstring(L, all[i].first.data(), all[i].first.size());
+    lua_rawseti(L, -3, static_cast<lua_Integer>(i + 1));
+    push_module(L, all[i].second);
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+  }
+  return 2;
+}
+int modules(lua_State* L) { return push_modules(L, model::modules(check<Module>(L, 1).module)); }
+int children(lua_State* L) { return push_modules(L, model::children(module_at(L, 1))); }
+int child_list(lua_State* L) { return push_modules(L, model::children(module_at(L, 1), /*unique=*/false)); }
+
+void push_names(lua_State* L, const std::vector<std::string>& names) {
+  lua_createtable(L, static_cast<int>(names.size()), 0);
+  for (size_t i = 0; i < names.size(); ++i) {
+    lua_pushlstring(L, names[i].data(), names[i].size());
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+  }
+}
+
+int slots(lua_State* L) {
+  push_names(L, model::tensor_slots(module_at(L, 1)));
+  return 1;
+}
+
+int load_state(lua_State* L) {
+  Module& module = module_at(L, 1);
+  if (lua_type(L, 2) != LUA_TTABLE) throw_argument(L, "load_state_dict", "names", "a list of names", 2);
+  const std::vector<at::Tensor> tensors = check_tensors(L, 3, "load_state_dict", "state_dict");
+  model::NamedTensors given;
+  given.reserve(tensors.size());
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    lua_rawgeti(L, 2, static_cast<lua_Integer>(i + 1));
+    given.emplace_back(check_name(L, -1, "load_state_dict"), tensors[i]);
+    lua_pop(L, 1);
+  }
+  const model::Mismatch names = model::load_state(module, given, lua_toboolean(L, 4));
+  push_names(L, names.missing);
+  push_names(L, names.unexpected);
+  return 2;
+}
+
+// --- Whole trees
+
+int to(lua_State* L) {
+  Module& module = module_at(L, 1);
+  std::optional<at::Device> device;
+  std::optional<at::ScalarType> dtype;
+  if (!lua_isnoneornil(L, 2)) device = check_device(L, 2);
+  if (!lua_isnoneornil(L, 3)) dtype = check_dtype(L, 3);
+  model::to(module, device, dtype, lua_toboolean(L, 4));
+  return 0;
+}
+
+int is_dtype(lua_State* L) {
+  lua_pushboolean(L, test<at::ScalarType>(L, 1) != nullptr);
+  return 1;
+}
+
+int set_training(lua_State* L) {
+  model::set_training(module_at(L, 1), lua_toboolean(L, 2));
+  return 0;
+}
+int zero_grad(lua_State* L) {
+  model::zero_grad(module_at(L, 1), recursing(L, 2));
+  return 0;
+}
+int set_requires_grad(lua_State* L) {
+  model::set_requires_grad(module_at(L, 1), lua_toboolean(L, 2));
+  return 0;
+}
+
+int clone_foreign(lua_State* L) {
+  push_module(L, model::clone_foreign(module_at(L, 1)));
+  return 1;
+}
+
+int describe_foreign(lua_State* L) {
+  const std::string text = model::describe(module_at(L, 1));
+  lua_pushlstring(L, text.data(), text.size());
+  return 1;
+}
+
+constexpr Row kFunctions[] = {
+    {"is_persistent", guarded<is_persistent>,
+     "---Is the buffer saved in state dicts?\n---@param name string\n---@return boolean"},
+    {"slot", guarded<slot>,
+     "---What a name is: none, parameter, buffer or child.\n---@param name string\n---@return string"},
+    {"parameters", guarded<parameters>,
+     "---Names and tensors of the parameters.\n---@param recurse boolean? default true\n---@return string[], Tensor[]"},
+    {"buffers", guarded<buffers>,
+     "---Names and tensors of the buffers.\n---@param recurse boolean? default true\n---@return string[], Tensor[]"},
+    {"modules", guarded<modules>,
+     "---Names and modules of the tree, the module itself first.\n---@return string[], Module[]"},
+    {"children", guarded<children>, "---Names and modules of the children.\n---@return string[], Module[]"},
+    {"child_list", guarded<child_list>,
+     "---Names and modules of the children, repeated ones too.\n---@return string[], Module[]"},
+    {"slots", guarded<slots>, "---Names of the parameters and buffers, those that are nil too.\n---@return string[]"},
+    {"state", guarded<state>, "---Names and detached tensors of the state dict.\n---@return string[], Tensor[]"},
+    {"load_state", guarded<load_state>,
+     "---Copies tensors by name into the module.\n---@param names string[]\n---@param tensors Tensor[]\n---@param "
+     "strict boolean\n---@return string[] missing, string[] unexpected"},
+    {"to", guarded<to>,
+     "---Converts parameters and buffers in place.\n---@param device string?\n---@param dtype dtype?\n---@param "
+     "non_blocking boolean?"},
+    {"set_training", guarded<set_training>, "---Sets the training flag of this module alone.\n---@param on boolean"},
+    {"zero_grad", guarded<zero_grad>, "---Clears the gradients.\n---@param set_to_none boolean? default true"},
+    {"set_requires_grad", guarded<set_requires_grad>, "---Sets requires_grad of all parameters.\n---@param on boolean"},
+    {"clone_foreign", guarded<clone_foreign>, "---Copies a module written in C++.\n---@return Module"},
+    {"describe_foreign", guarded<describe_foreign>, "---What LibTorch prints for a module.\n---@return string"},
+    {"is_dtype", guarded<is_dtype>, "---Is the value a dtype?\n---@return boolean"},
+    {nullptr, nullptr, nullptr},
+};
+
+}  // namespace
+
+void set_module_walks(lua_State* L) { set_functions(L, kFunctions); }
+
+}  // namespace trainhost::bindings

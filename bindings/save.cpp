@@ -1,0 +1,133 @@
+// native.save: safetensors files, checkpoint folders, links.
+#include <string>
+#include <utility>
+
+#include "bindings/guard.h"
+#include "bindings/keywords.h"
+#include "bindings/list.h"
+#include "bindings/tensor.h"
+#include "host/save/checkpoint.h"
+#include "host/save/file.h"
+#include "host/save/safetensors.h"
+
+namespace trainhost::bindings {
+namespace {
+
+std::vector<save::NamedTensor> check_named(lua_State* L, int index, const char* function) {
+  std::vector<save::NamedTensor> tensors;
+  for (auto& [name, tensor] : check_pairs(L, index, function)) tensors.push_back({std::move(name), std::move(tensor)});
+  return tensors;
+}
+
+// {{name, tensor}, ...} in the file's order.
+void push_named(lua_State* L, std::vector<save::NamedTensor>& tensors) {
+  lua_createtable(L, static_cast<int>(tensors.size()), 0);
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    lua_createtable(L, 2, 0);
+    lua_pushlstring(L, tensors[i].name.data(), tensors[i].name.size());
+    lua_rawseti(L, -2, 1);
+    push_tensor(L, std::move(tensors[i].tensor));
+    lua_rawseti(L, -2, 2);
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+  }
+}
+
+// The list {{key, text}, ...} at `index`.
+std::vector<std::pair<std::string, std::string>> check_texts(lua_State* L, int index, const char* function) {
+  std::vector<std::pair<std::string, std::string>> texts;
+  if (lua_isnoneornil(L, index)) return texts;
+  if (!lua_istable(L, index)) throw_argument(L, function, "texts", "a list of {name, text}", index);
+  for (lua_Integer i = 1, n = static_cast<lua_Integer>(lua_rawlen(L, index)); i <= n; ++i) {
+    if (lua_rawgeti(L, index, i) != LUA_TTABLE)
+      throw_argument(L, function, "texts", "a list of {name, text}", lua_gettop(L));
+    lua_rawgeti(L, -1, 1);
+    lua_rawgeti(L, -2, 2);
+    const int top = lua_gettop(L);
+    texts.emplace_back(check_string(L, top - 1, function, "name"), check_string(L, top, function, "text"));
+    lua_pop(L, 3);
+  }
+  return texts;
+}
+
+int read_safetensors(lua_State* L) {
+  auto file = save::read_safetensors(std::string(check_string(L, 1, "torch.load", "path")), lua_toboolean(L, 2));
+  push_named(L, file.tensors);
+  lua_createtable(L, 0, static_cast<int>(file.metadata.size()));
+  for (const auto& [key, value] : file.metadata) {
+    lua_pushlstring(L, key.data(), key.size());
+    lua_pushlstring(L, value.data(), value.size());
+    lua_rawset(L, -3);
+  }
+  return 2;
+}
+
+int write_safetensors(lua_State* L) {
+  const std::string path(check_string(L, 1, "torch.save", "path"));
+  save::write_safetensors(path, check_named(L, 2, "torch.save"), check_texts(L, 3, "torch.save"));
+  return 0;
+}
+
+// write_checkpoint(folder, {{name, {{name, tensor}, ...}}, ...}, {{name, text}, ...})
+int write_checkpoint(lua_State* L) {
+  constexpr const char* kName = "host.checkpoint.save";
+  const std::string folder(check_string(L, 1, kName, "folder"));
+  save::Checkpoint checkpoint;
+  if (!lua_istable(L, 2)) throw_argument(L, kName, "tensors", "a list of {name, tensors}", 2);
+  for (lua_Integer i = 1, n = static_cast<lua_Integer>(lua_rawlen(L, 2)); i <= n; ++i) {
+    if (lua_rawgeti(L, 2, i) != LUA_TTABLE) throw_argument(L, kName, "tensors", "a list of {name, tensors}", 2);
+    lua_rawgeti(L, -1, 1);
+    std::string name(check_string(L, lua_gettop(L), kName, "name"));
+    lua_rawgeti(L, -2, 2);
+    checkpoint.tensors.emplace_back(std::move(name), check_named(L, lua_gettop(L), kName));
+    lua_pop(L, 3);
+  }
+  checkpoint.texts = check_texts(L, 3, kName);
+  save::write_checkpoint(folder, checkpoint);
+  return 0;
+}
+
+int read_checkpoint(lua_State* L) {
+  auto checkpoint = save::read_checkpoint(std::string(check_string(L, 1, "host.checkpoint.load", "folder")));
+  lua_createtable(L, 0, static_cast<int>(checkpoint.tensors.size()));
+  for (auto& [name, tensors] : checkpoint.tensors) {
+    push_named(L, tensors);
+    lua_setfield(L, -2, name.c_str());
+  }
+  lua_createtable(L, 0, static_cast<int>(checkpoint.texts.size()));
+  for (const auto& [name, text] : checkpoint.texts) {
+    lua_pushlstring(L, text.data(), text.size());
+    lua_setfield(L, -2, name.c_str());
+  }
+  return 2;
+}
+
+int publish_link(lua_State* L) {
+  save::publish_link(std::string(check_string(L, 1, "host.checkpoint.link", "target")),
+                     std::string(check_string(L, 2, "host.checkpoint.link", "link")));
+  return 0;
+}
+
+}  // namespace
+
+int open_save(lua_State* L) {
+  static constexpr Row kFunctions[] = {
+      {"read_safetensors", guarded<read_safetensors>,
+       "@param path string\n@param map? boolean share a mapping of the file\n@return table {{name, Tensor}, "
+       "...}\n@return table metadata"},
+      {"write_safetensors", guarded<write_safetensors>,
+       "Replaces the file in one step.\n@param path string\n@param tensors table {{name, Tensor}, ...}\n@param "
+       "metadata? table {{key, text}, ...}"},
+      {"write_checkpoint", guarded<write_checkpoint>,
+       "Replaces the folder in one step.\n@param folder string\n@param tensors table {{name, {{name, Tensor}, ...}}, "
+       "...}\n@param texts? table {{file, text}, ...}"},
+      {"read_checkpoint", guarded<read_checkpoint>,
+       "@param folder string\n@return table name -> {{name, Tensor}, ...}\n@return table file -> text"},
+      {"publish_link", guarded<publish_link>,
+       "Makes a symbolic link, over an older one in one step.\n@param target string\n@param link string"},
+      {nullptr, nullptr, nullptr}};
+  lua_newtable(L);
+  set_functions(L, kFunctions);
+  return 1;
+}
+
+}  // namespace trainhost::bindings

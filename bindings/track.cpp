@@ -1,0 +1,429 @@
+// native.track: runs, their store and their events, for stdlib/mlflow.
+#include "host/track/tracker.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "bindings/object.h"
+#include "bindings/tensor.h"
+#include "host/track/text.h"
+
+namespace trainhost::bindings {
+
+template <>
+struct Type<track::Run> {
+  using Handle = std::shared_ptr<track::Run>;
+  static constexpr TypeId id = TypeId::run;
+  static constexpr const char* name = "Run";
+  static constexpr int user_values = 0;
+};
+
+namespace {
+
+using track::Run;
+using track::RunInfo;
+
+// What one Lua state has of tracking; goes with the state.
+struct Context {
+  std::shared_ptr<track::Tracker> tracker = track::Tracker::shared();
+  std::shared_ptr<track::Inbox> inbox = std::make_shared<track::Inbox>();
+  std::shared_ptr<track::Store> store;
+  std::vector<std::weak_ptr<Run>> runs;
+
+  // A state that ends without its script's exit functions leaves no run open.
+  ~Context() {
+    for (const auto& entry : runs)
+      if (const auto run = entry.lock(); run && !run->ended()) run->end("FINISHED");
+  }
+};
+
+const char kContext = 0;  // its address is the registry key
+
+int collect_context(lua_State* L) {
+  static_cast<Context*>(lua_touserdata(L, 1))->~Context();
+  return 0;
+}
+
+Context& context(lua_State* L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kContext);
+  auto* found = static_cast<Context*>(lua_touserdata(L, -1));
+  lua_pop(L, 1);
+  return *found;
+}
+
+track::Store& store(lua_State* L) {
+  auto& found = context(L).store;
+  if (!found) throw Error(ErrorKind::internal, "mlflow: no store is open");
+  return *found;
+}
+
+std::string_view text_at(lua_State* L, int arg, const char* function, const char* name) {
+  if (lua_type(L, arg) != LUA_TSTRING) throw_argument(L, function, name, "a string", arg);
+  size_t size = 0;
+  const char* text = lua_tolstring(L, arg, &size);
+  return {text, size};
+}
+
+std::string optional_text(lua_State* L, int arg, const char* function, const char* name) {
+  return lua_isnoneornil(L, arg) ? std::string() : std::string(text_at(L, arg, function, name));
+}
+
+// Lua integers, and floats of exact integer value.
+int64_t integer_at(lua_State* L, int arg, const char* function, const char* name) {
+  int exact = 0;
+  const lua_Integer value = lua_type(L, arg) == LUA_TNUMBER ? lua_tointegerx(L, arg, &exact) : 0;
+  if (!exact) throw_argument(L, function, name, "an integer", arg);
+  return value;
+}
+
+// A number, or a tensor of one element.
+double number_at(lua_State* L, int arg, const char* function, const char* key) {
+  if (lua_type(L, arg) == LUA_TNUMBER) return lua_tonumber(L, arg);
+  if (const at::Tensor* tensor = test_tensor(L, arg); tensor && tensor->numel() == 1 && !tensor->is_complex())
+    return tensor->item().toDouble();
+  throw_usage(std::string(function) + ": the value of '" + key + "' must be a number or a tensor of one element, got " +
+              describe(L, arg));
+}
+
+void push_text(lua_State* L, std::string_view text) { lua_pushlstring(L, text.data(), text.size()); }
+
+void set_text(lua_State* L, const char* name, std::string_view text) {
+  push_text(L, text);
+  lua_setfield(L, -2, name);
+}
+
+void set_integer(lua_State* L, const char* name, int64_t value) {
+  lua_pushinteger(L, value);
+  lua_setfield(L, -2, name);
+}
+
+void push_info(lua_State* L, const RunInfo& info) {
+  lua_createtable(L, 0, 9);
+  set_text(L, "run_id", info.id);
+  set_text(L, "run_name", info.name);
+  set_text(L, "user_id", info.user);
+  set_text(L, "status", info.status);
+  set_text(L, "artifact_uri", info.artifact_uri);
+  set_text(L, "lifecycle_stage", info.lifecycle_stage);
+  set_text(L, "experiment_id", std::to_string(info.experiment_id));
+  set_integer(L, "start_time", info.start_time);
+  if (info.end_time) set_integer(L, "end_time", info.end_time);
+}
+
+void push_experiment(lua_State* L, const track::Experiment& experiment) {
+  lua_createtable(L, 0, 6);
+  set_text(L, "experiment_id", std::to_string(experiment.id));
+  set_text(L, "name", experiment.name);
+  set_text(L, "artifact_location", experiment.artifact_location);
+  set_text(L, "lifecycle_stage", experiment.lifecycle_stage);
+  set_integer(L, "creation_time", experiment.creation_time);
+  set_integer(L, "last_update_time", experiment.last_update_time);
+}
+
+// --- The store
+
+int resolve(lua_State* L) {
+  push_text(L, track::Tracker::resolve(optional_text(L, 1, "mlflow.set_tracking_uri", "uri")));
+  return 1;
+}
+
+int open(lua_State* L) {
+  Context& mine = context(L);
+  mine.store = mine.tracker->open(optional_text(L, 1, "mlflow.set_tracking_uri", "uri"));
+  return 0;
+}
+
+int experiment(lua_State* L) {
+  const std::string name(text_at(L, 1, "mlflow.set_experiment", "experiment_name"));
+  push_experiment(L, store(L).experiment(track::clean_utf8(name)));
+  return 1;
+}
+
+std::optional<int64_t> experiment_id(const std::string& text) {
+  if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
+  return std::stoll(text);
+}
+
+int find_experiment(lua_State* L) {
+  std::optional<track::Experiment> found;
+  const std::string id = optional_text(L, 2, "mlflow.set_experiment", "experiment_id");
+  if (id.empty()) found = store(L).find_experiment(std::string(text_at(L, 1, "mlflow.set_experiment", "experiment_name")));
+  else if (const auto number = experiment_id(id)) found = store(L).find_experiment(*number);
+  if (found) push_experiment(L, *found);
+  else lua_pushnil(L);
+  return 1;
+}
+
+int start_run(lua_State* L) {
+  Context& mine = context(L);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  track::StartOptions options;
+  const auto field = [L](const char* name) {
+    lua_getfield(L, 1, name);
+    std::string text = optional_text(L, -1, "mlflow.start_run", name);
+    lua_pop(L, 1);
+    return text;
+  };
+  options.run_name = track::clean_utf8(field("run_name"));
+  options.parent_id = field("parent_id");
+  options.script = field("script");
+  const std::string id = field("experiment_id");
+  const auto number = experiment_id(id);
+  if (!number) track::throw_no_experiment(id);
+  options.experiment_id = *number;
+  lua_getfield(L, 1, "tags");
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+    options.tags.emplace_back(text_at(L, -2, "mlflow.start_run", "tags"), text_at(L, -1, "mlflow.start_run", "tags"));
+  lua_pop(L, 1);
+  std::sort(options.tags.begin(), options.tags.end());
+  auto run = mine.tracker->start_run(store(L), options, mine.inbox);
+  std::erase_if(mine.runs, [](const auto& entry) { return entry.expired(); });
+  mine.runs.push_back(run);
+  push<Run>(L, std::move(run));
+  return 1;
+}
+
+int resume_run(lua_State* L) {
+  Context& mine = context(L);
+  auto run = mine.tracker->resume_run(store(L), std::string(text_at(L, 1, "mlflow.start_run", "run_id")), mine.inbox);
+  mine.runs.push_back(run);
+  push<Run>(L, std::move(run));
+  return 1;
+}
+
+int read_run(lua_State* L) {
+  const auto found = store(L).find_run(std::string(text_at(L, 1, "mlflow.get_run", "run_id")));
+  if (!found) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lua_createtable(L, 0, 2);
+  push_info(L, found->info);
+  lua_setfield(L, -2, "info");
+  lua_createtable(L, 0, 3);
+  lua_newtable(L);
+  for (const track::Metric& metric : found->metrics) {
+    push_text(L, metric.key);
+    lua_pushnumber(L, metric.value);
+    lua_rawset(L, -3);
+  }
+  lua_setfield(L, -2, "metrics");
+  for (const auto& [name, map] : {std::pair{"params", &found->params}, std::pair{"tags", &found->tags}}) {
+    lua_newtable(L);
+    for (const auto& [key, value] : *map) {
+      push_text(L, key);
+      push_text(L, value);
+      lua_rawset(L, -3);
+    }
+    lua_setfield(L, -2, name);
+  }
+  lua_setfield(L, -2, "data");
+  return 1;
+}
+
+int metric_history(lua_State* L) {
+  const auto points = store(L).metric_history(std::string(text_at(L, 1, "mlflow.get_metric_history", "run_id")),
+                                              std::string(text_at(L, 2, "mlflow.get_metric_history", "key")));
+  lua_createtable(L, static_cast<int>(points.size()), 0);
+  for (size_t i = 0; i < points.size(); ++i) {
+    lua_createtable(L, 0, 4);
+    set_text(L, "key", points[i].key);
+    lua_pushnumber(L, points[i].value);
+    lua_setfield(L, -2, "value");
+    set_integer(L, "step", points[i].step);
+    set_integer(L, "timestamp", points[i].timestamp);
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+  }
+  return 1;
+}
+
+// --- A run
+
+int log_metric(lua_State* L) {
+  auto& run = check<Run>(L, 1);
+  const std::string_view key = text_at(L, 2, "mlflow.log_metric", "key");
+  const double value = number_at(L, 3, "mlflow.log_metric", key.data());
+  const int64_t step = lua_isnoneornil(L, 4) ? 0 : integer_at(L, 4, "mlflow.log_metric", "step");
+  const int64_t timestamp = lua_isnoneornil(L, 5) ? -1 : integer_at(L, 5, "mlflow.log_metric", "timestamp");
+  if (timestamp < 0 && !lua_isnoneornil(L, 5))
+    throw_argument(L, "mlflow.log_metric", "timestamp", "milliseconds since 1970, 0 or more", 5);
+  run->log_metric(key, value, step, timestamp);
+  return 0;
+}
+
+int log_param(lua_State* L) {
+  check<Run>(L, 1)->log_param(text_at(L, 2, "mlflow.log_param", "key"), text_at(L, 3, "mlflow.log_param", "value"));
+  return 0;
+}
+
+int set_tag(lua_State* L) {
+  check<Run>(L, 1)->set_tag(text_at(L, 2, "mlflow.set_tag", "key"), text_at(L, 3, "mlflow.set_tag", "value"));
+  return 0;
+}
+
+int delete_tag(lua_State* L) {
+  check<Run>(L, 1)->delete_tag(text_at(L, 2, "mlflow.delete_tag", "key"));
+  return 0;
+}
+
+int log_text(lua_State* L) {
+  check<Run>(L, 1)->log_text(text_at(L, 2, "mlflow.log_text", "text"),
+                             text_at(L, 3, "mlflow.log_text", "artifact_file"));
+  return 0;
+}
+
+int log_artifact(lua_State* L) {
+  check<Run>(L, 1)->log_artifact(std::string(text_at(L, 2, "mlflow.log_artifact", "local_path")),
+                                 optional_text(L, 3, "mlflow.log_artifact", "artifact_path"));
+  return 0;
+}
+
+int log_artifacts(lua_State* L) {
+  check<Run>(L, 1)->log_artifacts(std::string(text_at(L, 2, "mlflow.log_artifacts", "local_dir")),
+                                  optional_text(L, 3, "mlflow.log_artifacts", "artifact_path"));
+  return 0;
+}
+
+int end_run(lua_State* L) {
+  check<Run>(L, 1)->end(std::string(text_at(L, 2, "mlflow.end_run", "status")));
+  return 0;
+}
+
+int info(lua_State* L) {
+  push_info(L, check<Run>(L, 1)->info());
+  return 1;
+}
+
+int ended(lua_State* L) {
+  lua_pushboolean(L, check<Run>(L, 1)->ended());
+  return 1;
+}
+
+// --- The queue
+
+int flush(lua_State* L) {
+  using Clock = std::chrono::steady_clock;
+  const double seconds = luaL_checknumber(L, 1);
+  const auto limit = std::chrono::duration_cast<Clock::duration>(
+      std::chrono::duration<double>(std::clamp(seconds, 0.0, 1e6)));
+  const auto deadline = Clock::now() + limit;
+  Context& mine = context(L);
+  auto& interrupts = vm::State::of(L).interrupts();
+  bool done;
+  do {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+    done = mine.tracker->flush(std::clamp(left, std::chrono::milliseconds(0), std::chrono::milliseconds(20)));
+  } while (!done && Clock::now() < deadline && !interrupts.requested());
+  lua_pushboolean(L, done);
+  lua_pushinteger(L, static_cast<lua_Integer>(mine.tracker->waiting()));
+  return 2;
+}
+
+int has_events(lua_State* L) {
+  lua_pushboolean(L, context(L).inbox->any());
+  return 1;
+}
+
+int take_events(lua_State* L) {
+  const auto events = context(L).inbox->take();
+  lua_createtable(L, static_cast<int>(events.size()), 0);
+  for (size_t i = 0; i < events.size(); ++i) {
+    lua_createtable(L, 0, 4);
+    set_text(L, "kind", name_of(events[i].kind));
+    set_text(L, "message", events[i].message);
+    set_text(L, "hint", events[i].hint);
+    if (!events[i].run.empty()) set_text(L, "run_id", events[i].run);
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+  }
+  return 1;
+}
+
+int python_float(lua_State* L) {
+  push_text(L, track::python_float(luaL_checknumber(L, 1)));
+  return 1;
+}
+
+int check_key(lua_State* L) {
+  track::check_key(text_at(L, 1, "mlflow", "what"), text_at(L, 2, "mlflow", "key"));
+  return 0;
+}
+
+int run_text(lua_State* L) {
+  const RunInfo info = check<Run>(L, 1)->info();
+  push_text(L, "Run('" + info.name + "', " + info.id + ", " + info.status + ")");
+  return 1;
+}
+
+constexpr Row kRunMetamethods[] = {
+    {"__tostring", guarded<run_text>, nullptr},
+    {nullptr, nullptr, nullptr},
+};
+
+constexpr Row kRows[] = {
+    {"resolve", guarded<resolve>,
+     "Returns the absolute form of a tracking URI; a tracking error if it is of a kind that is not supported.\n"
+     "@param uri string|nil nil: ./mlflow.db\n@return string"},
+    {"open", guarded<open>,
+     "Opens the store of a tracking URI, which is made if it is new, and uses it from now on.\n@param uri string|nil"},
+    {"experiment", guarded<experiment>,
+     "Returns the experiment of a name, made if there is none.\n@param name string\n@return table"},
+    {"find_experiment", guarded<find_experiment>,
+     "Returns the experiment of a name or an id.\n@param name string|nil\n@param id string|nil\n@return table|nil"},
+    {"start_run", guarded<start_run>,
+     "Starts a run.\n@param options {experiment_id: string, run_name: string|nil, parent_id: string|nil,\n"
+     "tags: table<string, string>, script: string|nil}\n@return Run"},
+    {"resume_run", guarded<resume_run>,
+     "Goes on with a run of the store; a tracking error if there is none.\n@param run_id string\n@return Run"},
+    {"read_run", guarded<read_run>,
+     "Reads a run back: {info, data = {metrics, params, tags}}.\n@param run_id string\n@return table|nil"},
+    {"metric_history", guarded<metric_history>,
+     "Reads all points of a metric back, each {key, value, step, timestamp}.\n@param run_id string\n"
+     "@param key string\n@return table[]"},
+    {"log_metric", guarded<log_metric>,
+     "Logs one point of a metric; returns in microseconds.\n@param run Run\n@param key string\n"
+     "@param value number|Tensor\n@param step integer|nil default 0\n@param timestamp integer|nil ms since 1970"},
+    {"log_param", guarded<log_param>, "Logs a parameter.\n@param run Run\n@param key string\n@param value string"},
+    {"set_tag", guarded<set_tag>, "Sets a tag.\n@param run Run\n@param key string\n@param value string"},
+    {"delete_tag", guarded<delete_tag>, "Deletes a tag.\n@param run Run\n@param key string"},
+    {"log_text", guarded<log_text>,
+     "Logs a text as an artifact.\n@param run Run\n@param text string\n@param artifact_file string"},
+    {"log_artifact", guarded<log_artifact>,
+     "Logs a file, or a folder under its name.\n@param run Run\n@param local_path string\n"
+     "@param artifact_path string|nil folder in the run's artifacts"},
+    {"log_artifacts", guarded<log_artifacts>,
+     "Logs all files below a folder.\n@param run Run\n@param local_dir string\n@param artifact_path string|nil"},
+    {"end_run", guarded<end_run>, "Ends a run.\n@param run Run\n@param status string FINISHED, FAILED or KILLED"},
+    {"info", guarded<info>, "Returns what is known of a run.\n@param run Run\n@return table"},
+    {"ended", guarded<ended>, "Tells whether a run has ended.\n@param run Run\n@return boolean"},
+    {"flush", guarded<flush>,
+     "Waits until all that was logged is stored and would survive a power cut; an interruption ends the wait.\n"
+     "@param seconds number at most\n@return boolean done\n@return integer waiting records"},
+    {"has_events", guarded<has_events>, "Tells whether events wait.\n@return boolean"},
+    {"take_events", guarded<take_events>,
+     "Returns the events that wait, each {kind, message, hint, run_id}.\n@return table[]"},
+    {"python_float", guarded<python_float>,
+     "Writes a float as Python's str().\n@param value number\n@return string"},
+    {"check_key", guarded<check_key>,
+     "Raises a usage error if a key is none of MLflow's.\n@param what string metric, param or tag\n@param key string"},
+    {nullptr, nullptr, nullptr},
+};
+
+}  // namespace
+
+int open_track(lua_State* L) {
+  auto* block = lua_newuserdatauv(L, sizeof(Context), 0);
+  new (block) Context();  // before the metatable: if a line below fails, it is lost with the state, not destroyed twice
+  lua_newtable(L);
+  lua_pushcfunction(L, collect_context);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kContext);
+  define<Run>(L, nullptr, kRunMetamethods);
+  lua_newtable(L);
+  set_functions(L, kRows);
+  return 1;
+}
+
+}  // namespace trainhost::bindings

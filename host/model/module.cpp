@@ -1,0 +1,266 @@
+// Scripted modules over torch::nn::Module, and the walks that PyTorch does in Python.
+#include "host/model/module.h"
+
+#include <torch/csrc/api/include/torch/nn/module.h>
+
+#include <functional>
+#include <set>
+#include <sstream>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "host/base/error.h"
+
+namespace trainhost::model {
+namespace {
+
+struct NameHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view name) const noexcept { return std::hash<std::string_view>()(name); }
+};
+
+class Scripted final : public Module {
+ public:
+  explicit Scripted(std::string name) : Module(std::move(name)) {}
+
+  Slot slot(std::string_view name) const {
+    const auto found = slots_.find(name);
+    return found == slots_.end() ? Slot::none : found->second;
+  }
+
+  at::Tensor parameter(const std::string& name) const { return parameters_[name]; }
+
+  void set_parameter(const std::string& name, at::Tensor tensor) {
+    if (at::Tensor* old = parameters_.find(name)) *old = std::move(tensor);
+    else parameters_.insert(name, std::move(tensor));
+    slots_[name] = Slot::parameter;
+  }
+
+  void set_buffer(const std::string& name, at::Tensor tensor, bool persistent) {
+    if (slot(name) == Slot::buffer) rebuild(&name, &tensor);
+    else register_buffer(name, std::move(tensor));
+    slots_[name] = Slot::buffer;
+    if (persistent) transient_.erase(name);
+    else transient_.insert(name);
+  }
+
+  void set_child(const std::string& name, ModulePtr child) {
+    if (slot(name) == Slot::child) replace_module(name, std::move(child));
+    else register_module(name, std::move(child));
+    slots_[name] = Slot::child;
+  }
+
+  void remove(const std::string& name) {
+    switch (slot(name)) {
+      case Slot::none:
+        return;
+      case Slot::parameter:
+        parameters_.erase(name);
+        break;
+      case Slot::buffer:
+        rebuild(&name, nullptr);
+        break;
+      case Slot::child:
+        unregister_module(name);
+        break;
+    }
+    slots_.erase(slots_.find(name));
+    transient_.erase(name);
+  }
+
+  std::vector<std::string> tensor_slots() const {
+    std::vector<std::string> names = parameters_.keys();
+    names.insert(names.end(), buffer_order_.begin(), buffer_order_.end());
+    return names;
+  }
+
+  bool persistent(const std::string& name) const { return transient_.count(name) == 0; }
+
+  bool is_training() const noexcept override { return training_; }
+  void train(bool on) override {
+    for (auto& child : children()) child->train(on);
+    training_ = on;
+  }
+  void set_training(bool on) noexcept { training_ = on; }
+
+ private:
+  // torch::nn::Module adds buffers but neither replaces nor removes them, and the table is private. Copy
+  // assignment is public and takes all tables: a bare module with the buffers wanted, assigned over this one.
+  void rebuild(const std::string* name, const at::Tensor* replacement) {
+    Scripted wanted(this->name());
+    wanted.parameters_ = parameters_;
+    for (const std::string& each : buffer_order_) {
+      if (each != *name) wanted.register_buffer(each, buffer(each));
+      else if (replacement) wanted.register_buffer(each, *replacement);
+    }
+    for (auto& child : named_children()) wanted.register_module(child.key(), child.value());
+    Module::operator=(wanted);
+    if (!replacement) std::erase(buffer_order_, *name);
+  }
+
+  // named_buffers leaves undefined ones out, and they keep their place here.
+  at::Tensor buffer(const std::string& name) const {
+    const auto all = named_buffers(/*recurse=*/false);
+    const at::Tensor* found = all.find(name);
+    return found ? *found : at::Tensor();
+  }
+
+  void register_buffer(const std::string& name, at::Tensor tensor) {
+    Module::register_buffer(name, std::move(tensor));
+    buffer_order_.push_back(name);
+  }
+
+  std::unordered_map<std::string, Slot, NameHash, std::equal_to<>> slots_;
+  std::vector<std::string> buffer_order_;
+  std::set<std::string> transient_;  // buffers that are not saved
+  bool training_ = true;
+};
+
+const Scripted* scripted(const Module& module) noexcept { return dynamic_cast<const Scripted*>(&module); }
+
+Scripted& writable(Module& module, const std::string& name) {
+  auto* own = dynamic_cast<Scripted*>(&module);
+  if (!own)
+    throw_usage("cannot set or remove '" + name + "': " + module.name() + " is a module written in C++",
+                "copy into its tensors, or load a state dict");
+  if (name.empty()) throw_usage("a parameter, buffer or module name can't be empty string \"\"");
+  if (name.find('.') != std::string::npos)
+    throw_usage("a parameter, buffer or module name can't contain \".\", got: " + name);
+  return *own;
+}
+
+std::string join(const std::string& prefix, const std::string& name) {
+  return prefix.empty() ? name : prefix + "." + name;
+}
+
+void visit(const ModulePtr& module, const std::string& prefix, std::unordered_set<const Module*>& seen,
+           const std::function<void(const std::string&, const ModulePtr&)>& f) {
+  if (!seen.insert(module.get()).second) return;
+  f(prefix, module);
+  for (auto& child : module->named_children())
+    if (child.value()) visit(child.value(), join(prefix, child.key()), seen, f);
+}
+
+// A walk takes a const Module&, for which there is no shared_ptr: its children have theirs.
+template <class Own>
+NamedTensors collect(const Module& module, bool recurse, const Own& own) {
+  NamedTensors out;
+  std::unordered_set<const c10::TensorImpl*> seen;
+  const auto add = [&](const std::string& prefix, const Module& each) {
+    for (auto& item : own(each))
+      if (item.value().defined() && seen.insert(item.value().unsafeGetTensorImpl()).second)
+        out.emplace_back(join(prefix, item.key()), item.value());
+  };
+  add("", module);
+  if (!recurse) return out;
+  std::unordered_set<const Module*> visited{&module};
+  for (auto& child : module.named_children())
+    visit(child.value(), child.key(), visited, [&](const std::string& name, const ModulePtr& m) { add(name, *m); });
+  return out;
+}
+
+}  // namespace
+
+ModulePtr make_module(std::string class_name) { return std::make_shared<Scripted>(std::move(class_name)); }
+bool is_scripted(const Module& module) noexcept { return scripted(module) != nullptr; }
+const std::string& class_name(const Module& module) { return module.name(); }
+
+Slot slot_of(const Module& module, std::string_view name) {
+  if (const Scripted* own = scripted(module)) return own->slot(name);
+  const std::string key(name);
+  if (module.named_parameters(false).contains(key)) return Slot::parameter;
+  if (module.named_buffers(false).contains(key)) return Slot::buffer;
+  return module.named_children().contains(key) ? Slot::child : Slot::none;
+}
+
+at::Tensor tensor_at(const Module& module, const std::string& name) {
+  const auto own = module.named_parameters(false);
+  if (const at::Tensor* found = own.find(name)) return *found;
+  const auto buffered = module.named_buffers(false);
+  const at::Tensor* found = buffered.find(name);
+  return found ? *found : at::Tensor();
+}
+
+ModulePtr child_at(const Module& module, const std::string& name) {
+  const auto all = module.named_children();
+  const ModulePtr* found = all.find(name);
+  return found ? *found : nullptr;
+}
+
+void set_parameter(Module& module, const std::string& name, at::Tensor tensor) {
+  Scripted& own = writable(module, name);
+  if (tensor.defined() && !tensor.is_leaf())
+    throw_usage("cannot assign a non-leaf Tensor to parameter '" + name + "'",
+                "a module's parameters are created explicitly; to express '" + name +
+                    "' as a function of another Tensor, compute the value in the forward() method");
+  if (own.slot(name) != Slot::parameter) own.remove(name);
+  own.set_parameter(name, std::move(tensor));
+}
+
+void set_buffer(Module& module, const std::string& name, at::Tensor tensor, bool persistent) {
+  Scripted& own = writable(module, name);
+  if (own.slot(name) != Slot::buffer) own.remove(name);
+  own.set_buffer(name, std::move(tensor), persistent);
+}
+
+void set_child(Module& module, const std::string& name, ModulePtr child) {
+  Scripted& own = writable(module, name);
+  if (!child) throw_usage("cannot register a closed module as '" + name + "'");
+  for (auto& [_, each] : modules(child))
+    if (each.get() == &module) throw_usage("cannot make a module its own child (as '" + name + "')");
+  if (own.slot(name) != Slot::child) own.remove(name);
+  own.set_child(name, std::move(child));
+}
+
+bool is_persistent(const Module& module, const std::string& name) {
+  const Scripted* own = scripted(module);
+  return !own || own->persistent(name);
+}
+
+void remove_slot(Module& module, const std::string& name) { writable(module, name).remove(name); }
+
+NamedTensors parameters(const Module& module, bool recurse) {
+  return collect(module, recurse, [](const Module& m) { return m.named_parameters(false); });
+}
+
+NamedTensors buffers(const Module& module, bool recurse) {
+  return collect(module, recurse, [](const Module& m) { return m.named_buffers(false); });
+}
+
+NamedModules children(const Module& module, bool unique) {
+  NamedModules out;
+  std::unordered_set<const Module*> seen;
+  for (auto& child : module.named_children())
+    if (child.value() && (seen.insert(child.value().get()).second || !unique))
+      out.emplace_back(child.key(), child.value());
+  return out;
+}
+
+std::vector<std::string> tensor_slots(const Module& module) {
+  const Scripted* own = scripted(module);
+  return own ? own->tensor_slots() : std::vector<std::string>();
+}
+
+NamedModules modules(const ModulePtr& module) {
+  NamedModules out;
+  std::unordered_set<const Module*> seen;
+  visit(module, "", seen, [&](const std::string& name, const ModulePtr& m) { out.emplace_back(name, m); });
+  return out;
+}
+
+bool is_training(const Module& module) noexcept { return module.is_training(); }
+
+void set_training(Module& module, bool on) {
+  if (auto* own = dynamic_cast<Scripted*>(&module)) own->set_training(on);
+  else module.train(on);
+}
+
+ModulePtr clone_foreign(const Module& module) { return module.clone(); }
+
+std::string describe(const Module& module) {
+  std::ostringstream text;
+  text << module;
+  return text.str();
+}
+
+}  // namespace trainhost::model

@@ -1,0 +1,52 @@
+// What the tracking queue carries: one thing that was logged, and one thing that went wrong.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "host/base/error.h"
+
+namespace trainhost::track {
+
+enum class RecordKind : uint8_t { start_run, resume_run, metric, param, tag, delete_tag, text, file, end_run };
+
+// A logged thing, complete in itself: strings and numbers only, so that it can be written to disk, sent twice (every
+// sink stores it once) and read by another process. What the fields mean by kind:
+//   kind        key            value          extra        number  step           timestamp (ms since the epoch)
+//   start_run   run name       artifact_uri   user         -       experiment_id  start
+//   resume_run  -              -              -            -       -              -
+//   metric      metric key     -              -            value   step           of the point
+//   param, tag  key            text           -            -       -              of the call
+//   delete_tag  key            -              -            -       -              of the call
+//   text        artifact path  content        -            -       -              of the call
+//   file        artifact path  staged file    source file  -       size in bytes  of the source's last change (ns)
+//   end_run     -              status         -            -       -              end
+struct Record {
+  RecordKind kind = RecordKind::metric;
+  std::string run;  // run_uuid: 32 hex
+  std::string key;
+  std::string value;
+  std::string extra;
+  double number = 0.0;
+  int64_t step = 0;
+  int64_t timestamp = 0;
+
+  // Memory it takes while it waits, about.
+  size_t bytes() const noexcept { return sizeof(Record) + run.size() + key.size() + value.size() + extra.size(); }
+};
+
+// Something that went wrong behind the back of the script, or that it should know. Never a dead training.
+struct Event {
+  ErrorKind kind = ErrorKind::tracking;
+  std::string run;      // empty: not about one run
+  std::string message;  // one line
+  std::string hint;
+};
+
+// Now, in milliseconds since the epoch.
+int64_t now_ms();
+// 32 random hex digits.
+std::string new_id();
+
+}  // namespace trainhost::track

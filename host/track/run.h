@@ -1,0 +1,54 @@
+// A run that is being logged to.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "host/track/queue.h"
+#include "host/track/store.h"
+
+namespace trainhost::track {
+
+// Every call checks its arguments (usage errors: key syntax, an ended run), fixes the time and returns in microseconds;
+// what cannot be stored later becomes an Event. Any thread.
+class Run {
+ public:
+  Run(std::shared_ptr<Queue> queue, Queue::Lane lane, RunInfo info, Report report);
+
+  // `timestamp` in ms since the epoch; below 0: now.
+  void log_metric(std::string_view key, double value, int64_t step, int64_t timestamp = -1);
+  void log_param(std::string_view key, std::string_view value);
+  void set_tag(std::string_view key, std::string_view value);
+  void delete_tag(std::string_view key);
+  void log_text(std::string_view content, std::string_view artifact_path);
+  // A file, or a folder under its own name; `artifact_path`: the folder in the run's artifacts, may be empty.
+  // Throws Error(io) if there is no such file. See Note [Staged files] in artifact.cpp.
+  void log_artifact(const std::string& path, std::string_view artifact_path);
+  // All files below a folder.
+  void log_artifacts(const std::string& folder, std::string_view artifact_path);
+  // status: FINISHED, FAILED, KILLED or SCHEDULED.
+  void end(const std::string& status);
+
+  bool ended() const noexcept { return ended_.load(std::memory_order_acquire); }
+  RunInfo info() const;
+  const std::string& id() const noexcept { return id_; }
+
+ private:
+  void check_open(const char* function) const;
+  void push(RecordKind kind, std::string_view key, std::string value);
+  void add_file(const std::string& source, const std::string& artifact_path);
+
+  const std::shared_ptr<Queue> queue_;
+  const Queue::Lane lane_;
+  const std::string id_;
+  const Report report_;
+  mutable std::mutex mutex_;  // guards info_
+  RunInfo info_;
+  std::atomic<bool> ended_{false};
+};
+
+}  // namespace trainhost::track

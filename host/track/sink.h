@@ -1,0 +1,28 @@
+// Where records go: a class with `write` and `flush` for each kind of store.
+#pragma once
+
+#include <functional>
+#include <span>
+
+#include "host/track/record.h"
+
+namespace trainhost::track {
+
+using Report = std::function<void(Event)>;
+
+// Called from the queue's sender thread alone, never by two threads at once.
+class Sink {
+ public:
+  virtual ~Sink() = default;
+
+  // Stores records from the front of `records`, in order, and returns how many of them are done with (at least one):
+  // stored, or set aside with a report because they can never be stored. Throws if the first of them cannot be stored
+  // now (locked, full, unreachable): the queue calls again later with the same records, so storing must be repeatable.
+  virtual size_t write(std::span<const Record> records, const Report& report) = 0;
+  // Makes all that was written survive a power cut.
+  virtual void flush() = 0;
+  // From any thread: the process ends, waits inside `write` and `flush` should be short from now on.
+  virtual void hurry() noexcept {}
+};
+
+}  // namespace trainhost::track

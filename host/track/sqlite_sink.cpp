@@ -1,0 +1,213 @@
+// One transaction for each stretch of rows; statements prepared once.
+#include "host/track/sqlite_sink.h"
+
+#include <sqlite3.h>
+
+#include <cmath>
+#include <limits>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "host/track/artifact.h"
+#include "host/track/database.h"
+#include "host/track/schema.h"
+
+namespace trainhost::track {
+namespace {
+
+bool is_artifact(RecordKind kind) { return kind == RecordKind::text || kind == RecordKind::file; }
+
+}  // namespace
+
+struct SqliteSink::Connection {
+  explicit Connection(const std::string& path) : database(path, std::chrono::seconds(30)) { set_journal(database); }
+
+  Database database;
+  Statement run{database,
+                "INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status, "
+                "start_time, end_time, source_version, lifecycle_stage, artifact_uri, experiment_id, deleted_time) "
+                "VALUES (?, ?, 'UNKNOWN', '', '', ?, 'RUNNING', ?, NULL, '', 'active', ?, ?, NULL) "
+                "ON CONFLICT (run_uuid) DO NOTHING"};
+  Statement resume{database, "UPDATE runs SET status = 'RUNNING', end_time = NULL WHERE run_uuid = ?"};
+  Statement rename{database, "UPDATE runs SET name = ? WHERE run_uuid = ?"};
+  Statement end{database, "UPDATE runs SET status = ?, end_time = ? WHERE run_uuid = ?"};
+  Statement metric{database,
+                   "INSERT OR IGNORE INTO metrics (key, value, timestamp, run_uuid, step, is_nan) "
+                   "VALUES (?, ?, ?, ?, ?, ?)"};
+  Statement latest{database,
+                   "INSERT INTO latest_metrics (key, value, timestamp, step, is_nan, run_uuid) "
+                   "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value, "
+                   "timestamp = excluded.timestamp, step = excluded.step, is_nan = excluded.is_nan "
+                   "WHERE (excluded.step, excluded.timestamp, excluded.value) > "
+                   "(latest_metrics.step, latest_metrics.timestamp, latest_metrics.value)"};
+  Statement find_param{database, "SELECT value FROM params WHERE key = ? AND run_uuid = ?"};
+  Statement param{database, "INSERT INTO params (key, value, run_uuid) VALUES (?, ?, ?)"};
+  Statement tag{database,
+                "INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?) "
+                "ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value"};
+  Statement delete_tag{database, "DELETE FROM tags WHERE key = ? AND run_uuid = ?"};
+  Statement find_run{database, "SELECT artifact_uri FROM runs WHERE run_uuid = ?"};
+
+  std::unordered_map<std::string, std::string> artifact_uris;
+  std::unordered_set<std::string> refused;  // runs whose records cannot be stored, reported once
+
+  void store(const Record& r, std::vector<Event>& events);
+  void store_row(const Record& r, std::vector<Event>& events);
+  bool publish(const Record& r, const Report& report);
+  std::string artifact_uri(const std::string& run_id);
+};
+
+SqliteSink::SqliteSink(std::string path) : path_(std::move(path)) {}
+SqliteSink::~SqliteSink() = default;
+
+SqliteSink::Connection& SqliteSink::connection() {
+  if (!connection_) {
+    auto opened = std::make_unique<Connection>(path_);
+    std::lock_guard lock(mutex_);
+    if (hurried_) opened->database.hurry();
+    connection_ = std::move(opened);
+  }
+  return *connection_;
+}
+
+void SqliteSink::hurry() noexcept {
+  std::lock_guard lock(mutex_);
+  hurried_ = true;
+  if (connection_) connection_->database.hurry();
+}
+
+size_t SqliteSink::write(std::span<const Record> records, const Report& report) {
+  Connection& to = connection();
+  size_t done = 0;
+  try {
+    while (done < records.size()) {
+      if (is_artifact(records[done].kind)) {
+        to.publish(records[done], report);
+        ++done;
+        continue;
+      }
+      std::vector<Event> events;
+      size_t end = done;
+      Transaction transaction(to.database);
+      for (; end < records.size() && !is_artifact(records[end].kind); ++end) to.store(records[end], events);
+      transaction.commit();
+      for (size_t i = done; i < end; ++i)
+        if (records[i].kind == RecordKind::end_run)
+          if (const auto folder = local_folder(to.artifact_uri(records[i].run))) remove_staging(*folder);
+      done = end;
+      for (Event& event : events) report(std::move(event));
+    }
+  } catch (const Error&) {
+    if (done == 0) throw;
+  }
+  return done;
+}
+
+void SqliteSink::flush() {
+  if (!connection_) return;
+  // A commit in WAL is not synced; a checkpoint syncs the log and the database.
+  Statement(connection_->database, "PRAGMA wal_checkpoint(PASSIVE)").run();
+}
+
+void SqliteSink::Connection::store(const Record& r, std::vector<Event>& events) {
+  try {
+    store_row(r, events);
+  } catch (const DatabaseError& e) {
+    if (!e.is_constraint()) throw;
+    if (refused.insert(r.run).second)
+      events.push_back({ErrorKind::tracking, r.run,
+                        std::string(e.message()) + "; the run " + r.run + " or its experiment is not in the store",
+                        "what is logged to it is set aside"});
+  }
+}
+
+void SqliteSink::Connection::store_row(const Record& r, std::vector<Event>& events) {
+  switch (r.kind) {
+    case RecordKind::start_run:
+      run.bind(r.run, r.key, r.extra, r.timestamp, r.value, r.step).run();
+      break;
+    case RecordKind::resume_run:
+      resume.bind(r.run).run();
+      break;
+    case RecordKind::end_run:
+      end.bind(r.value, r.timestamp, r.run).run();
+      break;
+    case RecordKind::metric: {
+      constexpr double kMost = std::numeric_limits<double>::max();
+      const int is_nan = std::isnan(r.number);
+      const double value = is_nan ? 0.0 : std::isinf(r.number) ? std::copysign(kMost, r.number) : r.number;
+      metric.bind(r.key, value, r.timestamp, r.run, r.step, is_nan).run();
+      latest.bind(r.key, value, r.timestamp, r.step, is_nan, r.run).run();
+      break;
+    }
+    case RecordKind::param: {
+      if (!find_param.bind(r.key, r.run).step()) {
+        param.bind(r.key, r.value, r.run).run();
+        break;
+      }
+      const std::string before = find_param.text(0);
+      find_param.reset();
+      if (before != r.value)
+        events.push_back({ErrorKind::tracking, r.run,
+                          "mlflow: changing param values is not allowed: param with key='" + r.key +
+                              "' was already logged with value='" + before + "' for run ID='" + r.run +
+                              "', attempted logging new value '" + r.value + "'",
+                          "the first value stays"});
+      break;
+    }
+    case RecordKind::tag:
+      tag.bind(r.key, r.value, r.run).run();
+      if (r.key == "mlflow.runName") rename.bind(r.value, r.run).run();
+      break;
+    case RecordKind::delete_tag:
+      delete_tag.bind(r.key, r.run).run();
+      break;
+    case RecordKind::text:
+    case RecordKind::file:
+      break;
+  }
+}
+
+std::string SqliteSink::Connection::artifact_uri(const std::string& run_id) {
+  if (const auto known = artifact_uris.find(run_id); known != artifact_uris.end()) return known->second;
+  std::string uri;
+  if (find_run.bind(run_id).step()) uri = find_run.text(0);
+  find_run.reset();
+  if (artifact_uris.size() > 1000) artifact_uris.clear();
+  if (!uri.empty()) artifact_uris[run_id] = uri;
+  return uri;
+}
+
+// Throws if it should be tried again; true if the file is there.
+bool SqliteSink::Connection::publish(const Record& r, const Report& report) {
+  const std::string uri = artifact_uri(r.run);
+  const auto folder = local_folder(uri);
+  const std::string what = "mlflow: the artifact '" + r.key + "' of run " + r.run;
+  if (uri.empty() || !folder) {
+    report(
+        {ErrorKind::tracking, r.run,
+         what + (uri.empty() ? " has no run in the store" : " belongs to '" + uri + "', which is not a local folder"),
+         "it is set aside"});
+    return false;
+  }
+  try {
+    if (r.kind == RecordKind::text) {
+      publish_text(r.value, *folder, r.key);
+    } else if (!publish_file({r.value, r.step, r.timestamp}, *folder, r.key)) {
+      report(
+          {ErrorKind::io, r.run,
+           what + " was rewritten in place ('" + r.extra + "') before it was stored: the artifact is the newer content",
+           "write large files under a new name, or call run:flush() first"});
+    }
+    return true;
+  } catch (const FileError& e) {
+    // A full disk is waited for; a path that cannot be written never will be.
+    if (e.may_pass()) throw;
+    report({ErrorKind::io, r.run, e.message(), "the artifact '" + r.key + "' is set aside"});
+    return false;
+  }
+}
+
+}  // namespace trainhost::track

@@ -1,0 +1,31 @@
+// The embedded store as a sink: records into MLflow's tables, artifacts into local folders.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "host/track/sink.h"
+
+namespace trainhost::track {
+
+// `path`: a database that a Store has prepared. Opens its own connection on the sender thread, at the first record.
+class SqliteSink : public Sink {
+ public:
+  explicit SqliteSink(std::string path);
+  ~SqliteSink() override;
+  size_t write(std::span<const Record> records, const Report& report) override;
+  void flush() override;
+  void hurry() noexcept override;
+
+ private:
+  struct Connection;
+  Connection& connection();
+
+  std::string path_;
+  std::mutex mutex_;  // hurry() against opening
+  bool hurried_ = false;
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace trainhost::track

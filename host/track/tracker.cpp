@@ -1,0 +1,247 @@
+// Addresses, the store per address, and the way of an event from the sender thread to its listener.
+#include "host/track/tracker.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <utility>
+
+#include "host/base/log.h"
+#include "host/track/sqlite_sink.h"
+#include "host/track/text.h"
+
+namespace trainhost::track {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMostEvents = 256;
+constexpr auto kDrain = std::chrono::seconds(30);
+
+// Secrets do not belong in messages: scheme://user:password@host -> scheme://host.
+std::string without_credentials(const std::string& uri) {
+  const size_t scheme = uri.find("://");
+  if (scheme == std::string::npos) return uri;
+  const size_t host = scheme + 3;
+  const size_t at = uri.substr(0, uri.find('/', host)).rfind('@');
+  return at == std::string::npos || at < host ? uri : uri.substr(0, host) + uri.substr(at + 1);
+}
+
+std::string database_path(const std::string& uri) {
+  constexpr const char* kDefaultHint = "unset MLFLOW_TRACKING_URI for ./mlflow.db, or use sqlite:///path/to/mlflow.db";
+  if (uri.empty()) return fs::absolute("mlflow.db").string();
+  const std::string shown = "mlflow: the tracking URI '" + without_credentials(uri) + "' ";
+  if (uri.starts_with("sqlite:")) {
+    std::string path = uri.starts_with("sqlite:///") ? uri.substr(10) : "";
+    path.resize(std::min(path.find('?'), path.size()));
+    if (path.empty() || path == ":memory:")
+      throw Error(ErrorKind::tracking, shown + "names no file: runs would be lost with the process", kDefaultHint);
+    return fs::absolute(path).lexically_normal().string();
+  }
+  if (uri.starts_with("http://") || uri.starts_with("https://"))
+    throw Error(ErrorKind::tracking, shown + "names a tracking server, and servers are not supported yet",
+                kDefaultHint);
+  if (uri.starts_with("file:") || uri.find("://") == std::string::npos)
+    throw Error(ErrorKind::tracking,
+                shown + "names a file store: MLflow has retired it and refuses to read it since version 3.13",
+                std::string(kDefaultHint) + "; `mlflow migrate-filestore` converts an old one");
+  throw Error(ErrorKind::tracking, shown + "is not supported: only sqlite:/// is", kDefaultHint);
+}
+
+// MLflow falls back to the retired file store, and fails, in a folder that holds mlruns/<number>/meta.yaml.
+std::optional<std::string> file_store_here() {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator("mlruns", error)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.empty() && name.find_first_not_of("0123456789") == std::string::npos &&
+        fs::exists(fs::symlink_status(entry.path() / "meta.yaml", error)))
+      return (fs::path("mlruns") / name / "meta.yaml").string();
+  }
+  return std::nullopt;
+}
+
+void log_line(const Event& event) {
+  log::warn(event.hint.empty() ? event.message : event.message + " (" + event.hint + ")");
+}
+
+}  // namespace
+
+void Inbox::add(Event event) {
+  std::lock_guard lock(mutex_);
+  if (events_.size() < kMostEvents) events_.push_back(std::move(event));
+  else ++more_;
+  any_.store(true, std::memory_order_release);
+}
+
+std::vector<Event> Inbox::take() {
+  std::lock_guard lock(mutex_);
+  std::vector<Event> taken(std::make_move_iterator(events_.begin()), std::make_move_iterator(events_.end()));
+  if (more_)
+    taken.push_back({ErrorKind::tracking, "", "mlflow: " + std::to_string(more_) + " more events were not kept", ""});
+  events_.clear();
+  more_ = 0;
+  any_.store(false, std::memory_order_release);
+  return taken;
+}
+
+// Kept alive by the queue's reports too: the sender thread may outlive the tracker.
+struct Tracker::Router {
+  std::mutex mutex;
+  std::map<std::string, std::weak_ptr<Inbox>> by_run;
+  std::vector<std::weak_ptr<Inbox>> all;
+
+  void attach(const std::string& run, const std::weak_ptr<Inbox>& inbox) {
+    std::lock_guard lock(mutex);
+    std::erase_if(by_run, [](const auto& entry) { return entry.second.expired(); });
+    std::erase_if(all, [](const auto& entry) { return entry.expired(); });
+    by_run[run] = inbox;
+    const auto same = [&](const std::weak_ptr<Inbox>& other) {
+      return !other.owner_before(inbox) && !inbox.owner_before(other);
+    };
+    if (std::none_of(all.begin(), all.end(), same)) all.push_back(inbox);
+  }
+
+  void deliver(Event event) {
+    log_line(event);
+    std::lock_guard lock(mutex);
+    if (!event.run.empty()) {
+      if (const auto found = by_run.find(event.run); found != by_run.end())
+        if (const auto inbox = found->second.lock()) inbox->add(std::move(event));
+      return;
+    }
+    for (const auto& entry : all)
+      if (const auto inbox = entry.lock()) inbox->add(event);
+  }
+};
+
+Tracker::Tracker(QueueOptions options) : router_(std::make_shared<Router>()) {
+  queue_ = std::make_shared<Queue>(options, [router = router_](Event event) { router->deliver(std::move(event)); });
+}
+
+Tracker::~Tracker() { close(kDrain); }
+
+size_t Tracker::close(std::chrono::milliseconds limit) {
+  const size_t left = queue_->close(limit);
+  static constexpr const char* kLost = " records could not be stored before the process ended and are lost";
+  if (left) log_line({ErrorKind::tracking, "", "mlflow: " + std::to_string(left) + kLost, ""});
+  return left;
+}
+
+std::shared_ptr<Tracker> Tracker::shared() {
+  static std::mutex mutex;
+  static std::weak_ptr<Tracker> current;
+  std::lock_guard lock(mutex);
+  if (auto tracker = current.lock()) return tracker;
+  auto tracker = std::make_shared<Tracker>();
+  current = tracker;
+  static const int registered = std::atexit([] {
+    if (const auto left = current.lock()) left->close(kDrain);
+  });
+  (void)registered;
+  return tracker;
+}
+
+std::string Tracker::resolve(const std::string& uri) { return "sqlite:///" + database_path(uri); }
+
+std::shared_ptr<Store> Tracker::open(const std::string& uri) {
+  const std::string path = database_path(uri);
+  std::lock_guard lock(mutex_);
+  if (const auto found = opened_.find(path); found != opened_.end()) return found->second.store;
+  if (const auto folder = fs::path(path).parent_path(); !fs::is_directory(folder))
+    throw Error(ErrorKind::tracking,
+                "mlflow: cannot open '" + path + "': there is no folder '" + folder.string() + "'");
+  auto store = std::make_shared<Store>(path, fs::absolute("mlruns").string());
+  const Queue::Lane lane = queue_->add(std::make_shared<SqliteSink>(path));
+  opened_[path] = {store, lane};
+  if (path == fs::absolute("mlflow.db").string())
+    if (const auto trap = file_store_here())
+      router_->deliver({ErrorKind::tracking, "",
+                        "mlflow: '" + *trap +
+                            "' is of MLflow's retired file store: with it, `mlflow ui` and Python's "
+                            "mlflow fail in this folder, although the runs are safe in mlflow.db",
+                        "`mlflow ui --backend-store-uri sqlite:///mlflow.db` shows them; `mlflow migrate-filestore` "
+                        "converts the old runs"});
+  return store;
+}
+
+Queue::Lane Tracker::lane_of(const Store& store) {
+  std::lock_guard lock(mutex_);
+  const auto found = opened_.find(store.path());
+  if (found == opened_.end()) throw Error(ErrorKind::internal, "mlflow: the store is not of this tracker");
+  return found->second.lane;
+}
+
+std::shared_ptr<Run> Tracker::make(Store& store, RunInfo info, std::weak_ptr<Inbox> inbox) {
+  router_->attach(info.id, inbox);
+  return std::make_shared<Run>(queue_, lane_of(store), std::move(info),
+                               [router = router_](Event event) { router->deliver(std::move(event)); });
+}
+
+void throw_no_experiment(const std::string& id) {
+  throw Error(ErrorKind::tracking, "mlflow: no experiment with id '" + id + "' exists");
+}
+
+std::shared_ptr<Run> Tracker::start_run(Store& store, const StartOptions& options, std::weak_ptr<Inbox> inbox) {
+  const auto experiment = store.find_experiment(options.experiment_id);
+  if (!experiment) throw_no_experiment(std::to_string(options.experiment_id));
+  if (experiment->lifecycle_stage != "active")
+    throw Error(ErrorKind::tracking,
+                "mlflow: the experiment '" + experiment->name + "' is deleted, a run cannot start in it",
+                "restore it, or choose another with mlflow.set_experiment");
+  for (const auto& [key, value] : options.tags) check_key("tag", key);
+  Tags tags = source_tags(options.script);
+  const auto set = [&tags](const std::string& key, const std::string& value) {
+    const auto same = std::find_if(tags.begin(), tags.end(), [&](const auto& tag) { return tag.first == key; });
+    if (same == tags.end()) tags.emplace_back(key, value);
+    else same->second = value;
+  };
+  for (const auto& [key, value] : options.tags) set(key, value);
+  if (!options.parent_id.empty()) set("mlflow.parentRunId", options.parent_id);
+  if (!options.run_name.empty()) set("mlflow.runName", options.run_name);
+
+  RunInfo info;
+  info.id = new_id();
+  info.status = "RUNNING";
+  info.experiment_id = experiment->id;
+  info.start_time = now_ms();
+  info.artifact_uri = experiment->artifact_location + "/" + info.id + "/artifacts";
+  for (const auto& [key, value] : tags) {
+    if (key == "mlflow.runName") info.name = value;
+    if (key == "mlflow.user") info.user = value;
+  }
+  if (info.name.empty()) set("mlflow.runName", info.name = random_run_name());
+
+  auto run = make(store, info, std::move(inbox));
+  Record record;
+  record.kind = RecordKind::start_run;
+  record.run = info.id;
+  record.key = info.name;
+  record.value = info.artifact_uri;
+  record.extra = info.user;
+  record.step = info.experiment_id;
+  record.timestamp = info.start_time;
+  queue_->push(lane_of(store), std::move(record));
+  for (const auto& [key, value] : tags) run->set_tag(key, value);
+  return run;
+}
+
+std::shared_ptr<Run> Tracker::resume_run(Store& store, const std::string& run_id, std::weak_ptr<Inbox> inbox) {
+  queue_->flush(kDrain);  // the run may have been logged by this process a moment ago
+  auto found = store.find_run(run_id);
+  if (!found)
+    throw Error(ErrorKind::tracking, "mlflow: no run with id '" + run_id + "' exists in '" + store.path() + "'");
+  if (found->info.lifecycle_stage != "active")
+    throw Error(ErrorKind::tracking,
+                "mlflow: cannot start run with ID " + run_id + " because it is in the deleted state");
+  found->info.status = "RUNNING";
+  found->info.end_time = 0;
+  auto run = make(store, found->info, std::move(inbox));
+  Record record;
+  record.kind = RecordKind::resume_run;
+  record.run = run_id;
+  record.timestamp = now_ms();
+  queue_->push(lane_of(store), std::move(record));
+  return run;
+}
+
+}  // namespace trainhost::track

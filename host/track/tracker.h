@@ -1,0 +1,86 @@
+// The tracking service of a process: stores by address, runs, events to those who asked.
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/track/run.h"
+#include "host/track/source.h"
+
+namespace trainhost::track {
+
+// Events for one listener (a Lua state), until it takes them. Any thread.
+class Inbox {
+ public:
+  void add(Event event);
+  std::vector<Event> take();
+  bool any() const noexcept { return any_.load(std::memory_order_acquire); }
+
+ private:
+  std::mutex mutex_;
+  std::deque<Event> events_;
+  size_t more_ = 0;  // not kept, counted
+  std::atomic<bool> any_{false};
+};
+
+struct StartOptions {
+  int64_t experiment_id = 0;
+  std::string run_name;   // empty: a random one
+  std::string parent_id;  // empty: no nested run
+  Tags tags;              // set over the tags of source_tags
+  std::string script;     // for source_tags
+};
+
+class Tracker {
+ public:
+  explicit Tracker(QueueOptions options = {});
+  // Stores what waits, half a minute at most; the log says what was left.
+  ~Tracker();
+  Tracker(const Tracker&) = delete;
+  Tracker& operator=(const Tracker&) = delete;
+
+  // The tracker of this process: made when first asked for, kept while anybody holds it; a process that ends without
+  // letting go (os.exit) drains it all the same.
+  static std::shared_ptr<Tracker> shared();
+
+  // The store behind a tracking URI: sqlite:///relative.db, sqlite:////absolute.db; empty: ./mlflow.db. New experiments
+  // keep their artifacts in ./mlruns. Throws Error(tracking) for what is not supported, with the reason.
+  std::shared_ptr<Store> open(const std::string& uri);
+  // The absolute form of a URI ("sqlite:////home/me/mlflow.db"); throws as open does, touches no file.
+  static std::string resolve(const std::string& uri);
+
+  // The run has its id at once; its rows follow through the queue. Events about it go to `inbox`.
+  std::shared_ptr<Run> start_run(Store& store, const StartOptions& options, std::weak_ptr<Inbox> inbox);
+  // Goes on with a run of the store. Throws Error(tracking) if there is none or it is deleted.
+  std::shared_ptr<Run> resume_run(Store& store, const std::string& run_id, std::weak_ptr<Inbox> inbox);
+
+  // True: all that was logged before is stored and would survive a power cut.
+  bool flush(std::chrono::milliseconds limit) { return queue_->flush(limit); }
+  size_t close(std::chrono::milliseconds limit);
+  size_t waiting() const { return queue_->waiting(); }
+
+ private:
+  struct Router;
+  struct Opened {
+    std::shared_ptr<Store> store;
+    Queue::Lane lane = 0;
+  };
+  Queue::Lane lane_of(const Store& store);
+  std::shared_ptr<Run> make(Store& store, RunInfo info, std::weak_ptr<Inbox> inbox);
+
+  std::shared_ptr<Router> router_;
+  std::shared_ptr<Queue> queue_;
+  std::mutex mutex_;
+  std::map<std::string, Opened> opened_;  // by absolute path
+};
+
+// The store's error texts for what a script may ask, so that all callers say the same.
+[[noreturn]] void throw_no_experiment(const std::string& id);
+
+}  // namespace trainhost::track

@@ -1,0 +1,71 @@
+-- Tables that `pairs` walks in the order in which their keys came: state dicts, groups of named things.
+--
+-- Reads and overwrites are those of a plain table; only a new key costs a call.
+local ordered = {}
+
+local function new_meta()
+  local order, known = {}, {}
+  local meta = {__name = "ordered", order = order}
+
+  function meta.__newindex(self, key, value)
+    if value == nil then return end
+    if known[key] then  -- removed before: it goes to the end
+      for i = #order, 1, -1 do
+        if order[i] == key then table.remove(order, i) break end
+      end
+    end
+    known[key] = true
+    order[#order + 1] = key
+    rawset(self, key, value)
+  end
+
+  function meta.__pairs(self)
+    local i = 0
+    return function()
+      while true do
+        i = i + 1
+        local key = order[i]
+        if key == nil then return nil end
+        local value = rawget(self, key)
+        if value ~= nil then return key, value end
+      end
+    end, self, nil
+  end
+
+  return meta
+end
+
+--- An ordered table, filled from a list of keys and a list of values.
+---@param keys? any[]
+---@param values? any[]
+---@return table
+function ordered.new(keys, values)
+  local self = setmetatable({}, new_meta())
+  for i = 1, keys and #keys or 0 do self[keys[i]] = values[i] end
+  return self
+end
+
+--- Is it one?
+---@param value any
+---@return boolean
+function ordered.is(value)
+  local meta = type(value) == "table" and getmetatable(value)
+  return type(meta) == "table" and meta.__name == "ordered"
+end
+
+--- The keys of any table in a fixed order: insertion order if it is ordered, else sorted.
+---@param t table
+---@return any[]
+function ordered.keys(t)
+  local keys = {}
+  for key in pairs(t) do keys[#keys + 1] = key end
+  if not ordered.is(t) then
+    table.sort(keys, function(a, b)
+      if type(a) == type(b) and (type(a) == "number" or type(a) == "string") then return a < b end
+      return type(a) < type(b)
+    end)
+  end
+  return keys
+end
+
+return ordered

@@ -1,0 +1,135 @@
+-- mlflow.callback: a training's parameters, the metrics of each epoch and its checkpoints, in an MLflow run.
+--
+-- Keys are those of Keras's autolog: epochs, batch_size, opt_*, loss, <metric>, val_<metric>; steps are epochs from 0.
+local interval = require "train.interval"
+local keywords = require "host.keywords"
+
+local Callback = {__name = "mlflow", group = "logging", state_fields = {"memory"}}
+Callback.__index = Callback
+
+local function usage(message, hint) require("native.vm").raise("usage", "mlflow.callback: " .. message, hint) end
+
+function Callback:check(state)
+  self._run = self.run or require("mlflow").active_run()
+  if not self._run then usage("there is no active run", 'local run <close> = mlflow.start_run{run_name = "..."}') end
+  if self._every and not state.model then usage("every needs a model") end
+end
+
+-- PyTorch's names of hyperparameters as Keras has them.
+local function optimizer_params(optimizer, params)
+  params.opt_name = optimizer.__name or "optimizer"
+  for key, value in pairs(optimizer.defaults or {}) do
+    if key == "lr" then
+      params.opt_learning_rate = value
+    elseif key == "eps" then
+      params.opt_epsilon = value
+    elseif key == "betas" and type(value) == "table" then
+      params.opt_beta_1, params.opt_beta_2 = value[1], value[2]
+    elseif type(value) ~= "userdata" and type(value) ~= "function" then
+      params["opt_" .. key] = value
+    end
+  end
+end
+
+local FIT <const> = {"epochs", "max_steps", "max_time", "accumulate", "clip_grad_norm", "clip_grad_value", "seed",
+  "limit_train_batches", "limit_valid_batches"}
+local STOPPING <const> = {"monitor", "min_delta", "patience", "baseline", "restore_best_weights"}
+
+-- The defaults that say nothing are left out.
+local function fit_params(state)
+  local params, a = {}, state.arguments or {}
+  for _, key in ipairs(FIT) do
+    if a[key] ~= nil and not (key == "accumulate" and a[key] == 1) then params[key] = a[key] end
+  end
+  local ok, batch_size = pcall(function() return state.train.batch_size end)
+  if ok and batch_size then params.batch_size = batch_size end
+  if state.optimizer then optimizer_params(state.optimizer, params) end
+  for _, entry in ipairs(state.callback_list and state.callback_list.entries or {}) do
+    if entry.base_name == "EarlyStopping" then
+      for _, key in ipairs(STOPPING) do params[key] = entry.callback[key] end
+    end
+  end
+  return params
+end
+
+function Callback:on_train_begin(state)
+  self.memory = {}
+  local host = require "host"
+  local params = fit_params(state)
+  for key, value in pairs((host.params())) do params[key] = value end  -- a name of the script's own stands
+  self._run:log_params(params)
+  if self.log_model_summary and state.model then self._run:log_text(tostring(state.model), "model_summary.txt") end
+end
+
+local function numbers_of(logs)
+  local values = {}
+  for key, value in pairs(logs) do
+    if type(value) == "number" then values[key] = value end
+  end
+  return values
+end
+
+-- Logs the weights of now as checkpoints/epoch_<n>/checkpoint.safetensors with the epoch's metrics beside it.
+local function log_weights(self, state)
+  local host = require "host"
+  local folder = ("checkpoints/epoch_%d"):format(state.epoch + 1)
+  local name = os.tmpname()
+  os.remove(name)
+  host.file.mkdir(name)
+  local path = name .. "/checkpoint.safetensors"
+  local ok, err = pcall(function()
+    require("train.snapshot").save_weights(path, state)
+    self._run:log_artifact(path, folder)
+    self._run:log_dict({epoch = state.epoch, global_step = state.steps_done, metrics = numbers_of(state.logs)},
+      folder .. "/checkpoint_metrics.json")
+  end)
+  host.file.remove(name)
+  if not ok then error(err, 0) end
+  self._run:set_tag("mlflow.latest_checkpoint_artifact", folder .. "/checkpoint.safetensors")
+end
+
+function Callback:on_epoch_end(state)
+  self._run:log_metrics(numbers_of(state.logs), {step = state.epoch})
+  if self._every and interval.due(self._every, state, "epoch_end", self.memory, "every") then log_weights(self, state) end
+end
+
+-- ModelCheckpoint has saved: the folder or file becomes an artifact under checkpoints/.
+function Callback:on_checkpoint_save(state)
+  if not self.log_checkpoints then return end
+  local path = state.checkpoint.path
+  local name = path:match("([^/]+)/*$")
+  if state.checkpoint.weights_only then
+    self._run:log_artifact(path, "checkpoints")
+  else
+    self._run:log_artifacts(path, "checkpoints/" .. name)
+  end
+  self._run:set_tag("mlflow.latest_checkpoint_artifact", "checkpoints/" .. name)
+end
+
+function Callback:on_train_end(state)
+  if not state.stop_reason then return end
+  self._run:set_tag("stop_reason", state.stop_reason)
+  for _, entry in ipairs(state.callback_list and state.callback_list.entries or {}) do
+    if entry.base_name == "EarlyStopping" and entry.callback.stopped_epoch then
+      self._run:log_metric("stopped_epoch", entry.callback.stopped_epoch, {step = 0})
+    end
+  end
+  if state.restored_epoch then self._run:log_metric("restored_epoch", state.restored_epoch, {step = 0}) end
+end
+
+---Logs a training into an MLflow run: its parameters and every host.param, a metric of each log and epoch, the checkpoints
+---that train.ModelCheckpoint saves, the reason of an early stop.
+---@param arguments? table every = how often to log the weights as an artifact too ("5ep", or epochs), run = the active one,
+---log_checkpoints = true, log_model_summary = true
+---@return table callback for train.fit
+return function(arguments)
+  local self = setmetatable(keywords.check("mlflow.callback", arguments, {
+    every = keywords.none, run = keywords.none, log_checkpoints = true, log_model_summary = true, log_models = false,
+    name = "mlflow",
+  }), Callback)
+  if self.log_models then usage("log_models = true is not available yet", 'every = "5ep" logs the weights') end
+  self.log_models = nil
+  self._every = self.every and interval.parse(self.every, "mlflow.callback: every")
+  self.memory = {}
+  return self
+end

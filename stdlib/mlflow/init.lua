@@ -1,0 +1,314 @@
+-- mlflow: MLflow's tracking under its own names; runs go to ./mlflow.db, where `mlflow ui` shows them.
+local keywords = require "host.keywords"
+local log = require "native.log"
+local text = require "mlflow.text"
+local track = require "native.track"
+local vm = require "native.vm"
+local Run = require "mlflow.run"
+
+local mlflow = {}
+
+local chosen_uri, opened_uri  -- what set_tracking_uri was given; what the store is open for
+local active_experiment       -- set by set_experiment
+local stack = {}              -- active runs, innermost last
+local last_run
+local used_run_id             -- the MLFLOW_RUN_ID that start_run has resumed
+local handlers = {}
+
+local function fail(message, hint) vm.raise("tracking", message, hint) end
+
+-- Events of the sender thread to those who asked, on the script's own thread.
+local delivering = false
+local function deliver()
+  if not track.has_events() or delivering or #handlers == 0 then return end
+  delivering = true
+  for _, event in ipairs(track.take_events()) do
+    setmetatable(event, {__tostring = function(e) return e.message end})
+    for _, handler in ipairs(handlers) do
+      local ok, err = pcall(handler, event)
+      if not ok then log.warn("mlflow.on('error'): the handler failed: " .. tostring(err)) end
+    end
+  end
+  delivering = false
+end
+
+-- Ends the active runs from the innermost down to `run`, which may also be no longer active.
+local function finish(run, status)
+  if type(status) ~= "string" then
+    vm.raise("usage", ("mlflow.end_run: argument 'status' must be a string, got %s"):format(vm.describe(status)))
+  end
+  status = status:upper()
+  local from
+  for i, other in ipairs(stack) do
+    if other == run then from = i end
+  end
+  if not from then return track.end_run(run._handle, status) end
+  for i = #stack, from, -1 do
+    track.end_run(stack[i]._handle, status)
+    last_run = stack[i]
+    stack[i] = nil
+  end
+  deliver()
+end
+
+-- --- Where runs go
+
+local function open()
+  local uri = mlflow.get_tracking_uri()
+  if uri ~= opened_uri then
+    track.open(uri)
+    opened_uri = uri
+  end
+end
+
+--- Chooses where runs are kept: "sqlite:///runs/mlflow.db". Without it MLFLOW_TRACKING_URI decides, else ./mlflow.db.
+--- Runs that are active stay where they are.
+---@param uri string
+function mlflow.set_tracking_uri(uri)
+  if type(uri) ~= "string" then
+    vm.raise("usage", ("mlflow.set_tracking_uri: argument 'uri' must be a string, got %s"):format(vm.describe(uri)))
+  end
+  local resolved = uri ~= "" and track.resolve(uri) or nil
+  if resolved ~= chosen_uri then active_experiment = nil end
+  chosen_uri = resolved
+end
+
+--- Returns where runs are kept, as an absolute URI.
+---@return string
+function mlflow.get_tracking_uri()
+  return chosen_uri or track.resolve(vm.getenv("MLFLOW_TRACKING_URI"))
+end
+
+local function experiment_text(value)
+  return math.type(value) == "integer" and tostring(value) or value
+end
+
+local function find_by_id(id, where)
+  local found = track.find_experiment(nil, id)
+  if not found then fail(("%s: no experiment with id '%s' exists"):format(where, id)) end
+  return found
+end
+
+local function use_experiment(experiment)
+  if experiment.lifecycle_stage ~= "active" then
+    fail(("mlflow: cannot set the deleted experiment '%s' as the active experiment"):format(experiment.name),
+      "restore it, or permanently delete it to create a new one")
+  end
+  active_experiment = experiment
+  return experiment
+end
+
+--- Chooses the experiment of the next runs by its name, which is made if there is none, or by its id.
+---@param experiment_name string|{experiment_name: string, experiment_id: string}
+---@return {experiment_id: string, name: string, artifact_location: string, lifecycle_stage: string}
+---@example mlflow.set_experiment("fashion"); mlflow.set_experiment{experiment_id = "1"}
+function mlflow.set_experiment(experiment_name, experiment_id)
+  local name, id = experiment_name, experiment_id
+  if type(experiment_name) == "table" then
+    local given = keywords.check("mlflow.set_experiment", experiment_name,
+      {experiment_name = keywords.none, experiment_id = keywords.none})
+    name, id = given.experiment_name, given.experiment_id
+  end
+  id = experiment_text(id)
+  if (name == nil) == (id == nil) then
+    vm.raise("usage", "mlflow.set_experiment: must specify exactly one of: experiment_id or experiment_name")
+  end
+  if name ~= nil and (type(name) ~= "string" or name == "") then
+    vm.raise("usage", ("mlflow.set_experiment: the name must be a non-empty string, got %s"):format(vm.describe(name)))
+  end
+  open()
+  return use_experiment(id and find_by_id(id, "mlflow.set_experiment") or track.experiment(name))
+end
+
+-- The experiment of a run that names none: set_experiment's, the environment's, Default.
+local function current_experiment_id()
+  if active_experiment then return active_experiment.experiment_id end
+  local name, id = vm.getenv("MLFLOW_EXPERIMENT_NAME"), vm.getenv("MLFLOW_EXPERIMENT_ID")
+  if name and name ~= "" then
+    local experiment = track.experiment(name)
+    if id and id ~= "" and id ~= experiment.experiment_id then
+      fail(("mlflow: MLFLOW_EXPERIMENT_ID '%s' does not match the id '%s' of MLFLOW_EXPERIMENT_NAME '%s'")
+        :format(id, experiment.experiment_id, name))
+    end
+    return experiment.experiment_id
+  end
+  if id and id ~= "" then return find_by_id(id, "mlflow: MLFLOW_EXPERIMENT_ID").experiment_id end
+  return "0"
+end
+
+-- --- Runs
+
+local function flush_quietly()
+  track.flush(30)
+end
+
+--- Reads a run back from the store, all that was logged so far included: {info, data = {metrics, params, tags}};
+--- metrics holds the latest value of each key.
+---@param run_id string
+---@return table
+function mlflow.get_run(run_id)
+  open()
+  flush_quietly()
+  local run = track.read_run(run_id)
+  if not run then fail(("mlflow: no run with id '%s' exists"):format(tostring(run_id))) end
+  return run
+end
+
+--- Reads all points of a metric back, each {key, value, step, timestamp}.
+---@param run_id string
+---@param key string
+---@return table[]
+function mlflow.get_metric_history(run_id, key)
+  open()
+  flush_quietly()
+  return track.metric_history(run_id, key)
+end
+
+local function tags_of(options)
+  local tags = {}
+  if options.tags ~= nil and type(options.tags) ~= "table" then
+    vm.raise("usage", ("mlflow.start_run: keyword 'tags' must be a table of name -> value, got %s")
+      :format(vm.describe(options.tags)))
+  end
+  for key, value in pairs(options.tags or {}) do
+    track.check_key("tag", type(key) == "string" and key or text.str(key))
+    tags[type(key) == "string" and key or text.str(key)] = text.str(value)
+  end
+  if options.description ~= nil then
+    if tags["mlflow.note.content"] then
+      vm.raise("usage", "mlflow.start_run: the description is already set via the tag mlflow.note.content in tags")
+    end
+    tags["mlflow.note.content"] = text.str(options.description)
+  end
+  return tags
+end
+
+local function resume(run_id, options)
+  local handle = track.resume_run(run_id)
+  local experiment_id = track.info(handle).experiment_id
+  if active_experiment and active_experiment.experiment_id ~= experiment_id then
+    track.end_run(handle, "FAILED")
+    fail(("mlflow: cannot start run with ID %s because the active experiment ID %s does not match its experiment ID %s")
+      :format(run_id, active_experiment.experiment_id, experiment_id))
+  end
+  for key, value in text.ordered(tags_of(options)) do track.set_tag(handle, key, value) end
+  if options.run_name then track.set_tag(handle, "mlflow.runName", options.run_name) end
+  return handle
+end
+
+local function start(options)
+  local parent = stack[#stack]
+  local parent_id = options.parent_run_id or (parent and parent.info.run_id)
+  if parent and options.parent_run_id and options.parent_run_id ~= parent.info.run_id then
+    fail(("mlflow: the current run %s does not match the specified parent_run_id %s")
+      :format(parent.info.run_id, options.parent_run_id), "end the current run first with mlflow.end_run()")
+  end
+  if options.parent_run_id and not parent and not track.read_run(options.parent_run_id) then
+    fail(("mlflow: no run with id '%s' exists"):format(options.parent_run_id))
+  end
+  return track.start_run{
+    experiment_id = experiment_text(options.experiment_id) or current_experiment_id(),
+    run_name = options.run_name,
+    parent_id = parent_id,
+    tags = tags_of(options),
+    script = vm.script(),
+  }
+end
+
+local start_defaults = {run_id = keywords.none, experiment_id = keywords.none, run_name = keywords.none,
+  nested = false, parent_run_id = keywords.none, tags = keywords.none, description = keywords.none}
+
+--- Starts a run, which is active until it is ended; with `<close>` it ends with its scope: FINISHED, FAILED when an
+--- error leaves the scope, KILLED when the script is stopped. The run has its id at once.
+---@param options {run_id: string, experiment_id: string, run_name: string, nested: boolean, parent_run_id: string,
+---  tags: table, description: string}|string|nil a string: the id of a run to go on with
+---@return Run
+---@example local run <close> = mlflow.start_run{run_name = "baseline"}
+function mlflow.start_run(options)
+  if type(options) == "string" then options = {run_id = options} end
+  options = keywords.check("mlflow.start_run", options, start_defaults)
+  deliver()
+  for _, name in ipairs{"run_id", "run_name", "parent_run_id"} do
+    if options[name] ~= nil and type(options[name]) ~= "string" then
+      vm.raise("usage", ("mlflow.start_run: keyword '%s' must be a string, got %s")
+        :format(name, vm.describe(options[name])))
+    end
+  end
+  if #stack > 0 and not options.nested then
+    vm.raise("usage", ("Run with UUID %s is already active. To start a new run, first end the current run with "
+      .. "mlflow.end_run(). To start a nested run, call start_run with nested=true"):format(stack[1].info.run_id))
+  end
+  open()
+  local run_id, from_environment = options.run_id, vm.getenv("MLFLOW_RUN_ID")
+  if not run_id and from_environment and from_environment ~= "" and used_run_id ~= from_environment then
+    run_id, used_run_id = from_environment, from_environment
+  end
+  local run = Run.new(run_id and resume(run_id, options) or start(options), mlflow.get_run)
+  stack[#stack + 1] = run
+  return run
+end
+
+--- Returns the innermost active run, or nil.
+---@return Run|nil
+function mlflow.active_run() return stack[#stack] end
+
+--- Returns the active run, or else the one that ended last.
+---@return Run|nil
+function mlflow.last_active_run() return stack[#stack] or last_run end
+
+--- Ends the innermost active run, if there is one.
+---@param status string|nil FINISHED (default), FAILED or KILLED
+function mlflow.end_run(status)
+  local run = stack[#stack]
+  if run then finish(run, status or "FINISHED") end
+end
+
+-- Every method of a run is also a function on the innermost active run; without one a run is started.
+for _, name in ipairs{"log_metric", "log_metrics", "log_param", "log_params", "set_tag", "set_tags", "delete_tag",
+  "log_artifact", "log_artifacts", "log_text", "log_dict", "get_artifact_uri"} do
+  local method = Run[name]
+  mlflow[name] = function(...) return method(stack[#stack] or mlflow.start_run(), ...) end
+end
+
+-- --- What happens behind the script's back
+
+--- Waits until all that was logged is stored and would survive a power cut.
+---@param seconds number|nil at most, default 60
+---@return true|nil done nil: not within that time
+---@return string|nil message
+function mlflow.flush(seconds)
+  if seconds ~= nil and type(seconds) ~= "number" then
+    vm.raise("usage", ("mlflow.flush: argument 'seconds' must be a number, got %s"):format(vm.describe(seconds)))
+  end
+  local done, waiting = track.flush(seconds or 60)
+  deliver()
+  if done then return true end
+  return nil, ("mlflow.flush: %d records are not stored yet"):format(waiting)
+end
+
+--- Has `f(event)` called for what could not be stored, or not as it was logged: event.kind, message, hint, run_id.
+--- It is called on the script's thread, from the next call of mlflow. Training goes on either way.
+---@param event string "error"
+---@param f fun(event: {kind: string, message: string, hint: string, run_id: string|nil})
+function mlflow.on(event, f)
+  if event ~= "error" then
+    vm.raise("usage", ("mlflow.on: unknown event %s, expected 'error'"):format(vm.describe(event)))
+  end
+  if type(f) ~= "function" then
+    vm.raise("usage", ("mlflow.on: expected a function, got %s"):format(vm.describe(f)))
+  end
+  handlers[#handlers + 1] = f
+end
+
+local final_status = {finished = "FINISHED", failed = "FAILED", killed = "KILLED"}
+
+Run.connect{deliver = deliver, finish = finish}
+vm.at_exit(function(status)
+  if stack[1] then finish(stack[1], final_status[status] or "FAILED") end
+  if opened_uri then
+    track.flush(20)
+    deliver()
+  end
+end)
+
+return mlflow

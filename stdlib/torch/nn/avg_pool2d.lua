@@ -1,0 +1,30 @@
+-- nn.AvgPool2d: the mean of each window.
+local functional = require "torch.nn.functional"
+local module = require "torch.nn.module"
+local native = require "native.model"
+local signature = require "torch.signature"
+local text = require "torch.python_text"
+
+local fields <const>, avg_pool2d <const> = native.fields, functional.avg_pool2d
+
+---@class AvgPool2d : Module
+local AvgPool2d = module.class("AvgPool2d")
+local parse = signature("nn.AvgPool2d",
+  "kernel_size, stride=nil, padding=0, ceil_mode=false, count_include_pad=true, divisor_override=nil")
+
+function AvgPool2d:__init(...)
+  local kernel, stride, padding, ceil, include_pad, divisor = parse(...)
+  self.kernel_size, self.stride, self.padding, self.ceil_mode = kernel, stride or kernel, padding, ceil
+  self.count_include_pad, self.divisor_override = include_pad, divisor
+end
+
+function AvgPool2d:forward(x)
+  local f = fields(self)
+  return avg_pool2d(x, f.kernel_size, f.stride, f.padding, f.ceil_mode, f.count_include_pad, f.divisor_override)
+end
+
+function AvgPool2d:extra_repr()
+  return text.pairs("kernel_size", self.kernel_size, "stride", self.stride, "padding", self.padding)
+end
+
+return AvgPool2d

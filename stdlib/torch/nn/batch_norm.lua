@@ -1,0 +1,62 @@
+-- Batch normalization for inputs of given dimensions: the classes BatchNorm1d and BatchNorm2d.
+local allocate = require "torch.nn.allocate"
+local functional = require "torch.nn.functional"
+local module = require "torch.nn.module"
+local native = require "native.model"
+local signature = require "torch.signature"
+local text = require "torch.python_text"
+local vm = require "native.vm"
+
+local fields <const>, batch_norm <const> = native.fields, functional.batch_norm
+
+local BatchNorm = module.class("BatchNorm")
+local parse = signature("nn.BatchNorm", "num_features, eps=1e-5, momentum=0.1, affine=true, "
+  .. "track_running_stats=true, device=nil, dtype=nil, bias=true")
+
+function BatchNorm:__init(...)
+  local features, eps, momentum, affine, track, device, dtype, bias = parse(...)
+  self.num_features, self.eps, self.momentum, self.affine, self.track_running_stats =
+    features, eps, momentum, affine, track
+  self:register_parameter("weight", affine and allocate.parameter({features}, device, dtype) or nil)
+  self:register_parameter("bias", affine and bias and allocate.parameter({features}, device, dtype) or nil)
+  self:register_buffer("running_mean", track and allocate.zeros({features}, device, dtype) or nil)
+  self:register_buffer("running_var", track and allocate.ones({features}, device, dtype) or nil)
+  self:register_buffer("num_batches_tracked", track and allocate.counter(device) or nil)
+  self:reset_parameters()
+end
+
+function BatchNorm:reset_running_stats()
+  if not self.track_running_stats then return end
+  self.running_mean:zero_()
+  self.running_var:fill_(1)
+  self.num_batches_tracked:zero_()
+end
+
+function BatchNorm:reset_parameters()
+  self:reset_running_stats()
+  if self.weight then self.weight:detach():fill_(1.0) end
+  if self.bias then self.bias:detach():zero_() end
+end
+
+function BatchNorm:forward(x)
+  local f, training = fields(self), self.training
+  local dims = x:dim()
+  if dims ~= self.dims and dims ~= self.other_dims then
+    vm.raise("shape", ("expected %s input (got %dD input)"):format(self.expected, dims))
+  end
+  local factor = f.momentum or 0.0
+  local tracked = f.num_batches_tracked
+  if training and tracked then
+    tracked:add_(1)
+    if not f.momentum then factor = 1.0 / tracked:item() end  -- cumulative average
+  end
+  return batch_norm(x, f.running_mean, f.running_var, f.weight, f.bias,
+    training or f.running_mean == nil, factor, f.eps)
+end
+
+function BatchNorm:extra_repr()
+  return self.num_features .. ", " .. text.pairs("eps", self.eps, "momentum", self.momentum, "affine", self.affine,
+    "bias", self.bias ~= nil, "track_running_stats", self.track_running_stats)
+end
+
+return BatchNorm

@@ -1,0 +1,25 @@
+-- nn.BCEWithLogitsLoss: a sigmoid and binary cross entropy in one.
+local functional = require "torch.nn.functional"
+local module = require "torch.nn.module"
+local native = require "native.model"
+local signature = require "torch.signature"
+
+local fields <const>, loss <const> = native.fields, functional.binary_cross_entropy_with_logits
+
+---@class BCEWithLogitsLoss : Module
+local BCEWithLogitsLoss = module.class("BCEWithLogitsLoss")
+local parse = signature("nn.BCEWithLogitsLoss", "weight=nil, reduction='mean', pos_weight=nil")
+
+function BCEWithLogitsLoss:__init(...)
+  local weight, reduction, pos_weight = parse(...)
+  self:register_buffer("weight", weight)
+  self:register_buffer("pos_weight", pos_weight)
+  self.reduction = reduction
+end
+
+function BCEWithLogitsLoss:forward(input, target)
+  local f = fields(self)
+  return loss(input, target, f.weight, f.reduction, f.pos_weight)
+end
+
+return BCEWithLogitsLoss

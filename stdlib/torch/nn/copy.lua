@@ -1,0 +1,62 @@
+-- Copies of modules that share nothing with the original.
+local native = require "native.model"
+
+local methods = {}
+
+local copy_module
+
+local function copy(value, memo)
+  local kind = type(value)
+  if kind ~= "table" and kind ~= "userdata" then return value end
+  if memo[value] ~= nil then return memo[value] end
+  if native.is_module(value) then return copy_module(value, memo) end
+  if native.is_parameter(value) then
+    memo[value] = native.parameter(value.data:clone(), value.requires_grad)
+    return memo[value]
+  end
+  if native.is_tensor(value) then
+    memo[value] = value:detach():clone():requires_grad_(value.requires_grad)
+    return memo[value]
+  end
+  if kind == "userdata" then return value end
+  local fresh = {}
+  memo[value] = fresh
+  for key, item in next, value do fresh[copy(key, memo)] = copy(item, memo) end
+  return setmetatable(fresh, getmetatable(value))
+end
+
+function copy_module(self, memo)
+  if native.is_foreign(self) then
+    memo[self] = self:deepcopy()
+    return memo[self]
+  end
+  local fresh = native.new(native.class_of(self))
+  memo[self] = fresh
+  local fields = native.fields(self)
+  -- Slots first and in their order, then what is left.
+  for _, name in ipairs(native.slots(self)) do
+    local value = fields[name] and copy(fields[name], memo)
+    if native.slot(self, name) == "parameter" then
+      native.register_parameter(fresh, name, value)
+    else
+      native.register_buffer(fresh, name, value, native.is_persistent(self, name))
+    end
+  end
+  local child_names, children = native.child_list(self)
+  for i, name in ipairs(child_names) do fresh[name] = copy(children[i], memo) end
+  local into = native.fields(fresh)
+  for key, value in pairs(fields) do
+    if type(key) == "string" and into[key] == nil and native.slot(self, key) == "none" then
+      into[key] = copy(value, memo)
+    end
+  end
+  native.set_training(fresh, self.training)
+  native.set_hooked(fresh, fields._forward_hooks ~= nil or fields._forward_pre_hooks ~= nil)
+  return fresh
+end
+
+--- A copy with its own tensors; ties inside stay ties, gradients are not copied.
+---@return Module
+function methods:deepcopy() return copy(self, {}) end
+
+return methods

@@ -1,0 +1,24 @@
+-- nn.CrossEntropyLoss: softmax and negative log likelihood of class indices or class probabilities.
+local functional = require "torch.nn.functional"
+local module = require "torch.nn.module"
+local native = require "native.model"
+local signature = require "torch.signature"
+
+local fields <const>, cross_entropy <const> = native.fields, functional.cross_entropy
+
+---@class CrossEntropyLoss : Module
+local CrossEntropyLoss = module.class("CrossEntropyLoss")
+local parse = signature("nn.CrossEntropyLoss", "weight=nil, ignore_index=-100, reduction='mean', label_smoothing=0.0")
+
+function CrossEntropyLoss:__init(...)
+  local weight, ignore_index, reduction, label_smoothing = parse(...)
+  self:register_buffer("weight", weight)
+  self.ignore_index, self.reduction, self.label_smoothing = ignore_index, reduction, label_smoothing
+end
+
+function CrossEntropyLoss:forward(input, target)
+  local f = fields(self)
+  return cross_entropy(input, target, f.weight, f.ignore_index, f.reduction, f.label_smoothing)
+end
+
+return CrossEntropyLoss

@@ -1,0 +1,29 @@
+-- nn.Dropout: zeroes elements with probability p while training.
+local functional = require "torch.nn.functional"
+local module = require "torch.nn.module"
+local native = require "native.model"
+local signature = require "torch.signature"
+local text = require "torch.python_text"
+local vm = require "native.vm"
+
+local fields <const>, dropout <const> = native.fields, functional.dropout
+
+---@class Dropout : Module
+local Dropout = module.class("Dropout")
+local parse = signature("nn.Dropout", "p=0.5, inplace=false")
+
+function Dropout:__init(...)
+  self.p, self.inplace = parse(...)
+  if type(self.p) ~= "number" or self.p < 0 or self.p > 1 then
+    vm.raise("usage", "dropout probability has to be between 0 and 1, but got " .. vm.describe(self.p))
+  end
+end
+
+function Dropout:forward(x)
+  local f = fields(self)
+  return dropout(x, f.p, self.training, f.inplace)
+end
+
+function Dropout:extra_repr() return text.pairs("p", self.p, "inplace", self.inplace) end
+
+return Dropout

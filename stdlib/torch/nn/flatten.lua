@@ -1,0 +1,20 @@
+-- nn.Flatten: dimensions start_dim to end_dim become one.
+local module = require "torch.nn.module"
+local native = require "native.model"
+local signature = require "torch.signature"
+local text = require "torch.python_text"
+
+local fields <const> = native.fields
+
+---@class Flatten : Module
+local Flatten = module.class("Flatten")
+local parse = signature("nn.Flatten", "start_dim=1, end_dim=-1")
+
+function Flatten:__init(...) self.start_dim, self.end_dim = parse(...) end
+function Flatten:forward(x)
+  local f = fields(self)
+  return x:flatten(f.start_dim, f.end_dim)
+end
+function Flatten:extra_repr() return text.pairs("start_dim", self.start_dim, "end_dim", self.end_dim) end
+
+return Flatten

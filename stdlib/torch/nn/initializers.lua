@@ -1,0 +1,137 @@
+-- torch.nn.init: fills tensors in place, drawing from the default generator in PyTorch's order.
+local signature = require "torch.signature"
+local torch = require "torch"
+local vm = require "native.vm"
+
+local init = {}
+
+-- Every initializer writes without history and returns its tensor.
+local function fill(tensor, method, ...)
+  local data = tensor:detach()
+  data[method](data, ...)
+  return tensor
+end
+
+local GAINS <const> = {
+  linear = 1, conv1d = 1, conv2d = 1, conv3d = 1, conv_transpose1d = 1, conv_transpose2d = 1, conv_transpose3d = 1,
+  sigmoid = 1, tanh = 5.0 / 3, relu = math.sqrt(2.0), selu = 3.0 / 4,
+}
+
+--- The factor that keeps a layer's output variance through the given nonlinearity.
+---@param nonlinearity string
+---@param param? number the slope of leaky_relu, 0.01 by default
+---@return number
+function init.calculate_gain(nonlinearity, param)
+  if nonlinearity == "leaky_relu" then
+    local slope = param or 0.01
+    if type(slope) ~= "number" then vm.raise("usage", ("negative_slope %s not a valid number"):format(tostring(param))) end
+    return math.sqrt(2.0 / (1 + slope ^ 2))
+  end
+  return GAINS[nonlinearity] or vm.raise("usage", "Unsupported nonlinearity " .. tostring(nonlinearity))
+end
+
+--- fan_in and fan_out of a weight of at least two dimensions.
+---@return integer fan_in, integer fan_out
+function init.calculate_fan_in_and_fan_out(tensor)
+  local shape = tensor.shape
+  if #shape < 2 then
+    vm.raise("shape", "Fan in and fan out can not be computed for tensor with fewer than 2 dimensions")
+  end
+  local field = 1
+  for i = 3, #shape do field = field * shape[i] end
+  return shape[2] * field, shape[1] * field
+end
+
+local function fan(tensor, mode)
+  local fan_in, fan_out = init.calculate_fan_in_and_fan_out(tensor)
+  if mode == "fan_in" then return fan_in end
+  if mode == "fan_out" then return fan_out end
+  vm.raise("usage", ("Mode %s not supported, please use one of fan_in, fan_out"):format(tostring(mode)))
+end
+
+local function initializer(name, spec, fn)
+  local parse = signature("nn.init." .. name, spec)
+  init[name] = function(...)
+    return fn(parse(...))
+  end
+end
+
+initializer("uniform_", "tensor, a=0.0, b=1.0", function(t, a, b) return fill(t, "uniform_", a, b) end)
+initializer("normal_", "tensor, mean=0.0, std=1.0", function(t, mean, std) return fill(t, "normal_", mean, std) end)
+initializer("constant_", "tensor, val", function(t, val) return fill(t, "fill_", val) end)
+initializer("ones_", "tensor", function(t) return fill(t, "fill_", 1.0) end)
+initializer("zeros_", "tensor", function(t) return fill(t, "zero_") end)
+
+initializer("xavier_uniform_", "tensor, gain=1.0", function(t, gain)
+  local fan_in, fan_out = init.calculate_fan_in_and_fan_out(t)
+  local bound = math.sqrt(3.0) * (gain * math.sqrt(2.0 / (fan_in + fan_out)))
+  return fill(t, "uniform_", -bound, bound)
+end)
+
+initializer("xavier_normal_", "tensor, gain=1.0", function(t, gain)
+  local fan_in, fan_out = init.calculate_fan_in_and_fan_out(t)
+  return fill(t, "normal_", 0.0, gain * math.sqrt(2.0 / (fan_in + fan_out)))
+end)
+
+initializer("kaiming_uniform_", "tensor, a=0, mode='fan_in', nonlinearity='leaky_relu'", function(t, a, mode, kind)
+  if t:numel() == 0 then return t end
+  local bound = math.sqrt(3.0) * (init.calculate_gain(kind, a) / math.sqrt(fan(t, mode)))
+  return fill(t, "uniform_", -bound, bound)
+end)
+
+initializer("kaiming_normal_", "tensor, a=0, mode='fan_in', nonlinearity='leaky_relu'", function(t, a, mode, kind)
+  if t:numel() == 0 then return t end
+  return fill(t, "normal_", 0.0, init.calculate_gain(kind, a) / math.sqrt(fan(t, mode)))
+end)
+
+-- The normal's probability below x.
+local function cdf(x)
+  return (1.0 + torch.erf(torch.tensor(x / math.sqrt(2.0), {dtype = torch.float64})):item()) / 2.0
+end
+
+-- Bounds that hold enough of the distribution: draw again what falls outside.
+local function redraw_outside(data, mean, std, a, b)
+  local low, high = data:new_tensor(a):item(), data:new_tensor(b):item()
+  data:normal_(mean, std)
+  while true do
+    local outside = data:lt(low) | data:gt(high)
+    if not outside:any():item() then return end
+    data:copy_(torch.where(outside, torch.empty_like(data):normal_(mean, std), data))
+  end
+end
+
+-- Far in a tail: draw evenly between the bounds and accept with the density's probability.
+local function accept_by_density(data, mean, std, a, b)
+  local mode = math.max(a, math.min(mean, b))
+  local log_peak = -0.5 * ((mode - mean) / std) ^ 2
+  local candidates, chance = torch.empty_like(data), torch.empty_like(data)
+  local function rejected()
+    candidates:sub_(mean):div_(std):pow_(2):mul_(-0.5):sub_(log_peak)
+    return chance:uniform_():log_():gt(candidates)
+  end
+  data:uniform_(a, b)
+  candidates:copy_(data)
+  local pending = rejected()
+  while pending:any():item() do
+    candidates:uniform_(a, b)
+    data:copy_(torch.where(pending, candidates, data))
+    local again = rejected()
+    pending = torch.where(pending, again, pending)
+  end
+end
+
+initializer("trunc_normal_", "tensor, mean=0.0, std=1.0, a=-2.0, b=2.0", function(t, mean, std, a, b)
+  local share = cdf((b - mean) / std) - cdf((a - mean) / std)
+  local draw = share > 0.3 and redraw_outside or accept_by_density
+  draw(t:detach(), mean, std, a, b)
+  return t
+end)
+
+initializer("eye_", "tensor", function(t)
+  if t:dim() ~= 2 then vm.raise("shape", "Only tensors with 2 dimensions are supported") end
+  t:detach():copy_(torch.eye(t:size(0), t:size(1)))
+  return t
+end)
+
+init._calculate_fan_in_and_fan_out = init.calculate_fan_in_and_fan_out
+return init

@@ -1,0 +1,15 @@
+-- nn.L1Loss: the mean (or sum) of absolute differences.
+local functional = require "torch.nn.functional"
+local module = require "torch.nn.module"
+local signature = require "torch.signature"
+
+local l1_loss <const> = functional.l1_loss
+
+---@class L1Loss : Module
+local L1Loss = module.class("L1Loss")
+local parse = signature("nn.L1Loss", "reduction='mean'")
+
+function L1Loss:__init(...) self.reduction = parse(...) end
+function L1Loss:forward(input, target) return l1_loss(input, target, self.reduction) end
+
+return L1Loss

@@ -1,0 +1,42 @@
+-- nn.Linear: x W^T + b.
+local allocate = require "torch.nn.allocate"
+local init = require "torch.nn.initializers"
+local module = require "torch.nn.module"
+local native = require "native.model"
+local signature = require "torch.signature"
+local text = require "torch.python_text"
+
+local fields <const> = native.fields
+local linear <const> = require("torch.nn.functional").linear
+
+---@class Linear : Module
+local Linear = module.class("Linear")
+local parse = signature("nn.Linear", "in_features, out_features, bias=true, device=nil, dtype=nil")
+
+function Linear:__init(...)
+  local in_features, out_features, bias, device, dtype = parse(...)
+  self.in_features, self.out_features = in_features, out_features
+  self.weight = allocate.parameter({out_features, in_features}, device, dtype)
+  self:register_parameter("bias", bias and allocate.parameter({out_features}, device, dtype) or nil)
+  self:reset_parameters()
+end
+
+function Linear:reset_parameters()
+  init.kaiming_uniform_(self.weight, math.sqrt(5))
+  if self.bias then
+    local fan_in = init.calculate_fan_in_and_fan_out(self.weight)
+    local bound = fan_in > 0 and 1 / math.sqrt(fan_in) or 0
+    init.uniform_(self.bias, -bound, bound)
+  end
+end
+
+function Linear:forward(x)
+  local f = fields(self)
+  return linear(x, f.weight, f.bias)
+end
+
+function Linear:extra_repr()
+  return text.pairs("in_features", self.in_features, "out_features", self.out_features, "bias", self.bias ~= nil)
+end
+
+return Linear

@@ -1,0 +1,196 @@
+-- nn.Module and nn.class: what every layer and model inherits.
+local native = require "native.model"
+local ordered = require "host.ordered"
+local signature = require "torch.signature"
+local vm = require "native.vm"
+
+local Module = {__name = "Module"}
+
+local function is_class(value) return type(value) == "table" and rawget(value, "__name") ~= nil end
+
+-- A class is a table of methods; its metatable finds those of the base and makes modules: Net(...).
+local function make_class(class, base)
+  return setmetatable(class, {
+    __index = base,
+    __call = native.construct,
+    __name = "class",
+    __tostring = function(self) return "class " .. self.__name end,
+    __metatable = false,
+  })
+end
+
+make_class(Module, nil)
+
+--- Makes a class of modules. Define `Name:__init(...)` and `Name:forward(...)`; `Name(...)` makes a module.
+---@param name string what it prints as
+---@param base? table a class, nn.Module by default
+---@return table class
+local function class(name, base)
+  if type(name) ~= "string" then
+    vm.raise("usage", "nn.class: argument 'name' must be a string, got " .. vm.describe(name))
+  end
+  if base ~= nil and not is_class(base) then
+    vm.raise("usage", "nn.class: argument 'base' must be a class, got " .. vm.describe(base))
+  end
+  return make_class({__name = name, __base = base or Module}, base or Module)
+end
+
+function Module:__init() end
+
+--- Is this a module of the class or of one made from it?
+---@param of table
+---@return boolean
+function Module:is_instance(of)
+  local each = native.class_of(self)
+  while each do
+    if each == of then return true end
+    each = rawget(each, "__base") or (each ~= Module and Module) or nil
+  end
+  return false
+end
+
+for _, part in ipairs {"walk", "hooks", "repr", "copy"} do
+  for name, method in pairs(require("torch.nn." .. part)) do Module[name] = method end
+end
+
+local parse_parameter = signature("Module.register_parameter", "name, param=nil")
+local parse_buffer = signature("Module.register_buffer", "name, tensor=nil, persistent=true")
+local parse_module = signature("Module.add_module", "name, module")
+
+local function check_free(self, name, slot)
+  if type(name) ~= "string" then
+    vm.raise("usage", ("%s name should be a string, got %s"):format(slot, vm.describe(name)))
+  end
+  if self[name] ~= nil and native.slot(self, name) ~= slot then
+    vm.raise("usage", ("attribute '%s' already exists"):format(name))
+  end
+end
+
+--- Adds a parameter; nil reserves the name.
+function Module:register_parameter(...)
+  local name, parameter = parse_parameter(...)
+  check_free(self, name, "parameter")
+  native.register_parameter(self, name, parameter)
+end
+
+--- Adds a tensor that is saved (unless persistent = false) and moved with the module, but not trained.
+function Module:register_buffer(...)
+  local name, tensor, persistent = parse_buffer(...)
+  check_free(self, name, "buffer")
+  native.register_buffer(self, name, tensor, persistent)
+end
+
+--- Adds a child.
+function Module:add_module(...)
+  local name, child = parse_module(...)
+  check_free(self, name, "child")
+  if not native.is_module(child) then
+    vm.raise("usage", vm.describe(child) .. " is not a Module")
+  end
+  self[name] = child
+end
+Module.register_module = Module.add_module
+
+--- Training mode of this module and all below: Dropout and BatchNorm read it.
+---@param mode? boolean true by default
+---@return Module self
+function Module:train(mode)
+  if mode == nil then mode = true end
+  if type(mode) ~= "boolean" then
+    vm.raise("usage", "Module.train: training mode is expected to be boolean, got " .. vm.describe(mode))
+  end
+  native.set_training(self, mode)
+  local _, children = native.children(self)
+  for _, child in ipairs(children) do child:train(mode) end
+  return self
+end
+
+--- Evaluation mode: train(false).
+---@return Module self
+function Module:eval() return self:train(false) end
+
+--- Converts parameters, gradients and buffers in place: to(device), to(dtype), to(device, dtype), to(tensor).
+---@return Module self
+function Module:to(...)
+  local device, dtype, non_blocking
+  for i = 1, select("#", ...) do
+    local value = select(i, ...)
+    if native.is_dtype(value) then dtype = value
+    elseif type(value) == "boolean" then non_blocking = value
+    elseif type(value) == "table" then
+      for name in pairs(value) do
+        if name ~= "device" and name ~= "dtype" and name ~= "non_blocking" then
+          vm.raise("usage", ("Module.to: unknown keyword %s, expected device, dtype or non_blocking"):format(
+            vm.describe(name)))
+        end
+      end
+      device, dtype = value.device or device, value.dtype or dtype
+      non_blocking = value.non_blocking or non_blocking
+    elseif native.is_tensor(value) then device, dtype = value.device, value.dtype
+    else device = value end
+  end
+  native.to(self, device, dtype, non_blocking)
+  return self
+end
+
+function Module:cpu() return self:to("cpu") end
+function Module:cuda(device) return self:to(device and "cuda:" .. device or "cuda") end
+function Module:float() return self:to(require("torch").float32) end
+function Module:double() return self:to(require("torch").float64) end
+function Module:half() return self:to(require("torch").float16) end
+function Module:bfloat16() return self:to(require("torch").bfloat16) end
+
+--- Clears the gradients of all parameters.
+---@param set_to_none? boolean|table true by default
+function Module:zero_grad(set_to_none)
+  if type(set_to_none) == "table" then set_to_none = set_to_none.set_to_none end
+  native.zero_grad(self, set_to_none)
+end
+
+--- Freezes (false) or unfreezes all parameters.
+---@param requires_grad? boolean true by default
+---@return Module self
+function Module:requires_grad_(requires_grad)
+  native.set_requires_grad(self, requires_grad == nil or requires_grad)
+  return self
+end
+
+local parse_state = signature("Module.state_dict", "prefix='', keep_vars=false")
+
+--- Parameters and buffers by name, in order, sharing memory with the module.
+---@return table<string, Tensor>
+function Module:state_dict(...)
+  local prefix = parse_state(...)
+  local names, tensors = native.state(self)
+  if prefix ~= "" then
+    for i, name in ipairs(names) do names[i] = prefix .. name end
+  end
+  return ordered.new(names, tensors)
+end
+
+local incompatible = {
+  __name = "IncompatibleKeys",
+  __tostring = function(self)
+    if #self.missing_keys == 0 and #self.unexpected_keys == 0 then return "<All keys matched successfully>" end
+    return ("IncompatibleKeys(missing_keys=[%s], unexpected_keys=[%s])"):format(
+      table.concat(self.missing_keys, ", "), table.concat(self.unexpected_keys, ", "))
+  end,
+}
+
+local parse_load = signature("Module.load_state_dict", "strict=true")
+
+--- Copies tensors by name into the module.
+---@param state table<string, Tensor>
+---@return {missing_keys: string[], unexpected_keys: string[]}
+function Module:load_state_dict(state, ...)
+  local strict = parse_load(...)
+  if type(state) ~= "table" then
+    vm.raise("usage", "Module.load_state_dict: expected state_dict to be a table, got " .. vm.describe(state))
+  end
+  local names, tensors = ordered.keys(state), {}
+  for i, name in ipairs(names) do tensors[i] = state[name] end
+  local missing, unexpected = native.load_state(self, names, tensors, strict)
+  return setmetatable({missing_keys = missing, unexpected_keys = unexpected}, incompatible)
+end
+
+return {Module = Module, class = class, is_module = native.is_module}

@@ -1,0 +1,55 @@
+-- nn.ModuleDict: modules by name, in the order in which they were added.
+local module = require "torch.nn.module"
+local native = require "native.model"
+local ordered = require "host.ordered"
+
+---@class ModuleDict : Module
+local ModuleDict = module.class("ModuleDict")
+
+---@param modules? table<string, Module>|table[] by name (plain tables in sorted order) or a list of {name, module}
+function ModuleDict:__init(modules)
+  if modules then self:update(modules) end
+end
+
+---@return ModuleDict self
+function ModuleDict:update(modules)
+  if #modules > 0 then
+    for _, item in ipairs(modules) do self:add_module(item[1], item[2]) end
+  else
+    for _, name in ipairs(ordered.keys(modules)) do self:add_module(name, modules[name]) end
+  end
+  return self
+end
+
+function ModuleDict:__len() return #native.children_of(self) end
+
+--- The names in order.
+---@return string[]
+function ModuleDict:keys() return (native.child_list(self)) end
+--- The modules in order.
+---@return Module[]
+function ModuleDict:values() return (select(2, native.child_list(self))) end
+--- `for name, module in dict:items() do`
+function ModuleDict:items()
+  local names, children = native.child_list(self)
+  local i = 0
+  return function()
+    i = i + 1
+    return names[i], children[i]
+  end
+end
+ModuleDict.__pairs = ModuleDict.items
+
+function ModuleDict:contains(name) return native.slot(self, name) == "child" end
+
+function ModuleDict:pop(name)
+  local child = self[name]
+  self[name] = nil
+  return child
+end
+
+function ModuleDict:clear()
+  for _, name in ipairs(self:keys()) do self[name] = nil end
+end
+
+return ModuleDict

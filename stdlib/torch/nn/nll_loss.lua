@@ -1,0 +1,24 @@
+-- nn.NLLLoss: negative log likelihood of log-probabilities.
+local functional = require "torch.nn.functional"
+local module = require "torch.nn.module"
+local native = require "native.model"
+local signature = require "torch.signature"
+
+local fields <const>, nll_loss <const> = native.fields, functional.nll_loss
+
+---@class NLLLoss : Module
+local NLLLoss = module.class("NLLLoss")
+local parse = signature("nn.NLLLoss", "weight=nil, ignore_index=-100, reduction='mean'")
+
+function NLLLoss:__init(...)
+  local weight, ignore_index, reduction = parse(...)
+  self:register_buffer("weight", weight)
+  self.ignore_index, self.reduction = ignore_index, reduction
+end
+
+function NLLLoss:forward(input, target)
+  local f = fields(self)
+  return nll_loss(input, target, f.weight, f.ignore_index, f.reduction)
+end
+
+return NLLLoss

@@ -1,0 +1,18 @@
+-- nn.Parameter: a tensor that a module trains when it is assigned to one of its fields.
+local native = require "native.model"
+local signature = require "torch.signature"
+local vm = require "native.vm"
+
+local parse = signature("nn.Parameter", "data, requires_grad=true")
+
+--- Shares memory with `data`, without its history.
+---@param data Tensor
+---@param requires_grad? boolean true by default
+---@return Tensor
+return function(...)
+  local data, requires_grad = parse(...)
+  if not native.is_tensor(data) then
+    vm.raise("usage", "nn.Parameter: argument 'data' must be a Tensor, got " .. vm.describe(data))
+  end
+  return native.parameter(data, requires_grad)
+end

@@ -1,0 +1,30 @@
+-- What print(model) shows: PyTorch's text.
+local native = require "native.model"
+
+local methods = {}
+
+local function indented(text)
+  return (text:gsub("\n", "\n  "))
+end
+
+--- What a layer adds in its parentheses: override it.
+---@return string
+function methods:extra_repr() return "" end
+
+function methods:__repr()
+  local extra, lines = self:extra_repr(), {}
+  if extra ~= "" then
+    for line in (extra .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = line end
+  end
+  local extra_lines = #lines
+  local names, children = native.child_list(self)
+  for i, name in ipairs(names) do
+    lines[#lines + 1] = ("(%s): %s"):format(name, indented(tostring(children[i])))
+  end
+  local head = native.class_of(self).__name
+  if #lines == 0 then return head .. "()" end
+  if extra_lines == 1 and #lines == 1 then return ("%s(%s)"):format(head, extra) end
+  return ("%s(\n  %s\n)"):format(head, table.concat(lines, "\n  "))
+end
+
+return methods

@@ -1,0 +1,34 @@
+-- nn.Sequential: modules called one after the other.
+local containers = require "torch.nn.containers"
+local module = require "torch.nn.module"
+local native = require "native.model"
+local ordered = require "host.ordered"
+
+local children_of <const> = native.children_of
+
+---@class Sequential : Module
+local Sequential = module.class("Sequential")
+for name, method in pairs(containers) do Sequential[name] = method end
+
+--- Modules in order; or one table: a list of modules, a list of {name, module} or an ordered table of them.
+function Sequential:__init(...)
+  local first = ...
+  if type(first) ~= "table" then
+    for i = 1, select("#", ...) do self:add_module(tostring(i - 1), (select(i, ...))) end
+  elseif ordered.is(first) then
+    for name, child in pairs(first) do self:add_module(name, child) end
+  else
+    for i, item in ipairs(first) do
+      if type(item) == "table" then self:add_module(item[1], item[2])
+      else self:add_module(tostring(i - 1), item) end
+    end
+  end
+end
+
+function Sequential:forward(x)
+  local list = children_of(self)
+  for i = 1, #list do x = list[i](x) end
+  return x
+end
+
+return Sequential

@@ -1,0 +1,236 @@
+-- torch.optim.Optimizer: parameter groups, state dicts and steps over a native optimizer.
+--
+-- `opt.param_groups` are plain tables that every step reads: writing opt.param_groups[1].lr takes effect.
+local model = require "native.model"
+local native = require "native.optim"
+local signature = require "torch.signature"
+local text = require "torch.python_text"
+local vm = require "native.vm"
+
+local Optimizer = {__name = "Optimizer"}
+Optimizer.__index = Optimizer
+
+local function fail(self, message, hint) vm.raise("usage", ("%s: %s"):format(self.__name, message), hint) end
+
+-- What an optimizer must be given for each hyperparameter; the messages are PyTorch's.
+local function is_number(value) return math.type(value) ~= nil or model.is_tensor(value) end
+local checks = {
+  lr = {"learning rate", function(v) return is_number(v) and (model.is_tensor(v) or v >= 0) end},
+  momentum = {"momentum value", function(v) return math.type(v) and v >= 0 end},
+  dampening = {"dampening value", function(v) return math.type(v) end},
+  weight_decay = {"weight_decay value", function(v) return math.type(v) and v >= 0 end},
+  eps = {"epsilon value", function(v) return math.type(v) and v >= 0 end},
+}
+
+local function check_group(self, group)
+  for name, check in pairs(checks) do
+    if self.defaults[name] ~= nil and not check[2](group[name]) then
+      fail(self, ("Invalid %s: %s"):format(check[1], vm.describe(group[name])))
+    end
+  end
+  if self.defaults.betas ~= nil then
+    local betas = group.betas
+    for i = 1, 2 do
+      local beta = type(betas) == "table" and betas[i]
+      if not math.type(beta) or beta < 0 or beta >= 1 then
+        fail(self, ("Invalid beta parameter at index %d: %s"):format(i - 1, vm.describe(beta)))
+      end
+    end
+  end
+  if self.check then self:check(group) end
+end
+
+-- A list of tensors, a list of {params = ...}, or one of either.
+local function as_groups(self, params)
+  if model.is_module(params) then fail(self, "expected parameters, got a module", "give it model:parameters()") end
+  if type(params) ~= "table" then
+    fail(self, "params argument given to the optimizer should be a list of Tensors or groups, but got "
+      .. vm.describe(params))
+  end
+  if params.params ~= nil then return {params} end
+  if #params == 0 then fail(self, "optimizer got an empty parameter list") end
+  if type(params[1]) == "table" then return params end
+  return {{params = params}}
+end
+
+--- Makes a class of optimizers over a native rule.
+---@param name string
+---@param rule "sgd"|"adam"|"adamw"
+---@param spec string keyword arguments with their defaults, as signatures write them
+---@return table class callable: class(params, {lr = ...})
+function Optimizer.class(name, rule, spec)
+  local class = setmetatable({__name = name}, {
+    __index = Optimizer,
+    __name = "class",
+    __tostring = function() return "class " .. name end,
+  })
+  class.__index = class
+  class.__tostring = Optimizer.__tostring
+  local keys = {}
+  for key in spec:gsub("%b{}", ""):gmatch("([%a_][%w_]*)%s*=") do keys[#keys + 1] = key end
+  local parse = signature("torch.optim." .. name, "params, " .. spec)
+
+  getmetatable(class).__call = function(_, params, ...)
+    if model.is_module(params) then as_groups(class, params) end
+    local values = table.pack(parse(params, ...))
+    local self = setmetatable({defaults = {}, param_groups = {}, _none = {}}, class)
+    for i, key in ipairs(keys) do
+      self.defaults[key] = values[i + 1]
+      if values[i + 1] == nil then self._none[#self._none + 1] = key end
+    end
+    self._native = native.new(self.defaults.decoupled_weight_decay and "adamw" or rule)
+    self:refuse_unsupported()
+    -- The kernels are the fused ones: state dicts say so, and PyTorch then goes on with the same.
+    self.defaults.fused = true
+    check_group(self, self.defaults)
+    for _, group in ipairs(as_groups(self, params)) do self:add_param_group(group) end
+    return self
+  end
+  return class
+end
+
+function Optimizer:refuse_unsupported()
+  local defaults = self.defaults
+  if defaults.foreach then fail(self, "foreach = true is not supported: the kernels are the fused ones") end
+  if defaults.fused == false then fail(self, "fused = false is not supported: the kernels are the fused ones") end
+  if defaults.differentiable then fail(self, "`fused` does not support `differentiable`") end
+  if defaults.capturable then fail(self, "capturable = true is not supported") end
+end
+
+--- Adds parameters with hyperparameters of their own; what is not given is the optimizer's default.
+---@param group {params: Tensor[]|Tensor, lr: number?}
+function Optimizer:add_param_group(group)
+  if type(group) ~= "table" then
+    fail(self, "param_group must be a table, but got " .. vm.describe(group))
+  end
+  local params = group.params
+  if model.is_tensor(params) then params = {params} end
+  if type(params) ~= "table" then
+    fail(self, "a parameter group must have a list of tensors in 'params', got " .. vm.describe(params))
+  end
+  local added = {}
+  for key, value in pairs(group) do added[key] = value end
+  added.params = table.move(params, 1, #params, 1, {})
+  for i, param in ipairs(added.params) do
+    if not model.is_tensor(param) then
+      fail(self, ("optimizer can only optimize Tensors, but one of the params (number %d) is %s"):format(i,
+        vm.describe(param)))
+    end
+  end
+  for key, default in pairs(self.defaults) do
+    if added[key] == nil then
+      added[key] = type(default) == "table" and table.move(default, 1, #default, 1, {}) or default
+    end
+  end
+  check_group(self, added)
+  self._native:add_group(added.params)
+  table.insert(self.param_groups, added)
+end
+
+--- One step. With a closure: calls it first, with gradients on, and returns what it returns.
+---@param closure? fun(): Tensor
+function Optimizer:step(closure)
+  local loss
+  if closure then loss = require("torch").enable_grad(closure) end
+  self._native:step(self.param_groups, self.found_inf, self.grad_scale)
+  return loss
+end
+
+--- Clears the gradients.
+---@param set_to_none? boolean|table true by default
+function Optimizer:zero_grad(set_to_none)
+  if type(set_to_none) == "table" then set_to_none = set_to_none.set_to_none end
+  self._native:zero_grad(set_to_none)
+end
+
+local function copy_group(group)
+  local copy = {}
+  for key, value in pairs(group) do
+    if type(value) == "table" then value = table.move(value, 1, #value, 1, {}) end
+    copy[key] = value
+  end
+  return copy
+end
+
+--- {state = {[0] = {...}}, param_groups = {{lr = ..., params = {0, 1}}}}, as PyTorch lays it out.
+---@return table
+function Optimizer:state_dict()
+  local state, groups, index = {}, {}, 0
+  for i, group in ipairs(self.param_groups) do
+    local copy = copy_group(group)
+    copy.params = {}
+    for k = 1, #group.params do
+      copy.params[k] = index
+      state[index] = self._native:state(index)
+      index = index + 1
+    end
+    groups[i] = copy
+  end
+  return {state = state, param_groups = groups}
+end
+
+local function numbered(state, key)
+  local value = state[key]
+  if value == nil then value = state[tostring(key)] end  -- as JSON brings it back
+  return value
+end
+
+--- Takes hyperparameters and state from another optimizer's state dict; tensors are copied.
+function Optimizer:load_state_dict(dict)
+  if type(dict) ~= "table" or type(dict.param_groups) ~= "table" or type(dict.state) ~= "table" then
+    fail(self, "load_state_dict: expected a table with 'state' and 'param_groups', got " .. vm.describe(dict))
+  end
+  local saved = dict.param_groups
+  if #saved ~= #self.param_groups then
+    fail(self, "loaded state dict has a different number of parameter groups")
+  end
+  for i, group in ipairs(self.param_groups) do
+    if #saved[i].params ~= #group.params then
+      fail(self, "loaded state dict contains a parameter group that doesn't match the size of optimizer's group")
+    end
+  end
+  local torch = require "torch"
+  self._native:clear_state()
+  local index = 0
+  for i, group in ipairs(self.param_groups) do
+    local loaded = copy_group(saved[i])
+    for k = 1, #group.params do
+      local state = numbered(dict.state, math.tointeger(saved[i].params[k]))
+      local tensors = {}
+      for name, value in pairs(state or {}) do
+        tensors[name] = math.type(value) and torch.tensor(value, {dtype = torch.float32}) or value
+      end
+      if next(tensors) then self._native:set_state(index, tensors) end
+      index = index + 1
+    end
+    loaded.params = nil
+    for key, value in pairs(self.defaults) do
+      if loaded[key] == nil then loaded[key] = value end
+    end
+    -- The same table: whoever holds the group (a scheduler) sees the new values.
+    for key in pairs(group) do
+      if key ~= "params" and loaded[key] == nil then group[key] = nil end
+    end
+    for key, value in pairs(loaded) do group[key] = value end
+    group.fused = true
+  end
+end
+
+function Optimizer:__tostring()
+  local lines = {}
+  for i, group in ipairs(self.param_groups) do
+    lines[#lines + 1] = "Parameter Group " .. i - 1
+    local keys = {}
+    for key in pairs(group) do
+      if key ~= "params" then keys[#keys + 1] = key end
+    end
+    for _, key in ipairs(self._none) do
+      if group[key] == nil then keys[#keys + 1] = key end
+    end
+    table.sort(keys)
+    for _, key in ipairs(keys) do lines[#lines + 1] = ("    %s: %s"):format(key, text.value(group[key])) end
+  end
+  return ("%s (\n%s\n)"):format(self.__name, table.concat(lines, "\n"))
+end
+
+return Optimizer

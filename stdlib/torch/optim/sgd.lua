@@ -1,0 +1,14 @@
+-- torch.optim.SGD: stochastic gradient descent, with momentum, dampening, weight decay and Nesterov's variant.
+local Optimizer = require "torch.optim.optimizer"
+local vm = require "native.vm"
+
+local SGD = Optimizer.class("SGD", "sgd", "lr=0.001, momentum=0, dampening=0, weight_decay=0, nesterov=false, "
+  .. "maximize=false, foreach=nil, differentiable=false, fused=true")
+
+function SGD.check(_, group)
+  if group.nesterov and (group.momentum <= 0 or group.dampening ~= 0) then
+    vm.raise("usage", "SGD: Nesterov momentum requires a momentum and zero dampening")
+  end
+end
+
+return SGD

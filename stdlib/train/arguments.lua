@@ -1,0 +1,168 @@
+-- The arguments of train.fit: defaults, checks, and the state that comes of them.
+local State = require "train.state"
+local batches = require "train.batches"
+local callback_list = require "train.callback_list"
+local interval = require "train.interval"
+local keywords = require "host.keywords"
+
+local arguments = {}
+
+local none <const> = keywords.none
+local DEFAULTS <const> = {
+  model = none, optimizer = none, loss = none, train = none, valid = none, epochs = none, max_steps = none,
+  max_time = none, metrics = none, callbacks = none, scheduler = none, accumulate = 1, clip_grad_norm = none,
+  clip_grad_value = none, device = none, step = none, limit_train_batches = none, limit_valid_batches = none,
+  seed = none, quiet = false, verbose = none, user = none,
+  autocast = none, scaler = none, resume = none, compat = none,
+}
+local LATER <const> = {"autocast", "scaler", "resume", "compat"}
+
+local function usage(message, hint) require("native.vm").raise("usage", "train.fit: " .. message, hint) end
+
+local function positive_whole(a, name)
+  local value = a[name]
+  if value == nil then return end
+  local whole = math.type(value) and math.tointeger(value)
+  if not whole or whole < 1 then usage(("%s must be a whole number of 1 or more, got %s"):format(name, tostring(value))) end
+  a[name] = whole
+end
+
+local function positive(a, name)
+  local value = a[name]
+  if value ~= nil and not (type(value) == "number" and value > 0) then
+    usage(("%s must be a number above 0, got %s"):format(name, tostring(value)))
+  end
+end
+
+---Can it be called: a function, or a module?
+local function callable(value)
+  if type(value) == "function" then return true end
+  local meta = type(value) ~= "string" and getmetatable(value)
+  return type(value) == "userdata" or type(meta) == "table" and meta.__call ~= nil
+end
+arguments.callable = callable
+
+---The step that is used where none is given: batch[1] through the model, the loss against batch[2].
+function arguments.default_step(loss, where)
+  return function(state, batch)
+    if type(batch) ~= "table" or batch[1] == nil or batch[2] == nil then
+      require("native.vm").raise("usage", where .. ": a batch must be {input, target}",
+        "give step = function(state, batch) return loss end for batches of another form")
+    end
+    local output = state.model(batch[1])
+    state.output, state.target = output, batch[2]
+    return loss(output, batch[2])
+  end
+end
+
+---A usage error unless `metrics` is a table of metrics by name.
+function arguments.check_metrics(metrics, where)
+  local raise = require("native.vm").raise
+  if type(metrics) ~= "table" then raise("usage", ("%s: metrics must be a table by name, got %s"):format(where, type(metrics))) end
+  for name, metric in pairs(metrics) do
+    if type(name) ~= "string" then
+      raise("usage", ("%s: metrics must have names, got the key %s"):format(where, tostring(name)),
+        "metrics = {accuracy = train.metrics.Accuracy()}")
+    end
+    if name == "loss" then raise("usage", ("%s: a metric cannot be called 'loss'"):format(where)) end
+    local kind = type(metric)
+    if kind ~= "function" and not (kind == "table" and metric.update and metric.result and metric.reset) then
+      raise("usage", ("%s: metric '%s' must have update, result and reset, or be a function, got %s"):format(where, name,
+        kind), kind == "table" and "call the class: train.metrics.Accuracy()" or nil)
+    end
+  end
+end
+
+local function check(a)
+  for _, name in ipairs(LATER) do
+    if a[name] ~= nil then usage(("'%s' is not available yet"):format(name)) end
+  end
+  if a.train == nil then usage("keyword 'train' is required") end
+  if not (a.epochs or a.max_steps or a.max_time) then
+    usage("the training has no bound", "give epochs, max_steps or max_time")
+  end
+  for _, name in ipairs {"epochs", "max_steps", "accumulate", "limit_train_batches", "limit_valid_batches"} do
+    positive_whole(a, name)
+  end
+  positive(a, "clip_grad_norm")
+  positive(a, "clip_grad_value")
+  if type(a.max_time) == "string" then
+    local spec = interval.parse(a.max_time, "train.fit: max_time")
+    if spec.unit ~= "seconds" then usage(('max_time must be a time such as "30min", got "%s"'):format(a.max_time)) end
+    a.max_time = spec.count
+  end
+  positive(a, "max_time")
+  if a.step ~= nil then
+    if type(a.step) ~= "function" then usage(("step must be a function, got %s"):format(type(a.step))) end
+  else
+    if a.model == nil then usage("keyword 'model' is required") end
+    if a.loss == nil then usage("keyword 'loss' is required", "loss = torch.nn.functional.cross_entropy, or step = function") end
+  end
+  if a.loss ~= nil and not callable(a.loss) then usage(("loss must be a function or a module, got %s"):format(type(a.loss))) end
+  if a.model ~= nil and a.optimizer == nil then
+    usage("keyword 'optimizer' is required", "torch.optim.AdamW(model:parameters(), {lr = 1e-3})")
+  end
+  batches.check(a.train, "train.fit: train")
+  if a.valid ~= nil then batches.check(a.valid, "train.fit: valid") end
+  arguments.check_metrics(a.metrics, "train.fit")
+  if a.verbose ~= nil and a.verbose ~= 0 and a.verbose ~= 1 and a.verbose ~= 2 and type(a.verbose) ~= "boolean" then
+    usage(("verbose must be 0 (quiet), 1 (bar) or 2 (a line each epoch), got %s"):format(tostring(a.verbose)))
+  end
+end
+
+-- History first, the scheduler among the policies, the progress last.
+local function all_callbacks(a, history)
+  if a.callbacks ~= nil and (type(a.callbacks) ~= "table" or getmetatable(a.callbacks) ~= nil) then
+    usage("callbacks must be a list of callbacks", "put the callback in braces: callbacks = {callback}")
+  end
+  local list = callback_list({history})
+  if a.scheduler ~= nil then list:add(require("train.callbacks.scheduler")(a.scheduler)) end
+  for _, entry in ipairs(callback_list(a.callbacks).entries) do list:add(entry.callback) end
+  local quiet = a.quiet or a.verbose == 0 or a.verbose == false
+  if a.verbose == nil and require("host").log.is_quiet() then quiet = true end
+  if not quiet then
+    list:add(require("train.callbacks.progress")(a.verbose == 2 and {bar = false} or nil))
+  end
+  return list
+end
+
+-- The names that the logs will have, so that monitors and templates are checked before the first step. A step of the
+-- user's own may log anything: then the names stay open until the first epoch has ended.
+local function log_names(a, list)
+  if a.step then return nil, nil end
+  local names = {"loss"}
+  local metrics = {}
+  for name in pairs(a.metrics) do metrics[#metrics + 1] = name end
+  table.sort(metrics)
+  table.move(metrics, 1, #metrics, 2, names)
+  local written = list:written_names()
+  local at_batch = table.move(written, 1, #written, #names + 1, {table.unpack(names)})
+  if a.valid ~= nil then
+    for i = 1, #names do names[#names + 1] = "val_" .. names[i] end
+  end
+  return table.move(written, 1, #written, #names + 1, names), at_batch
+end
+
+---Checks what was given to train.fit.
+---@return table a the arguments with defaults
+---@return table state
+function arguments.prepare(given)
+  local a = keywords.check("train.fit", given, DEFAULTS)
+  a.metrics = a.metrics or {}
+  check(a)
+  local history = require("train.callbacks.history")()
+  local state = State.new {
+    model = a.model, optimizer = a.optimizer, train = a.train, valid = a.valid, metrics = a.metrics, history = history,
+    epochs = a.epochs, max_steps = a.max_steps, max_time = a.max_time, phase = "train", arguments = a, user = a.user,
+    logs = require("train.logs").new(),
+  }
+  local list = all_callbacks(a, history)
+  state.callback_list = list
+  state.log_names, state.batch_log_names = log_names(a, list)
+  a.user_step = a.step ~= nil
+  a.step = a.step or arguments.default_step(a.loss, "train.fit")
+  list:check(state)
+  return a, state
+end
+
+return arguments

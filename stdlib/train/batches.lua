@@ -1,0 +1,112 @@
+-- Walking over data in batches: a DataLoader, a list of batches, or a function that returns an iterator.
+local batches = {}
+
+local function usage(message, hint) require("native.vm").raise("usage", message, hint) end
+
+local function is_list(data) return type(data) == "table" and getmetatable(data) == nil end
+
+---A usage error unless `data` can be walked over.
+function batches.check(data, where)
+  if type(data) == "function" then return end
+  if is_list(data) then
+    if #data == 0 then usage(("%s has no batches"):format(where)) end
+    return
+  end
+  local ok, enumerate = pcall(function() return data.enumerate end)
+  if not ok or not enumerate then
+    usage(("%s must be a DataLoader, a list of batches or a function that returns an iterator, got %s"):format(where,
+      type(data)), "torch.utils.data.DataLoader(dataset, {batch_size = 64})")
+  end
+  if #data == 0 then usage(("%s has no batches"):format(where)) end
+end
+
+---How many batches one pass has, nil when that is not known.
+---@param limit? integer at most so many
+---@return integer?
+function batches.count(data, limit)
+  if type(data) == "function" then return nil end
+  return limit and math.min(limit, #data) or #data
+end
+
+local function closing(close)
+  return setmetatable({}, {__close = close})
+end
+
+---For-values over the batches: `for i, batch in batches.each(data, limit) do`, i from 0.
+---@param limit? integer at most so many
+---@param epoch? integer given to a function
+function batches.each(data, limit, epoch)
+  if is_list(data) then
+    local i, last = -1, batches.count(data, limit) - 1
+    return function()
+      if i >= last then return nil end
+      i = i + 1
+      return i, data[i + 1]
+    end
+  end
+  if type(data) == "function" then
+    local next_batch, state, control, close = data(epoch)
+    local i = -1
+    return function()
+      if limit and i + 1 >= limit then return nil end
+      local batch
+      control = next_batch(state, control)
+      batch = control
+      if batch == nil then return nil end
+      i = i + 1
+      return i, batch
+    end, nil, nil, close
+  end
+  local iterate, state, control, close = data:enumerate()
+  if not limit then return iterate, state, control, close end
+  local first = control
+  return function()
+    if first ~= nil and first + 1 >= limit then return nil end
+    local batch
+    first, batch = iterate(state, first)
+    return first, batch
+  end, nil, nil, close
+end
+
+local function is_tensor(value) return type(value) == "userdata" end
+
+-- The first tensor of a batch; by name in sorted order.
+local function first_tensor(batch)
+  if is_tensor(batch) then return batch end
+  if type(batch) ~= "table" then return nil end
+  for _, item in ipairs(batch) do
+    local found = first_tensor(item)
+    if found then return found end
+  end
+  local names = {}
+  for key in pairs(batch) do
+    if type(key) == "string" then names[#names + 1] = key end
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local found = first_tensor(batch[name])
+    if found then return found end
+  end
+  return nil
+end
+
+---The number of samples in a batch: the first dimension of its first tensor, else the length of its first table.
+---@return integer
+function batches.samples(batch)
+  local first = type(batch) == "table" and batch[1]
+  local tensor = is_tensor(first) and first or first_tensor(batch)
+  if tensor then return tensor:dim() == 0 and 1 or tensor:size(0) end
+  if type(first) == "table" then return #first end
+  return 1
+end
+
+---The batch with its tensors on `device`.
+function batches.to(batch, device)
+  if is_tensor(batch) then return batch:to(device) end
+  if type(batch) ~= "table" then return batch end
+  local moved = {}
+  for key, item in pairs(batch) do moved[key] = batches.to(item, device) end
+  return moved
+end
+
+return batches

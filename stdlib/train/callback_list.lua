@@ -1,0 +1,234 @@
+-- The emitter: a list of callbacks that hears events in a fixed order.
+--
+-- Within one event: metrics, user callbacks, stop and learning-rate policies, logging, checkpoint; list order within
+-- each group. An error names the callback and its hook; a callback whose `errors` is "disable" (the default in the
+-- logging group) is switched off with one warning instead of ending the training.
+local hooks = require "train.hooks"
+local nearest = require "train.nearest"
+local callback_state = require "train.callback_state"
+
+local GROUPS <const> = {metrics = 1, user = 2, policy = 3, logging = 4, checkpoint = 5}
+
+local CallbackList = {}
+CallbackList.__index = CallbackList
+CallbackList.__name = "CallbackList"
+
+local function usage(message, hint) require("native.vm").raise("usage", message, hint) end
+
+local function class_name(callback)
+  local meta = getmetatable(callback)
+  return type(meta) == "table" and type(meta.__name) == "string" and meta.__name or nil
+end
+
+-- The keys of a callback that look like hooks: its own and its class's, where a misspelt one shows, and every hook name
+-- that it answers to.
+local function hook_keys(callback)
+  local found, holder = {}, callback
+  for _ = 1, 8 do
+    for key in pairs(holder) do
+      if type(key) == "string" and key:find("^on_") then found[key] = true end
+    end
+    local meta = getmetatable(holder)
+    holder = type(meta) == "table" and rawget(meta, "__index") or nil
+    if type(holder) ~= "table" then break end
+  end
+  for _, key in ipairs(hooks.names) do
+    if callback[key] ~= nil then found[key] = true end
+  end
+  local keys = {}
+  for key in pairs(found) do keys[#keys + 1] = key end
+  table.sort(keys)
+  return keys
+end
+
+-- The hooks of a callback by event; misspelt, doubled and missing ones are errors.
+local function hooks_of(callback, name)
+  local by_event, source = {}, {}
+  for _, key in ipairs(hook_keys(callback)) do
+    local events = hooks.of_name[key]
+    if not events then
+      usage(("callback %s: unknown hook '%s'%s"):format(name, key, nearest.suggest(key, hooks.names)))
+    end
+    if type(callback[key]) ~= "function" then
+      usage(("callback %s: hook '%s' must be a function, got %s"):format(name, key, type(callback[key])))
+    end
+    for _, event in ipairs(events) do
+      if by_event[event] then
+        usage(("callback %s: '%s' and '%s' are the same hook; define one"):format(name, source[event], key))
+      end
+      by_event[event], source[event] = callback[key], key
+    end
+  end
+  if not next(by_event) then
+    usage(("callback %s has no hook"):format(name), "a callback is a table with functions such as on_epoch_end")
+  end
+  return by_event, source
+end
+
+-- The handler for xpcall: puts the callback and its hook into the error, position and traceback kept.
+local function explain(name, hook)
+  local prefix = ("callback %s, %s: "):format(name, hook)
+  return function(err)
+    if type(err) == "string" then
+      local position, rest = err:match("^([^\n]-:%d+: )(.*)$")
+      if position then return position .. prefix .. rest end
+      return prefix .. err
+    end
+    if type(err) == "table" and type(err.message) == "string" and err.kind ~= "interrupted" then
+      if not err.message:find("^callback ") then err.message = prefix .. err.message end
+    end
+    return err
+  end
+end
+
+-- Sets the handlers of each event anew; a list that is being walked stays as it was.
+local function rebuild(self)
+  local handlers = {}
+  for rank = 1, 5 do
+    for _, entry in ipairs(self.entries) do
+      if entry.rank == rank and not entry.disabled then
+        for event, f in pairs(entry.hooks) do
+          local list = handlers[event]
+          if not list then
+            list = {}
+            handlers[event] = list
+          end
+          list[#list + 1] = {f = f, callback = entry.callback, entry = entry,
+            handler = explain(entry.name, entry.source[event])}
+        end
+      end
+    end
+  end
+  self.handlers = handlers
+end
+
+local function unique_name(self, wanted)
+  local count = 1
+  for _, entry in ipairs(self.entries) do
+    if entry.base_name == wanted then count = count + 1 end
+  end
+  return count == 1 and wanted or wanted .. "#" .. count
+end
+
+local function enter(self, callback, position)
+  if type(callback) ~= "table" then
+    local hint = type(callback) == "function" and 'a function is hooked up by train.on("epoch_end", f)' or nil
+    usage(("callbacks[%s] must be a table with hooks, got %s"):format(position, type(callback)), hint)
+  end
+  for _, entry in ipairs(self.entries) do
+    if rawequal(entry.callback, callback) then usage(("callback %s is in the list twice"):format(entry.name)) end
+  end
+  local base_name = callback.name or class_name(callback) or "callback"
+  local name = unique_name(self, base_name)
+  local group = callback.group or "user"
+  local rank = GROUPS[group]
+  if not rank then
+    usage(("callback %s: unknown group '%s'; valid: metrics, user, policy, logging, checkpoint"):format(name,
+      tostring(group)))
+  end
+  local errors = callback.errors or (group == "logging" and "disable" or "raise")
+  if errors ~= "raise" and errors ~= "disable" then
+    usage(("callback %s: errors must be \"raise\" or \"disable\", got %s"):format(name, tostring(errors)))
+  end
+  local by_event, source = hooks_of(callback, name)
+  callback_state.check(callback, name)
+  self.entries[#self.entries + 1] = {callback = callback, base_name = base_name, name = name, rank = rank,
+    errors = errors, hooks = by_event, source = source}
+end
+
+---Makes an emitter from a list of callbacks.
+---@param callbacks table[] tables with hooks (`on_epoch_end = function(self, state) end`), what train.on returns, or false
+---@return table list with `list:emit(event, state)`, `list:add(callback)`, `list:state_dict()`
+local function new(callbacks)
+  local self = setmetatable({entries = {}, handlers = {}}, CallbackList)
+  if callbacks ~= nil and type(callbacks) ~= "table" then
+    usage(("callbacks must be a list of callbacks, got %s"):format(type(callbacks)))
+  end
+  local last, count = 0, 0
+  for key in pairs(callbacks or {}) do
+    if math.type(key) ~= "integer" then
+      usage(("callbacks must be a list of callbacks, got the key '%s'"):format(tostring(key)),
+        "put the callback in braces: callbacks = {callback}")
+    end
+    last, count = math.max(last, key), count + 1
+  end
+  if last ~= count then
+    usage(("callbacks has %d entries but the last one is number %d: one is nil"):format(count, last),
+      "`condition and callback` gives false where there is none, which is passed over")
+  end
+  for i = 1, count do
+    if callbacks[i] ~= false then enter(self, callbacks[i], i) end
+  end
+  rebuild(self)
+  return self
+end
+
+---Adds a callback at the end of its group.
+function CallbackList:add(callback)
+  enter(self, callback, #self.entries + 1)
+  rebuild(self)
+end
+
+local function disable(self, entry, hook, err)
+  entry.disabled = true
+  rebuild(self)
+  require("host").log.warn(("%s; callback %s is switched off, the training goes on"):format(tostring(err), entry.name))
+end
+
+---Calls the hook of every callback that listens to `event`, in order.
+---@param event string
+---@param state table handed to every hook
+function CallbackList:emit(event, state)
+  local list = self.handlers[event]
+  if not list then return end
+  for i = 1, #list do
+    local item = list[i]
+    if not item.entry.disabled then
+      local ok, err = xpcall(item.f, item.handler, item.callback, state)
+      if not ok then
+        local interrupted = type(err) == "table" and err.kind == "interrupted"
+        if item.entry.errors == "raise" or interrupted then error(err, 0) end
+        disable(self, item.entry, event, err)
+      end
+    end
+  end
+end
+
+---Does any callback listen to `event`?
+function CallbackList:hears(event) return self.handlers[event] ~= nil end
+
+---Lets every callback find its own mistakes before the first step: calls `callback:check(state)` where there is one.
+function CallbackList:check(state)
+  for _, entry in ipairs(self.entries) do
+    local check = entry.callback.check
+    if check then
+      local ok, err = xpcall(check, explain(entry.name, "check"), entry.callback, state)
+      if not ok then error(err, 0) end
+    end
+  end
+end
+
+---The log names that callbacks say they write (`writes = {"f1"}`), for the check of monitors.
+function CallbackList:written_names()
+  local names = {}
+  for _, entry in ipairs(self.entries) do
+    for _, name in ipairs(entry.callback.writes or {}) do names[#names + 1] = name end
+  end
+  return names
+end
+
+---The state of every callback by name.
+function CallbackList:state_dict()
+  local all = {}
+  for _, entry in ipairs(self.entries) do all[entry.name] = callback_state.get(entry.callback) end
+  return all
+end
+
+---Gives every callback its state back; names that are not in the list are passed over.
+function CallbackList:load_state_dict(all)
+  for _, entry in ipairs(self.entries) do
+    if all[entry.name] then callback_state.set(entry.callback, all[entry.name]) end
+  end
+end
+
+return new

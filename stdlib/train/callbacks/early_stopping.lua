@@ -1,0 +1,83 @@
+-- train.EarlyStopping: stops when the monitored value no longer improves. Semantics: Keras's, but NaN never is the best.
+local keywords = require "host.keywords"
+local monitor = require "train.monitor"
+local numbers = require "train.numbers"
+local weights = require "train.weights"
+
+local EarlyStopping = {__name = "EarlyStopping", group = "policy",
+  state_fields = {"wait", "best", "best_epoch", "stopped_epoch", "best_weights"}}
+EarlyStopping.__index = EarlyStopping
+
+function EarlyStopping:check(state)
+  self._monitor = monitor.new(self.monitor, self, state)
+  if self.restore_best_weights and not state.model then
+    require("native.vm").raise("usage", "restore_best_weights needs a model")
+  end
+end
+
+function EarlyStopping:on_train_begin()
+  self.wait, self.stopped_epoch = 0, nil
+  self.best, self.best_epoch, self.best_weights = nil, nil, nil
+end
+
+local function keep(self, state)
+  self.best_epoch = state.epoch
+  if self.restore_best_weights then self.best_weights = weights.copy(state.model) end
+end
+
+local function stop(self, state, reason)
+  self.stopped_epoch = state.epoch
+  state:stop(reason)
+end
+
+function EarlyStopping:on_epoch_end(state)
+  local current = self._monitor:read(state)
+  if state.epoch < self.start_from_epoch then return end
+  local text = ("%s is %s"):format(self.monitor, numbers.short(current))
+  if self.check_finite and (current ~= current or math.abs(current) == math.huge) then
+    return stop(self, state, text)
+  end
+  if self.divergence_threshold and self._monitor:worse(current, self.divergence_threshold) then
+    return stop(self, state, text .. ", beyond the divergence threshold " .. self.divergence_threshold)
+  end
+
+  -- Keras: the first epoch that counts is the best until one improves, so that there always is something to restore.
+  if self.restore_best_weights and not self.best_weights then keep(self, state) end
+  self.wait = self.wait + 1
+  if self._monitor:improved(current, self.best) then
+    self.best = current
+    keep(self, state)
+    if self.baseline == nil or self._monitor:improved(current, self.baseline) then self.wait = 0 end
+  elseif self.wait >= self.patience and state.epoch > 0 then
+    return stop(self, state, ("%s has not improved for %d epochs, best %s at epoch %d"):format(self.monitor, self.wait,
+      numbers.short(self.best or 0 / 0), (self.best_epoch or state.epoch) + 1))
+  end
+  if self.stopping_threshold and self._monitor:beyond(current, self.stopping_threshold) then
+    stop(self, state, text .. ", beyond the stopping threshold " .. self.stopping_threshold)
+  end
+end
+
+function EarlyStopping:on_train_end(state)
+  if self.restore_best_weights and self.best_weights then
+    weights.restore(state.model, self.best_weights)
+    state.restored_epoch = self.best_epoch
+    if self.verbose then
+      print(("EarlyStopping: weights of epoch %d restored (%s %s)"):format(self.best_epoch + 1, self.monitor,
+        numbers.short(self.best or 0 / 0)))
+    end
+  end
+end
+
+---Stops training when a monitored value has stopped improving.
+---@param arguments? table monitor = "val_loss", min_delta = 0, patience = 0, mode = "auto"|"min"|"max", baseline,
+---restore_best_weights = false, start_from_epoch = 0, check_finite = false, stopping_threshold, divergence_threshold,
+---threshold_mode = "abs"|"rel" (of min_delta), verbose = false
+---@return table callback
+return function(arguments)
+  return setmetatable(keywords.check("train.EarlyStopping", arguments, {
+    monitor = "val_loss", min_delta = 0, patience = 0, mode = "auto", baseline = keywords.none,
+    restore_best_weights = false, start_from_epoch = 0, check_finite = false, stopping_threshold = keywords.none,
+    divergence_threshold = keywords.none, threshold_mode = "abs", verbose = false,
+    name = "EarlyStopping",
+  }), EarlyStopping)
+end

@@ -1,0 +1,37 @@
+-- train.LearningRateScheduler: the learning rate of each epoch from a function.
+local keywords = require "host.keywords"
+local learning_rate = require "train.learning_rate"
+
+local LearningRateScheduler = {__name = "LearningRateScheduler", group = "policy", writes = {"learning_rate"},
+  state_fields = {}}
+LearningRateScheduler.__index = LearningRateScheduler
+
+function LearningRateScheduler:check(state) learning_rate.check(state) end
+
+function LearningRateScheduler:on_epoch_begin(state)
+  local lr = self.schedule(state.epoch, learning_rate.get(state.optimizer))
+  if type(lr) ~= "number" then
+    require("native.vm").raise("usage", ("schedule must return a number, got %s"):format(type(lr)))
+  end
+  learning_rate.set(state.optimizer, lr + 0.0)
+  if self.verbose then print(("LearningRateScheduler: epoch %d: learning rate %.6g"):format(state.epoch + 1, lr)) end
+end
+
+function LearningRateScheduler:on_epoch_end(state)
+  state.logs.learning_rate = learning_rate.get(state.optimizer)
+end
+
+---Sets the learning rate at the begin of each epoch to `schedule(epoch, lr)`, epoch counted from 0.
+---@param arguments table {schedule = function, verbose = false}; a function alone is the schedule
+---@return table callback
+return function(arguments)
+  if type(arguments) == "function" then arguments = {schedule = arguments} end
+  local self = setmetatable(keywords.check("train.LearningRateScheduler", arguments, {
+    schedule = keywords.required, verbose = false, name = "LearningRateScheduler",
+  }), LearningRateScheduler)
+  if type(self.schedule) ~= "function" then
+    require("native.vm").raise("usage",
+      ("train.LearningRateScheduler: schedule must be a function, got %s"):format(type(self.schedule)))
+  end
+  return self
+end

@@ -1,0 +1,115 @@
+-- train.Progress: a bar on a terminal, redrawn at most 20 times a second; plain lines, one an epoch, when piped.
+local keywords = require "host.keywords"
+local numbers = require "train.numbers"
+
+local Progress = {__name = "Progress", group = "logging", state_fields = {}}
+Progress.__index = Progress
+
+local INTERVAL <const> = 0.05
+local BAR_WIDTH <const> = 20
+
+local function columns() return require("host").terminal_width("stdout") or 80 end
+
+-- "loss 0.2341 accuracy 0.9123": four significant digits
+local function values(state)
+  local words = {}
+  for key, value in pairs(state.logs) do
+    words[#words + 1] = type(value) == "number" and ("%s %.4g"):format(key, value) or ("%s %s"):format(key, tostring(value))
+  end
+  return table.concat(words, "  ")
+end
+
+local function epoch_title(state)
+  if state.epochs then return ("epoch %d/%d"):format(state.epoch + 1, state.epochs) end
+  return ("epoch %d"):format(state.epoch + 1)
+end
+
+local function bar(fraction)
+  local full = math.floor(fraction * BAR_WIDTH)
+  return "[" .. ("="):rep(full) .. (full < BAR_WIDTH and ">" or "") .. ("."):rep(BAR_WIDTH - full - 1) .. "]"
+end
+
+local function rate(batches, seconds)
+  local each = seconds / math.max(batches, 1)
+  return each >= 1 and ("%.1fs/batch"):format(each) or ("%.0fms/batch"):format(each * 1000)
+end
+
+local function draw(self, line)
+  local width = columns()
+  if #line >= width then line = line:sub(1, width - 1) end
+  self.write("\r\27[2K" .. line)
+  self._drawn = true
+end
+
+local function batch_line(state, done, total, seconds)
+  local words = {epoch_title(state)}
+  if total then
+    words[#words + 1] = bar(done / total)
+    words[#words + 1] = ("%d/%d"):format(done, total)
+    words[#words + 1] = "eta " .. numbers.duration(seconds / done * (total - done))
+  else
+    words[#words + 1] = ("batch %d"):format(done)
+  end
+  words[#words + 1] = rate(done, seconds)
+  words[#words + 1] = values(state)
+  return table.concat(words, " ")
+end
+
+function Progress:on_train_begin() self._drawn = false end
+
+function Progress:on_epoch_begin(state)
+  self._started, self._last = self.clock(), self.clock()
+end
+
+function Progress:on_batch_end(state)
+  if not self._bar then return end
+  local now = self.clock()
+  if now - self._last < INTERVAL then return end
+  self._last = now
+  draw(self, batch_line(state, state.batch + 1, state.batch_count, now - self._started))
+end
+
+function Progress:on_valid_batch_end(state)
+  if not self._bar then return end
+  local now = self.clock()
+  if now - self._last < INTERVAL then return end
+  self._last = now
+  draw(self, ("%s validating %d%s"):format(epoch_title(state), state.batch + 1,
+    state.batch_count and "/" .. state.batch_count or ""))
+end
+
+function Progress:on_epoch_end(state)
+  local seconds = self.clock() - self._started
+  local line = ("%s: %s  (%s, %s)"):format(epoch_title(state), values(state), numbers.duration(seconds),
+    rate(state.epoch_batches, seconds))
+  self.write((self._bar and "\r\27[2K" or "") .. line .. "\n")
+  self._drawn = false
+end
+
+function Progress:on_train_end(state)
+  if state.stop_reason then self.write(("stopped after epoch %d: %s\n"):format(state.epoch + 1, state.stop_reason)) end
+end
+
+-- The half-drawn bar must not run into the error's text.
+function Progress:on_exception()
+  if self._drawn then self.write("\n") end
+end
+
+---Shows the progress on the standard output. train.fit adds one unless `quiet = true`.
+---@param arguments? table bar = whether to draw a bar (default: standard output is a terminal), write = function(text),
+---clock = function() returning seconds
+---@return table callback
+return function(arguments)
+  local self = setmetatable(keywords.check("train.Progress", arguments, {
+    bar = keywords.none, write = keywords.none, clock = keywords.none, name = "Progress",
+  }), Progress)
+  local host = require "host"
+  self._bar = self.bar
+  if self._bar == nil then self._bar = host.is_tty("stdout") end
+  self.clock = self.clock or host.clock
+  self.write = self.write or function(text)
+    io.stdout:write(text)
+    io.stdout:flush()
+  end
+  return self
+end

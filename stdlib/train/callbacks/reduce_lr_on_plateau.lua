@@ -1,0 +1,56 @@
+-- train.ReduceLROnPlateau: multiplies the learning rate by a factor when the monitored value stops improving.
+local keywords = require "host.keywords"
+local learning_rate = require "train.learning_rate"
+local monitor = require "train.monitor"
+
+local ReduceLROnPlateau = {__name = "ReduceLROnPlateau", group = "policy", writes = {"learning_rate"},
+  state_fields = {"wait", "best", "cooldown_counter"}}
+ReduceLROnPlateau.__index = ReduceLROnPlateau
+
+function ReduceLROnPlateau:check(state)
+  learning_rate.check(state)
+  self._monitor = monitor.new(self.monitor, self, state)
+end
+
+function ReduceLROnPlateau:on_train_begin()
+  self.wait, self.best, self.cooldown_counter = 0, nil, 0
+end
+
+function ReduceLROnPlateau:on_epoch_end(state)
+  state.logs.learning_rate = learning_rate.get(state.optimizer)
+  local current = self._monitor:read(state)
+  if self.cooldown_counter > 0 then
+    self.cooldown_counter = self.cooldown_counter - 1
+    self.wait = 0
+  end
+  if self._monitor:improved(current, self.best) then
+    self.best, self.wait = current, 0
+  elseif self.cooldown_counter == 0 then
+    self.wait = self.wait + 1
+    if self.wait >= self.patience and learning_rate.get(state.optimizer) > self.min_lr then
+      learning_rate.map(state.optimizer, function(lr)
+        return lr > self.min_lr and math.max(lr * self.factor, self.min_lr) or lr
+      end)
+      self.cooldown_counter, self.wait = self.cooldown, 0
+      if self.verbose then
+        print(("ReduceLROnPlateau: epoch %d: learning rate is now %.6g"):format(state.epoch + 1,
+          learning_rate.get(state.optimizer)))
+      end
+    end
+  end
+end
+
+---Reduces the learning rate when a monitored value has stopped improving; logs `learning_rate` before it does.
+---@param arguments? table monitor = "val_loss", factor = 0.1, patience = 10, min_delta = 1e-4, cooldown = 0, min_lr = 0,
+---mode = "auto", threshold_mode = "abs"|"rel", verbose = false
+---@return table callback
+return function(arguments)
+  local self = setmetatable(keywords.check("train.ReduceLROnPlateau", arguments, {
+    monitor = "val_loss", factor = 0.1, patience = 10, min_delta = 1e-4, cooldown = 0, min_lr = 0, mode = "auto",
+    threshold_mode = "abs", verbose = false, name = "ReduceLROnPlateau",
+  }), ReduceLROnPlateau)
+  if not (self.factor < 1) then
+    require("native.vm").raise("usage", ("train.ReduceLROnPlateau: factor must be less than 1, got %s"):format(self.factor))
+  end
+  return self
+end

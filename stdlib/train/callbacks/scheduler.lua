@@ -1,0 +1,51 @@
+-- What train.fit does with its `scheduler`: steps it each epoch or each optimizer step.
+local Scheduler = {__name = "Scheduler", group = "policy"}
+Scheduler.__index = Scheduler
+
+local function usage(message, hint) require("native.vm").raise("usage", message, hint) end
+
+function Scheduler:on_after_step()
+  if self._interval == "step" then self._scheduler:step() end
+end
+
+function Scheduler:on_epoch_end(state)
+  if self._interval ~= "epoch" then return end
+  if not self._monitor then return self._scheduler:step() end
+  local value = state.logs[self._monitor]
+  if value == nil then usage(("scheduler: unknown monitor '%s'"):format(self._monitor)) end
+  self._scheduler:step(value)
+end
+
+function Scheduler:check(state)
+  local names = state.log_names
+  if not (self._monitor and names) then return end
+  for _, name in ipairs(names) do
+    if name == self._monitor then return end
+  end
+  usage(("unknown monitor '%s'%s"):format(self._monitor, require("train.nearest").suggest(self._monitor, names)))
+end
+
+function Scheduler:state_dict() return self._scheduler.state_dict and self._scheduler:state_dict() or {} end
+
+function Scheduler:load_state_dict(state)
+  if self._scheduler.load_state_dict then self._scheduler:load_state_dict(state) end
+end
+
+---@param argument any a scheduler with step(), or {scheduler, interval = "epoch"|"step", monitor = "val_loss"}
+return function(argument)
+  local scheduler, interval, monitor = argument, "epoch", nil
+  if type(argument) == "table" and argument[1] ~= nil then
+    scheduler, interval, monitor = argument[1], argument.interval or "epoch", argument.monitor
+    for key in pairs(argument) do
+      if key ~= 1 and key ~= "interval" and key ~= "monitor" then
+        usage(("train.fit: scheduler has no option '%s'; valid: interval, monitor"):format(tostring(key)))
+      end
+    end
+  end
+  if interval ~= "epoch" and interval ~= "step" then
+    usage(("train.fit: scheduler interval must be \"epoch\" or \"step\", got %s"):format(tostring(interval)))
+  end
+  local ok, step = pcall(function() return scheduler.step end)
+  if not ok or not step then usage("train.fit: scheduler must have a method step") end
+  return setmetatable({_scheduler = scheduler, _interval = interval, _monitor = monitor}, Scheduler)
+end

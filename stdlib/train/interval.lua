@@ -1,0 +1,86 @@
+-- Points in a training: "every 5 epochs", "500ba", "30min", "0.5dur".
+--
+-- A number counts events (epochs at epoch events, batches across all epochs at batch events). A string has a unit:
+-- ep epochs, ba batches, st optimizer steps, s sec, min, h of training time, dur the whole training as 1.
+local interval = {}
+
+local SECONDS <const> = {s = 1, sec = 1, min = 60, h = 3600}
+local UNITS <const> = {ep = true, ba = true, st = true, dur = true, s = true, sec = true, min = true, h = true}
+
+---Reads an interval. `where` names the argument in the error.
+---@param value number|string
+---@return table interval {count, unit}; unit "event" for a number
+function interval.parse(value, where)
+  local raise = require("native.vm").raise
+  if type(value) == "number" then
+    if value < 1 or value ~= math.floor(value) then
+      raise("usage", ("%s must be a whole number of 1 or more, got %s"):format(where, value))
+    end
+    return {count = math.tointeger(value), unit = "event"}
+  end
+  local number, unit = tostring(value):match("^%s*([%d.]+)%s*(%a+)%s*$")
+  number = tonumber(number)
+  if type(value) ~= "string" or not number or not UNITS[unit] or number <= 0 then
+    raise("usage", ("%s must be a number or a time, got %s"):format(where,
+      type(value) == "string" and ('"%s"'):format(value) or type(value)),
+      'times are written "5ep" (epochs), "500ba" (batches), "200st" (steps), "30s", "30min", "2h", "0.5dur" (of the training)')
+  end
+  if SECONDS[unit] then return {count = number * SECONDS[unit], unit = "seconds"} end
+  if unit ~= "dur" and number ~= math.floor(number) then
+    raise("usage", ("%s must be a whole number of '%s', got %s"):format(where, unit, value))
+  end
+  return {count = unit == "dur" and number or math.tointeger(number), unit = unit}
+end
+
+local EPOCH_EVENTS <const> = {epoch_begin = true, epoch_end = true, valid_begin = true, valid_end = true}
+
+---How many events of this kind there were before this one: `state.epoch` at epoch events, `state.step` at step events,
+---all batches before this one at batch events, 0 at those that come once.
+function interval.event_count(state, event)
+  if EPOCH_EVENTS[event] then return state.epoch end
+  if event == "before_step" or event == "after_step" then return state.step end
+  if event == "batch_end" then return state.batches_done - 1 end
+  if event == "batch_begin" or event == "before_backward" or event == "after_backward" then return state.batches_done end
+  if event:find("_batch_", 1, true) then return state.batch end
+  return 0
+end
+
+local TRAIN_BATCH_EVENTS <const> = {batch_begin = true, before_backward = true, after_backward = true, batch_end = true}
+
+-- How much of `unit` is complete once this event has passed.
+local function done(state, event, unit)
+  if unit == "event" then return interval.event_count(state, event) + 1 end
+  if unit == "seconds" then return state:elapsed() end
+  if unit == "dur" then return state:progress() end
+  if unit == "ep" then
+    if EPOCH_EVENTS[event] then return state.epoch + 1 end
+    local last = event == "batch_end" and state.batch_count and state.batch + 1 == state.batch_count
+    return state.epoch + (last and 1 or 0)
+  end
+  if unit == "st" then
+    if event == "before_step" or event == "after_step" then return state.step + 1 end
+    return state.steps_done
+  end
+  return TRAIN_BATCH_EVENTS[event] and interval.event_count(state, event) + 1 or state.batches_done
+end
+interval.done = done
+
+-- Sums like 0.1 * 3 must reach 0.3.
+local function multiples(amount, count) return math.floor(amount / count + 1e-9) end
+
+---Is a multiple of the interval complete at this event that was not at the last one? Keeps the count of multiples in
+---`memory[key]`, which belongs into the state of the one who asks.
+function interval.due(spec, state, event, memory, key)
+  if spec.unit == "event" or (spec.unit == "ep" and EPOCH_EVENTS[event]) then
+    return done(state, event, spec.unit) % spec.count == 0
+  end
+  local n = multiples(done(state, event, spec.unit), spec.count)
+  local before = memory[key] or 0
+  memory[key] = n
+  return n > before
+end
+
+---Has the point been reached once this event has passed?
+function interval.reached(spec, state, event) return done(state, event, spec.unit) >= spec.count - 1e-9 end
+
+return interval

@@ -1,0 +1,73 @@
+-- train.metrics.Accuracy: the fraction of samples whose class is right, also among the k best; or of right yes and no.
+local keywords = require "host.keywords"
+
+local Accuracy = {__name = "Accuracy", direction = "max"}
+Accuracy.__index = Accuracy
+
+local function usage(message, hint) require("native.vm").raise("usage", message, hint) end
+
+---Forgets every sample.
+function Accuracy:reset() self.total, self.weight = nil, 0 end
+
+-- 1 for each right sample, of target's shape.
+local function right(self, pred, target)
+  if pred:dim() == target:dim() then  -- one number a sample: yes or no
+    local threshold = self.threshold
+    if self.from_logits then threshold = math.log(threshold / (1 - threshold)) end
+    if self.top_k ~= 1 then usage("Accuracy: top_k needs scores of several classes") end
+    return pred:gt(threshold):eq(target:ne(0))
+  end
+  if pred:dim() ~= target:dim() + 1 then
+    usage(("Accuracy: scores of shape [batch, classes, ...] and classes of shape [batch, ...] expected, got %d and %d dimensions")
+      :format(pred:dim(), target:dim()))
+  end
+  if self.top_k == 1 then return pred:argmax(1):eq(target) end
+  local _, best = pred:topk(math.min(self.top_k, pred:size(1)), 1)
+  return best:eq(target:unsqueeze(1)):any(1)
+end
+
+---Adds a batch.
+---@param pred userdata scores [batch, classes, ...], or probabilities of yes [batch, ...] (logits with from_logits)
+---@param target userdata classes [batch, ...]
+---@param weight? userdata of target's shape
+function Accuracy:update(pred, target, weight)
+  local torch = require "torch"
+  local hits = right(self, pred:detach(), target)
+  local sum
+  if weight then
+    sum = hits:mul(weight):sum({dtype = torch.float64})
+    self.weight = self.weight + weight:sum():item()
+  else
+    sum = hits:sum({dtype = torch.float64})
+    self.weight = self.weight + target:numel()
+  end
+  self.total = self.total and self.total:add_(sum) or sum
+end
+
+---The fraction so far; NaN before the first sample.
+---@return number
+function Accuracy:result()
+  if self.weight == 0 then return 0 / 0 end
+  return self.total:item() / self.weight
+end
+
+---Adds what another Accuracy has seen.
+function Accuracy:merge(other)
+  if other.weight == 0 then return end
+  self.total = self.total and self.total:add(other.total:to(self.total.device)) or other.total:clone()
+  self.weight = self.weight + other.weight
+end
+
+---The fraction of samples that are right.
+---@param arguments? table top_k = 1, threshold = 0.5 (a score exactly on it is no), from_logits = false
+---@return table metric
+return function(arguments)
+  local self = setmetatable(keywords.check("train.metrics.Accuracy", arguments, {
+    top_k = 1, threshold = 0.5, from_logits = false,
+  }), Accuracy)
+  if math.type(self.top_k) ~= "integer" or self.top_k < 1 then
+    usage(("train.metrics.Accuracy: top_k must be a whole number of 1 or more, got %s"):format(tostring(self.top_k)))
+  end
+  self:reset()
+  return self
+end

@@ -1,0 +1,85 @@
+-- What it means to improve: direction, minimum change, and NaN, which never is the best.
+local nearest = require "train.nearest"
+
+local monitor = {}
+monitor.__index = monitor
+
+local function usage(message, hint) require("native.vm").raise("usage", message, hint) end
+
+-- The better direction of a log name: "min", "max", or nil when nothing tells it.
+local function direction_of(name, state)
+  local stripped = name:gsub("^val_", "")
+  if stripped == "loss" then return "min" end
+  local metric = state.metrics and state.metrics[stripped]
+  return type(metric) ~= "function" and metric and metric.direction or nil
+end
+
+---Resolves `mode` and checks that the monitored name will exist.
+---@param name string the log name, "val_loss"
+---@param options table {mode = "auto"|"min"|"max", min_delta = number, threshold_mode = "abs"|"rel"}
+---@param state table state.log_names lists the names known before the first step
+---@param at? string "batch" for what is known at batch ends
+---@return table monitor
+function monitor.new(name, options, state, at)
+  local names = at == "batch" and state.batch_log_names or state.log_names
+  if names then
+    local known = false
+    for _, each in ipairs(names) do known = known or each == name end
+    if not known then
+      local hint = 'a callback that writes a log of its own says so: writes = {"' .. name .. '"}'
+      if name:find("^val_") and not state.valid then hint = "train.fit was given no valid" end
+      usage(("unknown monitor '%s'%s"):format(name, nearest.suggest(name, names)), hint)
+    end
+  end
+  local mode = options.mode or "auto"
+  if mode ~= "auto" and mode ~= "min" and mode ~= "max" then
+    usage(("mode must be \"auto\", \"min\" or \"max\", got %s"):format(tostring(mode)))
+  end
+  if mode == "auto" then
+    mode = direction_of(name, state)
+    if not mode then
+      usage(("the direction of monitor '%s' is unknown"):format(name), 'give mode = "min" or mode = "max"')
+    end
+  end
+  local threshold_mode = options.threshold_mode or "abs"
+  if threshold_mode ~= "abs" and threshold_mode ~= "rel" then
+    usage(("threshold_mode must be \"abs\" or \"rel\", got %s"):format(tostring(threshold_mode)))
+  end
+  return setmetatable({name = name, mode = mode, min_delta = math.abs(options.min_delta or 0),
+    relative = threshold_mode == "rel"}, monitor)
+end
+
+---Is `current` better than `best` (nil: nothing yet) by more than the minimum change? Strict; false for NaN.
+function monitor:improved(current, best)
+  if current == nil or current ~= current then return false end
+  if best == nil then return true end
+  local delta = self.relative and math.abs(best) * self.min_delta or self.min_delta
+  if self.mode == "min" then return current + delta < best end
+  return current - delta > best
+end
+
+---Is `current` strictly beyond `threshold` in the better direction, whatever the minimum change?
+function monitor:beyond(current, threshold)
+  if self.mode == "min" then return current < threshold end
+  return current > threshold
+end
+
+---Is `current` strictly beyond `threshold` in the worse direction?
+function monitor:worse(current, threshold)
+  if self.mode == "min" then return current > threshold end
+  return current < threshold
+end
+
+---The monitored number in state.logs. When it is absent although it could not be checked before the first step, the
+---error lists what is there.
+function monitor:read(state)
+  local value = state.logs[self.name]
+  if value == nil then
+    local names = {}
+    for key in pairs(state.logs) do names[#names + 1] = key end
+    usage(("unknown monitor '%s'%s"):format(self.name, nearest.suggest(self.name, names)))
+  end
+  return value
+end
+
+return monitor

@@ -1,0 +1,46 @@
+-- Numbers as text that reads back as the same number.
+local numbers = {}
+
+---The shortest decimal text of a number: 0.1, 1e-05, nan, inf; other values as tostring gives.
+---@param value any
+---@return string
+function numbers.text(value)
+  if math.type(value) ~= "float" then return tostring(value) end
+  if value ~= value then return "nan" end
+  if value == math.huge then return "inf" end
+  if value == -math.huge then return "-inf" end
+  for digits = 15, 17 do
+    local text = ("%." .. digits .. "g"):format(value)
+    if tonumber(text) == value then
+      return text:find("[.en]") and text or text .. ".0"
+    end
+  end
+end
+
+---Six significant digits for a message: 0.123457, nan, inf.
+---@return string
+function numbers.short(value)
+  if value ~= value then return "nan" end
+  return ("%.6g"):format(value)
+end
+
+---A number for a JSON file; NaN and infinity, which JSON lacks, as text.
+---@return string
+function numbers.json(value)
+  local text = numbers.text(value)
+  if type(value) == "number" and value - value == 0 then return text end
+  return '"' .. text .. '"'
+end
+
+---Seconds as "4.2s", "3:07" or "1:02:03".
+---@return string
+function numbers.duration(seconds)
+  if seconds ~= seconds or seconds == math.huge then return "?" end
+  if seconds < 10 then return ("%.1fs"):format(seconds) end
+  local whole = math.floor(seconds + 0.5)
+  if whole < 60 then return whole .. "s" end
+  if whole < 3600 then return ("%d:%02d"):format(whole // 60, whole % 60) end
+  return ("%d:%02d:%02d"):format(whole // 3600, whole // 60 % 60, whole % 60)
+end
+
+return numbers

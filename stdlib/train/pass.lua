@@ -1,0 +1,32 @@
+-- One pass over data in evaluation mode and without gradients: validation and train.evaluate.
+local batches = require "train.batches"
+local modes = require "train.modes"
+
+---@param state table
+---@param data any what train.batches takes
+---@param event string "valid" or "evaluate": the begin of the event names
+---@param aggregate table takes the losses and metrics
+---@param options table {step, limit, device}
+return function(state, data, event, aggregate, options)
+  local _ <close> = modes.eval(state.model)
+  local _ <close> = state.model and require("torch").no_grad() or nil
+  local phase, batch_before, count_before = state.phase, state.batch, state.batch_count
+  state.phase, state.batch, state.batch_count = event, 0, batches.count(data, options.limit)
+  aggregate:begin(state.logs)
+  state:emit(event .. "_begin")
+  local batch_begin, batch_end = event .. "_batch_begin", event .. "_batch_end"
+  for i, batch in batches.each(data, options.limit, state.epoch) do
+    if options.device then batch = batches.to(batch, options.device) end
+    state.batch, state.inputs, state.samples = i, batch, nil
+    state.output, state.target = nil, nil
+    state:emit(batch_begin)
+    local loss, parts = options.step(state, batch)
+    if loss == nil then require("native.vm").raise("usage", "step must return the loss, got nil") end
+    state.loss = loss
+    state.samples = state.samples or batches.samples(batch)
+    aggregate:update(loss, parts, state.samples, state.output, state.target)
+    state:emit(batch_end)
+  end
+  state:emit(event .. "_end")
+  state.phase, state.batch, state.batch_count = phase, batch_before, count_before
+end

@@ -1,0 +1,43 @@
+-- train.predict: the outputs of a model for every sample of data.
+local State = require "train.state"
+local batches = require "train.batches"
+local callback_list = require "train.callback_list"
+local keywords = require "host.keywords"
+local modes = require "train.modes"
+
+---Runs a model over data in evaluation mode, without gradients; its mode is as before afterwards.
+---@param given table model, data (batches {input, ...} or tensors), callbacks, device, step = function(state, batch)
+---return output end, limit_batches
+---@return userdata outputs all batches joined along dimension 0
+return function(given)
+  local torch = require "torch"
+  local a = keywords.check("train.predict", given, {
+    model = keywords.required, data = keywords.required, callbacks = keywords.none, device = keywords.none,
+    step = keywords.none, limit_batches = keywords.none,
+  })
+  batches.check(a.data, "train.predict: data")
+  local state = State.new {model = a.model, phase = "predict", logs = require("train.logs").new(),
+    callback_list = callback_list(a.callbacks)}
+  local step = a.step or function(_, batch) return a.model(type(batch) == "table" and batch[1] or batch) end
+  if a.device then a.model:to(a.device) end
+  local _ <close> = modes.eval(a.model)
+  local _ <close> = torch.no_grad()
+  state.batch_count = batches.count(a.data, a.limit_batches)
+  local outputs = {}
+  state:emit("predict_begin")
+  for i, batch in batches.each(a.data, a.limit_batches) do
+    if a.device then batch = batches.to(batch, a.device) end
+    state.batch, state.inputs = i, batch
+    state:emit("predict_batch_begin")
+    local output = step(state, batch)
+    if type(output) ~= "userdata" then
+      require("native.vm").raise("usage", ("train.predict: the output must be a tensor, got %s"):format(type(output)),
+        "give step = function(state, batch) return tensor end")
+    end
+    state.output = output
+    outputs[i + 1] = output
+    state:emit("predict_batch_end")
+  end
+  state:emit("predict_end")
+  return torch.cat(outputs, 0)
+end

@@ -1,0 +1,117 @@
+-- train.EarlyStopping on hand-made loss lists.
+local test = require "test"
+local train = require "train"
+
+-- Runs the policy over values of val_loss; returns the callback, the epochs run and the waits after each.
+local function run(values, arguments)
+  arguments.monitor = arguments.monitor or "val_loss"
+  local stopping = train.EarlyStopping(arguments)
+  local waits = {}
+  local history = train.fit {
+    train = {{1}}, epochs = #values, quiet = true,
+    step = function(state) return 1.0, {val_loss = values[state.epoch + 1]} end,
+    callbacks = {stopping, train.on("epoch_end", {group = "logging"}, function() waits[#waits + 1] = stopping.wait end)},
+  }
+  return stopping, #history.epoch, waits, history
+end
+
+test.case("stops after patience epochs without improvement", function()
+  local stopping, epochs, waits, history = run({1, 0.9, 0.95, 0.94, 0.93, 0.1}, {patience = 3})
+  test.equal(epochs, 5)
+  test.equal(waits, {0, 0, 1, 2, 3})
+  test.equal(stopping.stopped_epoch, 4)
+  test.equal(stopping.best_epoch, 1)
+  test.equal(history.stop_reason, "val_loss has not improved for 3 epochs, best 0.9 at epoch 2")
+end)
+
+test.case("patience 0 never stops at the first epoch", function()
+  local _, epochs = run({1, 1, 1}, {patience = 0})
+  test.equal(epochs, 2)
+end)
+
+test.case("a baseline keeps the wait until it is beaten (golden trace, Keras 3.15.1)", function()
+  local stopping, epochs, waits = run({2, 1.5, 1.25, 1, .5, .4}, {patience = 3, baseline = .5})
+  test.equal(epochs, 6)
+  test.equal(waits, {1, 2, 3, 4, 5, 0})
+  test.equal(stopping.stopped_epoch, nil)
+end)
+
+test.case("NaN is never the best", function()
+  local stopping, epochs = run({0 / 0, 1, .5}, {patience = 2})
+  test.equal(epochs, 3)
+  test.equal(stopping.best, .5)
+  stopping, epochs = run({1, 0 / 0, 0 / 0, .5}, {patience = 2})
+  test.equal(epochs, 3)
+  test.equal(stopping.best, 1.0)
+end)
+
+test.case("an improvement of exactly min_delta does not count", function()
+  local _, _, waits = run({1, 0.75, 0.5, 0.24}, {patience = 9, min_delta = 0.25})
+  test.equal(waits, {0, 1, 0, 0})
+  _, _, waits = run({1, 1.25, 1.75}, {patience = 9, min_delta = -0.25, mode = "max"})
+  test.equal(waits, {0, 1, 0})
+end)
+
+test.case("threshold_mode rel takes min_delta as a fraction of the best", function()
+  local _, _, waits = run({100, 95, 89}, {patience = 9, min_delta = 0.1, threshold_mode = "rel"})
+  test.equal(waits, {0, 1, 0})
+end)
+
+test.case("mode max stops when the value no longer grows", function()
+  local stopping, epochs = run({0.5, 0.6, 0.6, 0.59}, {patience = 2, mode = "max"})
+  test.equal(epochs, 4)
+  test.equal(stopping.best, 0.6)
+end)
+
+test.case("epochs before start_from_epoch are passed over", function()
+  local stopping, epochs, waits = run({0.1, 1, 1, 1, 1}, {patience = 2, start_from_epoch = 2})
+  test.equal(waits, {0, 0, 0, 1, 2})
+  test.equal(epochs, 5)
+  test.equal(stopping.best, 1.0)
+end)
+
+test.case("check_finite stops at NaN and names it", function()
+  local _, epochs, _, history = run({1, 0 / 0, 1}, {patience = 9, check_finite = true})
+  test.equal(epochs, 2)
+  test.truthy(history.stop_reason:find("val_loss is nan"))
+end)
+
+test.case("stopping and divergence thresholds stop at once", function()
+  local _, epochs, _, history = run({1, .5, .09, .08}, {patience = 9, stopping_threshold = 0.1})
+  test.equal(epochs, 3)
+  test.equal(history.stop_reason, "val_loss is 0.09, beyond the stopping threshold 0.1")
+  _, epochs = run({1, 11, 1}, {patience = 9, divergence_threshold = 10})
+  test.equal(epochs, 2)
+end)
+
+test.case("its state is what it needs to go on", function()
+  local first = run({1, .5, .6}, {patience = 3})
+  local state = train.callback_list({first}):state_dict()
+  test.equal(state, {EarlyStopping = {wait = 1, best = .5, best_epoch = 1}})
+  local second = train.EarlyStopping {patience = 3}
+  train.callback_list({second}):load_state_dict(state)
+  test.equal({second.wait, second.best, second.best_epoch}, {1, .5, 1})
+end)
+
+test.case("a second training begins afresh", function()
+  local stopping = train.EarlyStopping {monitor = "loss", patience = 1}
+  local values = {1, 2, 3}
+  for _ = 1, 2 do
+    local history = train.fit {train = {{1}}, epochs = 3, quiet = true, callbacks = {stopping},
+      step = function(state) return values[state.epoch + 1] end}
+    test.equal(#history.epoch, 2)
+  end
+end)
+
+test.case("a missing monitor is an error that lists the names there are", function()
+  test.raises("unknown monitor 'val_los'; did you mean 'val_loss'", run, {1, 2}, {monitor = "val_los", mode = "min"})
+end)
+
+test.case("a direction that nothing tells is an error before training", function()
+  test.raises("the direction of monitor 'f1' is unknown", run, {1}, {monitor = "f1"})
+  test.raises('mode must be "auto", "min" or "max", got up', run, {1}, {mode = "up"})
+end)
+
+test.case("an unknown keyword is an error that lists the valid ones", function()
+  test.raises("unknown keyword .*patienc.*patience", train.EarlyStopping, {patienc = 3})
+end)

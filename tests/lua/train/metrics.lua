@@ -1,0 +1,81 @@
+-- train.metrics.
+local test = require "test"
+local torch = require "torch"
+local train = require "train"
+local metrics = train.metrics
+
+test.case("Mean weighs numbers and tensors in float64", function()
+  local mean = metrics.Mean()
+  test.truthy(mean:result() ~= mean:result(), "NaN before the first value")
+  mean:update(2, 3)
+  mean:update(torch.tensor(4.0), 1)
+  test.equal(mean:result(), 2.5)
+  mean:reset()
+  mean:update(torch.tensor {1.0, 2.0, 6.0})
+  test.equal(mean:result(), 3.0)
+  mean:reset()
+  for _ = 1, 1000 do mean:update(torch.tensor(0.1, {dtype = torch.float64}), 1) end
+  test.near(mean:result(), 0.1, 1e-14)
+end)
+
+test.case("Mean does not change or keep what it was given", function()
+  local mean, value = metrics.Mean(), torch.tensor(2.0, {requires_grad = true, dtype = torch.float64})
+  mean:update(value, 1)
+  mean:update(torch.tensor(3.0), 1)
+  test.equal(value:item(), 2.0)
+  test.equal(mean.total.requires_grad, false)
+end)
+
+test.case("Mean and Sum merge", function()
+  local a, b = metrics.Mean(), metrics.Mean()
+  a:update(torch.tensor(1.0), 2)
+  b:update(4, 1)
+  a:merge(b)
+  test.equal(a:result(), 2.0)
+  local s, t = metrics.Sum(), metrics.Sum()
+  s:update(torch.tensor {1.0, 2.0})
+  t:update(5, 2)
+  s:merge(t)
+  test.equal(s:result(), 13.0)
+end)
+
+test.case("Accuracy counts over ragged batches", function()
+  local accuracy = metrics.Accuracy()
+  accuracy:update(torch.tensor {{1.0, 2.0}, {3.0, 0.0}, {0.0, 1.0}}, torch.tensor {1, 0, 0})
+  accuracy:update(torch.tensor {{1.0, 2.0}}, torch.tensor {1})
+  test.equal(accuracy:result(), 0.75)
+  accuracy:reset()
+  test.truthy(accuracy:result() ~= accuracy:result())
+  test.equal(accuracy.direction, "max")
+end)
+
+test.case("Accuracy among the k best", function()
+  local accuracy = metrics.Accuracy {top_k = 2}
+  accuracy:update(torch.tensor {{5.0, 4.0, 1.0}, {5.0, 4.0, 1.0}, {1.0, 2.0, 3.0}}, torch.tensor {1, 2, 2})
+  test.near(accuracy:result(), 2 / 3, 1e-12)
+  test.raises("top_k must be a whole number of 1 or more, got 0", metrics.Accuracy, {top_k = 0})
+end)
+
+test.case("Accuracy of yes and no: a score on the threshold is no", function()
+  local accuracy = metrics.Accuracy()
+  accuracy:update(torch.tensor {0.5, 0.6, 0.4, 0.5}, torch.tensor {0, 1, 0, 1})
+  test.equal(accuracy:result(), 0.75)
+  accuracy = metrics.Accuracy {from_logits = true}
+  accuracy:update(torch.tensor {0.0, 0.1, -3.0}, torch.tensor {0, 1, 1})
+  test.near(accuracy:result(), 2 / 3, 1e-12)
+end)
+
+test.case("Accuracy over pixels, with weights, merged", function()
+  local a, b = metrics.Accuracy(), metrics.Accuracy()
+  a:update(torch.tensor {{{1.0, 0.0}, {0.0, 1.0}}}, torch.tensor {{0, 0}})  -- [1, 2 classes, 2 pixels]
+  test.equal(a:result(), 0.5)
+  b:update(torch.tensor {{1.0, 0.0}, {1.0, 0.0}}, torch.tensor {0, 1}, torch.tensor {3.0, 1.0})
+  test.equal(b:result(), 0.75)
+  a:merge(b)
+  test.near(a:result(), 4 / 6, 1e-12)
+  test.raises("scores of shape", a.update, a, torch.ones(2, 2, 2), torch.tensor {0, 1})
+end)
+
+test.case("an unknown metric is an error with the nearest name", function()
+  test.raises("train.metrics has no 'Acuracy'; did you mean 'Accuracy'", function() return metrics.Acuracy end)
+end)

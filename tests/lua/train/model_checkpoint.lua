@@ -1,0 +1,123 @@
+-- train.ModelCheckpoint: when it saves, what, and what it keeps.
+local test = require "test"
+local torch = require "torch"
+local train = require "train"
+local host = require "host"
+local nn, F = torch.nn, torch.nn.functional
+
+local x, y = torch.ones(2, 2), torch.ones(2, 1)
+
+-- Trains 3 batches an epoch with the given val_loss of each epoch; returns the names in the folder, sorted.
+local function run(folder, arguments, val_losses, more)
+  torch.manual_seed(1)
+  local net = nn.Linear(2, 1)
+  arguments.filepath = folder .. "/" .. (arguments.filepath or "{epoch:02d}")
+  local checkpoint = train.ModelCheckpoint(arguments)
+  local callbacks = {checkpoint, table.unpack(more or {})}
+  train.fit {
+    model = net, optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1}), train = {{x, y}, {x, y}, {x, y}},
+    valid = {{x, y}}, epochs = #val_losses, quiet = true, callbacks = callbacks,
+    step = arguments.step or function(state, batch)
+      if state.phase == "valid" then return torch.tensor(val_losses[state.epoch + 1] + 0.0) end
+      return F.mse_loss(state.model(batch[1]), batch[2])
+    end,
+  }
+  local names = host.file.exists(folder) and host.file.list(folder) or {}
+  table.sort(names)
+  return names, checkpoint, net
+end
+
+test.case("saves every epoch into folders named by the template, latest points at the newest", function()
+  local folder = test.tmpdir()
+  test.equal(run(folder, {filepath = "{epoch:02d}-{val_loss:.2f}"}, {0.5, 0.25}), {"01-0.50", "02-0.25", "latest"})
+  test.truthy(host.file.exists(folder .. "/latest/state.json"))
+end)
+
+test.case("every k epochs", function()
+  test.equal(run(test.tmpdir(), {save_freq = "2ep"}, {1, 1, 1, 1, 1}), {"02", "04", "latest"})
+end)
+
+test.case("batch counts run across epochs (golden, Keras 3.15.1)", function()
+  test.equal(run(test.tmpdir(), {save_freq = 2, filepath = "{epoch:02d}-{batch:02d}"}, {1, 1, 1}),
+    {"01-02", "02-01", "02-03", "03-02", "latest"})
+  test.equal(run(test.tmpdir(), {save_freq = "4ba", filepath = "{epoch:02d}-{batch:02d}"}, {1, 1, 1}),
+    {"02-01", "03-02", "latest"})
+end)
+
+test.case("save_best_only saves improvements alone, NaN is none", function()
+  test.equal(run(test.tmpdir(), {save_best_only = true}, {3, 0 / 0, 4, 2, 2}), {"01", "04", "latest"})
+  test.equal(run(test.tmpdir(), {save_best_only = true, initial_value_threshold = 2.5}, {3, 2, 1}), {"02", "03", "latest"})
+end)
+
+test.case("best only works with batches", function()
+  local names = run(test.tmpdir(), {save_best_only = true, save_freq = 1, monitor = "loss",
+    filepath = "{epoch}-{batch}"}, {1, 1})
+  test.truthy(#names > 1)
+end)
+
+test.case("save_weights_only writes one safetensors file with the weights of then", function()
+  local folder = test.tmpdir()
+  local names, _, net = run(folder, {save_weights_only = true, filepath = "w{epoch}"}, {1, 1})
+  test.equal(names, {"w1.safetensors", "w2.safetensors"})
+  local tensors = host.checkpoint.load_tensors(folder .. "/w2.safetensors")
+  test.equal(tensors.weight, net.weight:detach())
+  test.falsy(torch.equal(host.checkpoint.load_tensors(folder .. "/w1.safetensors").weight, tensors.weight))
+end)
+
+test.case("a checkpoint holds weights, optimizer, counters and callback state", function()
+  local folder = test.tmpdir()
+  local _, _, net = run(folder, {}, {0.5, 0.25}, {train.EarlyStopping {patience = 5, restore_best_weights = true}})
+  local saved = host.checkpoint.load(folder .. "/latest")
+  test.equal(saved.tensors.model.weight, net.weight:detach())
+  local state = saved.state
+  test.equal({state.epoch, state.epochs_done, state.steps_done, state.batches_done}, {1, 2, 6, 6})
+  test.near(state.logs.val_loss, 0.25, 1e-12)
+  test.equal(state.callbacks.EarlyStopping.best_epoch, 1)
+end)
+
+test.case("keep_last and keep_best remove the others", function()
+  test.equal(run(test.tmpdir(), {keep_last = 2}, {1, 1, 1, 1}), {"03", "04", "latest"})
+  test.equal(run(test.tmpdir(), {keep_best = 2}, {3, 1, 2, 4}), {"02", "03", "04", "latest"}, "the newest stays")
+  test.equal(run(test.tmpdir(), {keep_best = 1, keep_last = 2}, {1, 2, 3, 4}), {"01", "03", "04", "latest"})
+end)
+
+test.case("checkpoint_save is told with the path", function()
+  local paths = {}
+  run(test.tmpdir(), {}, {1, 1}, {train.on("checkpoint_save", function(state) paths[#paths + 1] = state.checkpoint.path end)})
+  test.equal(#paths, 2)
+  test.truthy(paths[2]:find("/02$"))
+end)
+
+test.case("a failed write keeps the previous, warns, and is tried again", function()
+  local folder = test.tmpdir()
+  local snapshot = require "train.snapshot"
+  local save, calls = snapshot.save, 0
+  snapshot.save = function(...)
+    calls = calls + 1
+    if calls == 2 then error("no space left, expected by the test") end
+    return save(...)
+  end
+  local ok, names = pcall(run, folder, {save_freq = "2ep"}, {1, 1, 1, 1, 1, 1})
+  snapshot.save = save
+  test.truthy(ok, tostring(names))
+  test.equal(names, {"02", "05", "06", "latest"})
+end)
+
+test.case("mistakes are found before the first step", function()
+  local function refuse(pattern, arguments, folder)
+    local net = nn.Linear(2, 1)
+    test.raises(pattern, train.fit, {model = net, optimizer = torch.optim.SGD(net:parameters(), {lr = 1}),
+      loss = F.mse_loss, train = {{x, y}}, valid = {{x, y}}, epochs = 1, quiet = true,
+      callbacks = {train.ModelCheckpoint(arguments), train.on("train_begin", function() error("too late") end)}})
+  end
+  local folder = test.tmpdir()
+  refuse("unknown field '{val_los}'.*did you mean 'val_loss'", {filepath = folder .. "/{val_los:.2f}"})
+  refuse("unknown field '{val_loss}'", {filepath = folder .. "/{val_loss:.2f}", save_freq = 10})
+  refuse("unknown monitor 'val_loss'", {filepath = folder .. "/x", save_freq = 10, save_best_only = true})
+  refuse("unknown monitor 'val_f1'", {filepath = folder .. "/x", save_best_only = true, monitor = "val_f1"})
+  host.file.write_atomic(folder .. "/file", "")
+  refuse("cannot write into the folder '.*/file/deep'", {filepath = folder .. "/file/deep/x"})
+  test.raises("keep_last must be a whole number", train.ModelCheckpoint, {filepath = "x", keep_last = 0})
+  test.raises("save_freq must be a number or a time", train.ModelCheckpoint, {filepath = "x", save_freq = "often"})
+  test.raises("keyword 'filepath' is required", train.ModelCheckpoint, {})
+end)

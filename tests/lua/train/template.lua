@@ -1,0 +1,35 @@
+-- File name templates.
+local test = require "test"
+local template = require "train.template"
+
+local function fill(text, values) return template.parse(text):fill(values) end
+
+test.case("fields take Python's formats", function()
+  test.equal(fill("{epoch:02d}-{val_loss:.3f}", {epoch = 3, val_loss = 0.23456}), "03-0.235")
+  test.equal(fill("out/{epoch}/{loss:.2e}", {epoch = 12, loss = 0.0123}), "out/12/1.23e-02")
+  test.equal(fill("{accuracy:.1%}", {accuracy = 0.9123}), "91.2%")
+  test.equal(fill("{step:06d}", {step = 500}), "000500")
+  test.equal(fill("a{{b}}{epoch}", {epoch = 1}), "a{b}1")
+  test.equal(fill("plain", {}), "plain")
+end)
+
+test.case("unknown fields are found before they are needed", function()
+  local t = template.parse("{epoch:02d}-{val_los:.3f}")
+  test.raises("unknown field '{val_los}' .*did you mean 'val_loss'", t.check, t, {"loss", "val_loss"})
+  template.parse("{epoch}-{batch}-{step}-{loss}"):check {"loss"}
+end)
+
+test.case("broken templates are errors", function()
+  test.raises("bad format ':02q'", template.parse, "{epoch:02q}")
+  test.raises("a brace without its field at character 4", template.parse, "out{epoch")
+  test.raises("filepath must be text, got nil", template.parse, nil)
+  test.raises("no value for the field '{loss}'", fill, "{loss}", {})
+end)
+
+test.case("the folder above the first field is known", function()
+  test.equal(template.parse("out/deep/{epoch}/w"):fixed_folder(), "out/deep")
+  test.equal(template.parse("out/w{epoch}"):fixed_folder(), "out")
+  test.equal(template.parse("{epoch}"):fixed_folder(), ".")
+  test.equal(template.parse("/x{epoch}"):fixed_folder(), "/")
+  test.equal(template.parse("out/best"):fixed_folder(), "out")
+end)
