@@ -83,9 +83,8 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
       if value == nil then break end
     end
     if value ~= nil then return value end
-    local last = name:match("[^.]+$")
-    if name:find("^nn%.functional%.") then return torch[last] end
-    return function(x, ...) return x[last](x, ...) end
+    if name:find("%.") then error("torch has no " .. name) end
+    return function(x, ...) return x[name](x, ...) end
   end
 
   -- The gradients of `inputs` for the results of body(): each result is weighted by a ramp, so that its elements
