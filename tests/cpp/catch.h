@@ -8,12 +8,6 @@
 #undef CHECK
 #endif
 
-#if __has_include(<c10/util/Logging.h>)
-// It defines CHECK as well: here, before Catch2, so that Catch2's stands whatever a test includes later.
-#include <c10/util/Logging.h>
-#undef CHECK
-#endif
-
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
 using Catch::Approx;
