@@ -221,7 +221,8 @@ void push_value(lua_State* L, const Value& value) {
     push_module(L, value.as_module());
   }
 #endif
-  else if (value.is_function()) push_function(L, value.as_function());
+  else if (value.is_function())
+    push_function(L, value.as_function());
   else if (value.is_list()) {
     lua_createtable(L, static_cast<int>(value.as_list().size()), 0);
     lua_Integer i = 0;
