@@ -1,9 +1,7 @@
-// native.model: the module userdata, its fields and slots, and the walks over module trees.
-#include "bindings/model.h"
-
+// native.model, the userdata: how fields are read and written, calls, identity.
 #include <string>
-#include <unordered_map>
 
+#include "bindings/model_fields.h"
 #include "bindings/tensor.h"
 #include "host/model/module.h"
 
@@ -11,48 +9,10 @@ namespace trainhost::bindings {
 
 using torch::nn::Module;
 
-void set_module_walks(lua_State* L);  // model_walk.cpp
-
-struct ModuleNames {
-  const char* training = nullptr;  // short strings are interned: one address each, anchored in the registry
-  std::unordered_map<const Module*, std::pair<std::weak_ptr<Module>, Forward>> forwards;
-};
-
 namespace {
 
-constexpr int kFields = 1, kClass = 2;  // user values
 char kIdentity, kNames, kForeignClass;  // registry keys: weak Module* -> userdata; ModuleNames; class
 char kChildren;                         // key in the fields: the list of children
-
-ModuleNames& names_of(lua_State* L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &kNames);
-  auto* names = static_cast<ModuleNames*>(lua_touserdata(L, -1));
-  lua_pop(L, 1);
-  return *names;
-}
-
-ModuleHandle& handle_at(lua_State* L, int index) { return *static_cast<ModuleHandle*>(lua_touserdata(L, index)); }
-Module& module_at(lua_State* L, int index) { return *check<Module>(L, index).module; }
-
-const char* check_name(lua_State* L, int index, const char* function) {
-  if (lua_type(L, index) != LUA_TSTRING) throw_argument(L, function, "name", "a string", index);
-  return lua_tostring(L, index);
-}
-
-// Pushes the class of the module at `index`: a module from C++ gets the one that torch.nn sets for such.
-void push_class(lua_State* L, int index) {
-  if (lua_getiuservalue(L, index, kClass) == LUA_TTABLE) return;
-  lua_pop(L, 1);
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kForeignClass) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "torch.nn");
-    lua_call(L, 1, 0);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &kForeignClass);
-  }
-  lua_pushvalue(L, -1);
-  lua_setiuservalue(L, index, kClass);
-}
 
 // Pushes what the class of the module at 1 has under `key`; returns its type.
 int push_from_class(lua_State* L, const char* key) {
@@ -94,19 +54,6 @@ int index(lua_State* L) {
   return 1;
 }
 
-// fields[key at 2] = value at `value`. The list of children is made anew when it is asked for again.
-void set_field(lua_State* L, int value, bool children_change = false) {
-  lua_getiuservalue(L, 1, kFields);
-  if (children_change) {
-    lua_pushnil(L);
-    lua_rawsetp(L, -2, &kChildren);
-  }
-  lua_pushvalue(L, 2);
-  lua_pushvalue(L, value);
-  lua_rawset(L, -3);
-  lua_pop(L, 1);
-}
-
 [[noreturn]] void cannot_assign(lua_State* L, const char* as, const std::string& name, const char* expected) {
   throw_usage("cannot assign " + describe(L, 3) + " as " + as + " '" + name + "' (" + expected + " expected)");
 }
@@ -122,7 +69,118 @@ int set_item(lua_State* L) {
   return 0;
 }
 
-int newindex(lua_State* L) {
+// model(...): the forward of the object, else of its class. No table, no closure: only a call.
+int call(lua_State* L) {
+  const ModuleHandle& self = handle_at(L, 1);
+  int type = LUA_TNIL;
+  if (self.hooked) {
+    type = push_from_class(L, "_call_hooked");
+  } else {
+    lua_getiuservalue(L, 1, kFields);
+    type = lua_getfield(L, -1, "forward");
+    lua_remove(L, -2);
+    if (type == LUA_TNIL) {
+      lua_pop(L, 1);
+      type = push_from_class(L, "forward");
+    }
+  }
+  if (type == LUA_TNIL)
+    throw_usage("module [" + model::class_name(module_at(L, 1)) + "] is missing the required \"forward\" function");
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+// Metamethods that a class may define itself.
+int forward_to_class(lua_State* L, const char* method, int nresults) {
+  if (push_from_class(L, method) == LUA_TNIL) throw_usage(model::class_name(module_at(L, 1)) + " has no " + method);
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, nresults);
+  return nresults;
+}
+int length(lua_State* L) { return forward_to_class(L, "__len", 1); }
+int pairs(lua_State* L) { return forward_to_class(L, "__pairs", 3); }
+int text(lua_State* L) { return forward_to_class(L, "__repr", 1); }
+
+constexpr Row kMetamethods[] = {
+    {"__index", guarded<index>, ""}, {"__newindex", guarded<assign_field>, ""}, {"__call", guarded<call>, ""},
+    {"__len", guarded<length>, ""},  {"__pairs", guarded<pairs>, ""},           {"__tostring", guarded<text>, ""},
+    {nullptr, nullptr, nullptr},
+};
+
+// Pushes a new userdata without a class.
+void push_new(lua_State* L, ModulePtr module) {
+  const bool scripted = model::is_scripted(*module);
+  const Module* address = module.get();
+  push<Module>(L, {std::move(module), &module_names(L), scripted, false});
+  lua_newtable(L);
+  lua_setiuservalue(L, -2, kFields);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kIdentity);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, address);
+  lua_pop(L, 1);
+}
+
+int collect_names(lua_State* L) {
+  static_cast<ModuleNames*>(lua_touserdata(L, 1))->~ModuleNames();
+  return 0;
+}
+
+}  // namespace
+
+ModuleNames& module_names(lua_State* L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kNames);
+  auto* names = static_cast<ModuleNames*>(lua_touserdata(L, -1));
+  lua_pop(L, 1);
+  return *names;
+}
+
+const char* check_name(lua_State* L, int index, const char* function) {
+  if (lua_type(L, index) != LUA_TSTRING) throw_argument(L, function, "name", "a string", index);
+  return lua_tostring(L, index);
+}
+
+void push_class(lua_State* L, int index) {
+  if (lua_getiuservalue(L, index, kClass) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kForeignClass) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "torch.nn");
+    lua_call(L, 1, 0);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &kForeignClass);
+  }
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, index, kClass);
+}
+
+int set_foreign_class(lua_State* L) {
+  lua_settop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kForeignClass);
+  return 0;
+}
+void push_with_class(lua_State* L, int class_index) {
+  class_index = lua_absindex(L, class_index);
+  lua_getfield(L, class_index, "__name");
+  push_new(L, model::make_module(lua_tostring(L, -1) ? lua_tostring(L, -1) : "Module"));
+  lua_remove(L, -2);
+  lua_pushvalue(L, class_index);
+  lua_setiuservalue(L, -2, kClass);
+}
+
+void set_field(lua_State* L, int value, bool children_change) {
+  lua_getiuservalue(L, 1, kFields);
+  if (children_change) {
+    lua_pushnil(L);
+    lua_rawsetp(L, -2, &kChildren);
+  }
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, value);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+int assign_field(lua_State* L) {
   ModuleHandle& self = handle_at(L, 1);
   if (lua_type(L, 2) != LUA_TSTRING) return set_item(L);
   const bool plain = lua_type(L, 3) != LUA_TUSERDATA;
@@ -135,7 +193,7 @@ int newindex(lua_State* L) {
     lua_pushvalue(L, 2);
     const bool was_plain = lua_rawget(L, -2) != LUA_TUSERDATA;
     lua_pop(L, 2);
-    if (was_plain && (self.scripted || lua_isnil(L, 3))) {
+    if (was_plain && self.scripted) {
       if (!lua_isnil(L, 3) && model::slot_of(module_at(L, 1), lua_tostring(L, 2)) == model::Slot::parameter)
         cannot_assign(L, "parameter", lua_tostring(L, 2), "nn.Parameter or nil");
       set_field(L, 3);
@@ -174,96 +232,6 @@ int newindex(lua_State* L) {
   return 0;
 }
 
-// model(...): the forward of the object, else of its class. No table, no closure: only a call.
-int call(lua_State* L) {
-  const ModuleHandle& self = handle_at(L, 1);
-  int type = LUA_TNIL;
-  if (self.hooked) {
-    type = push_from_class(L, "_call_hooked");
-  } else {
-    lua_getiuservalue(L, 1, kFields);
-    type = lua_getfield(L, -1, "forward");
-    lua_remove(L, -2);
-    if (type == LUA_TNIL) {
-      lua_pop(L, 1);
-      type = push_from_class(L, "forward");
-    }
-  }
-  if (type == LUA_TNIL)
-    throw_usage("module [" + model::class_name(module_at(L, 1)) + "] is missing the required \"forward\" function");
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-  return lua_gettop(L);
-}
-
-// Metamethods that a class may define itself.
-int forward_to_class(lua_State* L, const char* method, int nresults) {
-  if (push_from_class(L, method) == LUA_TNIL) throw_usage(model::class_name(module_at(L, 1)) + " has no " + method);
-  lua_pushvalue(L, 1);
-  lua_call(L, 1, nresults);
-  return nresults;
-}
-int length(lua_State* L) { return forward_to_class(L, "__len", 1); }
-int pairs(lua_State* L) { return forward_to_class(L, "__pairs", 3); }
-int text(lua_State* L) { return forward_to_class(L, "__repr", 1); }
-
-// Pushes a new userdata without a class.
-void push_new(lua_State* L, ModulePtr module) {
-  const bool scripted = model::is_scripted(*module);
-  const Module* address = module.get();
-  push<Module>(L, {std::move(module), &names_of(L), scripted, false});
-  lua_newtable(L);
-  lua_setiuservalue(L, -2, kFields);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &kIdentity);
-  lua_pushvalue(L, -2);
-  lua_rawsetp(L, -2, address);
-  lua_pop(L, 1);
-}
-
-void push_with_class(lua_State* L, int class_index) {
-  class_index = lua_absindex(L, class_index);
-  lua_getfield(L, class_index, "__name");
-  push_new(L, model::make_module(lua_tostring(L, -1) ? lua_tostring(L, -1) : "Module"));
-  lua_remove(L, -2);
-  lua_pushvalue(L, class_index);
-  lua_setiuservalue(L, -2, kClass);
-}
-
-// Class(...): a module, and its `__init(self, ...)`.
-int construct(lua_State* L) {
-  if (lua_type(L, 1) != LUA_TTABLE) throw_argument(L, "nn.class", "class", "a module class", 1);
-  push_with_class(L, 1);
-  const int self = lua_gettop(L);
-  if (lua_getfield(L, 1, "__init") != LUA_TNIL) {
-    lua_pushvalue(L, self);
-    for (int i = 2; i < self; ++i) lua_pushvalue(L, i);
-    lua_call(L, self - 1, 0);
-  }
-  lua_settop(L, self);
-  return 1;
-}
-
-int new_module(lua_State* L) {
-  if (lua_type(L, 1) != LUA_TTABLE) throw_argument(L, "native.model.new", "class", "a module class", 1);
-  push_with_class(L, 1);
-  return 1;
-}
-
-int is_module(lua_State* L) {
-  lua_pushboolean(L, test<Module>(L, 1) != nullptr);
-  return 1;
-}
-int is_foreign(lua_State* L) {
-  lua_pushboolean(L, !check<Module>(L, 1).scripted);
-  return 1;
-}
-int fields(lua_State* L) {
-  module_at(L, 1);
-  lua_getiuservalue(L, 1, kFields);
-  return 1;
-}
-
-// The children as a list, in order, repeated ones too. Kept until one comes or goes.
 int children_of(lua_State* L) {
   Module& module = module_at(L, 1);
   lua_getiuservalue(L, 1, kFields);
@@ -280,127 +248,6 @@ int children_of(lua_State* L) {
   lua_rawsetp(L, -3, &kChildren);
   return 1;
 }
-
-// nn.Parameter(data): the same memory, without history.
-int new_parameter(lua_State* L) {
-  at::Tensor parameter = check_tensor(L, 1).detach();
-  parameter.set_requires_grad(lua_toboolean(L, 2));
-  push_identity(L, parameter, /*parameter=*/true);
-  return 1;
-}
-int is_tensor(lua_State* L) {
-  lua_pushboolean(L, test_tensor(L, 1) != nullptr);
-  return 1;
-}
-int is_a_parameter(lua_State* L) {
-  lua_pushboolean(L, is_parameter(L, 1));
-  return 1;
-}
-
-int class_of(lua_State* L) {
-  module_at(L, 1);
-  push_class(L, 1);
-  return 1;
-}
-int set_foreign_class(lua_State* L) {
-  lua_settop(L, 1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &kForeignClass);
-  return 0;
-}
-int set_hooked(lua_State* L) {
-  check<Module>(L, 1).hooked = lua_toboolean(L, 2);
-  return 0;
-}
-
-// --- Slots
-
-int register_parameter(lua_State* L) {
-  Module& module = module_at(L, 1);
-  const char* name = check_name(L, 2, "register_parameter");
-  lua_settop(L, 3);
-  if (lua_isnil(L, 3)) {
-    model::set_parameter(module, name, {});
-    set_field(L, 3);
-    return 0;
-  }
-  if (!is_parameter(L, 3))
-    throw_usage("cannot assign " + describe(L, 3) + " object to parameter '" + name +
-                "' (nn.Parameter or nil required)");
-  return newindex(L);
-}
-
-int register_buffer(lua_State* L) {
-  Module& module = module_at(L, 1);
-  const char* name = check_name(L, 2, "register_buffer");
-  const bool persistent = lua_isnoneornil(L, 4) || lua_toboolean(L, 4);
-  lua_settop(L, 3);
-  at::Tensor tensor;
-  if (!lua_isnil(L, 3)) {
-    if (!test_tensor(L, 3))
-      throw_usage("cannot assign " + describe(L, 3) + " object to buffer '" + name + "' (Tensor or nil required)");
-    tensor = check_tensor(L, 3);
-  }
-  model::set_buffer(module, name, tensor, persistent);
-  if (tensor.defined()) push_identity(L, tensor);
-  set_field(L, lua_gettop(L));
-  return 0;
-}
-
-// --- Modules written in C++
-
-int foreign_forward(lua_State* L) {
-  const ModulePtr& module = check_module(L, 1);
-  auto& forwards = names_of(L).forwards;
-  const auto found = forwards.find(module.get());
-  if (found == forwards.end() || found->second.first.lock() != module)
-    throw_usage("module [" + model::class_name(*module) + "] has no forward that a script can call",
-                "the C++ program gives one when it hands the module over");
-  std::vector<at::Tensor> inputs;
-  for (int i = 2; i <= lua_gettop(L); ++i) inputs.push_back(check_tensor(L, i));
-  std::vector<at::Tensor> outputs = found->second.second(std::move(inputs));
-  lua_settop(L, 0);
-  luaL_checkstack(L, static_cast<int>(outputs.size()), "too many results");
-  for (at::Tensor& output : outputs) push_tensor(L, std::move(output));
-  return static_cast<int>(outputs.size());
-}
-
-constexpr Row kMetamethods[] = {
-    {"__index", guarded<index>, ""}, {"__newindex", guarded<newindex>, ""}, {"__call", guarded<call>, ""},
-    {"__len", guarded<length>, ""},  {"__pairs", guarded<pairs>, ""},       {"__tostring", guarded<text>, ""},
-    {nullptr, nullptr, nullptr},
-};
-
-constexpr Row kFunctions[] = {
-    {"construct", guarded<construct>, "---Makes a module of a class and calls its __init.\n---@return Module"},
-    {"new", guarded<new_module>, "---Makes a module of a class without calling __init.\n---@return Module"},
-    {"is_module", guarded<is_module>, "---Is the value a module?\n---@return boolean"},
-    {"is_foreign", guarded<is_foreign>, "---Was the module written in C++?\n---@return boolean"},
-    {"fields", guarded<fields>, "---The table of a module's Lua fields, its slots included.\n---@return table"},
-    {"children_of", guarded<children_of>, "---The children as a list.\n---@return Module[]"},
-    {"parameter", guarded<new_parameter>,
-     "---A parameter that shares memory with a tensor.\n---@param data Tensor\n---@param requires_grad "
-     "boolean\n---@return Tensor"},
-    {"is_tensor", guarded<is_tensor>, "---Is the value a tensor?\n---@return boolean"},
-    {"is_parameter", guarded<is_a_parameter>, "---Is the value a parameter?\n---@return boolean"},
-    {"class_of", guarded<class_of>, "---The class of a module.\n---@return table"},
-    {"set_foreign_class", guarded<set_foreign_class>,
-     "---Sets the class of modules written in C++.\n---@param class table"},
-    {"set_hooked", guarded<set_hooked>, "---Sends calls of the module through its hooks.\n---@param on boolean"},
-    {"register_parameter", guarded<register_parameter>,
-     "---Adds a parameter, or reserves its name with nil.\n---@param name string\n---@param parameter Tensor?"},
-    {"register_buffer", guarded<register_buffer>,
-     "---Adds a buffer, or reserves its name with nil.\n---@param name string\n---@param tensor Tensor?\n---@param "
-     "persistent boolean? default true"},
-    {"foreign_forward", guarded<foreign_forward>, "---Calls a module written in C++.\n---@return Tensor ..."},
-    {nullptr, nullptr, nullptr},
-};
-
-int collect_names(lua_State* L) {
-  static_cast<ModuleNames*>(lua_touserdata(L, 1))->~ModuleNames();
-  return 0;
-}
-
-}  // namespace
 
 void push_module(lua_State* L, const ModulePtr& module) {
   if (!module) return lua_pushnil(L);
@@ -420,7 +267,7 @@ void push_module(lua_State* L, const ModulePtr& module) {
 
 void push_module(lua_State* L, const ModulePtr& module, Forward forward) {
   push_module(L, module);
-  auto& forwards = names_of(L).forwards;
+  auto& forwards = module_names(L).forwards;
   std::erase_if(forwards, [](const auto& entry) { return entry.second.first.expired(); });
   if (module) forwards[module.get()] = {module, std::move(forward)};
 }
@@ -459,7 +306,7 @@ int open_model(lua_State* L) {
   lua_setmetatable(L, -2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kNames);
   lua_newtable(L);
-  set_functions(L, kFunctions);
+  set_module_slots(L);
   set_module_walks(L);
   return 1;
 }

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "bindings/dtype.h"
-#include "bindings/model.h"
+#include "bindings/model_fields.h"
 #include "bindings/tensor.h"
 #include "host/model/module.h"
 
@@ -12,13 +12,6 @@ namespace trainhost::bindings {
 namespace {
 
 using torch::nn::Module;
-
-Module& module_at(lua_State* L, int index) { return *check<Module>(L, index).module; }
-
-const char* check_name(lua_State* L, int index, const char* function) {
-  if (lua_type(L, index) != LUA_TSTRING) throw_argument(L, function, "name", "a string", index);
-  return lua_tostring(L, index);
-}
 
 int is_persistent(lua_State* L) {
   lua_pushboolean(L, model::is_persistent(module_at(L, 1), check_name(L, 2, "is_persistent")));

@@ -1,0 +1,155 @@
+// native.model, first part of its functions: making modules, their fields and slots, modules written in C++.
+#include <string>
+#include <vector>
+
+#include "bindings/model_fields.h"
+#include "bindings/tensor.h"
+#include "host/model/module.h"
+
+namespace trainhost::bindings {
+namespace {
+
+using torch::nn::Module;
+
+// Class(...): a module, and its `__init(self, ...)`.
+int construct(lua_State* L) {
+  if (lua_type(L, 1) != LUA_TTABLE) throw_argument(L, "nn.class", "class", "a module class", 1);
+  push_with_class(L, 1);
+  const int self = lua_gettop(L);
+  if (lua_getfield(L, 1, "__init") != LUA_TNIL) {
+    lua_pushvalue(L, self);
+    for (int i = 2; i < self; ++i) lua_pushvalue(L, i);
+    lua_call(L, self - 1, 0);
+  }
+  lua_settop(L, self);
+  return 1;
+}
+
+int new_module(lua_State* L) {
+  if (lua_type(L, 1) != LUA_TTABLE) throw_argument(L, "native.model.new", "class", "a module class", 1);
+  push_with_class(L, 1);
+  return 1;
+}
+
+int is_module(lua_State* L) {
+  lua_pushboolean(L, test<Module>(L, 1) != nullptr);
+  return 1;
+}
+int is_foreign(lua_State* L) {
+  lua_pushboolean(L, !check<Module>(L, 1).scripted);
+  return 1;
+}
+int fields(lua_State* L) {
+  module_at(L, 1);
+  lua_getiuservalue(L, 1, kFields);
+  return 1;
+}
+
+// nn.Parameter(data): the same memory, without history.
+int new_parameter(lua_State* L) {
+  at::Tensor parameter = check_tensor(L, 1).detach();
+  parameter.set_requires_grad(lua_toboolean(L, 2));
+  push_identity(L, parameter, /*parameter=*/true);
+  return 1;
+}
+int is_tensor(lua_State* L) {
+  lua_pushboolean(L, test_tensor(L, 1) != nullptr);
+  return 1;
+}
+int is_a_parameter(lua_State* L) {
+  lua_pushboolean(L, is_parameter(L, 1));
+  return 1;
+}
+
+int class_of(lua_State* L) {
+  module_at(L, 1);
+  push_class(L, 1);
+  return 1;
+}
+int set_hooked(lua_State* L) {
+  check<Module>(L, 1).hooked = lua_toboolean(L, 2);
+  return 0;
+}
+
+// --- Slots
+
+int register_parameter(lua_State* L) {
+  Module& module = module_at(L, 1);
+  const char* name = check_name(L, 2, "register_parameter");
+  lua_settop(L, 3);
+  if (lua_isnil(L, 3)) {
+    model::set_parameter(module, name, {});
+    set_field(L, 3);
+    return 0;
+  }
+  if (!is_parameter(L, 3))
+    throw_usage("cannot assign " + describe(L, 3) + " object to parameter '" + name +
+                "' (nn.Parameter or nil required)");
+  return assign_field(L);
+}
+
+int register_buffer(lua_State* L) {
+  Module& module = module_at(L, 1);
+  const char* name = check_name(L, 2, "register_buffer");
+  const bool persistent = lua_isnoneornil(L, 4) || lua_toboolean(L, 4);
+  lua_settop(L, 3);
+  at::Tensor tensor;
+  if (!lua_isnil(L, 3)) {
+    if (!test_tensor(L, 3))
+      throw_usage("cannot assign " + describe(L, 3) + " object to buffer '" + name + "' (Tensor or nil required)");
+    tensor = check_tensor(L, 3);
+  }
+  model::set_buffer(module, name, tensor, persistent);
+  if (tensor.defined()) push_identity(L, tensor);
+  set_field(L, lua_gettop(L));
+  return 0;
+}
+
+// --- Modules written in C++
+
+int foreign_forward(lua_State* L) {
+  const ModulePtr& module = check_module(L, 1);
+  auto& forwards = module_names(L).forwards;
+  const auto found = forwards.find(module.get());
+  if (found == forwards.end() || found->second.first.lock() != module)
+    throw_usage("module [" + model::class_name(*module) + "] has no forward that a script can call",
+                "the C++ program gives one when it hands the module over");
+  std::vector<at::Tensor> inputs;
+  for (int i = 2; i <= lua_gettop(L); ++i) inputs.push_back(check_tensor(L, i));
+  std::vector<at::Tensor> outputs = found->second.second(std::move(inputs));
+  lua_settop(L, 0);
+  luaL_checkstack(L, static_cast<int>(outputs.size()), "too many results");
+  for (at::Tensor& output : outputs) push_tensor(L, std::move(output));
+  return static_cast<int>(outputs.size());
+}
+
+constexpr Row kFunctions[] = {
+    {"construct", guarded<construct>, "---Makes a module of a class and calls its __init.\n---@return Module"},
+    {"new", guarded<new_module>, "---Makes a module of a class without calling __init.\n---@return Module"},
+    {"is_module", guarded<is_module>, "---Is the value a module?\n---@return boolean"},
+    {"is_foreign", guarded<is_foreign>, "---Was the module written in C++?\n---@return boolean"},
+    {"fields", guarded<fields>, "---The table of a module's Lua fields, its slots included.\n---@return table"},
+    {"children_of", guarded<children_of>, "---The children as a list.\n---@return Module[]"},
+    {"parameter", guarded<new_parameter>,
+     "---A parameter that shares memory with a tensor.\n---@param data Tensor\n---@param requires_grad "
+     "boolean\n---@return Tensor"},
+    {"is_tensor", guarded<is_tensor>, "---Is the value a tensor?\n---@return boolean"},
+    {"is_parameter", guarded<is_a_parameter>, "---Is the value a parameter?\n---@return boolean"},
+    {"class_of", guarded<class_of>, "---The class of a module.\n---@return table"},
+    {"set_foreign_class", guarded<set_foreign_class>,
+     "---Sets the class of modules written in C++.\n---@param class table"},
+    {"set_hooked", guarded<set_hooked>, "---Sends calls of the module through its hooks.\n---@param on boolean"},
+    {"register_parameter", guarded<register_parameter>,
+     "---Adds a parameter, or reserves its name with nil.\n---@param name string\n---@param parameter Tensor?"},
+    {"register_buffer", guarded<register_buffer>,
+     "---Adds a buffer, or reserves its name with nil.\n---@param name string\n---@param tensor Tensor?\n---@param "
+     "persistent boolean? default true"},
+    {"foreign_forward", guarded<foreign_forward>, "---Calls a module written in C++.\n---@return Tensor ..."},
+    {nullptr, nullptr, nullptr},
+};
+
+}  // namespace
+
+void set_module_slots(lua_State* L) { set_functions(L, kFunctions); }
+
+}  // namespace trainhost::bindings
