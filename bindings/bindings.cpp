@@ -17,6 +17,7 @@ int open_vm(lua_State* L);
 int open_file(lua_State* L);
 int open_json(lua_State* L);
 int open_log(lua_State* L);
+int open_track(lua_State* L);
 
 void open_all(lua_State* L) {
   static constexpr struct {
@@ -34,6 +35,7 @@ void open_all(lua_State* L) {
       {"native.file", open_file},
       {"native.json", open_json},
       {"native.log", open_log},
+      {"native.track", open_track},
   };
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   for (const auto& row : kModules) {

@@ -106,7 +106,7 @@ CommandLine parse(int argc, char** argv) {
 std::atomic<Host*> running{nullptr};
 std::atomic<int> last_signal{0};
 std::atomic<int> unheard{0};
-std::atomic<bool> pipe_closed{false};
+std::atomic<bool> pipe_closed{false}, at_console{false};
 pthread_t main_thread;
 
 void on_signal(int signal) {
@@ -117,8 +117,10 @@ void on_signal(int signal) {
     last_signal = signal;
     Host* host = running.load();
     const int count = host ? host->interrupt() : 0;
-    // Before the script there is nothing to clean up; after it (count 0 again) the second one does not wait.
-    if (count >= 3 || !host || (count == 0 && ++unheard > 1)) _exit(kSignal + signal);
+    // No script runs: at the console's prompt Ctrl-C means nothing, before the script there is nothing to clean up,
+    // and after it the second one does not wait.
+    const bool idle = count == 0 && !(at_console && signal == SIGINT);
+    if (count >= 3 || !host || (idle && ++unheard > 1)) _exit(kSignal + signal);
   }
   errno = saved;
 }
@@ -182,7 +184,10 @@ int run(Host& host, const CommandLine& line) {
   if (host.exit_code()) return *host.exit_code();
   if (!console_open(line)) return 0;
   if (!line.quiet && isatty(STDIN_FILENO)) print_version();
-  return host.repl();
+  at_console = true;
+  const int code = host.repl();
+  at_console = false;
+  return code;
 }
 
 int main(int argc, char** argv) {

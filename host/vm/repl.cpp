@@ -92,6 +92,7 @@ class TerminalInput final : public Input {
     more_ = more;
     cancelled_ = false;
     int count = 0;
+    el_set(edit_.get(), EL_PREP_TERM, 1);  // before the prompt: what is typed from then on is the editor's
     const char* text = el_gets(edit_.get(), &count);
     if (cancelled_) return "";
     if (!text || count <= 0) {

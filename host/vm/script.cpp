@@ -149,7 +149,7 @@ std::vector<std::string> nearest(std::string_view wanted, const std::vector<std:
     const size_t longer = std::max(wanted.size(), name.size());
     const bool contains = wanted.size() >= 3 && name.size() >= 3 &&
                           (name.find(wanted) != std::string::npos || wanted.find(name) != std::string_view::npos);
-    if (distance <= std::max<size_t>(1, longer / 3) || contains) found.emplace_back(distance, &name);
+    if (distance <= (longer + 2) / 3 || contains) found.emplace_back(distance, &name);
   }
   std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<std::string> best;

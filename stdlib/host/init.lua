@@ -35,7 +35,8 @@ function read.integer(text) return math.tointeger(tonumber(text)) end
 
 function read.number(text)
   local special = {inf = math.huge, ["-inf"] = -math.huge, nan = 0 / 0}
-  return special[text:lower()] or tonumber(text)
+  local value = special[text:lower()] or tonumber(text)
+  return value and value + 0.0
 end
 
 function read.string(text) return text end
@@ -127,7 +128,7 @@ function host.param(name, default, options)
     if (low and not (value >= low)) or (high and not (value <= high)) then
       local range = low and high and ("from %s to %s"):format(low, high) or low and ("at least %s"):format(low)
         or ("at most %s"):format(high)
-      vm.raise("usage", ("--set %s=%s: expected a number %s"):format(name, tostring(value), range))
+      vm.raise("usage", ("--set %s=%s: expected a number %s"):format(name, text or tostring(value), range))
     end
   end
   if recorded[name] == nil then order[#order + 1] = name end

@@ -1,0 +1,162 @@
+// The C++ API: values across, functions and modules of C++, errors, the end.
+#include "host/trainhost.h"
+
+#include <ATen/ops/ones.h>
+#include <torch/csrc/api/include/torch/nn/modules/linear.h>
+
+#include <thread>
+
+#include "tests/cpp/catch.h"
+
+using namespace trainhost;
+
+TEST_CASE("values come back as they went") {
+  Host host;
+  host.add_function("same", [](std::span<const Value> in) { return std::vector<Value>(in.begin(), in.end()); });
+  host.run_string("function twice(...) return same(same(...)) end");
+  const auto out = host.call("twice", {nullptr, true, 42, 2.5, "text", std::string("a\0b", 3), Value::List{1, "x"},
+                                       Value::Map{{"k", Value::List{}}}, at::ones({2, 3})});
+  REQUIRE(out.size() == 9);
+  CHECK(out[0].is_nil());
+  CHECK(out[1].as_bool());
+  CHECK(out[2].as_int() == 42);
+  CHECK((out[3].is_double() && out[3].as_double() == 2.5));
+  CHECK(out[4].as_string() == "text");
+  CHECK(out[5].as_string() == std::string("a\0b", 3));
+  CHECK(out[6].as_list()[1].as_string() == "x");
+  CHECK(out[7].as_map().at("k").as_list().empty());
+  CHECK(out[8].as_tensor().numel() == 6);
+}
+
+TEST_CASE("a tensor shares its memory with Lua") {
+  Host host;
+  const at::Tensor x = at::ones({3});
+  host.set("data.x", x);
+  host.run_string("data.x:mul_(5)");
+  CHECK(x.sum().item<double>() == 15);
+  CHECK(host.get("data.x").as_tensor().is_same(x));
+}
+
+TEST_CASE("fields are read and written by their path") {
+  Host host;
+  host.set("a.b.c", 1);
+  CHECK(host.get("a.b.c").as_int() == 1);
+  CHECK(host.get("a.b").as_map().size() == 1);
+  CHECK(host.get("a.nothing.here").is_nil());
+  CHECK_THROWS_WITH(host.get("a.b.c.d"), Holds("attempt to index a number value"));
+  CHECK_THROWS_AS(host.set("a.b.c.d", 1), Error);
+  CHECK_THROWS_AS(host.set("", 1), Error);
+}
+
+TEST_CASE("what a script raises is thrown, what C++ throws is raised") {
+  Host host;
+  host.add_function("fail", [](std::span<const Value>) -> std::vector<Value> {
+    throw Error(ErrorKind::device, "no such device", "there is cpu");
+  });
+  host.add_function("standard", [](std::span<const Value>) -> std::vector<Value> { throw std::runtime_error("std"); });
+  const auto seen = host.run_string("local ok, e = pcall(fail) return ok, e.kind, e.hint, select(2, pcall(standard)).message");
+  CHECK_FALSE(seen[0].as_bool());
+  CHECK(seen[1].as_string() == "device");
+  CHECK(seen[2].as_string() == "there is cpu");
+  CHECK(seen[3].as_string() == "std");
+  try {
+    host.run_string("\nfail()", "=policy.lua");
+    FAIL("no error");
+  } catch (const Error& e) {
+    CHECK(e.kind() == ErrorKind::device);
+    CHECK(e.where() == "policy.lua:2");
+    CHECK(std::string(e.what()) == "policy.lua:2: no such device (there is cpu)");
+  }
+  CHECK_THROWS_WITH(host.call("nothing"), Holds("attempt to call a nil value"));
+  CHECK_THROWS_WITH(host.run_string("return coroutine.create(print)"), Holds("cannot be handed to C++"));
+  CHECK_THROWS_WITH(host.run_string("return {1, x = 2}"), Holds("cannot be handed to C++"));
+  CHECK_THROWS_WITH(host.run_string("local t = {} t.t = t return t"), Holds("nested deeper"));
+  CHECK(host.run_string("return 1").front().as_int() == 1);
+}
+
+TEST_CASE("a wrong type is named") {
+  CHECK_THROWS_WITH(Value("x").as_int(), "expected a value of type int, got string");
+  CHECK(Value(3.0).as_int() == 3);
+  CHECK_THROWS_AS(Value(3.5).as_int(), Error);
+  CHECK(Value(3).as_double() == 3.0);
+  CHECK(Value(at::Tensor()).is_nil());
+  CHECK(Value(true).is_bool());
+}
+
+TEST_CASE("functions are held and called on both sides, and outlive their host as an error") {
+  Value f;
+  {
+    Host host;
+    f = host.run_string("local n = 0 return function(k) n = n + k return n end").front();
+    CHECK(f.as_function()({5}).front().as_int() == 5);
+    CHECK(f.as_function()({2}).front().as_int() == 7);
+    host.set("f", f);
+    CHECK(host.run_string("return f(1)").front().as_int() == 8);
+    host.add_function("call", [](std::span<const Value> in) { return in[0].as_function()({in[1]}); });
+    CHECK(host.run_string("return call(function(x) return x * 2 end, 21)").front().as_int() == 42);
+    CHECK_THROWS_WITH(host.run_string("call(function() error('deep') end, 1)"), Holds("deep"));
+    std::thread([held = host.run_string("return print").front()]() mutable { held = nullptr; }).join();
+    host.run_posted();
+  }
+  CHECK_THROWS_WITH(f.as_function()({}), "this Lua function cannot be called: its Host is closed");
+}
+
+TEST_CASE("a module of C++ is the same object in Lua") {
+  Host host;
+  torch::nn::Linear layer(4, 2);
+  host.add_module("layer", layer.ptr());
+  const auto out = host.run_string("local n = 0 for _, p in ipairs(layer:parameters()) do n = n + p:numel() end return n, layer");
+  CHECK(out[0].as_int() == 10);
+  CHECK(out[1].as_module() == layer.ptr());
+  CHECK_THROWS_WITH(host.add_module("null", nullptr), Holds("is null"));
+}
+
+TEST_CASE("an interruption from another thread reaches through a call into C++ and back") {
+  Host host;
+  host.add_function("into", [&](std::span<const Value> in) { return in[0].as_function()({}); });
+  std::thread watchdog([&] {
+    while (host.interrupt() == 0) std::this_thread::yield();
+  });
+  try {
+    host.run_string("while true do pcall(into, function() while true do pcall(function() while true do end end) end end) end");
+    FAIL("no error");
+  } catch (const Error& e) {
+    CHECK(e.kind() == ErrorKind::interrupted);
+  }
+  watchdog.join();
+}
+
+TEST_CASE("the end of the script is told how it ended") {
+  for (const auto& [code, status] : {std::pair{"", "finished"}, std::pair{"error('x')", "failed"}, std::pair{"os.exit(2)", "failed"},
+                                     std::pair{"os.exit()", "finished"}}) {
+    std::string told;
+    Host host;
+    host.add_function("tell", [&](std::span<const Value> in) {
+      told = in[0].as_string();
+      return std::vector<Value>();
+    });
+    host.run_string("require('host').at_exit(tell)");
+    try {
+      host.run_string(code);
+    } catch (const Error&) {
+    }
+    CHECK(host.close().empty());
+    CHECK(told == status);
+  }
+}
+
+TEST_CASE("exit codes, parameters, versions") {
+  Options options;
+  options.params = {{"lr", "0.5"}, {"layrs", "3"}};
+  Host host(options);
+  host.run_string("local h = require 'host' lr = h.param('lr', 0.1) h.param('layers', 2)");
+  CHECK(host.get("lr").as_double() == 0.5);
+  REQUIRE(host.unread_params().size() == 1);
+  CHECK(host.unread_params()[0].nearest.front() == "layers");
+  CHECK(host.run_string("os.exit(4)").empty());
+  CHECK(host.exit_code() == 4);
+  Host moved = std::move(host);
+  moved.run_string("");
+  CHECK_FALSE(moved.exit_code().has_value());
+  CHECK(versions().torch == versions().torch_built_against);
+}
