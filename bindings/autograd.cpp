@@ -108,7 +108,9 @@ int push_mode(lua_State* L, bool enabled) {
 }
 
 int no_grad(lua_State* L) { return lua_isnone(L, 1) ? push_mode(L, false) : call_under<at::AutoGradMode>(L, 1, false); }
-int enable_grad(lua_State* L) { return lua_isnone(L, 1) ? push_mode(L, true) : call_under<at::AutoGradMode>(L, 1, true); }
+int enable_grad(lua_State* L) {
+  return lua_isnone(L, 1) ? push_mode(L, true) : call_under<at::AutoGradMode>(L, 1, true);
+}
 int set_grad_enabled(lua_State* L) { return push_mode(L, check_boolean(L, 1, "torch.set_grad_enabled", "mode")); }
 int is_grad_enabled(lua_State* L) { return lua_pushboolean(L, c10::GradMode::is_enabled()), 1; }
 
@@ -135,8 +137,11 @@ void set_grad(at::Tensor& tensor, const at::Tensor& grad) {
 void set_autograd_methods(lua_State* L) {
   static constexpr Row kRows[] = {
       {"backward", guarded<tensor_backward>,
-       "Accumulates the gradients of this tensor in the leaves it was made from.\n@param gradient? Tensor needed unless it has one element\n@param retain_graph? boolean create_graph\n@param create_graph? boolean false\n@param inputs? Tensor[] only these leaves"},
-      {"requires_grad_", guarded<tensor_requires_grad_>, "Records operations on this leaf from now on.\n@param requires_grad? boolean true\n@return Tensor self"},
+       "Accumulates the gradients of this tensor in the leaves it was made from.\n@param gradient? Tensor needed "
+       "unless it has one element\n@param retain_graph? boolean create_graph\n@param create_graph? boolean "
+       "false\n@param inputs? Tensor[] only these leaves"},
+      {"requires_grad_", guarded<tensor_requires_grad_>,
+       "Records operations on this leaf from now on.\n@param requires_grad? boolean true\n@return Tensor self"},
       {"retain_grad", guarded<tensor_retain_grad>, "Keeps .grad of a tensor that is no leaf."},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);
@@ -146,16 +151,23 @@ void set_autograd_functions(lua_State* L) {
   static constexpr Row kScope[] = {{nullptr, nullptr, nullptr}};
   static constexpr Row kRows[] = {
       {"no_grad", guarded<no_grad>,
-       "Runs fn(...) without recording, or, without arguments, switches recording off until the scope ends:\nlocal _ <close> = torch.no_grad()\n@param fn? function\n@return any|scope"},
-      {"enable_grad", guarded<enable_grad>, "As no_grad, but switches recording on.\n@param fn? function\n@return any|scope"},
-      {"set_grad_enabled", guarded<set_grad_enabled>, "Switches recording until the scope ends.\n@param mode boolean\n@return scope"},
+       "Runs fn(...) without recording, or, without arguments, switches recording off until the scope ends:\nlocal _ "
+       "<close> = torch.no_grad()\n@param fn? function\n@return any|scope"},
+      {"enable_grad", guarded<enable_grad>,
+       "As no_grad, but switches recording on.\n@param fn? function\n@return any|scope"},
+      {"set_grad_enabled", guarded<set_grad_enabled>,
+       "Switches recording until the scope ends.\n@param mode boolean\n@return scope"},
       {"is_grad_enabled", guarded<is_grad_enabled>, "@return boolean"},
-      {"inference_mode", guarded<inference_mode>, "As no_grad, and the results can never be recorded.\n@param fn? function\n@return any|scope"},
+      {"inference_mode", guarded<inference_mode>,
+       "As no_grad, and the results can never be recorded.\n@param fn? function\n@return any|scope"},
       {"is_inference_mode_enabled", guarded<is_inference_mode_enabled>, "@return boolean"},
       {"backward", guarded<backward>,
-       "torch.autograd.backward.\n@param tensors Tensor|Tensor[]\n@param gradient? Tensor|Tensor[]\n@param retain_graph? boolean\n@param create_graph? boolean false\n@param inputs? Tensor[]"},
+       "torch.autograd.backward.\n@param tensors Tensor|Tensor[]\n@param gradient? Tensor|Tensor[]\n@param "
+       "retain_graph? boolean\n@param create_graph? boolean false\n@param inputs? Tensor[]"},
       {"grad", guarded<grad>,
-       "torch.autograd.grad: the gradients of outputs with respect to inputs.\n@param outputs Tensor|Tensor[]\n@param inputs Tensor|Tensor[]\n@param grad_outputs? Tensor[]\n@param retain_graph? boolean create_graph\n@param create_graph? boolean false\n@param allow_unused? boolean false\n@return Tensor[]"},
+       "torch.autograd.grad: the gradients of outputs with respect to inputs.\n@param outputs Tensor|Tensor[]\n@param "
+       "inputs Tensor|Tensor[]\n@param grad_outputs? Tensor[]\n@param retain_graph? boolean create_graph\n@param "
+       "create_graph? boolean false\n@param allow_unused? boolean false\n@return Tensor[]"},
       {nullptr, nullptr, nullptr}};
   define<Scope>(L, kScope, nullptr);
   set_functions(L, kRows);

@@ -1,8 +1,8 @@
 // Dtype, layout, memory format, device and generator userdata: one value each, made once per state but for devices.
 #include "bindings/dtype.h"
 
-#include <ATen/Context.h>
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
 
 #include "bindings/guard.h"
 #include "host/tensor/cuda.h"
@@ -34,8 +34,9 @@ int dtype_index(lua_State* L) {
   else if (key == "is_floating_point") lua_pushboolean(L, at::isFloatingType(type));
   else if (key == "is_complex") lua_pushboolean(L, at::isComplexType(type));
   else if (key == "is_signed") lua_pushboolean(L, at::isSignedType(type));
-  else throw_usage("a dtype has no field '" + std::string(key) + "'",
-                   "it has itemsize, is_floating_point, is_complex and is_signed");
+  else
+    throw_usage("a dtype has no field '" + std::string(key) + "'",
+                "it has itemsize, is_floating_point, is_complex and is_signed");
   return 1;
 }
 
@@ -70,8 +71,8 @@ int make_device(lua_State* L) {
 
 int make_generator(lua_State* L) {
   const at::Device device = lua_isnoneornil(L, 1) ? at::Device(at::kCPU) : check_device(L, 1);
-  if (device.is_cpu()) push<at::Generator>(L, GeneratorHandle(at::detail::createCPUGenerator()));
-  else push<at::Generator>(L, GeneratorHandle(at::globalContext().defaultGenerator(device).clone()));
+  if (device.is_cpu()) push<at::Generator>(L, std::make_shared<at::Generator>(at::detail::createCPUGenerator()));
+  else push<at::Generator>(L, std::make_shared<at::Generator>(at::globalContext().defaultGenerator(device).clone()));
   return 1;
 }
 
@@ -81,7 +82,7 @@ uint64_t check_seed(lua_State* L, int index) {
 }
 
 int generator_manual_seed(lua_State* L) {
-  GeneratorHandle& generator = check<at::Generator>(L, 1);
+  at::Generator& generator = *check<at::Generator>(L, 1);
   const uint64_t seed = check_seed(L, 2);
   std::lock_guard lock(generator.mutex());
   generator.set_current_seed(seed);
@@ -90,17 +91,17 @@ int generator_manual_seed(lua_State* L) {
 }
 
 int generator_initial_seed(lua_State* L) {
-  lua_pushinteger(L, static_cast<lua_Integer>(check<at::Generator>(L, 1).current_seed()));
+  lua_pushinteger(L, static_cast<lua_Integer>(check<at::Generator>(L, 1)->current_seed()));
   return 1;
 }
 
 int generator_get_state(lua_State* L) {
-  push_tensor(L, check<at::Generator>(L, 1).get_state());
+  push_tensor(L, check<at::Generator>(L, 1)->get_state());
   return 1;
 }
 
 int generator_set_state(lua_State* L) {
-  check<at::Generator>(L, 1).set_state(check_tensor(L, 2));
+  check<at::Generator>(L, 1)->set_state(check_tensor(L, 2));
   lua_settop(L, 1);
   return 1;
 }
@@ -135,7 +136,8 @@ void open_dtypes(lua_State* L) {
   static constexpr Row kDtype[] = {{"__index", guarded<dtype_index>, nullptr},
                                    {"__tostring", guarded<enum_tostring<at::ScalarType>>, nullptr},
                                    {nullptr, nullptr, nullptr}};
-  static constexpr Row kLayout[] = {{"__tostring", guarded<enum_tostring<at::Layout>>, nullptr}, {nullptr, nullptr, nullptr}};
+  static constexpr Row kLayout[] = {{"__tostring", guarded<enum_tostring<at::Layout>>, nullptr},
+                                    {nullptr, nullptr, nullptr}};
   static constexpr Row kFormat[] = {{"__tostring", guarded<enum_tostring<at::MemoryFormat>>, nullptr},
                                     {nullptr, nullptr, nullptr}};
   static constexpr Row kDevice[] = {{"__index", guarded<device_index>, nullptr},
@@ -151,7 +153,8 @@ void open_dtypes(lua_State* L) {
   static constexpr Row kModule[] = {
       {"device", guarded<make_device>,
        "A device.\n@param type string \"cpu\", \"cuda\", \"cuda:0\" ...\n@param index? integer\n@return device"},
-      {"Generator", guarded<make_generator>, "A random number generator of its own.\n@param device? device \"cpu\"\n@return Generator"},
+      {"Generator", guarded<make_generator>,
+       "A random number generator of its own.\n@param device? device \"cpu\"\n@return Generator"},
       {nullptr, nullptr, nullptr}};
   define<at::ScalarType>(L, nullptr, kDtype);
   define<at::Layout>(L, nullptr, kLayout);

@@ -1,9 +1,13 @@
 // Dtypes, layouts, memory formats, devices and generators as Lua values.
 #pragma once
 
-#include <ATen/core/Generator.h>
+#include <memory>
 
 #include "bindings/tensor.h"
+
+namespace at {
+struct Generator;
+}
 
 namespace trainhost::bindings {
 
@@ -52,16 +56,9 @@ struct Type<at::Device> {
   static constexpr int user_values = 0;
 };
 
-struct GeneratorHandle : at::Generator {
-  using at::Generator::Generator;
-  GeneratorHandle() = default;
-  GeneratorHandle(at::Generator g) : at::Generator(std::move(g)) {}
-  explicit operator bool() const noexcept { return defined(); }
-};
-
 template <>
 struct Type<at::Generator> {
-  using Handle = GeneratorHandle;
+  using Handle = std::shared_ptr<at::Generator>;
   static constexpr TypeId id = TypeId::generator;
   static constexpr const char* name = "Generator";
   static constexpr int user_values = 0;

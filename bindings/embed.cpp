@@ -35,7 +35,9 @@ class LuaTarget final : public Function::Target {
   ~LuaTarget() override {
     std::lock_guard lock(alive_->mutex);
     if (!alive_->state) return;
-    const auto release = [L = alive_->state->lua(), reference = reference_] { luaL_unref(L, LUA_REGISTRYINDEX, reference); };
+    const auto release = [L = alive_->state->lua(), reference = reference_] {
+      luaL_unref(L, LUA_REGISTRYINDEX, reference);
+    };
     if (alive_->state->interrupts().on_own_thread()) release();
     else alive_->state->interrupts().post(release);
   }
@@ -97,7 +99,8 @@ int call_native(lua_State* L) {
 }
 
 void push_function(lua_State* L, const Function& function) {
-  if (const auto* lua = dynamic_cast<const LuaTarget*>(function.target().get()); lua && lua->belongs_to(vm::State::of(L))) {
+  if (const auto* lua = dynamic_cast<const LuaTarget*>(function.target().get());
+      lua && lua->belongs_to(vm::State::of(L))) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, lua->reference());
     return;
   }
@@ -111,8 +114,10 @@ Value table_to_value(lua_State* L, int index, int depth);
 Value to_value(lua_State* L, int index, int depth) {
   switch (lua_type(L, index)) {
     case LUA_TNONE:
-    case LUA_TNIL: return {};
-    case LUA_TBOOLEAN: return Value(static_cast<bool>(lua_toboolean(L, index)));
+    case LUA_TNIL:
+      return {};
+    case LUA_TBOOLEAN:
+      return Value(static_cast<bool>(lua_toboolean(L, index)));
     case LUA_TNUMBER:
       if (lua_isinteger(L, index)) return Value(static_cast<int64_t>(lua_tointeger(L, index)));
       return Value(static_cast<double>(lua_tonumber(L, index)));
@@ -121,11 +126,13 @@ Value to_value(lua_State* L, int index, int depth) {
       const char* text = lua_tolstring(L, index, &size);
       return Value(std::string(text, size));
     }
-    case LUA_TTABLE: return table_to_value(L, index, depth);
+    case LUA_TTABLE:
+      return table_to_value(L, index, depth);
     case LUA_TFUNCTION:
       lua_pushvalue(L, index);
       return Value(Function(std::make_shared<LuaTarget>(alive_of(L), luaL_ref(L, LUA_REGISTRYINDEX))));
-    default: break;
+    default:
+      break;
   }
   if (at::Tensor* tensor = test_tensor(L, index)) return Value(*tensor);
 #if __has_include("bindings/model.h")
@@ -145,7 +152,8 @@ Value table_to_value(lua_State* L, int index, int depth) {
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     if (lua_type(L, -2) == LUA_TSTRING) map.emplace(lua_tostring(L, -2), to_value(L, lua_gettop(L), depth + 1));
     else if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) < 1 || lua_tointeger(L, -2) > count || !map.empty())
-      throw_usage("a table with the key " + describe(L, -2) + " cannot be handed to C++", "lists have keys 1..n, maps strings");
+      throw_usage("a table with the key " + describe(L, -2) + " cannot be handed to C++",
+                  "lists have keys 1..n, maps strings");
   }
   if (!map.empty() && count > 0)
     throw_usage("a table with both a list and names cannot be handed to C++", "lists have keys 1..n, maps strings");
@@ -188,6 +196,13 @@ std::vector<Value> take_values(lua_State* L, int count) {
   return values;
 }
 
+// Types are defined by their modules: a state whose script has not required torch has none yet.
+static void need(lua_State* L, const char* module) {
+  lua_getglobal(L, "require");
+  lua_pushstring(L, module);
+  lua_call(L, 1, 0);
+}
+
 void push_value(lua_State* L, const Value& value) {
   reserve(L, 6);
   if (value.is_nil()) lua_pushnil(L);
@@ -195,9 +210,16 @@ void push_value(lua_State* L, const Value& value) {
   else if (value.is_int()) lua_pushinteger(L, value.as_int());
   else if (value.is_double()) lua_pushnumber(L, value.as_double());
   else if (value.is_string()) lua_pushlstring(L, value.as_string().data(), value.as_string().size());
-  else if (value.is_tensor()) push_tensor(L, value.as_tensor());
+  else if (value.is_tensor()) {
+    need(L, "native.tensor");
+    push_tensor(L, value.as_tensor());
+  }
 #if __has_include("bindings/model.h")
-  else if (value.is_module()) push_module(L, value.as_module());
+  else if (value.is_module()) {
+    need(L, "native.tensor");
+    need(L, "native.model");
+    push_module(L, value.as_module());
+  }
 #endif
   else if (value.is_function()) push_function(L, value.as_function());
   else if (value.is_list()) {

@@ -70,22 +70,28 @@ std::string describe(lua_State* L, int index) {
     return text + "] " + dtype_name(tensor->scalar_type());
   }
   switch (lua_type(L, index)) {
-    case LUA_TNONE: return "no value";
-    case LUA_TNUMBER: lua_pushvalue(L, index); break;
+    case LUA_TNONE:
+      return "no value";
+    case LUA_TNUMBER:
+      lua_pushvalue(L, index);
+      break;
     case LUA_TSTRING: {
       std::string text = lua_tostring(L, index);
       if (text.size() > 40) text = text.substr(0, 37) + "...";
       return "string \"" + text + "\"";
     }
-    case LUA_TBOOLEAN: return lua_toboolean(L, index) ? "boolean true" : "boolean false";
-    case LUA_TTABLE: return "table";
+    case LUA_TBOOLEAN:
+      return lua_toboolean(L, index) ? "boolean true" : "boolean false";
+    case LUA_TTABLE:
+      return "table";
     case LUA_TUSERDATA: {
       const bool named = luaL_getmetafield(L, index, "__name") == LUA_TSTRING;
       std::string text = named ? lua_tostring(L, -1) : "userdata";
       if (named) lua_pop(L, 1);
       return text;
     }
-    default: return luaL_typename(L, index);
+    default:
+      return luaL_typename(L, index);
   }
   const std::string text = std::string("number ") + lua_tostring(L, -1);
   lua_pop(L, 1);

@@ -25,9 +25,14 @@ class Encoder {
   // The value at `index`; `path` names it in an error.
   void value(int index, const std::string& path, int depth) {
     switch (lua_type(L_, index)) {
-      case LUA_TNIL: text_ += "null"; return;
-      case LUA_TBOOLEAN: text_ += lua_toboolean(L_, index) ? "true" : "false"; return;
-      case LUA_TNUMBER: return number(index, path);
+      case LUA_TNIL:
+        text_ += "null";
+        return;
+      case LUA_TBOOLEAN:
+        text_ += lua_toboolean(L_, index) ? "true" : "false";
+        return;
+      case LUA_TNUMBER:
+        return number(index, path);
       case LUA_TSTRING: {
         size_t size = 0;
         const char* s = lua_tolstring(L_, index, &size);
@@ -44,7 +49,8 @@ class Encoder {
           throw_usage("json.encode: tables nested deeper than 200" + at(path), "does the table contain itself?");
         luaL_checkstack(L_, 6, "json.encode");
         return is_array(index, path) ? array(index, path, depth) : object(index, path, depth);
-      default: break;
+      default:
+        break;
     }
     throw_usage("json.encode: cannot write a " + describe(L_, index) + at(path));
   }
@@ -288,7 +294,8 @@ class Decoder {
     if (code >= 0xd800 && code < 0xe000) code = 0xfffd;
     if (code < 0x80) s += static_cast<char>(code);
     else if (code < 0x800) s.append({byte(0xc0 | code >> 6), byte(0x80 | (code & 63))});
-    else if (code < 0x10000) s.append({byte(0xe0 | code >> 12), byte(0x80 | (code >> 6 & 63)), byte(0x80 | (code & 63))});
+    else if (code < 0x10000)
+      s.append({byte(0xe0 | code >> 12), byte(0x80 | (code >> 6 & 63)), byte(0x80 | (code & 63))});
     else
       s.append({byte(0xf0 | code >> 18), byte(0x80 | (code >> 12 & 63)), byte(0x80 | (code >> 6 & 63)),
                 byte(0x80 | (code & 63))});

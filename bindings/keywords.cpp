@@ -36,8 +36,9 @@ Keywords::Keywords(lua_State* L, const char* function, int first, std::initializ
     return text;
   };
   if (last - first + 1 > static_cast<int>(names.size()))
-    throw_usage(std::string(function) + ": too many arguments, expected at most " + std::to_string(names.size()) + ", got " +
-                    std::to_string(last - first + 1), valid());
+    throw_usage(std::string(function) + ": too many arguments, expected at most " + std::to_string(names.size()) +
+                    ", got " + std::to_string(last - first + 1),
+                valid());
   for (int i = first; i <= last; ++i)
     if (!lua_isnil(L, i)) values_.push_back({names.begin()[i - first], i});
   if (!table) return;
@@ -45,7 +46,8 @@ Keywords::Keywords(lua_State* L, const char* function, int first, std::initializ
   lua_pushnil(L);
   while (lua_next(L, table)) {
     const char* key = lua_tostring(L, -2);
-    const auto name = std::find_if(names.begin(), names.end(), [&](const char* n) { return std::string_view(n) == key; });
+    const auto name =
+        std::find_if(names.begin(), names.end(), [&](const char* n) { return std::string_view(n) == key; });
     if (name == names.end()) throw_usage(std::string(function) + ": unknown keyword '" + key + "'", valid());
     if (find(*name)) throw_usage(std::string(function) + ": '" + key + "' is given by position and by keyword");
     const int index = lua_gettop(L) - 1;

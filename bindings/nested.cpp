@@ -30,7 +30,8 @@ struct Reader {
     while (lua_istable(L, index)) {
       const int64_t size = static_cast<int64_t>(lua_rawlen(L, index));
       sizes.push_back(size);
-      if (sizes.size() > kMostDims) throw Error(ErrorKind::shape, "torch.tensor: more than 64 dimensions (a table inside itself?)");
+      if (sizes.size() > kMostDims)
+        throw Error(ErrorKind::shape, "torch.tensor: more than 64 dimensions (a table inside itself?)");
       if (size == 0) return;
       luaL_checkstack(L, 8, "nested table");
       lua_rawgeti(L, index, 1);
@@ -44,12 +45,13 @@ struct Reader {
       return;
     }
     if (!lua_istable(L, index))
-      throw Error(ErrorKind::shape, "torch.tensor: expected a list of length " + std::to_string(sizes[dim]) + " at dim " +
-                                        std::to_string(dim) + ", got " + describe(L, index));
+      throw Error(ErrorKind::shape, "torch.tensor: expected a list of length " + std::to_string(sizes[dim]) +
+                                        " at dim " + std::to_string(dim) + ", got " + describe(L, index));
     const int64_t size = static_cast<int64_t>(lua_rawlen(L, index));
     if (size != sizes[dim])
-      throw Error(ErrorKind::shape, "torch.tensor: expected a list of length " + std::to_string(sizes[dim]) + " at dim " +
-                                        std::to_string(dim) + ", got one of length " + std::to_string(size));
+      throw Error(ErrorKind::shape, "torch.tensor: expected a list of length " + std::to_string(sizes[dim]) +
+                                        " at dim " + std::to_string(dim) + ", got one of length " +
+                                        std::to_string(size));
     luaL_checkstack(L, 8, "nested table");
     for (int64_t i = 1; i <= size; ++i) {
       lua_rawgeti(L, index, i);
@@ -100,8 +102,8 @@ std::optional<at::ScalarType> optional_dtype(lua_State* L, const Keywords& keywo
   return index ? std::optional(check_dtype(L, index)) : std::nullopt;
 }
 
-// torch.tensor(data, {dtype =, device =, requires_grad =}); the first argument is data always. torch.tensor{1, 2, dtype = }
-// mixes, as the sole argument may.
+// torch.tensor(data, {dtype =, device =, requires_grad =}); the first argument is data always. torch.tensor{1, 2, dtype
+// = } mixes, as the sole argument may.
 int make_tensor(lua_State* L) {
   if (lua_isnone(L, 1)) throw_usage("torch.tensor: missing argument 'data' (a number, boolean or nested table)");
   int keywords_from = 2;
@@ -126,7 +128,8 @@ int make_tensor(lua_State* L) {
   if (int i = keywords.find("device")) tensor = tensor.to(check_device(L, i));
   if (int i = keywords.find("pin_memory"))
     if (check_boolean(L, i, "torch.tensor", "pin_memory")) tensor = tensor.pin_memory();
-  if (int i = keywords.find("requires_grad")) tensor.set_requires_grad(check_boolean(L, i, "torch.tensor", "requires_grad"));
+  if (int i = keywords.find("requires_grad"))
+    tensor.set_requires_grad(check_boolean(L, i, "torch.tensor", "requires_grad"));
   push_tensor(L, std::move(tensor));
   return 1;
 }
@@ -168,7 +171,8 @@ void push_nested(lua_State* L, const at::Tensor& tensor, const T* data, int64_t 
 // Without history, on the CPU, in one of the types that Lua has.
 at::Tensor readable(const at::Tensor& tensor, const char* function) {
   if (tensor.is_complex())
-    throw Error(ErrorKind::dtype, std::string(function) + ": a complex tensor has no Lua numbers", "read x.real and x.imag");
+    throw Error(ErrorKind::dtype, std::string(function) + ": a complex tensor has no Lua numbers",
+                "read x.real and x.imag");
   at::Tensor plain = tensor.detach();
   if (plain.layout() != at::kStrided) plain = plain.to_dense();
   const auto type = plain.scalar_type();
@@ -188,8 +192,10 @@ int tensor_tolist(lua_State* L) {
 int tensor_item(lua_State* L) {
   const at::Tensor& tensor = check_tensor(L, 1);
   if (tensor.numel() != 1)
-    throw Error(ErrorKind::shape, "Tensor.item: a Tensor with " + std::to_string(tensor.numel()) +
-                                      " elements cannot be converted to a number", "item() reads a tensor of one element");
+    throw Error(
+        ErrorKind::shape,
+        "Tensor.item: a Tensor with " + std::to_string(tensor.numel()) + " elements cannot be converted to a number",
+        "item() reads a tensor of one element");
   push_scalar(L, tensor.item());
   return 1;
 }
@@ -204,20 +210,23 @@ int tensor_to(lua_State* L) {
     options = options.dtype(other->scalar_type()).device(other->device());
     ++next;
   } else {
-    if (lua_type(L, next) == LUA_TSTRING || test<at::Device>(L, next)) options = options.device(check_device(L, next++));
+    if (lua_type(L, next) == LUA_TSTRING || test<at::Device>(L, next))
+      options = options.device(check_device(L, next++));
     if (test<at::ScalarType>(L, next)) options = options.dtype(check_dtype(L, next++));
   }
   const bool given = next > 2;
   Keywords keywords(L, kName, next, {"non_blocking", "copy", "dtype", "device", "memory_format"});
   if (int i = keywords.find("dtype")) options = options.dtype(check_dtype(L, i));
   if (int i = keywords.find("device")) options = options.device(check_device(L, i));
-  const bool non_blocking = keywords.find("non_blocking") && check_boolean(L, keywords.find("non_blocking"), kName, "non_blocking");
+  const bool non_blocking =
+      keywords.find("non_blocking") && check_boolean(L, keywords.find("non_blocking"), kName, "non_blocking");
   const bool copy = keywords.find("copy") && check_boolean(L, keywords.find("copy"), kName, "copy");
   std::optional<at::MemoryFormat> format;
   if (int i = keywords.find("memory_format")) format = check<at::MemoryFormat>(L, i).value;
   if (!given && lua_gettop(L) < 2) throw_usage("Tensor.to: expected a dtype, a device, both, or a Tensor");
-  at::Tensor result = self.to(options.has_dtype() ? std::optional(c10::typeMetaToScalarType(options.dtype())) : std::nullopt,
-                              options.layout_opt(), options.device_opt(), options.pinned_memory_opt(), non_blocking, copy, format);
+  at::Tensor result =
+      self.to(options.has_dtype() ? std::optional(c10::typeMetaToScalarType(options.dtype())) : std::nullopt,
+              options.layout_opt(), options.device_opt(), options.pinned_memory_opt(), non_blocking, copy, format);
   if (result.is_same(self)) lua_pushvalue(L, 1);
   else push_tensor(L, std::move(result));
   return 1;
@@ -253,7 +262,8 @@ int set_default_dtype(lua_State* L) {
   const at::ScalarType type = check_dtype(L, 1);
   if (!at::isFloatingType(type))
     throw Error(ErrorKind::dtype, std::string("torch.set_default_dtype: only floating-point types are supported as the "
-                                              "default type, got torch.") + dtype_name(type));
+                                              "default type, got torch.") +
+                                      dtype_name(type));
   c10::set_default_dtype(c10::scalarTypeToTypeMeta(type));
   return 0;
 }
@@ -287,9 +297,11 @@ at::Tensor nested_to_tensor(lua_State* L, int index, std::optional<at::ScalarTyp
 void set_nested_methods(lua_State* L) {
   static constexpr Row kRows[] = {
       {"item", guarded<tensor_item>, "The one element as a Lua number or boolean.\n@return number|boolean"},
-      {"tolist", guarded<tensor_tolist>, "The elements as nested 1-based tables; a number for a 0-dim tensor.\n@return table|number|boolean"},
+      {"tolist", guarded<tensor_tolist>,
+       "The elements as nested 1-based tables; a number for a 0-dim tensor.\n@return table|number|boolean"},
       {"to", guarded<tensor_to>,
-       "Converted to a dtype, a device, both, or as another tensor; itself if nothing changes.\n@param ... dtype|device|Tensor\n@param non_blocking? boolean false\n@param copy? boolean false\n@return Tensor"},
+       "Converted to a dtype, a device, both, or as another tensor; itself if nothing changes.\n@param ... "
+       "dtype|device|Tensor\n@param non_blocking? boolean false\n@param copy? boolean false\n@return Tensor"},
       {"float", guarded<tensor_as<at::kFloat>>, "As float32.\n@return Tensor"},
       {"double", guarded<tensor_as<at::kDouble>>, "As float64.\n@return Tensor"},
       {"half", guarded<tensor_as<at::kHalf>>, "As float16.\n@return Tensor"},
@@ -301,7 +313,8 @@ void set_nested_methods(lua_State* L) {
       {"byte", guarded<tensor_as<at::kByte>>, "As uint8.\n@return Tensor"},
       {"bool", guarded<tensor_as<at::kBool>>, "As bool.\n@return Tensor"},
       {"cpu", guarded<tensor_cpu>, "On the CPU.\n@return Tensor"},
-      {"cuda", guarded<tensor_cuda>, "On a CUDA device.\n@param device? device|integer the current one\n@return Tensor"},
+      {"cuda", guarded<tensor_cuda>,
+       "On a CUDA device.\n@param device? device|integer the current one\n@return Tensor"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);
 }
@@ -309,9 +322,14 @@ void set_nested_methods(lua_State* L) {
 void set_nested_functions(lua_State* L) {
   static constexpr Row kRows[] = {
       {"tensor", guarded<make_tensor>,
-       "A new tensor with a copy of the data.\n@param data number|boolean|table|Tensor\n@param dtype? dtype from the data: int64, the default dtype, or bool\n@param device? device \"cpu\"\n@param requires_grad? boolean false\n@return Tensor"},
-      {"as_tensor", guarded<as_tensor>, "The tensor itself, or a new one from data.\n@param data any\n@param dtype? dtype\n@param device? device\n@return Tensor"},
-      {"set_default_dtype", guarded<set_default_dtype>, "The dtype of floating-point tensors from now on.\n@param dtype dtype"},
+       "A new tensor with a copy of the data.\n@param data number|boolean|table|Tensor\n@param dtype? dtype from the "
+       "data: int64, the default dtype, or bool\n@param device? device \"cpu\"\n@param requires_grad? boolean "
+       "false\n@return Tensor"},
+      {"as_tensor", guarded<as_tensor>,
+       "The tensor itself, or a new one from data.\n@param data any\n@param dtype? dtype\n@param device? "
+       "device\n@return Tensor"},
+      {"set_default_dtype", guarded<set_default_dtype>,
+       "The dtype of floating-point tensors from now on.\n@param dtype dtype"},
       {"get_default_dtype", guarded<get_default_dtype>, "@return dtype"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);

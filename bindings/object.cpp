@@ -4,7 +4,8 @@
 namespace trainhost::bindings {
 
 void raise_closed(const char* type) {
-  throw_usage(std::string("this ") + type + " is closed", "it was freed by close, free or the end of its <close> scope");
+  throw_usage(std::string("this ") + type + " is closed",
+              "it was freed by close, free or the end of its <close> scope");
 }
 
 void raise_not_a(lua_State* L, const char* type, int index) {

@@ -2,6 +2,7 @@
 #include "bindings/ops.h"
 
 #include <ATen/core/function_schema.h>
+#include <ATen/core/ivalue.h>
 
 #include <algorithm>
 #include <array>
@@ -202,8 +203,8 @@ bool bind(lua_State* L, const Overload& overload, const Call& call, bool method,
     if (argument.is_out) {
       fits = call.out && take_out(L, call, outs++, out_count, value);
     } else if (index == 0) {
-      fits = argument.has_default || argument.optional;
-      if (argument.has_default) value = argument.default_value;
+      fits = argument.default_value || argument.optional;
+      if (argument.default_value) value = *argument.default_value;
     } else if (may_vary && index == list_position + 1 && index <= call.positional &&
                (varargs || lua_type(L, index) == LUA_TNUMBER)) {
       fits = take_varargs(L, index, call.positional, fit, value);
@@ -231,13 +232,29 @@ std::string public_name(const Operator& op, bool method) {
 }
 
 std::string expected_text(const Argument& argument) {
-  static const char* const kExpected[] = {"a Tensor", "a number", "an integer", "a number", "a boolean", "a string",
-                                          "a dtype", "a layout", "a memory_format", "a device", "a Generator",
-                                          "a list of integers", "a list of numbers", "a list of booleans",
-                                          "a list of numbers", "a list of Tensors", "a list of Tensors",
-                                          "a list of strings", "?"};
+  static const char* const kExpected[] = {"a Tensor",
+                                          "a number",
+                                          "an integer",
+                                          "a number",
+                                          "a boolean",
+                                          "a string",
+                                          "a dtype",
+                                          "a layout",
+                                          "a memory_format",
+                                          "a device",
+                                          "a Generator",
+                                          "a list of integers",
+                                          "a list of numbers",
+                                          "a list of booleans",
+                                          "a list of numbers",
+                                          "a list of Tensors",
+                                          "a list of Tensors",
+                                          "a list of strings",
+                                          "?"};
   const std::string text = kExpected[static_cast<int>(argument.kind)];
-  return argument.length == 0 ? text : argument.kind == Kind::integers ? "an integer or " + text : "a number or " + text;
+  return argument.length == 0              ? text
+         : argument.kind == Kind::integers ? "an integer or " + text
+                                           : "a number or " + text;
 }
 
 // One overload fits by arity: name the argument. Else list the signatures, as PyTorch does.
@@ -257,12 +274,14 @@ std::string expected_text(const Argument& argument) {
     const Argument* misfit = nullptr;
     int index = 0;
     StackLease lease;
-    bind(L, *only, call, method, op.numbers_as_tensors ? Fit::lenient_numbers_as_tensors : Fit::lenient, *lease, &misfit,
-         &index);
-    if (misfit && index == 0) throw_usage(name + ": missing argument '" + misfit->name + "' (" + expected_text(*misfit) + ")",
-                                          name + only->signature(method));
-    if (misfit) throw_usage(name + ": argument '" + misfit->name + "' must be " + expected_text(*misfit) + ", got " +
-                            describe(L, index));
+    bind(L, *only, call, method, op.numbers_as_tensors ? Fit::lenient_numbers_as_tensors : Fit::lenient, *lease,
+         &misfit, &index);
+    if (misfit && index == 0)
+      throw_usage(name + ": missing argument '" + misfit->name + "' (" + expected_text(*misfit) + ")",
+                  name + only->signature(method));
+    if (misfit)
+      throw_usage(name + ": argument '" + misfit->name + "' must be " + expected_text(*misfit) + ", got " +
+                  describe(L, index));
   }
   std::string got;
   for (int i = method ? 2 : 1; i <= call.positional; ++i) got += (got.empty() ? "" : ", ") + describe(L, i);
@@ -288,7 +307,8 @@ const Overload& choose(lua_State* L, const Operator& op, const Call& call, bool 
 
 bool is_out_of_memory(const std::exception& e) { return caught(e).kind == ErrorKind::memory; }
 
-void call_with_retry(lua_State* L, const Operator& op, const Overload& overload, const Call& call, bool method, Stack& stack) {
+void call_with_retry(lua_State* L, const Operator& op, const Overload& overload, const Call& call, bool method,
+                     Stack& stack) {
   try {
     overload.call(stack);
     return;
@@ -441,12 +461,15 @@ std::string nearest_operators(std::string_view name, bool method) {
 int open_ops(lua_State* L) {
   static constexpr Row kRows[] = {
       {"find", guarded<find>,
-       "The public operator of that name, or nil.\n@param name string \"add\", \"linalg_norm\"\n@param method? boolean as x:name(...)\n@return function?"},
+       "The public operator of that name, or nil.\n@param name string \"add\", \"linalg_norm\"\n@param method? boolean "
+       "as x:name(...)\n@return function?"},
       {"find_any", guarded<find_any>,
        "Any operator of the dispatcher.\n@param name string \"aten::add\"\n@return function?"},
       {"names", guarded<names>, "The names of all public operators, sorted.\n@return string[]"},
-      {"nearest", guarded<nearest>, "\"did you mean ...?\" or \"\".\n@param name string\n@param method? boolean\n@return string"},
-      {"signatures", guarded<signatures>, "The signatures of an operator.\n@param name string\n@param method? boolean\n@return string[]"},
+      {"nearest", guarded<nearest>,
+       "\"did you mean ...?\" or \"\".\n@param name string\n@param method? boolean\n@return string"},
+      {"signatures", guarded<signatures>,
+       "The signatures of an operator.\n@param name string\n@param method? boolean\n@return string[]"},
       {nullptr, nullptr, nullptr}};
   lua_newtable(L);
   set_functions(L, kRows);

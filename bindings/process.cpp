@@ -16,7 +16,7 @@ namespace {
 
 int manual_seed(lua_State* L) {
   at::manual_seed(static_cast<uint64_t>(check_integer(L, 1, "torch.manual_seed", "seed")));
-  push<at::Generator>(L, GeneratorHandle(at::detail::getDefaultCPUGenerator()));
+  push<at::Generator>(L, std::make_shared<at::Generator>(at::detail::getDefaultCPUGenerator()));
   return 1;
 }
 
@@ -58,8 +58,10 @@ int cuda_device_count(lua_State* L) { return lua_pushinteger(L, tensor::cuda_dev
 
 int cuda_synchronize(lua_State* L) {
   const at::Device device = lua_isnoneornil(L, 1) ? at::Device(at::kCUDA) : check_device(L, 1);
-  if (!tensor::cuda_is_available()) throw Error(ErrorKind::device, "torch.cuda.synchronize: no CUDA device can be used here");
-  at::detail::getCUDAHooks().deviceSynchronize(device.has_index() ? device.index() : at::detail::getCUDAHooks().getCurrentDevice());
+  if (!tensor::cuda_is_available())
+    throw Error(ErrorKind::device, "torch.cuda.synchronize: no CUDA device can be used here");
+  at::detail::getCUDAHooks().deviceSynchronize(device.has_index() ? device.index()
+                                                                  : at::detail::getCUDAHooks().getCurrentDevice());
   return 0;
 }
 
@@ -67,18 +69,21 @@ int cuda_synchronize(lua_State* L) {
 
 void set_process_functions(lua_State* L) {
   static constexpr Row kRows[] = {
-      {"manual_seed", guarded<manual_seed>, "Seeds the default generators of all devices.\n@param seed integer\n@return Generator"},
+      {"manual_seed", guarded<manual_seed>,
+       "Seeds the default generators of all devices.\n@param seed integer\n@return Generator"},
       {"seed", guarded<seed>, "Seeds them from the system's entropy.\n@return integer the seed"},
       {"initial_seed", guarded<initial_seed>, "The seed of the default CPU generator.\n@return integer"},
       {"get_rng_state", guarded<get_rng_state>, "The state of the default CPU generator.\n@return Tensor uint8"},
       {"set_rng_state", guarded<set_rng_state>, "Sets the state that get_rng_state gave.\n@param state Tensor uint8"},
       {"set_num_threads", guarded<set_num_threads>, "Threads inside an operator.\n@param threads integer"},
       {"get_num_threads", guarded<get_num_threads>, "@return integer"},
-      {"set_num_interop_threads", guarded<set_num_interop_threads>, "Threads between operators; once, at the start.\n@param threads integer"},
+      {"set_num_interop_threads", guarded<set_num_interop_threads>,
+       "Threads between operators; once, at the start.\n@param threads integer"},
       {"get_num_interop_threads", guarded<get_num_interop_threads>, "@return integer"},
       {"cuda_is_available", guarded<cuda_is_available>, "Can CUDA be used here?\n@return boolean"},
       {"cuda_device_count", guarded<cuda_device_count>, "How many CUDA devices.\n@return integer"},
-      {"cuda_synchronize", guarded<cuda_synchronize>, "Waits for all work on a CUDA device.\n@param device? device the current one"},
+      {"cuda_synchronize", guarded<cuda_synchronize>,
+       "Waits for all work on a CUDA device.\n@param device? device the current one"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);
 }

@@ -290,8 +290,10 @@ int tensor_iter(lua_State* L) {
 }
 
 constexpr Row kMethods[] = {
-    {"size", guarded<tensor_size>, "The size of one dimension, or all of them.\n@param dim? integer\n@return integer|integer[]"},
-    {"stride", guarded<tensor_stride>, "The stride of one dimension, or all, in elements.\n@param dim? integer\n@return integer|integer[]"},
+    {"size", guarded<tensor_size>,
+     "The size of one dimension, or all of them.\n@param dim? integer\n@return integer|integer[]"},
+    {"stride", guarded<tensor_stride>,
+     "The stride of one dimension, or all, in elements.\n@param dim? integer\n@return integer|integer[]"},
     {"dim", guarded<tensor_dim>, "How many dimensions.\n@return integer"},
     {"ndimension", guarded<tensor_dim>, "How many dimensions.\n@return integer"},
     {"numel", guarded<tensor_numel>, "How many elements.\n@return integer"},
@@ -378,13 +380,18 @@ bool is_parameter(lua_State* L, int index) noexcept {
 }
 
 int open_tensor(lua_State* L) {
-  static constexpr Row kMetamethods[] = {
-      {"__newindex", guarded<tensor_newindex>, nullptr}, {"__tostring", guarded<tensor_tostring>, nullptr},
-      {"__eq", guarded<tensor_equal>, nullptr},          {"__len", guarded<tensor_len>, nullptr},
-      {"__lt", guarded<no_order>, nullptr},              {"__le", guarded<no_order>, nullptr},
-      {"__pairs", guarded<no_pairs>, nullptr},           {"__div", guarded<divide>, nullptr},
-      {"__unm", guarded<unary<kNeg>>, nullptr},          {"__bnot", guarded<unary<kNot>>, nullptr},
-      {"__close", guarded<tensor_close>, nullptr},       {nullptr, nullptr, nullptr}};
+  static constexpr Row kMetamethods[] = {{"__newindex", guarded<tensor_newindex>, nullptr},
+                                         {"__tostring", guarded<tensor_tostring>, nullptr},
+                                         {"__eq", guarded<tensor_equal>, nullptr},
+                                         {"__len", guarded<tensor_len>, nullptr},
+                                         {"__lt", guarded<no_order>, nullptr},
+                                         {"__le", guarded<no_order>, nullptr},
+                                         {"__pairs", guarded<no_pairs>, nullptr},
+                                         {"__div", guarded<divide>, nullptr},
+                                         {"__unm", guarded<unary<kNeg>>, nullptr},
+                                         {"__bnot", guarded<unary<kNot>>, nullptr},
+                                         {"__close", guarded<tensor_close>, nullptr},
+                                         {nullptr, nullptr, nullptr}};
   define<at::Tensor>(L, nullptr, kMetamethods);
   lua_newtable(L);  // torch.Size
   lua_pushcfunction(L, guarded<size_tostring>);
@@ -407,10 +414,18 @@ int open_tensor(lua_State* L) {
 
   lua_newtable(L);  // native.tensor
   lua_rawgetp(L, LUA_REGISTRYINDEX, &vm::State::of(L).metatable(TypeId::tensor));
-  for (const auto& [metamethod, op] : std::initializer_list<std::pair<const char*, const char*>>{
-           {"__add", "add"}, {"__sub", "sub"}, {"__mul", "mul"}, {"__idiv", "floor_divide"}, {"__mod", "remainder"},
-           {"__pow", "pow"}, {"__band", "bitwise_and"}, {"__bor", "bitwise_or"}, {"__bxor", "bitwise_xor"},
-           {"__shl", "bitwise_left_shift"}, {"__shr", "bitwise_right_shift"}})
+  for (const auto& [metamethod, op] :
+       std::initializer_list<std::pair<const char*, const char*>>{{"__add", "add"},
+                                                                  {"__sub", "sub"},
+                                                                  {"__mul", "mul"},
+                                                                  {"__idiv", "floor_divide"},
+                                                                  {"__mod", "remainder"},
+                                                                  {"__pow", "pow"},
+                                                                  {"__band", "bitwise_and"},
+                                                                  {"__bor", "bitwise_or"},
+                                                                  {"__bxor", "bitwise_xor"},
+                                                                  {"__shl", "bitwise_left_shift"},
+                                                                  {"__shr", "bitwise_right_shift"}})
     set_operator(L, metamethod, op);
   lua_newtable(L);
   set_functions(L, kMethods);
@@ -428,8 +443,13 @@ int open_tensor(lua_State* L) {
   set_autograd_functions(L);
   set_process_functions(L);
   static constexpr Row kFunctions[] = {
-      {"slice", guarded<slice>, "Python's slice in a tuple key: x[{0, torch.slice(1, 3)}].\n@param start? integer or stop if alone\n@param stop? integer\n@param step? integer 1"},
-      {"set_printoptions", guarded<set_printoptions>, "How tensors print.\n@param precision? integer 4\n@param threshold? number 1000\n@param edgeitems? integer 3\n@param linewidth? integer 80\n@param profile? string \"default\", \"short\", \"full\"\n@param sci_mode? boolean"},
+      {"slice", guarded<slice>,
+       "Python's slice in a tuple key: x[{0, torch.slice(1, 3)}].\n@param start? integer or stop if alone\n@param "
+       "stop? integer\n@param step? integer 1"},
+      {"set_printoptions", guarded<set_printoptions>,
+       "How tensors print.\n@param precision? integer 4\n@param threshold? number 1000\n@param edgeitems? integer "
+       "3\n@param linewidth? integer 80\n@param profile? string \"default\", \"short\", \"full\"\n@param sci_mode? "
+       "boolean"},
       {"get_printoptions", guarded<get_printoptions>, "The print options.\n@return table"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kFunctions);

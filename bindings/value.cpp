@@ -2,7 +2,9 @@
 #include "bindings/value.h"
 
 #include <ATen/ScalarOps.h>
+#include <ATen/core/Generator.h>
 #include <ATen/core/List.h>
+#include <ATen/core/ivalue.h>
 
 #include <cmath>
 
@@ -84,7 +86,8 @@ bool to_integers(lua_State* L, int index, const Argument& argument, Fit fit, IVa
 
 bool to_list(lua_State* L, int index, const Argument& argument, Fit fit, IValue& out) {
   switch (argument.kind) {
-    case Kind::integers: return to_integers(L, index, argument, fit, out);
+    case Kind::integers:
+      return to_integers(L, index, argument, fit, out);
     case Kind::reals: {
       double value = 0;
       if (argument.length > 0 && lua_type(L, index) == LUA_TNUMBER) {
@@ -152,7 +155,8 @@ bool to_list(lua_State* L, int index, const Argument& argument, Fit fit, IValue&
       if (fits) out = std::move(values);
       return fits;
     }
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -173,8 +177,10 @@ std::optional<at::Scalar> to_scalar(lua_State* L, int index) {
     case LUA_TNUMBER:
       if (lua_isinteger(L, index)) return at::Scalar(static_cast<int64_t>(lua_tointeger(L, index)));
       return at::Scalar(static_cast<double>(lua_tonumber(L, index)));
-    case LUA_TBOOLEAN: return at::Scalar(lua_toboolean(L, index) != 0);
-    default: return std::nullopt;
+    case LUA_TBOOLEAN:
+      return at::Scalar(lua_toboolean(L, index) != 0);
+    default:
+      return std::nullopt;
   }
 }
 
@@ -195,7 +201,7 @@ bool to_ivalue(lua_State* L, int index, const Argument& argument, Fit fit, IValu
   }
   if (type == LUA_TNIL || type == LUA_TNONE || (type == LUA_TUSERDATA && is_none(L, index))) {
     if (argument.optional) out = IValue();
-    else if (argument.has_default) out = argument.default_value;
+    else if (argument.default_value) out = *argument.default_value;
     else return false;
     return true;
   }
@@ -260,11 +266,13 @@ bool to_ivalue(lua_State* L, int index, const Argument& argument, Fit fit, IValu
       return true;
     case Kind::generator: {
       const auto* generator = test<at::Generator>(L, index);
-      if (generator) out = *generator;
+      if (generator) out = **generator;
       return generator != nullptr;
     }
-    case Kind::unsupported: return false;
-    default: return to_list(L, index, argument, fit, out);
+    case Kind::unsupported:
+      return false;
+    default:
+      return to_list(L, index, argument, fit, out);
   }
 }
 

@@ -1,8 +1,6 @@
 // The one converter between Lua values and what operators take and return.
 #pragma once
 
-#include <ATen/core/ivalue.h>
-
 #include "bindings/tensor.h"
 #include "host/tensor/catalog.h"
 

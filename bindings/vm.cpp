@@ -239,8 +239,7 @@ constexpr Row kRows[] = {
     {"graceful", guarded<graceful>,
      "While it is on, the first Ctrl-C raises nothing: `stop_wished` becomes true, and the loop stops in good order.\n"
      "@param on boolean each true needs its false"},
-    {"stop_wished", guarded<stop_wished>,
-     "Tells whether the script was asked to stop in good order.\n@return boolean"},
+    {"stop_wished", guarded<stop_wished>, "Tells whether the script was asked to stop in good order.\n@return boolean"},
     {"user_line", guarded<current_line>,
      "Returns the innermost line of the user's script, as \"train.lua:12\".\n@return string"},
     {nullptr, nullptr, nullptr},

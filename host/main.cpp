@@ -32,7 +32,8 @@ constexpr char kHelp[] =
     "  --help, -h         this text\n"
     "\n"
     "Exit codes: 0 the script ended, 1 it failed, 2 wrong command line, 130 interrupted, or what os.exit was given.\n"
-    "Environment: TRAINHOST_TRACE=full shows all frames in tracebacks, TRAINHOST_COLLECT=N collects after every N bytes\n"
+    "Environment: TRAINHOST_TRACE=full shows all frames in tracebacks, TRAINHOST_COLLECT=N collects after every N "
+    "bytes\n"
     "of new tensors.\n";
 
 struct CommandLine {
@@ -84,7 +85,8 @@ CommandLine parse(int argc, char** argv) {
       print_version();
       std::exit(0);
     } else if (word.size() > 1 && word[0] == '-') {
-      wrong_usage("unknown option '" + word + "'" + (line.script ? "; what is meant for the script goes after --" : ""));
+      wrong_usage("unknown option '" + word + "'" +
+                  (line.script ? "; what is meant for the script goes after --" : ""));
     } else if (line.script || line.code) {
       wrong_usage("unexpected '" + word + "'; what is meant for the script goes after --");
     } else if (word == "test") {

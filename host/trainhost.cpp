@@ -175,7 +175,8 @@ std::optional<int> Host::exit_code() const noexcept { return impl_->exit_code; }
 
 std::vector<Host::UnreadParam> Host::unread_params() const {
   std::vector<UnreadParam> unread;
-  for (auto& param : vm::unread_params(*impl_->state)) unread.push_back({std::move(param.name), std::move(param.nearest)});
+  for (auto& param : vm::unread_params(*impl_->state))
+    unread.push_back({std::move(param.name), std::move(param.nearest)});
   return unread;
 }
 

@@ -54,11 +54,11 @@ class TRAINHOST_API Value {
   Value() noexcept = default;
   Value(std::nullptr_t) noexcept {}
   template <class T>
-    requires std::same_as<T, bool>
-  Value(T b) noexcept : value_(b) {}
+  requires std::same_as<T, bool> Value(T b)
+  noexcept : value_(b) {}
   template <class T>
-    requires(std::integral<T> && !std::same_as<T, bool>)
-  Value(T n) noexcept : value_(static_cast<int64_t>(n)) {}
+  requires(std::integral<T> && !std::same_as<T, bool>) Value(T n)
+  noexcept : value_(static_cast<int64_t>(n)) {}
   template <std::floating_point T>
   Value(T x) noexcept : value_(static_cast<double>(x)) {}
   Value(const char* text) : value_(std::string(text)) {}

@@ -10,8 +10,8 @@
 namespace trainhost {
 namespace {
 
-constexpr std::array<std::string_view, 9> kKindNames = {
-    "usage", "shape", "dtype", "device", "memory", "io", "tracking", "interrupted", "internal"};
+constexpr std::array<std::string_view, 9> kKindNames = {"usage", "shape",    "dtype",       "device",  "memory",
+                                                        "io",    "tracking", "interrupted", "internal"};
 
 }  // namespace
 

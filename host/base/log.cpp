@@ -30,23 +30,33 @@ void error(std::string_view message) { logger().log(spdlog::level::err, view(mes
 
 void set_level(Level level) noexcept {
   switch (level) {
-    case Level::debug: return logger().set_level(spdlog::level::debug);
-    case Level::info: return logger().set_level(spdlog::level::info);
-    case Level::warn: return logger().set_level(spdlog::level::warn);
-    case Level::error: return logger().set_level(spdlog::level::err);
-    case Level::off: return logger().set_level(spdlog::level::off);
+    case Level::debug:
+      return logger().set_level(spdlog::level::debug);
+    case Level::info:
+      return logger().set_level(spdlog::level::info);
+    case Level::warn:
+      return logger().set_level(spdlog::level::warn);
+    case Level::error:
+      return logger().set_level(spdlog::level::err);
+    case Level::off:
+      return logger().set_level(spdlog::level::off);
   }
 }
 
 Level level() noexcept {
   switch (logger().level()) {
     case spdlog::level::trace:
-    case spdlog::level::debug: return Level::debug;
-    case spdlog::level::info: return Level::info;
-    case spdlog::level::warn: return Level::warn;
+    case spdlog::level::debug:
+      return Level::debug;
+    case spdlog::level::info:
+      return Level::info;
+    case spdlog::level::warn:
+      return Level::warn;
     case spdlog::level::err:
-    case spdlog::level::critical: return Level::error;
-    default: return Level::off;
+    case spdlog::level::critical:
+      return Level::error;
+    default:
+      return Level::off;
   }
 }
 

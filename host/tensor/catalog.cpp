@@ -2,6 +2,7 @@
 #include "host/tensor/catalog.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/ivalue.h>
 
 #include <algorithm>
 #include <map>
@@ -18,34 +19,54 @@ using c10::TypeKind;
 Kind element_kind(const c10::TypePtr& type) {
   switch (type->kind()) {
     case TypeKind::IntType:
-    case TypeKind::SymIntType: return Kind::integers;
-    case TypeKind::FloatType: return Kind::reals;
-    case TypeKind::BoolType: return Kind::booleans;
-    case TypeKind::NumberType: return Kind::scalars;
-    case TypeKind::TensorType: return Kind::tensors;
-    case TypeKind::StringType: return Kind::strings;
+    case TypeKind::SymIntType:
+      return Kind::integers;
+    case TypeKind::FloatType:
+      return Kind::reals;
+    case TypeKind::BoolType:
+      return Kind::booleans;
+    case TypeKind::NumberType:
+      return Kind::scalars;
+    case TypeKind::TensorType:
+      return Kind::tensors;
+    case TypeKind::StringType:
+      return Kind::strings;
     case TypeKind::OptionalType:
       return type->containedType(0)->kind() == TypeKind::TensorType ? Kind::optional_tensors : Kind::unsupported;
-    default: return Kind::unsupported;
+    default:
+      return Kind::unsupported;
   }
 }
 
 Kind kind_of(const c10::TypePtr& type) {
   switch (type->kind()) {
-    case TypeKind::TensorType: return Kind::tensor;
-    case TypeKind::NumberType: return Kind::scalar;
+    case TypeKind::TensorType:
+      return Kind::tensor;
+    case TypeKind::NumberType:
+      return Kind::scalar;
     case TypeKind::IntType:
-    case TypeKind::SymIntType: return Kind::integer;
-    case TypeKind::FloatType: return Kind::real;
-    case TypeKind::BoolType: return Kind::boolean;
-    case TypeKind::StringType: return Kind::string;
-    case TypeKind::ScalarTypeType: return Kind::dtype;
-    case TypeKind::LayoutType: return Kind::layout;
-    case TypeKind::MemoryFormatType: return Kind::memory_format;
-    case TypeKind::DeviceObjType: return Kind::device;
-    case TypeKind::GeneratorType: return Kind::generator;
-    case TypeKind::ListType: return element_kind(type->containedType(0));
-    default: return Kind::unsupported;
+    case TypeKind::SymIntType:
+      return Kind::integer;
+    case TypeKind::FloatType:
+      return Kind::real;
+    case TypeKind::BoolType:
+      return Kind::boolean;
+    case TypeKind::StringType:
+      return Kind::string;
+    case TypeKind::ScalarTypeType:
+      return Kind::dtype;
+    case TypeKind::LayoutType:
+      return Kind::layout;
+    case TypeKind::MemoryFormatType:
+      return Kind::memory_format;
+    case TypeKind::DeviceObjType:
+      return Kind::device;
+    case TypeKind::GeneratorType:
+      return Kind::generator;
+    case TypeKind::ListType:
+      return element_kind(type->containedType(0));
+    default:
+      return Kind::unsupported;
   }
 }
 
@@ -61,10 +82,7 @@ Argument read_argument(const c10::Argument& from) {
   argument.kwarg_only = from.kwarg_only();
   argument.is_out = from.is_out();
   argument.length = from.N().value_or(0);
-  if (from.default_value()) {
-    argument.has_default = true;
-    argument.default_value = *from.default_value();
-  }
+  if (from.default_value()) argument.default_value = std::make_shared<const c10::IValue>(*from.default_value());
   return argument;
 }
 
@@ -75,13 +93,15 @@ bool is_list(Kind kind) {
 
 // Nothing that Lua could give fits an argument of this kind, and it cannot be left out.
 bool is_uncallable(const Argument& argument) {
-  return argument.kind == Kind::unsupported && !argument.optional && !argument.has_default;
+  return argument.kind == Kind::unsupported && !argument.optional && !argument.default_value;
 }
 
 bool has_names(const c10::FunctionSchema& schema) {
-  return std::any_of(schema.arguments().begin(), schema.arguments().end(), [](const c10::Argument& argument) {
-    return argument.name() == "names" || argument.type()->str().find("Dimname") != std::string::npos;
-  }) || schema.overload_name().find("Dimname") != std::string::npos ||
+  return std::any_of(schema.arguments().begin(), schema.arguments().end(),
+                     [](const c10::Argument& argument) {
+                       return argument.name() == "names" || argument.type()->str().find("Dimname") != std::string::npos;
+                     }) ||
+         schema.overload_name().find("Dimname") != std::string::npos ||
          schema.overload_name().find("names") != std::string::npos;
 }
 
@@ -150,9 +170,8 @@ bool is_smaller(const Overload& a, const Overload& b) {
 }
 
 std::vector<Overload> in_order(std::vector<Overload> overloads) {
-  std::sort(overloads.begin(), overloads.end(), [](const Overload& a, const Overload& b) {
-    return a.schema->overload_name() < b.schema->overload_name();
-  });
+  std::sort(overloads.begin(), overloads.end(),
+            [](const Overload& a, const Overload& b) { return a.schema->overload_name() < b.schema->overload_name(); });
   std::vector<Overload> ordered;
   while (!overloads.empty()) {
     size_t next = 0;
@@ -173,7 +192,8 @@ std::vector<Overload> in_order(std::vector<Overload> overloads) {
 
 bool takes_numbers_for_tensors(const std::string& name) {
   static const std::unordered_set<std::string> kNames = {
-      "add", "add_", "sub", "sub_", "subtract", "subtract_", "mul", "mul_", "multiply", "multiply_", "div", "div_",
+      "add",    "add_",    "sub",         "sub_",         "subtract",     "subtract_",
+      "mul",    "mul_",    "multiply",    "multiply_",    "div",          "div_",
       "divide", "divide_", "true_divide", "true_divide_", "floor_divide", "floor_divide_"};
   return kNames.count(name) > 0;
 }
@@ -184,7 +204,8 @@ bool ends_with(std::string_view text, std::string_view end) {
 
 bool is_public(std::string_view name) {
   if (name.empty() || name[0] == '_' || name.find("_backward") != std::string_view::npos) return false;
-  for (std::string_view start : {"mkldnn_", "quantized_", "fbgemm_", "sym_", "sparse_coo_tensor_unsafe", "cudnn_", "miopen_"})
+  for (std::string_view start :
+       {"mkldnn_", "quantized_", "fbgemm_", "sym_", "sparse_coo_tensor_unsafe", "cudnn_", "miopen_"})
     if (name.substr(0, start.size()) == start) return false;
   return !ends_with(name, "_copy_out") && name != "record_stream";
 }
@@ -258,7 +279,7 @@ class Catalog {
 };
 
 std::string default_text(const Argument& argument) {
-  const c10::IValue& value = argument.default_value;
+  const c10::IValue& value = *argument.default_value;
   if (value.isNone()) return "nil";
   if (value.isBool()) return value.toBool() ? "true" : "false";
   if (value.isIntList()) {
@@ -272,9 +293,10 @@ std::string default_text(const Argument& argument) {
 }
 
 std::string kind_text(const Argument& argument) {
-  static const char* const kNames[] = {"Tensor", "Number", "int", "float", "bool", "str", "dtype", "layout",
-                                       "memory_format", "device", "Generator", "int[]", "float[]", "bool[]",
-                                       "Number[]", "Tensor[]", "Tensor?[]", "str[]", "?"};
+  static const char* const kNames[] = {"Tensor",  "Number", "int",           "float",    "bool",      "str",
+                                       "dtype",   "layout", "memory_format", "device",   "Generator", "int[]",
+                                       "float[]", "bool[]", "Number[]",      "Tensor[]", "Tensor?[]", "str[]",
+                                       "?"};
   std::string text = kNames[static_cast<int>(argument.kind)];
   if (argument.length > 0 && ends_with(text, "[]")) text.insert(text.size() - 1, std::to_string(argument.length));
   return text;
@@ -294,7 +316,7 @@ std::string Overload::signature(bool method) const {
       starred = true;
     }
     text += kind_text(argument) + " " + argument.name;
-    if (argument.has_default) text += "=" + default_text(argument);
+    if (argument.default_value) text += "=" + default_text(argument);
   };
   const auto& order = method ? self_positions : positions;
   for (size_t i = method ? 1 : 0; i < order.size(); ++i) add(arguments[order[i]]);

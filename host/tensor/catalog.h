@@ -1,8 +1,7 @@
 // Every operator that the LibTorch dispatcher knows, by its public name, with its overloads ready to be called.
 #pragma once
 
-#include <ATen/core/ivalue.h>
-
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -11,6 +10,7 @@
 namespace c10 {
 class OperatorHandle;
 struct FunctionSchema;
+struct IValue;
 }  // namespace c10
 
 namespace trainhost::tensor {
@@ -20,19 +20,35 @@ using Stack = std::vector<c10::IValue>;
 // What an argument takes, read once from the schema's *real* type (dtype, layout and memory_format are plain
 // integers in the schema: left unchecked they were most of the crashes when operators were fuzzed).
 enum class Kind : uint8_t {
-  tensor, scalar, integer, real, boolean, string, dtype, layout, memory_format, device, generator,
-  integers, reals, booleans, scalars, tensors, optional_tensors, strings, unsupported
+  tensor,
+  scalar,
+  integer,
+  real,
+  boolean,
+  string,
+  dtype,
+  layout,
+  memory_format,
+  device,
+  generator,
+  integers,
+  reals,
+  booleans,
+  scalars,
+  tensors,
+  optional_tensors,
+  strings,
+  unsupported
 };
 
 struct Argument {
-  std::string name;         // as PyTorch's documentation has it: the schema's `self` is "input" for a function
+  std::string name;  // as PyTorch's documentation has it: the schema's `self` is "input" for a function
   Kind kind;
-  bool optional = false;    // the schema's type is `T?`: nil is None
+  bool optional = false;  // the schema's type is `T?`: nil is None
   bool kwarg_only = false;
-  bool has_default = false;
   bool is_out = false;
-  int length = 0;           // N of `int[N]`: one number stands for N of them; 0: a list of any length
-  c10::IValue default_value;
+  int length = 0;  // N of `int[N]`: one number stands for N of them; 0: a list of any length
+  std::shared_ptr<const c10::IValue> default_value;  // null: none
 };
 
 struct Overload {
@@ -43,9 +59,9 @@ struct Overload {
   std::vector<int> self_positions;  // of x:f(...): `self` first; empty if the operator has no `self`
   bool varargs = false;             // x:view(2, 3): the one positional list may be given as numbers
   bool self_varargs = false;
-  bool factory = false;             // makes a tensor from nothing: takes requires_grad as well
-  bool aliases = false;             // an output may be a view of an input: no new memory
-  int writes = -1;                  // in-place: the argument that is written to and returned
+  bool factory = false;  // makes a tensor from nothing: takes requires_grad as well
+  bool aliases = false;  // an output may be a view of an input: no new memory
+  int writes = -1;       // in-place: the argument that is written to and returned
   bool returns_bool = false;
 
   void call(Stack& stack) const;
@@ -54,10 +70,10 @@ struct Overload {
 };
 
 struct Operator {
-  std::string name;                  // "add", "linalg_norm"
-  std::vector<Overload> overloads;   // in the order in which PyTorch's own parser tries them
-  std::vector<Overload> outs;        // the variants with out=
-  bool numbers_as_tensors = false;   // PyTorch takes numbers for its tensors: torch.mul(2, x)
+  std::string name;                 // "add", "linalg_norm"
+  std::vector<Overload> overloads;  // in the order in which PyTorch's own parser tries them
+  std::vector<Overload> outs;       // the variants with out=
+  bool numbers_as_tensors = false;  // PyTorch takes numbers for its tensors: torch.mul(2, x)
 };
 
 // The public operator `name` ("add", "linalg_norm"; `_x`, `*_backward`, `mkldnn_*` are not public), or null.

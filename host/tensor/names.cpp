@@ -60,10 +60,10 @@ std::optional<ScalarType> dtype_named(std::string_view name) noexcept {
 
 const std::vector<LayoutName>& layout_names() {
   static const std::vector<LayoutName> kNames = {
-      {"strided", at::Layout::Strided},       {"sparse_coo", at::Layout::Sparse},
-      {"sparse_csr", at::Layout::SparseCsr},  {"sparse_csc", at::Layout::SparseCsc},
-      {"sparse_bsr", at::Layout::SparseBsr},  {"sparse_bsc", at::Layout::SparseBsc},
-      {"jagged", at::Layout::Jagged},         {"_mkldnn", at::Layout::Mkldnn},
+      {"strided", at::Layout::Strided},      {"sparse_coo", at::Layout::Sparse},
+      {"sparse_csr", at::Layout::SparseCsr}, {"sparse_csc", at::Layout::SparseCsc},
+      {"sparse_bsr", at::Layout::SparseBsr}, {"sparse_bsc", at::Layout::SparseBsc},
+      {"jagged", at::Layout::Jagged},        {"_mkldnn", at::Layout::Mkldnn},
   };
   return kNames;
 }

@@ -123,7 +123,8 @@ std::string traceback(lua_State* L, int level) {
     if (ar.currentline > 0) text += ":" + std::to_string(ar.currentline);
     if (*ar.what == 'm') text += ": in the main chunk";
     else if (*ar.what == 'C') text += ": in a native function";
-    else if (ar.name && *ar.name != '?') text += std::string(": in ") + (*ar.namewhat ? ar.namewhat : "function") + " '" + ar.name + "'";
+    else if (ar.name && *ar.name != '?')
+      text += std::string(": in ") + (*ar.namewhat ? ar.namewhat : "function") + " '" + ar.name + "'";
     else text += ": in function <line " + std::to_string(ar.linedefined) + ">";
     if (ar.istailcall) text += " (tail calls left out)";
   }

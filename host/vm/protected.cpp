@@ -1,4 +1,5 @@
-// pcall, xpcall, coroutines, finalizers that an interruption passes, and os.exit, which is one: see Note [How a script is stopped].
+// pcall, xpcall, coroutines, finalizers that an interruption passes, and os.exit, which is one: see Note [How a script
+// is stopped].
 #include <lua.hpp>
 
 #include "host/vm/interrupt.h"
@@ -10,9 +11,7 @@ namespace {
 Interrupts& interrupts(lua_State* L) { return State::of(L).interrupts(); }
 
 // The continuation's context holds what stands below the results and the count of stops before the call.
-lua_KContext context(lua_State* L, int below) {
-  return static_cast<lua_KContext>(interrupts(L).stops()) * 4 + below;
-}
+lua_KContext context(lua_State* L, int below) { return static_cast<lua_KContext>(interrupts(L).stops()) * 4 + below; }
 
 int finish_pcall(lua_State* L, int status, lua_KContext ctx) {
   if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - static_cast<int>(ctx & 3);

@@ -59,7 +59,8 @@ class PipedInput final : public Input {
 
 std::string history_file() {
   if (const char* dir = std::getenv("XDG_STATE_HOME"); dir && *dir) return std::string(dir) + "/trainhost/history";
-  if (const char* home = std::getenv("HOME"); home && *home) return std::string(home) + "/.local/state/trainhost/history";
+  if (const char* home = std::getenv("HOME"); home && *home)
+    return std::string(home) + "/.local/state/trainhost/history";
   return {};
 }
 
@@ -211,7 +212,8 @@ Compiled compile(lua_State* L, const std::string& chunk) {
   size_t size = 0;
   const char* message = lua_tolstring(L, -1, &size);
   constexpr std::string_view kEnd = "<eof>";
-  const bool incomplete = status == LUA_ERRSYNTAX && size >= kEnd.size() && std::string_view(message, size).ends_with(kEnd);
+  const bool incomplete =
+      status == LUA_ERRSYNTAX && size >= kEnd.size() && std::string_view(message, size).ends_with(kEnd);
   return incomplete ? Compiled::incomplete : Compiled::wrong;
 }
 

@@ -22,8 +22,22 @@ namespace trainhost::vm {
 
 // Every native type that Lua holds as a userdata has one slot here; `State::metatable` is indexed by it.
 enum class TypeId : unsigned char {
-  tensor, dtype, device, layout, memory_format, generator, node, scope,
-  module, optimizer, dataset, loader, loader_iterator, run, function, count
+  tensor,
+  dtype,
+  device,
+  layout,
+  memory_format,
+  generator,
+  node,
+  scope,
+  module,
+  optimizer,
+  dataset,
+  loader,
+  loader_iterator,
+  run,
+  function,
+  count
 };
 
 struct Options {

@@ -315,4 +315,16 @@ vm.at_exit(function(status)
   end
 end)
 
-return mlflow
+return setmetatable(mlflow, {
+  __index = function(_, name)
+    if name == "callback" then  -- loaded when it is used: it needs `train`
+      mlflow.callback = require "mlflow.callback"
+      return mlflow.callback
+    end
+    local names = {"callback"}
+    for key in pairs(mlflow) do names[#names + 1] = key end
+    table.sort(names)
+    local near = type(name) == "string" and vm.nearest(name, names, 1)[1]
+    vm.raise("usage", ("mlflow has no %s"):format(vm.describe(name)), near and ("did you mean '%s'?"):format(near) or nil)
+  end,
+})

@@ -28,10 +28,6 @@ function batches.count(data, limit)
   return limit and math.min(limit, #data) or #data
 end
 
-local function closing(close)
-  return setmetatable({}, {__close = close})
-end
-
 ---For-values over the batches: `for i, batch in batches.each(data, limit) do`, i from 0.
 ---@param limit? integer at most so many
 ---@param epoch? integer given to a function

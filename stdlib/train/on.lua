@@ -1,7 +1,6 @@
 -- train.on(event, filter, f): a callback from one function.
 local hooks = require "train.hooks"
 local interval = require "train.interval"
-local keywords = require "host.keywords"
 local nearest = require "train.nearest"
 
 local On = {__name = "on"}

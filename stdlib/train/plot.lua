@@ -155,7 +155,8 @@ return function(history, path, options)
   end
 
   local out = {
-    ('<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12" fill="#222">')
+    ('<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" ' ..
+      'font-family="sans-serif" font-size="12" fill="#222">')
       :format(options.width, options.height, options.width, options.height),
     ('<rect width="%d" height="%d" fill="#fff"/>'):format(options.width, options.height),
   }

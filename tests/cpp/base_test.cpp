@@ -110,7 +110,8 @@ TEST_CASE("JSON files are written atomically and named when they are damaged") {
   CHECK(file::read(folder / "s.json") == "{\n  \"a\": [\n    1.5,\n    null\n  ],\n  \"b\": 1\n}\n");
   CHECK(json::read(folder / "s.json")["b"] == 1);
   file::write_atomic(folder / "s.json", "{\"a\": ");
-  CHECK_THAT(error_of([&] { json::read(folder / "s.json"); }).what(), Holds((folder / "s.json") + ": not JSON at byte"));
+  CHECK_THAT(error_of([&] { json::read(folder / "s.json"); }).what(),
+             Holds((folder / "s.json") + ": not JSON at byte"));
 }
 
 TEST_CASE("the log is silent until a level is asked for") {

@@ -54,7 +54,8 @@ TEST_CASE("what a script raises is thrown, what C++ throws is raised") {
     throw Error(ErrorKind::device, "no such device", "there is cpu");
   });
   host.add_function("standard", [](std::span<const Value>) -> std::vector<Value> { throw std::runtime_error("std"); });
-  const auto seen = host.run_string("local ok, e = pcall(fail) return ok, e.kind, e.hint, select(2, pcall(standard)).message");
+  const auto seen =
+      host.run_string("local ok, e = pcall(fail) return ok, e.kind, e.hint, select(2, pcall(standard)).message");
   CHECK_FALSE(seen[0].as_bool());
   CHECK(seen[1].as_string() == "device");
   CHECK(seen[2].as_string() == "there is cpu");
@@ -105,7 +106,8 @@ TEST_CASE("a module of C++ is the same object in Lua") {
   Host host;
   torch::nn::Linear layer(4, 2);
   host.add_module("layer", layer.ptr());
-  const auto out = host.run_string("local n = 0 for _, p in ipairs(layer:parameters()) do n = n + p:numel() end return n, layer");
+  const auto out =
+      host.run_string("local n = 0 for _, p in ipairs(layer:parameters()) do n = n + p:numel() end return n, layer");
   CHECK(out[0].as_int() == 10);
   CHECK(out[1].as_module() == layer.ptr());
   CHECK_THROWS_WITH(host.add_module("null", nullptr), Holds("is null"));
@@ -118,7 +120,8 @@ TEST_CASE("an interruption from another thread reaches through a call into C++ a
     while (host.interrupt() == 0) std::this_thread::yield();
   });
   try {
-    host.run_string("while true do pcall(into, function() while true do pcall(function() while true do end end) end end) end");
+    host.run_string(
+        "while true do pcall(into, function() while true do pcall(function() while true do end end) end end) end");
     FAIL("no error");
   } catch (const Error& e) {
     CHECK(e.kind() == ErrorKind::interrupted);
@@ -127,8 +130,8 @@ TEST_CASE("an interruption from another thread reaches through a call into C++ a
 }
 
 TEST_CASE("the end of the script is told how it ended") {
-  for (const auto& [code, status] : {std::pair{"", "finished"}, std::pair{"error('x')", "failed"}, std::pair{"os.exit(2)", "failed"},
-                                     std::pair{"os.exit()", "finished"}}) {
+  for (const auto& [code, status] : {std::pair{"", "finished"}, std::pair{"error('x')", "failed"},
+                                     std::pair{"os.exit(2)", "failed"}, std::pair{"os.exit()", "finished"}}) {
     std::string told;
     Host host;
     host.add_function("tell", [&](std::span<const Value> in) {

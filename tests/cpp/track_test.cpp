@@ -135,8 +135,9 @@ struct Logged {
 
   StoredRun stored() {
     REQUIRE(tracker.flush(20s));
-    return store->find_run(run->id()).value();
+    return stored_now();
   }
+  StoredRun stored_now() { return store->find_run(run->id()).value(); }
 };
 
 }  // namespace
@@ -566,6 +567,21 @@ TEST_CASE("a locked store does not block logging; all is stored when the lock go
   locker.run("COMMIT");
   CHECK(logged.stored().metrics[0].value == 999);
   CHECK(count("SELECT count(*) FROM metrics") == 1000);
+}
+
+TEST_CASE("a store whose files are removed holds up neither the script nor another store") {
+  Logged logged;
+  logged.stored();
+  fs::create_directory("other");
+  const auto other = logged.tracker.open("sqlite:///other/mlflow.db");
+  const auto lost = logged.tracker.start_run(*other, {}, logged.inbox);
+  REQUIRE(logged.tracker.flush(20s));
+  fs::remove_all("other");
+  lost->log_metric("loss", 1, 0);
+  logged.run->log_metric("loss", 1, 0);
+  CHECK(logged.tracker.flush(20s, logged.store.get()));
+  CHECK(logged.stored_now().metrics.size() == 1);
+  logged.tracker.close(200ms);
 }
 
 TEST_CASE("the end of a tracker with a locked store is bounded and says what was left") {

@@ -68,10 +68,11 @@ TEST_CASE("bytecode is refused") {
 
 TEST_CASE("another thread interrupts any script") {
   vm::State state({});
-  for (const char* code : {"while true do end", "while true do pcall(function() while true do end end) end",
-                           "while true do coroutine.wrap(function() for i = 1, 100 do end end)() end",
-                           "local f f = function(n) if n > 0 then f(n - 1) end end while true do pcall(f, 100) end",
-                           "while true do pcall(coroutine.wrap(function() pcall(coroutine.yield) error('x') end)) end"}) {
+  for (const char* code :
+       {"while true do end", "while true do pcall(function() while true do end end) end",
+        "while true do coroutine.wrap(function() for i = 1, 100 do end end)() end",
+        "local f f = function(n) if n > 0 then f(n - 1) end end while true do pcall(f, 100) end",
+        "while true do pcall(coroutine.wrap(function() pcall(coroutine.yield) error('x') end)) end"}) {
     CAPTURE(code);
     const auto [error, seconds] = interrupted(state, code);
     CHECK(error.kind() == ErrorKind::interrupted);
@@ -85,7 +86,8 @@ TEST_CASE("interruptions that hit coroutines as they come and go are safe (slow)
   vm::State state({});
   const char* code =
       "local function deep(n) if n > 0 then return 1 + deep(n - 1) end return 0 end "
-      "while true do local t = {} for i = 1, 50 do t[i] = coroutine.wrap(function() deep(i) coroutine.yield() deep(150) end) t[i]() t[i]() end "
+      "while true do local t = {} for i = 1, 50 do t[i] = coroutine.wrap(function() deep(i) coroutine.yield() "
+      "deep(150) end) t[i]() t[i]() end "
       "collectgarbage('step', 1000) end";
   for (int i = 0; i < 200; ++i) REQUIRE(interrupted(state, code).first.kind() == ErrorKind::interrupted);
 }

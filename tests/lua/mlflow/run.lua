@@ -95,8 +95,9 @@ end)
 case("artifacts: text, dict as JSON and YAML, files and folders", function(folder)
   local run = mlflow.start_run()
   run:log_text("hello\n", "notes/a.txt")
-  run:log_dict({lr = 0.1, layers = {1, 2}, nested = {on = true, name = "x: y"}}, "config.json")
-  run:log_dict({lr = 1e-5, layers = {1, 2}, nested = {on = true, name = "x: y"}, list = {{a = 1}, "yes"}}, "config.yaml")
+  local nested = {on = true, name = "x: y"}
+  run:log_dict({lr = 0.1, layers = {1, 2}, nested = nested}, "config.json")
+  run:log_dict({lr = 1e-5, layers = {1, 2}, nested = nested, list = {{a = 1}, "yes"}}, "config.yaml")
   host.file.mkdir(folder .. "/tree/b")
   host.file.write_atomic(folder .. "/tree/b/c.txt", "c")
   host.file.write_atomic(folder .. "/one.txt", "one")
@@ -140,8 +141,8 @@ end)
 
 case("nested runs know their parent; an error ends them innermost first", function()
   local outer = mlflow.start_run{run_name = "outer"}
-  test.raises("Run with UUID " .. outer.info.run_id .. " is already active. To start a new run, first end the current run",
-    mlflow.start_run)
+  test.raises("Run with UUID " .. outer.info.run_id .. " is already active. To start a new run, first end the current "
+    .. "run with mlflow.end_run(). To start a nested run", mlflow.start_run)
   local inner
   pcall(function()
     local closed <close> = mlflow.start_run{run_name = "inner", nested = true}
@@ -244,8 +245,9 @@ case("misuse is refused at the call, with what is allowed", function()
   refused("must not resolve to other names", run.log_param, run, "../x", 1)
   refused("251 characters", run.set_tag, run, ("k"):rep(251), 1)
   refused("argument 'key' must be a string, got nil", run.log_metric, run, nil, 1)
-  refused("the value of 'loss' must be a number or a tensor of one element, got string \"x\"", run.log_metric, run, "loss", "x")
-  refused("the value of 'loss' must be a number or a tensor of one element, got boolean true", run.log_metric, run, "loss", true)
+  local number = "the value of 'loss' must be a number or a tensor of one element, got "
+  refused(number .. 'string "x"', run.log_metric, run, "loss", "x")
+  refused(number .. "boolean true", run.log_metric, run, "loss", true)
   refused("argument 'step' must be an integer, got number 1.5", run.log_metric, run, "loss", 1, 1.5)
   refused("unknown keyword string \"stp\", expected one of step, timestamp", run.log_metric, run, "loss", 1, {stp = 1})
   refused("argument 'value' is missing", run.log_param, run, "p")
@@ -254,6 +256,7 @@ case("misuse is refused at the call, with what is allowed", function()
   refused("invalid artifact path '../x'", run.log_text, run, "x", "../x")
   refused("bad status 'DONE'", run.end_run, run, "done")
   refused("unknown keyword string \"nmae\"", mlflow.start_run, {nmae = "x", nested = true})
+  refused("mlflow has no string \"log_metrc\"", function() return mlflow.log_metrc end)
   refused("unknown event string \"eror\"", mlflow.on, "eror", print)
   test.equal(test.raises("no file 'nothing.txt'", run.log_artifact, run, "nothing.txt").kind, "io")
   run:end_run()
@@ -263,7 +266,9 @@ case("misuse is refused at the call, with what is allowed", function()
 end)
 
 test.case("addresses that are not supported say why", function()
-  local function refused(pattern, uri) test.equal(test.raises(pattern, mlflow.set_tracking_uri, uri).kind, "tracking") end
+  local function refused(pattern, uri)
+    test.equal(test.raises(pattern, mlflow.set_tracking_uri, uri).kind, "tracking")
+  end
   refused("names a file store: MLflow has retired it", "file:///tmp/mlruns")
   refused("names a file store", "./mlruns")
   refused("servers are not supported yet", "http://localhost:5000")

@@ -7,7 +7,6 @@ local function run(arguments, seconds, epochs)
   local text, now = {}, 0
   arguments.write = function(piece) text[#text + 1] = piece end
   arguments.clock = function() return now end
-  local looks = 0
   train.fit {
     train = {{1}, {2}, {3}}, epochs = epochs or 2, quiet = true, valid = {{1}},
     step = function(state) return state.phase == "valid" and 0.5 or 0.25 end,
