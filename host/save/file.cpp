@@ -133,6 +133,7 @@ void NewFolder::publish() {
 
 void publish_link(const std::string& target, const std::string& link) {
   const std::string path = without_slash(link), temporary = temporary_name(path);
+  remove_leftovers(path);
   if (::symlink(target.c_str(), temporary.c_str()) != 0) fail_write(path, "create link", errno);
   if (::rename(temporary.c_str(), path.c_str()) != 0) {
     const int code = errno;

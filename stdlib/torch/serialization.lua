@@ -3,6 +3,7 @@ local keywords = require "host.keywords"
 local native = require "native.save"
 local ordered = require "host.ordered"
 local vm = require "native.vm"
+require "torch"  -- what a Tensor can do is defined there
 
 local serialization = {}
 

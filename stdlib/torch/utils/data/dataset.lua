@@ -4,6 +4,7 @@
 local keywords = require "host.keywords"
 local native = require "native.data"
 local vm = require "native.vm"
+require "torch"  -- what a Tensor can do is defined there
 
 local dataset = {}
 
