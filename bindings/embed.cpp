@@ -5,9 +5,7 @@
 
 #include "bindings/bindings.h"
 #include "bindings/guard.h"
-#if __has_include("bindings/model.h")
 #include "bindings/model.h"
-#endif
 #include "bindings/tensor.h"
 #include "host/vm/state.h"
 
@@ -16,6 +14,15 @@ namespace {
 
 constexpr int kMostDepth = 100;
 const char kAlive = 0;  // registry key of the token that Lua functions in C++ look at
+
+// A script need not have loaded torch yet when C++ hands it a tensor.
+void need(lua_State* L, TypeId type, const char* module) {
+  vm::State& state = vm::State::of(L);
+  if (state.metatable(type)) return;
+  lua_getglobal(state.lua(), "require");
+  lua_pushstring(state.lua(), module);
+  state.call(1, 0);
+}
 
 // Knows the state as long as there is one. The mutex is for functions let go on another thread.
 struct Alive {
@@ -128,9 +135,7 @@ Value to_value(lua_State* L, int index, int depth) {
     default: break;
   }
   if (at::Tensor* tensor = test_tensor(L, index)) return Value(*tensor);
-#if __has_include("bindings/model.h")
   if (auto* module = test<torch::nn::Module>(L, index); module && *module) return Value(module->module);
-#endif
   throw_usage("a " + describe(L, index) + " cannot be handed to C++",
               "nil, booleans, numbers, strings, lists, maps, tensors, functions and modules can");
 }
@@ -195,11 +200,13 @@ void push_value(lua_State* L, const Value& value) {
   else if (value.is_int()) lua_pushinteger(L, value.as_int());
   else if (value.is_double()) lua_pushnumber(L, value.as_double());
   else if (value.is_string()) lua_pushlstring(L, value.as_string().data(), value.as_string().size());
-  else if (value.is_tensor()) push_tensor(L, value.as_tensor());
-#if __has_include("bindings/model.h")
-  else if (value.is_module()) push_module(L, value.as_module());
-#endif
-  else if (value.is_function()) push_function(L, value.as_function());
+  else if (value.is_tensor()) {
+    need(L, TypeId::tensor, "torch");
+    push_tensor(L, value.as_tensor());
+  } else if (value.is_module()) {
+    need(L, TypeId::module, "torch.nn");
+    push_module(L, value.as_module());
+  } else if (value.is_function()) push_function(L, value.as_function());
   else if (value.is_list()) {
     lua_createtable(L, static_cast<int>(value.as_list().size()), 0);
     lua_Integer i = 0;
