@@ -1,5 +1,6 @@
 // The one include point of Catch2, version 2 (Debian 12, Ubuntu 22.04) or 3: tests use what both have.
-#pragma once
+#ifndef TRAINHOST_TESTS_CPP_CATCH_H  // not `pragma once`: it does not hold across the precompiled header
+#define TRAINHOST_TESTS_CPP_CATCH_H
 
 #if __has_include(<c10/util/Logging.h>)
 // It defines CHECK as well: here, before Catch2, so that Catch2's stands whatever a test includes later.
@@ -24,3 +25,5 @@ inline auto Holds(const std::string& text) {
   return Catch::Matchers::Contains(text);
 #endif
 }
+
+#endif  // TRAINHOST_TESTS_CPP_CATCH_H
