@@ -5,9 +5,7 @@
 
 #include "bindings/bindings.h"
 #include "bindings/guard.h"
-#if __has_include("bindings/model.h")
 #include "bindings/model.h"
-#endif
 #include "bindings/tensor.h"
 #include "host/vm/state.h"
 
@@ -16,6 +14,15 @@ namespace {
 
 constexpr int kMostDepth = 100;
 const char kAlive = 0;  // registry key of the token that Lua functions in C++ look at
+
+// A script need not have loaded torch yet when C++ hands it a tensor.
+void need(lua_State* L, TypeId type, const char* module) {
+  vm::State& state = vm::State::of(L);
+  if (state.metatable(type)) return;
+  lua_getglobal(state.lua(), "require");
+  lua_pushstring(state.lua(), module);
+  state.call(1, 0);
+}
 
 // Knows the state as long as there is one. The mutex is for functions let go on another thread.
 struct Alive {
@@ -135,9 +142,7 @@ Value to_value(lua_State* L, int index, int depth) {
       break;
   }
   if (at::Tensor* tensor = test_tensor(L, index)) return Value(*tensor);
-#if __has_include("bindings/model.h")
   if (auto* module = test<torch::nn::Module>(L, index); module && *module) return Value(module->module);
-#endif
   throw_usage("a " + describe(L, index) + " cannot be handed to C++",
               "nil, booleans, numbers, strings, lists, maps, tensors, functions and modules can");
 }
@@ -196,13 +201,6 @@ std::vector<Value> take_values(lua_State* L, int count) {
   return values;
 }
 
-// Types are defined by their modules: a state whose script has not required torch has none yet.
-static void need(lua_State* L, const char* module) {
-  lua_getglobal(L, "require");
-  lua_pushstring(L, module);
-  lua_call(L, 1, 0);
-}
-
 void push_value(lua_State* L, const Value& value) {
   reserve(L, 6);
   if (value.is_nil()) lua_pushnil(L);
@@ -211,18 +209,12 @@ void push_value(lua_State* L, const Value& value) {
   else if (value.is_double()) lua_pushnumber(L, value.as_double());
   else if (value.is_string()) lua_pushlstring(L, value.as_string().data(), value.as_string().size());
   else if (value.is_tensor()) {
-    need(L, "native.tensor");
+    need(L, TypeId::tensor, "torch");
     push_tensor(L, value.as_tensor());
-  }
-#if __has_include("bindings/model.h")
-  else if (value.is_module()) {
-    need(L, "native.tensor");
-    need(L, "native.model");
+  } else if (value.is_module()) {
+    need(L, TypeId::module, "torch.nn");
     push_module(L, value.as_module());
-  }
-#endif
-  else if (value.is_function())
-    push_function(L, value.as_function());
+  } else if (value.is_function()) push_function(L, value.as_function());
   else if (value.is_list()) {
     lua_createtable(L, static_cast<int>(value.as_list().size()), 0);
     lua_Integer i = 0;
