@@ -32,3 +32,18 @@ def test_a_crash_is_found_and_named(trainhost, tmp_path):
     (end, call), = report.crashes.values()
     assert end.startswith("exit code") and "os.exit(" in call
     assert report.calls > 5
+
+
+def test_no_memory_is_an_error_that_a_script_can_catch(trainhost, tmp_path):
+    """For memory of C++ as for tensors: 2^31 parts need 16 GB for their list."""
+    script = tmp_path / "memory.lua"
+    script.write_text('local torch = require "torch"\n'
+                      'for _, call in ipairs {\n'
+                      '  function() torch.tensor_split(torch.ones(3, 3), 2147483648) end,\n'
+                      '  function() torch.ones(1 << 40) end,\n'
+                      '} do\n'
+                      '  local ok, err = pcall(call)\n'
+                      '  print(ok, err.kind)\n'
+                      'end\n')
+    done = subprocess.run([trainhost.path, script], capture_output=True, text=True, preexec_fn=fuzz.limits)
+    assert done.stdout == "false\tmemory\nfalse\tmemory\n", done.stdout + done.stderr

@@ -1,0 +1,88 @@
+-- Lua's operators on tensors, length, iteration, truth and identity.
+local test = require "test"
+local torch = require "torch"
+
+local x, k = torch.tensor {1.0, 2.0, 4.0}, torch.tensor {5, 6, 7}
+local m, n = torch.tensor {true, false, true}, torch.tensor {true, true, false}
+
+test.case("arithmetic with tensors and numbers on either side", function()
+  test.equal((x + x):tolist(), {2.0, 4.0, 8.0})
+  test.equal((1 + x):tolist(), {2.0, 3.0, 5.0})
+  test.equal((1 - x):tolist(), {0.0, -1.0, -3.0})
+  test.equal((2 * x - 1):tolist(), {1.0, 3.0, 7.0})
+  test.equal((x / 2):tolist(), {0.5, 1.0, 2.0})
+  test.equal((8 / x):tolist(), {8.0, 4.0, 2.0})
+  test.equal((x ^ 2):tolist(), {1.0, 4.0, 16.0})
+  test.equal((2 ^ x):tolist(), {2.0, 4.0, 16.0})
+  test.equal((-x):tolist(), {-1.0, -2.0, -4.0})
+end)
+
+test.case("integer division and remainder round down", function()
+  test.equal((k // 2):tolist(), {2, 3, 3})
+  test.equal((-k // 2):tolist(), {-3, -3, -4})
+  test.equal((k % 3):tolist(), {2, 0, 1})
+  test.equal((-k % 3):tolist(), {1, 0, 2})
+  test.equal((k / 2).dtype, torch.float32)
+end)
+
+test.case("a Lua float promotes and an integer does not", function()
+  test.equal((k + 1).dtype, torch.int64)
+  test.equal((k + 1.0).dtype, torch.float32)
+  test.equal((x:double() + 1.0).dtype, torch.float64)
+end)
+
+test.case("bits and logic", function()
+  test.equal((m & n):tolist(), {true, false, false})
+  test.equal((m | n):tolist(), {true, true, true})
+  test.equal((m ~ n):tolist(), {false, true, true})
+  test.equal((~m):tolist(), {false, true, false})
+  test.equal((k << 1):tolist(), {10, 12, 14})
+  test.equal((k >> 1):tolist(), {2, 3, 3})
+  test.equal((~k):tolist(), {-6, -7, -8})
+end)
+
+test.case("comparison is a method, and Lua's < says so", function()
+  test.equal(x:lt(2):tolist(), {true, false, false})
+  test.equal(x:ge(k):tolist(), {false, false, false})
+  test.raises("x:lt%(y%)", function() return x < k end)
+  test.raises("x:lt%(y%)", function() return x <= 2 end)
+end)
+
+test.case("== is identity", function()
+  local y = x
+  test.truthy(x == y)
+  test.truthy(x ~= x:clone())
+  test.truthy(torch.equal(x, x:clone()))
+end)
+
+test.case("the length is the first size", function()
+  test.equal(#torch.zeros(4, 2), 4)
+  test.equal(#torch.zeros(0), 0)
+  test.raises("0%-dim", function() return #torch.tensor(1) end)
+end)
+
+test.case("iteration goes over the first dimension", function()
+  local rows = {}
+  for row in torch.arange(6):reshape(3, 2):iter() do rows[#rows + 1] = row:tolist() end
+  test.equal(rows, {{0, 1}, {2, 3}, {4, 5}})
+  test.raises("0%-dim", function() torch.tensor(1):iter() end)
+end)
+
+test.case("pairs, ipairs and table.unpack name what to use", function()
+  test.raises("x:iter", function() pairs(x) end)
+  test.raises("iter", function() for _ in ipairs(x) do break end end)
+  test.raises("unbind", function() table.unpack(x) end)
+end)
+
+test.case("strings and nil are no operands", function()
+  test.raises("torch.add", function() return x + "1" end)
+  test.raises("torch.mul", function() return x * nil end)
+  test.raises("torch.pow", function() return x ^ {} end)
+end)
+
+test.case("operators keep gradients", function()
+  local w = torch.tensor({2.0, 3.0}, {requires_grad = true})
+  local y = (1 - w) * w / 2 + w ^ 2
+  y:sum():backward()
+  test.near(w.grad, torch.tensor {2.5, 3.5}, 1e-6)
+end)

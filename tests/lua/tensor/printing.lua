@@ -1,0 +1,42 @@
+-- tostring(tensor) and the print options; tests/parity/test_print.py compares hundreds of tensors with Python.
+local test = require "test"
+local torch = require "torch"
+
+test.case("a tensor prints as in Python", function()
+  test.equal(tostring(torch.tensor {1.5, -2, 3}), "tensor([ 1.5000, -2.0000,  3.0000])")
+  test.equal(tostring(torch.tensor {{1, 2}, {3, 4}}), "tensor([[1, 2],\n        [3, 4]])")
+  test.equal(tostring(torch.tensor(true)), "tensor(True)")
+  test.equal(tostring(torch.zeros(0, 3)), "tensor([], size=(0, 3))")
+  test.equal(tostring(torch.ones(2, {dtype = torch.float64})), "tensor([1., 1.], dtype=torch.float64)")
+  test.equal(tostring(torch.arange(2000)), "tensor([   0,    1,    2,  ..., 1997, 1998, 1999])")
+end)
+
+test.case("gradients show", function()
+  local x = torch.ones(2):requires_grad_()
+  test.equal(tostring(x), "tensor([1., 1.], requires_grad=True)")
+  test.equal(tostring(x + 1), "tensor([2., 2.], grad_fn=<AddBackward0>)")
+end)
+
+test.case("a freed tensor prints without an error", function()
+  local x = torch.ones(2)
+  x:free()
+  test.truthy(tostring(x):find "Tensor")
+end)
+
+test.case("print options change what is shown and come back", function()
+  local before = torch.get_printoptions()
+  torch.set_printoptions {precision = 2, threshold = 5, edgeitems = 1}
+  test.equal(tostring(torch.linspace(0.25, 1, 12)), "tensor([0.25,  ..., 1.00])")
+  torch.set_printoptions {sci_mode = true, profile = "default"}
+  test.equal(tostring(torch.tensor {1.5}), "tensor([1.5000e+00])")
+  torch.set_printoptions {profile = "default"}
+  test.equal(torch.get_printoptions(), before)
+end)
+
+test.case("wrong print options are usage errors that change nothing", function()
+  local before = torch.get_printoptions()
+  test.raises("unknown keyword", function() torch.set_printoptions {precison = 2} end)
+  test.raises("'precision'", function() torch.set_printoptions {precision = -1} end)
+  test.raises("'profile'", function() torch.set_printoptions {precision = 2, profile = "long"} end)
+  test.equal(torch.get_printoptions(), before)
+end)
