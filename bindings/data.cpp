@@ -270,6 +270,11 @@ int start(lua_State* L) {
   return 4;
 }
 
+int pass_advance(lua_State* L) {
+  check<data::LoaderIterator>(L, 1)->advance();
+  return 0;
+}
+
 // __close(pass, error): the error is nil after a break or the end.
 int pass_close(lua_State* L) {
   check<data::LoaderIterator>(L, 1)->close(!lua_isnoneornil(L, 2));
@@ -293,8 +298,10 @@ int open_data(lua_State* L) {
       {nullptr, nullptr, nullptr}};
   static constexpr Row kLoaderMeta[] = {{"__len", guarded<loader_len>, "How many batches an epoch has."},
                                         {nullptr, nullptr, nullptr}};
-  static constexpr Row kPass[] = {{"close", guarded<pass_close>, "Stops the workers of this pass."},
-                                  {nullptr, nullptr, nullptr}};
+  static constexpr Row kPass[] = {
+      {"close", guarded<pass_close>, "Stops the workers of this pass."},
+      {"advance", guarded<pass_advance>, "The batch of the indices given last is handed out."},
+      {nullptr, nullptr, nullptr}};
   static constexpr Row kPassMeta[] = {{"__close", guarded<pass_close>, "Stops the workers at the end of the loop."},
                                       {nullptr, nullptr, nullptr}};
   static constexpr Row kFunctions[] = {

@@ -277,8 +277,9 @@ std::string expected_text(const Argument& argument) {
 // Finds the overload and leaves its converted arguments on `stack`.
 const Overload& choose(lua_State* L, const Operator& op, const Call& call, bool method, Stack& stack) {
   const auto& overloads = call.out ? op.outs : op.overloads;
-  for (const Overload& overload : overloads)
-    if (bind(L, overload, call, method, Fit::exact, stack)) return overload;
+  if (!op.numbers_as_tensors)  // else no two overloads take the same values
+    for (const Overload& overload : overloads)
+      if (bind(L, overload, call, method, Fit::exact, stack)) return overload;
   const Fit fit = op.numbers_as_tensors ? Fit::lenient_numbers_as_tensors : Fit::lenient;
   for (const Overload& overload : overloads)
     if (bind(L, overload, call, method, fit, stack)) return overload;

@@ -142,14 +142,16 @@ int experiment(lua_State* L) {
 }
 
 std::optional<int64_t> experiment_id(const std::string& text) {
-  if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
+  if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string::npos)
+    return std::nullopt;
   return std::stoll(text);
 }
 
 int find_experiment(lua_State* L) {
   std::optional<track::Experiment> found;
   const std::string id = optional_text(L, 2, "mlflow.set_experiment", "experiment_id");
-  if (id.empty()) found = store(L).find_experiment(std::string(text_at(L, 1, "mlflow.set_experiment", "experiment_name")));
+  if (id.empty())
+    found = store(L).find_experiment(std::string(text_at(L, 1, "mlflow.set_experiment", "experiment_name")));
   else if (const auto number = experiment_id(id)) found = store(L).find_experiment(*number);
   if (found) push_experiment(L, *found);
   else lua_pushnil(L);
@@ -306,15 +308,16 @@ int ended(lua_State* L) {
 int flush(lua_State* L) {
   using Clock = std::chrono::steady_clock;
   const double seconds = luaL_checknumber(L, 1);
-  const auto limit = std::chrono::duration_cast<Clock::duration>(
-      std::chrono::duration<double>(std::clamp(seconds, 0.0, 1e6)));
+  const auto limit =
+      std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(std::clamp(seconds, 0.0, 1e6)));
   const auto deadline = Clock::now() + limit;
   Context& mine = context(L);
   auto& interrupts = vm::State::of(L).interrupts();
+  const track::Store* only = lua_toboolean(L, 2) ? mine.store.get() : nullptr;
   bool done;
   do {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
-    done = mine.tracker->flush(std::clamp(left, std::chrono::milliseconds(0), std::chrono::milliseconds(20)));
+    done = mine.tracker->flush(std::clamp(left, std::chrono::milliseconds(0), std::chrono::milliseconds(20)), only);
   } while (!done && Clock::now() < deadline && !interrupts.requested());
   lua_pushboolean(L, done);
   lua_pushinteger(L, static_cast<lua_Integer>(mine.tracker->waiting()));
@@ -399,12 +402,12 @@ constexpr Row kRows[] = {
     {"ended", guarded<ended>, "Tells whether a run has ended.\n@param run Run\n@return boolean"},
     {"flush", guarded<flush>,
      "Waits until all that was logged is stored and would survive a power cut; an interruption ends the wait.\n"
-     "@param seconds number at most\n@return boolean done\n@return integer waiting records"},
+     "@param seconds number at most\n@param this_store boolean|nil only what goes to the open store\n@return boolean "
+     "done\n@return integer waiting records"},
     {"has_events", guarded<has_events>, "Tells whether events wait.\n@return boolean"},
     {"take_events", guarded<take_events>,
      "Returns the events that wait, each {kind, message, hint, run_id}.\n@return table[]"},
-    {"python_float", guarded<python_float>,
-     "Writes a float as Python's str().\n@param value number\n@return string"},
+    {"python_float", guarded<python_float>, "Writes a float as Python's str().\n@param value number\n@return string"},
     {"check_key", guarded<check_key>,
      "Raises a usage error if a key is none of MLflow's.\n@param what string metric, param or tag\n@param key string"},
     {nullptr, nullptr, nullptr},

@@ -115,7 +115,10 @@ struct LoaderIterator::Workers {
   };
 
   Workers(const Loader::Plan& plan, const std::vector<int64_t>& order, int64_t first)
-      : plan(plan), order(order), slots(static_cast<size_t>(plan.options.workers) * plan.options.prefetch) {
+      : plan(plan),
+        order(order),
+        slots(static_cast<size_t>(
+            std::min(plan.batches() - first, int64_t{plan.options.workers} * plan.options.prefetch))) {
     taken = handed = first;
     const auto useful = std::min<int64_t>(plan.options.workers, plan.batches() - first);
     try {
@@ -212,7 +215,7 @@ std::optional<std::vector<int64_t>> LoaderIterator::next_indices() {
     close();
     return std::nullopt;
   }
-  const auto indices = plan_->indices(order_, progress_->position.batch++);
+  const auto indices = plan_->indices(order_, progress_->position.batch);
   return std::vector<int64_t>(indices.begin(), indices.end());
 }
 

@@ -75,8 +75,9 @@ class LoaderIterator {
 
   // The next batch, nullopt at the end of the epoch. An error of a worker is thrown here, when its batch is due.
   std::optional<Batch> next();
-  // The next batch's sample indices, for a loader without dataset.
+  // The next batch's sample indices, for a loader without dataset. The batch counts as handed out with `advance`.
   std::optional<std::vector<int64_t>> next_indices();
+  void advance() noexcept { ++progress_->position.batch; }
   // `failed`: the loop ends with an error, so that the loader's position stays.
   void close(bool failed = false) noexcept;
 

@@ -15,7 +15,7 @@ struct DtypeName {
   std::string_view name;
   at::ScalarType type;
 };
-constexpr std::array<DtypeName, 20> kDtypes = {{{"BOOL", at::kBool},
+constexpr std::array<DtypeName, 19> kDtypes = {{{"BOOL", at::kBool},
                                                 {"U8", at::kByte},
                                                 {"I8", at::kChar},
                                                 {"F8_E5M2", at::ScalarType::Float8_e5m2},
@@ -33,8 +33,7 @@ constexpr std::array<DtypeName, 20> kDtypes = {{{"BOOL", at::kBool},
                                                 {"I64", at::kLong},
                                                 {"U64", at::ScalarType::UInt64},
                                                 {"F64", at::kDouble},
-                                                {"C64", at::kComplexFloat},
-                                                {"C128", at::kComplexDouble}}};
+                                                {"C64", at::kComplexFloat}}};
 constexpr size_t kMostDims = 64;
 
 std::string in_quotes(std::string_view text) {

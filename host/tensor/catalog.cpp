@@ -237,6 +237,8 @@ class Catalog {
     op->numbers_as_tensors = takes_numbers_for_tensors(op->name);
     std::vector<Overload> overloads;
     for (const std::string& overload_name : names) {
+      // PyTorch makes a tensor of the number instead: x + 1 is add.Tensor.
+      if (op->numbers_as_tensors && overload_name.rfind("Scalar", 0) == 0) continue;
       const auto handle = c10::Dispatcher::singleton().findSchema({qualified_name, overload_name});
       if (!handle) continue;
       std::optional<Overload> overload = read_overload(*handle);

@@ -28,8 +28,9 @@ class DatabaseError : public Error {
 // One connection; belongs to one thread at a time.
 class Database {
  public:
-  // Opens or creates the file. A lock held by another process is waited for as long as `busy`, see `hurry`.
-  Database(std::string path, std::chrono::milliseconds busy);
+  // Opens the file; makes it if it is absent and may be made. A lock held by another process is waited for as long as
+  // `busy`, see `hurry`.
+  Database(std::string path, std::chrono::milliseconds busy, bool may_create = true);
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;

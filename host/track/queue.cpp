@@ -281,22 +281,24 @@ void Queue::push(Lane index, Record record) {
                  "training goes on"});
 }
 
-bool Queue::flush(std::chrono::milliseconds limit) {
+bool Queue::flush(std::chrono::milliseconds limit, std::optional<Lane> only) {
   Core& core = *core_;
   std::unique_lock lock(core.mutex);
-  if (!core.started) return true;
-  std::vector<uint64_t> targets;
-  for (auto& lane : core.lanes) {
+  std::vector<std::pair<Lane, uint64_t>> targets;
+  for (Lane i = 0; i < core.lanes.size(); ++i) {
+    auto& lane = core.lanes[i];
+    if (lane.pushed == 0 || (only && *only != i)) continue;
     lane.flush_wanted = std::max(lane.flush_wanted, lane.pushed);
-    targets.push_back(lane.pushed);
+    targets.emplace_back(i, lane.pushed);
   }
-  core.urgent = true;
-  core.wake.notify_one();
   const auto flushed = [&] {
-    for (size_t i = 0; i < targets.size(); ++i)
-      if (core.lanes[i].flushed < targets[i] && !(core.finished && core.lanes[i].done >= targets[i])) return false;
+    for (const auto& [i, target] : targets)
+      if (core.lanes[i].flushed < target && !(core.finished && core.lanes[i].done >= target)) return false;
     return true;
   };
+  if (flushed()) return true;
+  core.urgent = true;
+  core.wake.notify_one();
   core.done.wait_for(lock, limit, [&] { return core.finished || flushed(); });
   return flushed();
 }

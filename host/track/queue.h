@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <optional>
 
 #include "host/track/sink.h"
 
@@ -40,8 +41,9 @@ class Queue {
   Lane add(std::shared_ptr<Sink> sink);
   // Hands the record over and returns in microseconds; waits only if the queue is full.
   void push(Lane lane, Record record);
-  // Waits until all that was pushed before the call is stored and flushed by its sink. False: not within `limit`.
-  bool flush(std::chrono::milliseconds limit);
+  // Waits until all that was pushed before the call, in one lane or in all, is stored and flushed by its sink. False:
+  // not within `limit`.
+  bool flush(std::chrono::milliseconds limit, std::optional<Lane> only = std::nullopt);
   // Stores what waits, for `limit` at most, and ends the thread; returns how many records were left unstored. Records
   // pushed later are dropped.
   size_t close(std::chrono::milliseconds limit);

@@ -22,7 +22,9 @@ bool is_artifact(RecordKind kind) { return kind == RecordKind::text || kind == R
 }  // namespace
 
 struct SqliteSink::Connection {
-  explicit Connection(const std::string& path) : database(path, std::chrono::seconds(30)) { set_journal(database); }
+  explicit Connection(const std::string& path) : database(path, std::chrono::seconds(30), false) {
+    set_journal(database);
+  }
 
   Database database;
   Statement run{database,
@@ -72,6 +74,11 @@ SqliteSink::Connection& SqliteSink::connection() {
   return *connection_;
 }
 
+void SqliteSink::close() noexcept {
+  std::lock_guard lock(mutex_);
+  connection_.reset();
+}
+
 void SqliteSink::hurry() noexcept {
   std::lock_guard lock(mutex_);
   hurried_ = true;
@@ -79,9 +86,9 @@ void SqliteSink::hurry() noexcept {
 }
 
 size_t SqliteSink::write(std::span<const Record> records, const Report& report) {
-  Connection& to = connection();
   size_t done = 0;
   try {
+    Connection& to = connection();
     while (done < records.size()) {
       if (is_artifact(records[done].kind)) {
         to.publish(records[done], report);
@@ -99,6 +106,9 @@ size_t SqliteSink::write(std::span<const Record> records, const Report& report) 
       done = end;
       for (Event& event : events) report(std::move(event));
     }
+  } catch (const DatabaseError& e) {
+    if (!e.is_busy()) close();  // the file may be another one by now: the next try opens it anew
+    if (done == 0) throw;
   } catch (const Error&) {
     if (done == 0) throw;
   }

@@ -21,6 +21,7 @@ class SqliteSink : public Sink {
  private:
   struct Connection;
   Connection& connection();
+  void close() noexcept;
 
   std::string path_;
   std::mutex mutex_;  // hurry() against opening

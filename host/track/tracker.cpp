@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kMostEvents = 256;
-constexpr auto kDrain = std::chrono::seconds(30);
+constexpr auto kDrain = std::chrono::seconds(10);
 
 // Secrets do not belong in messages: scheme://user:password@host -> scheme://host.
 std::string without_credentials(const std::string& uri) {
@@ -226,7 +226,7 @@ std::shared_ptr<Run> Tracker::start_run(Store& store, const StartOptions& option
 }
 
 std::shared_ptr<Run> Tracker::resume_run(Store& store, const std::string& run_id, std::weak_ptr<Inbox> inbox) {
-  queue_->flush(kDrain);  // the run may have been logged by this process a moment ago
+  flush(kDrain, &store);  // the run may have been logged by this process a moment ago
   auto found = store.find_run(run_id);
   if (!found)
     throw Error(ErrorKind::tracking, "mlflow: no run with id '" + run_id + "' exists in '" + store.path() + "'");

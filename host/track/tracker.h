@@ -40,7 +40,7 @@ struct StartOptions {
 class Tracker {
  public:
   explicit Tracker(QueueOptions options = {});
-  // Stores what waits, half a minute at most; the log says what was left.
+  // Stores what waits, ten seconds at most; the log says what was left.
   ~Tracker();
   Tracker(const Tracker&) = delete;
   Tracker& operator=(const Tracker&) = delete;
@@ -60,8 +60,10 @@ class Tracker {
   // Goes on with a run of the store. Throws Error(tracking) if there is none or it is deleted.
   std::shared_ptr<Run> resume_run(Store& store, const std::string& run_id, std::weak_ptr<Inbox> inbox);
 
-  // True: all that was logged before is stored and would survive a power cut.
-  bool flush(std::chrono::milliseconds limit) { return queue_->flush(limit); }
+  // True: all that was logged before, to one store or to all, is stored and would survive a power cut.
+  bool flush(std::chrono::milliseconds limit, const Store* only = nullptr) {
+    return queue_->flush(limit, only ? std::optional(lane_of(*only)) : std::nullopt);
+  }
   size_t close(std::chrono::milliseconds limit);
   size_t waiting() const { return queue_->waiting(); }
 

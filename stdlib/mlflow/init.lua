@@ -138,9 +138,8 @@ end
 
 -- --- Runs
 
-local function flush_quietly()
-  track.flush(30)
-end
+-- Reading waits for what was logged to this store.
+local function catch_up() track.flush(30, true) end
 
 --- Reads a run back from the store, all that was logged so far included: {info, data = {metrics, params, tags}};
 --- metrics holds the latest value of each key.
@@ -148,7 +147,7 @@ end
 ---@return table
 function mlflow.get_run(run_id)
   open()
-  flush_quietly()
+  catch_up()
   local run = track.read_run(run_id)
   if not run then fail(("mlflow: no run with id '%s' exists"):format(tostring(run_id))) end
   return run
@@ -160,7 +159,7 @@ end
 ---@return table[]
 function mlflow.get_metric_history(run_id, key)
   open()
-  flush_quietly()
+  catch_up()
   return track.metric_history(run_id, key)
 end
 
@@ -299,6 +298,11 @@ function mlflow.on(event, f)
   end
   handlers[#handlers + 1] = f
 end
+
+--- A callback for train.fit: its parameters, the metrics of each epoch, its checkpoints; see mlflow/callback.lua.
+---@param arguments? table
+---@return table callback
+function mlflow.callback(arguments) return require "mlflow.callback"(arguments) end
 
 local final_status = {finished = "FINISHED", failed = "FAILED", killed = "KILLED"}
 

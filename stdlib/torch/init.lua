@@ -4,7 +4,7 @@ local ops = require "native.ops"
 local native = require "native.tensor"
 local vm = require "native.vm"
 
-local torch = { __version__ = vm.versions and vm.versions.torch }
+local torch = { __version__ = vm.versions().torch }
 
 -- Functions of the native module that PyTorch has under the same name.
 for _, name in ipairs {

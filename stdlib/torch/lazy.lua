@@ -19,7 +19,8 @@ return function(prefix, namespace, files)
     __index = function(self, name)
       if type(name) ~= "string" then return nil end
       local module = prefix .. "." .. (files and files[name] or file_name(name))
-      if type(find_in_stdlib(module)) ~= "function" then
+      local loader = find_in_stdlib(module)
+      if type(loader) ~= "function" then
         vm.raise("usage", ("%s has no '%s'"):format(prefix, name))
       end
       local value = require(module)

@@ -1,35 +1,35 @@
 -- What a checkpoint holds of a training, and writing it.
-local tree = require "train.tree"
+local logs = require "train.logs"
 
 local snapshot = {}
 
--- A state dict as a list of {name, tensor}.
-local function listed(state_dict)
-  local list = {}
-  for name, tensor in pairs(state_dict) do list[#list + 1] = {name, tensor} end
-  return list
-end
-
 ---Writes the model's weights into one .safetensors file.
+---@param path string
+---@param state table
 function snapshot.save_weights(path, state)
   require("host.checkpoint").save_tensors(path, state.model:state_dict())
 end
 
----Writes a checkpoint folder: model.safetensors, optimizer.safetensors, callbacks.safetensors where callbacks hold
----tensors, state.json; then points the link `latest` beside it at it.
+---Writes a checkpoint folder (the model, the optimizer, the callbacks' states, the counters), then points the link
+---`latest` beside it at it.
+---@param folder string
+---@param state table
 function snapshot.save(folder, state)
   local checkpoint = require "host.checkpoint"
-  local tensors = {model = state.model:state_dict()}
-  local plain = {
-    epoch = state.epoch, batch = state.batch, epochs_done = state.epochs_done, batches_done = state.batches_done,
-    steps_done = state.steps_done, epoch_batches = state.epoch_batches, seconds = state:elapsed(),
-    phase = state.phase, logs = require("train.logs").copy(state.logs),
-  }
-  if state.optimizer and state.optimizer.state_dict then
-    plain.optimizer, tensors.optimizer = tree.take_apart(state.optimizer:state_dict(), "optimizer")
-  end
-  plain.callbacks, tensors.callbacks = tree.take_apart(state.callback_list:state_dict(), "callbacks")
-  checkpoint.save(folder, {tensors = tensors, state = plain})
+  local loader = state.train
+  loader = type(loader) == "table" and getmetatable(loader) and loader.state_dict and loader:state_dict() or nil
+  checkpoint.save(folder, {
+    tensors = {
+      model = state.model:state_dict(),
+      optimizer = state.optimizer and state.optimizer.state_dict and state.optimizer:state_dict() or nil,
+      callbacks = state.callback_list:state_dict(),
+    },
+    state = {
+      epoch = state.epoch, batch = state.batch, epochs_done = state.epochs_done, batches_done = state.batches_done,
+      steps_done = state.steps_done, epoch_batches = state.epoch_batches, seconds = state:elapsed(),
+      logs = logs.copy(state.logs), user = state.user, loader = loader,
+    },
+  })
   checkpoint.link(folder, "latest")
 end
 

@@ -31,7 +31,7 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
     local bytes = x:numel() * x:element_size()
     local at = written
     if bytes > 0 then
-      local flat = x:resolve_conj():resolve_neg():contiguous():flatten():view(torch.uint8)
+      local flat = x:resolve_conj():resolve_neg():clone({memory_format = torch.contiguous_format}):flatten():view(torch.uint8)
       output[{torch.slice(at, at + bytes)}] = flat
       written = (written + bytes + 63) // 64 * 64
     end
@@ -83,9 +83,8 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
       if value == nil then break end
     end
     if value ~= nil then return value end
-    local last = name:match("[^.]+$")
-    if name:find("^nn%.functional%.") then return torch[last] end
-    return function(x, ...) return x[last](x, ...) end
+    if name:find("%.") then error("torch has no " .. name) end
+    return function(x, ...) return x[name](x, ...) end
   end
 
   -- The gradients of `inputs` for the results of body(): each result is weighted by a ramp, so that its elements

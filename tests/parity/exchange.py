@@ -26,7 +26,7 @@ class Exchange:
 
     def tensor(self, tensor):
         """The Lua expression of a fresh tensor with these values."""
-        tensor = tensor.detach().resolve_conj().resolve_neg().contiguous()
+        tensor = tensor.detach().resolve_conj().resolve_neg().clone(memory_format=torch.contiguous_format)
         data = bytes(tensor.flatten().view(torch.uint8).numpy()) if tensor.numel() else b""
         offset = len(self.bytes)
         self.bytes += data + b"\0" * (-len(data) % 64)

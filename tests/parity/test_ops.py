@@ -19,7 +19,7 @@ OPERATORS = {
     "indexing": "diagonal gather index_add index_fill index_select masked_fill masked_select narrow scatter scatter_add "
                 "scatter_reduce select take take_along_dim tril topk sort searchsorted",
     "linalg": "addmm baddbmm bmm dot einsum linalg.cholesky linalg.det linalg.inv linalg.norm linalg.qr linalg.solve "
-              "linalg.svdvals linalg.vector_norm matmul mm outer tensordot",
+              "kron linalg.svdvals linalg.vector_norm matmul mm outer",
     "fft": "fft.fft fft.ifft2 fft.irfft fft.rfft fft.fftshift",
     "special": "digamma erf erfinv lgamma special.bessel_j0 special.entr special.ndtr special.zeta",
     "network": "nn.functional.adaptive_avg_pool2d nn.functional.avg_pool2d nn.functional.conv1d nn.functional.conv2d "
@@ -29,6 +29,8 @@ OPERATORS = {
     "loss": "nn.functional.binary_cross_entropy_with_logits nn.functional.cross_entropy nn.functional.huber_loss "
             "nn.functional.mse_loss nn.functional.nll_loss nn.functional.smooth_l1_loss",
 }
+# Samples whose function takes its arguments in another order than PyTorch's: position -> that of the sample.
+ORDER = {"where": (1, 0, 2), "einsum": (1, 0), "nn.functional.embedding": (1, 0)}
 SAMPLES = 3  # of each operator and dtype
 SECOND_DTYPES = (torch.float64, torch.int64, torch.bool, torch.bfloat16, torch.complex64, torch.uint8, torch.int32)
 
@@ -53,7 +55,7 @@ class Case:
         keywords = {name: self.take(value) for name, value in sample.kwargs.items()}
         self.python = lambda: op.op(*[value for value, _ in arguments],
                                     **{name: value for name, (value, _) in keywords.items()})
-        given = [code for _, code in arguments]
+        given = [arguments[i][1] for i in ORDER.get(op.name, range(len(arguments)))]
         while given and given[-1] == "nil":
             given.pop()
         named = [f'["{name}"] = {code}' for name, (_, code) in keywords.items() if code != "nil"]

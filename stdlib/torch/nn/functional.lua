@@ -10,9 +10,9 @@ local functional = {}
 for _, name in ipairs {
   "linear", "bilinear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose3d",
   "max_pool1d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d",
-  "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d",
+  "adaptive_avg_pool1d",
   "relu6", "sigmoid", "tanh", "gelu", "softplus", "logsigmoid", "softsign", "tanhshrink", "softshrink", "hardshrink",
-  "prelu", "glu", "one_hot", "pad", "unfold", "fold", "pixel_shuffle", "pixel_unshuffle", "cosine_similarity",
+  "prelu", "glu", "one_hot", "pad", "pixel_shuffle", "pixel_unshuffle", "cosine_similarity",
   "pairwise_distance", "grid_sample", "affine_grid", "scaled_dot_product_attention",
 } do
   functional[name] = catalog.find(name) or catalog.find_any("aten::" .. name)
@@ -82,16 +82,43 @@ end
 
 function functional.softmin(input, ...) return functional.softmax(-input, ...) end
 
+-- A None in the output size keeps that size of the input.
+for dims, name in pairs {[2] = "adaptive_avg_pool2d", [3] = "adaptive_avg_pool3d"} do
+  local pool = op(name)
+  local parse = signature("F." .. name, "input, output_size")
+  functional[name] = function(...)
+    local input, size = parse(...)
+    if type(size) == "table" then
+      local whole = {}
+      for i = 1, dims do
+        whole[i] = math.type(size[i]) and size[i] or input:size(input:dim() - dims + i - 1)
+      end
+      size = whole
+    end
+    return pool(input, size)
+  end
+end
+
+-- Tensor.unfold is another operator: these are im2col and col2im.
+do
+  local columns, image = op "im2col", op "col2im"
+  local parse = signature("F.unfold", "input, kernel_size, dilation=1, padding=0, stride=1")
+  local parse_fold = signature("F.fold", "input, output_size, kernel_size, dilation=1, padding=0, stride=1")
+  functional.unfold = function(...) return columns(parse(...)) end
+  functional.fold = function(...) return image(parse_fold(...)) end
+end
+
 do
   local pool, with_indices = op "max_pool2d", op "max_pool2d_with_indices"
   local parse = signature("F.max_pool2d",
     "input, kernel_size, stride=nil, padding=0, dilation=1, ceil_mode=false, return_indices=false")
-  functional.max_pool2d = function(input, kernel_size, stride, ...)
-    if select("#", ...) == 0 and (stride == nil or math.type(stride)) then
+  functional.max_pool2d = function(...)
+    local input, kernel_size, stride = ...
+    if select("#", ...) <= 3 and math.type(kernel_size) and (stride == nil or math.type(stride)) then
       if stride == nil then return pool(input, kernel_size) end
       return pool(input, kernel_size, stride)
     end
-    local x, kernel, step, padding, dilation, ceil, indices = parse(input, kernel_size, stride, ...)
+    local x, kernel, step, padding, dilation, ceil, indices = parse(...)
     return (indices and with_indices or pool)(x, kernel, step or kernel, padding, dilation, ceil)
   end
 end

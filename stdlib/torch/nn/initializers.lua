@@ -24,7 +24,9 @@ local GAINS <const> = {
 function init.calculate_gain(nonlinearity, param)
   if nonlinearity == "leaky_relu" then
     local slope = param or 0.01
-    if type(slope) ~= "number" then vm.raise("usage", ("negative_slope %s not a valid number"):format(tostring(param))) end
+    if type(slope) ~= "number" then
+      vm.raise("usage", ("negative_slope %s not a valid number"):format(vm.describe(param)))
+    end
     return math.sqrt(2.0 / (1 + slope ^ 2))
   end
   return GAINS[nonlinearity] or vm.raise("usage", "Unsupported nonlinearity " .. tostring(nonlinearity))
@@ -91,7 +93,8 @@ end
 
 -- Bounds that hold enough of the distribution: draw again what falls outside.
 local function redraw_outside(data, mean, std, a, b)
-  local low, high = data:new_tensor(a):item(), data:new_tensor(b):item()
+  local as_stored = {dtype = data.dtype}
+  local low, high = torch.tensor(a, as_stored):item(), torch.tensor(b, as_stored):item()
   data:normal_(mean, std)
   while true do
     local outside = data:lt(low) | data:gt(high)

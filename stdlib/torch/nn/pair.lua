@@ -7,6 +7,8 @@ local vm = require "native.vm"
 return function(value, what)
   if type(value) == "table" and #value == 2 then return value end
   local n = math.tointeger(value)
-  if not n then vm.raise("usage", ("%s must be an integer or a list of two, got %s"):format(what, vm.describe(value))) end
+  if not n then
+    vm.raise("usage", ("%s must be an integer or a list of two, got %s"):format(what, vm.describe(value)))
+  end
   return {n, n}
 end

@@ -72,7 +72,8 @@ function Optimizer.class(name, rule, spec)
 
   getmetatable(class).__call = function(_, params, ...)
     if model.is_module(params) then as_groups(class, params) end
-    local values = table.pack(parse(params, ...))
+    local given = (...) ~= nil and parse or function(p) return parse(p) end  -- Adam(params, nil): no options
+    local values = table.pack(given(params, ...))
     local self = setmetatable({defaults = {}, param_groups = {}, _none = {}}, class)
     for i, key in ipairs(keys) do
       self.defaults[key] = values[i + 1]

@@ -59,9 +59,9 @@ test.case("save_weights_only writes one safetensors file with the weights of the
   local folder = test.tmpdir()
   local names, _, net = run(folder, {save_weights_only = true, filepath = "w{epoch}"}, {1, 1})
   test.equal(names, {"w1.safetensors", "w2.safetensors"})
-  local tensors = host.checkpoint.load_tensors(folder .. "/w2.safetensors")
+  local tensors = torch.load(folder .. "/w2.safetensors")
   test.equal(tensors.weight, net.weight:detach())
-  test.falsy(torch.equal(host.checkpoint.load_tensors(folder .. "/w1.safetensors").weight, tensors.weight))
+  test.falsy(torch.equal(torch.load(folder .. "/w1.safetensors").weight, tensors.weight))
 end)
 
 test.case("a checkpoint holds weights, optimizer, counters and callback state", function()
@@ -69,10 +69,11 @@ test.case("a checkpoint holds weights, optimizer, counters and callback state", 
   local _, _, net = run(folder, {}, {0.5, 0.25}, {train.EarlyStopping {patience = 5, restore_best_weights = true}})
   local saved = host.checkpoint.load(folder .. "/latest")
   test.equal(saved.tensors.model.weight, net.weight:detach())
+  test.equal(saved.tensors.optimizer.param_groups[1].lr, 0.1)
   local state = saved.state
   test.equal({state.epoch, state.epochs_done, state.steps_done, state.batches_done}, {1, 2, 6, 6})
   test.near(state.logs.val_loss, 0.25, 1e-12)
-  test.equal(state.callbacks.EarlyStopping.best_epoch, 1)
+  test.equal(saved.tensors.callbacks.EarlyStopping.best_epoch, 1)
 end)
 
 test.case("keep_last and keep_best remove the others", function()

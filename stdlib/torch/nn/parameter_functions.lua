@@ -1,8 +1,9 @@
--- Clipping of gradients by norm and by value.
+-- torch.nn.utils: clipping of gradients, and parameters as one vector.
 local native = require "native.optim"
 local signature = require "torch.signature"
+local torch = require "torch"
 
-local clip = {}
+local functions = {}
 
 local parse_norm = signature("clip_grad_norm_",
   "parameters, max_norm, norm_type=2.0, error_if_nonfinite=false, foreach=nil")
@@ -16,14 +17,14 @@ end
 --- Scales the gradients in place so that their norm, taken together, is at most max_norm.
 ---@param parameters Tensor[]|Tensor
 ---@return Tensor the norm before
-function clip.clip_grad_norm_(...)
+function functions.clip_grad_norm_(...)
   local parameters, max_norm, norm_type, error_if_nonfinite = parse_norm(...)
   return native.clip_grad_norm(as_list(parameters), max_norm, norm_type, error_if_nonfinite)
 end
 
 --- Clamps each gradient in place to [-clip_value, clip_value].
 ---@param parameters Tensor[]|Tensor
-function clip.clip_grad_value_(...)
+function functions.clip_grad_value_(...)
   local parameters, clip_value = parse_value(...)
   native.clip_grad_value(as_list(parameters), clip_value)
 end
@@ -31,9 +32,30 @@ end
 --- The norm of all gradients together, without changing them.
 ---@param parameters Tensor[]|Tensor
 ---@return Tensor
-function clip.get_grad_norm(...)
+function functions.get_grad_norm(...)
   local parameters, norm_type = parse_total(...)
   return native.grad_norm(as_list(parameters), norm_type)
 end
 
-return clip
+--- A vector of all parameters, one after the other.
+---@param parameters Tensor[]
+---@return Tensor
+function functions.parameters_to_vector(parameters)
+  local flat = {}
+  for i, parameter in ipairs(parameters) do flat[i] = parameter:reshape(-1) end
+  return torch.cat(flat)
+end
+
+--- Copies a vector into the parameters.
+---@param vector Tensor
+---@param parameters Tensor[]
+function functions.vector_to_parameters(vector, parameters)
+  local at = 0
+  for _, parameter in ipairs(parameters) do
+    local count = parameter:numel()
+    parameter:detach():copy_(vector:detach():narrow(0, at, count):view_as(parameter))
+    at = at + count
+  end
+end
+
+return functions

@@ -1,0 +1,152 @@
+-- host.checkpoint: folders of tensors and plain state, published in one step.
+--
+-- FOLDER/manifest.json lists the files, FOLDER/NAME.safetensors holds a group of tensors, FOLDER/state.json the rest.
+local json = require "native.json"
+local keywords = require "host.keywords"
+local native = require "native.save"
+local ordered = require "host.ordered"
+local serialization = require "torch.serialization"
+local vm = require "native.vm"
+
+local checkpoint = {}
+
+local function bad(where, value)
+  vm.raise("usage", ("host.checkpoint.save: %s is %s, expected nil, boolean, number, string, Tensor or a table of them")
+    :format(where, vm.describe(value)))
+end
+
+-- A list of 1 ... n, names only, or neither.
+local function shape_of(value)
+  local count, names = 0, true
+  for key in pairs(value) do
+    count = count + 1
+    if type(key) ~= "string" or key:sub(1, 1) == "$" then names = false end
+  end
+  if count > 0 and #value == count then return "list" end
+  return names and "names" or "pairs"
+end
+
+-- What JSON can hold of a value. Tensors are added to `tensors` (nil: none are allowed) and leave their name behind.
+local function take_apart(value, where, tensors, open)
+  local kind = type(value)
+  if kind == "number" and value - value ~= 0 then
+    return {["$number"] = value ~= value and "nan" or value > 0 and "inf" or "-inf"}
+  end
+  if kind == "userdata" and tensors then
+    local name = where
+    while tensors[name] do name = name .. "_" end  -- {["a.b"] = x, a = {b = y}}
+    tensors[name] = true
+    tensors[#tensors + 1] = {name, value}
+    return {["$tensor"] = name}
+  end
+  if kind == "nil" or kind == "boolean" or kind == "number" or kind == "string" then return value end
+  if kind ~= "table" then bad(where, value) end
+  if open[value] then vm.raise("usage", ("host.checkpoint.save: %s holds itself"):format(where)) end
+  open[value] = true
+  local shape, result = shape_of(value), {}
+  if shape == "list" then
+    for i, item in ipairs(value) do result[i] = take_apart(item, where .. "." .. (i - 1), tensors, open) end
+  else
+    local list = {}
+    for i, key in ipairs(ordered.keys(value)) do
+      local item = take_apart(value[key], where .. "." .. tostring(key), tensors, open)
+      if shape == "names" then
+        result[key] = item
+      else
+        local kind_of_key = type(key)
+        if kind_of_key ~= "string" and kind_of_key ~= "number" and kind_of_key ~= "boolean" then
+          bad("a key of " .. where, key)
+        end
+        list[i] = {key, item}
+      end
+    end
+    if shape == "pairs" then result["$pairs"] = list end
+  end
+  open[value] = nil
+  return result
+end
+
+local specials = {nan = 0 / 0, inf = math.huge, ["-inf"] = -math.huge}
+
+local function put_together(value, tensors)
+  if type(value) ~= "table" then return value end
+  if value["$number"] then return specials[value["$number"]] end
+  if value["$tensor"] then return tensors[value["$tensor"]] end
+  local result = {}
+  if value["$pairs"] then
+    for _, pair in ipairs(value["$pairs"]) do result[pair[1]] = put_together(pair[2], tensors) end
+    return result
+  end
+  for key, item in pairs(value) do result[key] = put_together(item, tensors) end
+  return result
+end
+
+-- A flat state dict, or the list of {name, tensor} that one is made of; nil for anything else.
+local function flat_pairs(name, group)
+  if type(group) ~= "table" then bad("tensors." .. name, group) end
+  local flat, listed = true, #group > 0
+  for key, value in pairs(group) do
+    if type(key) ~= "string" or type(value) ~= "userdata" then flat = false end
+    if math.type(key) ~= "integer" or type(value) ~= "table" or type(value[1]) ~= "string"
+      or type(value[2]) ~= "userdata" or #value ~= 2 then
+      listed = false
+    end
+  end
+  if flat then return serialization.pairs_of("host.checkpoint.save", group) end
+  return listed and group or nil
+end
+
+--- Writes a checkpoint folder; one that is there is replaced in one step, and stays if anything fails.
+---@param folder string
+---@param contents table {tensors = name -> state dict (also nested, as an optimizer's), state = plain values}
+function checkpoint.save(folder, contents)
+  local c = keywords.check("host.checkpoint.save", contents, {tensors = {}, state = keywords.none})
+  local groups, nested = {}, {}
+  for i, name in ipairs(ordered.keys(c.tensors)) do
+    local group = c.tensors[name]
+    local list = flat_pairs(name, group)
+    if not list then
+      list = {}
+      nested[name] = take_apart(group, name, list, {})
+    end
+    groups[i] = {name, list}
+  end
+  local state = {version = 1, state = take_apart(c.state, "state", nil, {}), nested = nested}
+  native.write_checkpoint(folder, groups, {{"state.json", json.encode(state) .. "\n"}})
+end
+
+--- Reads what `save` wrote. An io error for a folder that is damaged or no checkpoint.
+---@param folder string
+---@return table {tensors = name -> ordered table of tensors, or what was nested; state = plain values}
+function checkpoint.load(folder)
+  local groups, texts = native.read_checkpoint(folder)
+  local ok, state = pcall(json.decode, texts["state.json"] or "")
+  if not ok or type(state) ~= "table" or type(state.nested) ~= "table" then
+    vm.raise("io", ("host.checkpoint.load: %s/state.json is missing or damaged"):format(folder))
+  end
+  local tensors = {}
+  for name, list in pairs(groups) do
+    local flat = serialization.table_of(list)
+    tensors[name] = state.nested[name] and put_together(state.nested[name], flat) or flat
+  end
+  return {tensors = tensors, state = put_together(state.state, {})}
+end
+
+--- Writes one group of tensors as a .safetensors file, in one step.
+---@param path string
+---@param tensors table a state dict or a list of {name, tensor}
+function checkpoint.save_tensors(path, tensors)
+  local list = flat_pairs(path, tensors) or serialization.pairs_of("host.checkpoint.save_tensors", tensors)
+  native.write_safetensors(path, list, {{"format", "pt"}})
+end
+
+--- Makes `name`, beside the folder or file, a link to it: over an older link in one step.
+---@param path string
+---@param name string such as "latest"
+function checkpoint.link(path, name)
+  local trimmed = path:gsub("/+$", "")
+  local above, last = trimmed:match("^(.*/)([^/]+)$")
+  native.publish_link(last or trimmed, (above or "") .. name)
+end
+
+return checkpoint

@@ -1,0 +1,66 @@
+-- Samples of a dataset written in Lua, put together into a batch as PyTorch's default_collate does.
+local torch = require "torch"
+local vm = require "native.vm"
+
+local collate
+
+local function shape_text(tensor) return "[" .. table.concat(tensor.shape, ", ") .. "]" end
+
+local function stack(tensors, where)
+  local want = shape_text(tensors[1])
+  for i, tensor in ipairs(tensors) do
+    if type(tensor) ~= "userdata" then
+      vm.raise("usage", ("collate: %s of sample %d of the batch is %s, of sample 0 a tensor"):format(where, i - 1,
+        vm.describe(tensor)))
+    end
+    if shape_text(tensor) ~= want then
+      vm.raise("shape", ("collate: %s of sample %d of the batch has the shape %s, that of sample 0 has %s")
+        :format(where, i - 1, shape_text(tensor), want))
+    end
+  end
+  return torch.stack(tensors)
+end
+
+-- Integers become int64; with any float among them float64, as in PyTorch; booleans bool; strings stay a list.
+local function collate_field(values, where)
+  local first, kind = values[1], type(values[1])
+  if kind == "userdata" then return stack(values, where) end
+  for i, value in ipairs(values) do
+    if type(value) ~= kind then
+      vm.raise("usage", ("collate: %s of sample %d of the batch is %s, of sample 0 %s"):format(where, i - 1,
+        vm.describe(value), vm.describe(first)))
+    end
+  end
+  if kind == "table" then return collate(values, where) end
+  if kind == "string" then return values end
+  if kind == "boolean" then return torch.tensor(values) end
+  if kind == "number" then
+    for _, value in ipairs(values) do
+      if math.type(value) == "float" then return torch.tensor(values, {dtype = torch.float64}) end
+    end
+    return torch.tensor(values)
+  end
+  vm.raise("usage", ("collate: %s is %s, expected a tensor, number, boolean, string or table of these"):format(where,
+    vm.describe(first)))
+end
+
+--- Puts samples together field by field: tensors are stacked, numbers become a tensor, strings a list.
+---@param samples table[] tables with the same fields, by position or by name
+---@return table batch with those fields
+function collate(samples, where)
+  local batch = {}
+  for key in pairs(samples[1]) do
+    local name = (where and where .. "." or "field ") .. tostring(key)
+    local values = {}
+    for i, sample in ipairs(samples) do
+      if sample[key] == nil then
+        vm.raise("usage", ("collate: sample %d of the batch has no %s, sample 0 has"):format(i - 1, name))
+      end
+      values[i] = sample[key]
+    end
+    batch[key] = collate_field(values, name)
+  end
+  return batch
+end
+
+return collate

@@ -1,0 +1,32 @@
+-- Lists what can be called, a line each: `names.lua -- operators` or `names.lua -- exports`.
+local torch = require "torch"
+
+if arg[1] == "operators" then
+  for _, name in ipairs(require("native" .. ".ops").names()) do print(name) end
+  return
+end
+
+-- Blocks or ends the process by purpose; or (set_num_*) may be called once only.
+local SKIPPED <const> = {
+  exit = true, read_line = true, sleep = true, repl = true, set_num_interop_threads = true, set_num_threads = true,
+}
+
+local function list(prefix, t)
+  local names = {}
+  for name, value in pairs(t) do
+    if type(name) == "string" and type(value) == "function" and not SKIPPED[name] then names[#names + 1] = name end
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do print(prefix .. name) end
+end
+
+for name in pairs(package.preload) do
+  if name:find "^native%." then list(name:gsub("%.", "_") .. ".", require(name)) end
+end
+list("torch.", torch)
+list("torch.autograd.", torch.autograd)
+local modules = {}
+for name in pairs(package.preload) do
+  if name:find "^native%." then modules[name] = require(name) end
+end
+list("torch.ones(2, 3):", modules["native.tensor"].methods)

@@ -1,0 +1,81 @@
+-- nn.Sequential, ModuleList, ModuleDict: 0-based, ordered, growing and shrinking.
+local test = require "test"
+local torch = require "torch"
+local nn = torch.nn
+
+test.case("Sequential counts from 0 and from the end", function()
+  local a, b = nn.Linear(2, 3), nn.ReLU()
+  local seq = nn.Sequential(a, b)
+  test.truthy(rawequal(seq[0], a) and rawequal(seq[1], b) and rawequal(seq[-1], b))
+  test.equal(#seq, 2)
+  test.raises("index 2 is out of range: Sequential has 2 modules", function() return seq[2] end)
+  test.raises("index %-3 is out of range", function() return seq[-3] end)
+end)
+
+test.case("Sequential calls its modules in order, repeated ones too", function()
+  local Double = nn.class("Double")
+  function Double:forward(x) return x * 2 end
+  local d = Double()
+  local seq = nn.Sequential(d, d, d)
+  test.equal(seq(1), 8)
+  seq:append(d)
+  test.equal(seq(1), 16)
+  seq[0] = nn.Identity()
+  test.equal(seq(1), 8)
+  seq[1] = nil
+  test.equal(#seq, 3)
+  test.equal(seq(1), 4)
+end)
+
+test.case("Sequential takes names, lists and functions of a list", function()
+  local named = nn.Sequential{{"fc", nn.Linear(2, 2)}, {"act", nn.ReLU()}}
+  test.truthy(named.fc and rawequal(named.fc, named[0]))
+  test.equal(#nn.Sequential{nn.ReLU(), nn.ReLU()}, 2)
+  local list = nn.ModuleList{nn.ReLU()}
+  list:extend{nn.Tanh(), nn.Sigmoid()}:insert(1, nn.GELU())
+  local order = {}
+  for i, m in list:iter() do order[i + 1] = tostring(m):match("^%a+") end
+  test.equal(order, {"ReLU", "GELU", "Tanh", "Sigmoid"})
+  test.equal(tostring(list:pop(0)), "ReLU()")
+  test.equal(#list, 3)
+end)
+
+test.case("what is in a container belongs to the parent's parameters", function()
+  local Net = nn.class("Net")
+  function Net:__init()
+    self.blocks = nn.ModuleList{nn.Linear(1, 1), nn.Linear(1, 1)}
+    self.heads = nn.ModuleDict{{"b", nn.Linear(1, 1)}, {"a", nn.Linear(1, 1)}}
+  end
+  local keys = {}
+  for name in Net():named_parameters() do keys[#keys + 1] = name end
+  test.equal(keys, {"blocks.0.weight", "blocks.0.bias", "blocks.1.weight", "blocks.1.bias",
+    "heads.b.weight", "heads.b.bias", "heads.a.weight", "heads.a.bias"})
+end)
+
+test.case("ModuleDict is ordered by insertion, a plain table by name", function()
+  local dict = nn.ModuleDict{{"z", nn.ReLU()}, {"a", nn.Tanh()}}
+  dict.m = nn.Sigmoid()
+  test.equal(dict:keys(), {"z", "a", "m"})
+  test.equal(nn.ModuleDict{z = nn.ReLU(), a = nn.Tanh()}:keys(), {"a", "z"})
+  local seen = {}
+  for name in pairs(dict) do seen[#seen + 1] = name end
+  test.equal(seen, {"z", "a", "m"})
+  test.truthy(dict:contains("a") and not dict:contains("q"))
+  dict:pop("a")
+  test.equal(dict:keys(), {"z", "m"})
+  dict:clear()
+  test.equal(#dict, 0)
+  test.raises("attribute 'keys' already exists", nn.ModuleDict, {keys = nn.ReLU()})
+end)
+
+test.case("arguments are checked by name", function()
+  test.raises("nn.Linear: argument 'out_features' is missing", nn.Linear, 3)
+  local err = test.raises("nn.Linear: unknown keyword .*biass.*one of in_features", nn.Linear, 3, 2, {biass = false})
+  test.equal(err.hint, "did you mean 'bias'?")
+  test.raises("given by position and by name", nn.Linear, 3, 2, {in_features = 3})
+  test.raises("takes at most", nn.ReLU, true, 2)
+  test.raises("groups", nn.Conv2d, 3, 4, 3, {groups = 2})
+  test.raises("not supported for strided", nn.Conv2d, 3, 4, 3, {stride = 2, padding = "same"})
+  test.raises("between 0 and 1", nn.Dropout, 1.5)
+  test.raises("not a valid value for reduction", nn.MSELoss{reduction = "avg"}, torch.ones(1), torch.ones(1))
+end)

@@ -1,0 +1,107 @@
+-- torch.save and torch.load, host.checkpoint: what goes in comes out, and what is damaged is refused.
+local host = require "host"
+local test = require "test"
+local torch = require "torch"
+
+local function keys(t)
+  local list = {}
+  for key in pairs(t) do list[#list + 1] = key end
+  return list
+end
+
+test.case("save and load keep names, dtypes, shapes and bits; ordered tables keep their order", function()
+  local path = test.tmpdir() .. "/x.safetensors"
+  local tensors = {b = torch.rand(2, 3), a = torch.arange(4), half = torch.rand(3):to(torch.bfloat16),
+    mask = torch.tensor {true, false}, scalar = torch.tensor(2.5), none = torch.zeros(0, 3)}
+  torch.save(tensors, path, {metadata = {note = "x"}})
+  for _, mmap in ipairs {false, true} do
+    local back, metadata = torch.load(path, {mmap = mmap})
+    test.equal(keys(back), {"a", "b", "half", "mask", "none", "scalar"})
+    for name, tensor in pairs(tensors) do test.equal(back[name], tensor, name) end
+    test.equal(metadata, {note = "x"})
+  end
+  local reversed = require "host.ordered".new({"z", "y"}, {torch.zeros(1), torch.ones(1)})
+  torch.save(reversed, path)
+  test.equal(keys(torch.load(path)), {"z", "y"})
+end)
+
+test.case("what cannot be saved or read is refused with what to do", function()
+  local folder = test.tmpdir()
+  local path = folder .. "/x.safetensors"
+  test.raises("only .safetensors files are supported, got 'x.pt'", torch.save, {}, "x.pt")
+  test.raises("only .safetensors", torch.load, "x.pt")
+  test.raises("flat table of named tensors, got string \"a\" = number 1", torch.save, {a = 1}, path)
+  test.raises("flat table of named tensors", torch.save, {torch.zeros(1)}, path)
+  test.raises("expected a table of named tensors", torch.save, torch.zeros(1), path)
+  test.equal(test.raises("No such file", torch.load, path).kind, "io")
+  test.equal(test.raises("No such file", torch.save, {}, folder .. "/no/x.safetensors").kind, "io")
+  host.file.write_atomic(path, "not a tensor file")
+  test.equal(test.raises("the header's length", torch.load, path).kind, "io")
+  test.equal(#host.file.list(folder), 1)
+end)
+
+test.case("a checkpoint keeps state dicts, nested tables with numbers as keys, and plain state exactly", function()
+  local folder = test.tmpdir() .. "/runs/01"
+  local model = {w = torch.rand(2), b = torch.rand(1)}
+  local optimizer = {
+    state = {[0] = {step = torch.tensor(3.0), exp_avg = torch.rand(2)}, [1] = {step = torch.tensor(3.0)}},
+    param_groups = {{lr = 0.1, betas = {0.9, 0.999}, params = {0, 1}, amsgrad = false}},
+  }
+  local state = {epoch = 3, loss = 0.1 + 0.2, whole = 1.0, best = math.huge, worst = -math.huge, list = {1, 2.5, "x"},
+    empty = {}, mixed = {[1] = "a", [5] = "b", x = true}, ["$number"] = "kept", text = "line\n\0 \u{e4}",
+    big = math.mininteger}
+  host.checkpoint.save(folder, {tensors = {model = model, optimizer = optimizer, empty = {}}, state = state})
+  local back = host.checkpoint.load(folder)
+  test.equal(back.state, state)
+  test.equal(math.type(back.state.whole), "float")
+  test.equal(math.type(back.state.epoch), "integer")
+  test.equal(keys(back.tensors.model), {"b", "w"})
+  test.equal(back.tensors.model.w, model.w)
+  test.equal(back.tensors.optimizer, optimizer)
+  test.equal(torch.load(folder .. "/model.safetensors").b, model.b)
+  host.checkpoint.save(folder, {state = {nan = 0 / 0}})
+  local nan = host.checkpoint.load(folder).state.nan
+  test.truthy(nan ~= nan)
+  test.equal(host.file.list(folder), {"manifest.json", "state.json"})
+end)
+
+test.case("a failed save leaves the checkpoint that was there", function()
+  local above = test.tmpdir()
+  local folder = above .. "/c"
+  host.checkpoint.save(folder, {state = {n = 1}})
+  test.raises("state.f is function", host.checkpoint.save, folder, {state = {f = print}})
+  test.raises("state.x is", host.checkpoint.save, folder, {state = {x = torch.zeros(1)}})
+  test.raises("cannot name a part", host.checkpoint.save, folder, {tensors = {["a/b"] = {}}})
+  local loop = {}
+  loop.self = loop
+  test.raises("holds itself", host.checkpoint.save, folder, {state = loop})
+  test.raises("unknown keyword", host.checkpoint.save, folder, {model = {}})
+  test.equal(host.checkpoint.load(folder).state.n, 1)
+  test.equal(host.file.list(above), {"c"})
+end)
+
+test.case("the link latest moves in one step and loads", function()
+  local above = test.tmpdir()
+  for n = 1, 2 do
+    host.checkpoint.save(above .. "/" .. n, {state = {n = n}})
+    host.checkpoint.link(above .. "/" .. n .. "/", "latest")
+    test.equal(host.checkpoint.load(above .. "/latest").state.n, n)
+  end
+  test.equal(host.file.list(above), {"1", "2", "latest"})
+  host.checkpoint.save_tensors(above .. "/w.safetensors", {{"b", torch.zeros(1)}, {"a", torch.ones(1)}})
+  test.equal(keys(torch.load(above .. "/w.safetensors")), {"b", "a"})
+end)
+
+test.case("a damaged checkpoint is an io error", function()
+  local folder = test.tmpdir() .. "/c"
+  host.checkpoint.save(folder, {tensors = {model = {w = torch.rand(4)}}, state = {n = 1}})
+  local path = folder .. "/model.safetensors"
+  local text = host.file.read(path)
+  host.file.write_atomic(path, text:sub(1, -2))
+  test.equal(test.raises("the manifest says", host.checkpoint.load, folder).kind, "io")
+  host.file.remove(path)
+  test.equal(test.raises("No such file", host.checkpoint.load, folder).kind, "io")
+  test.equal(test.raises("there is no such folder", host.checkpoint.load, folder .. "x").kind, "io")
+  host.file.write_atomic(folder .. "/manifest.json", "{")
+  test.equal(test.raises("manifest.json is damaged", host.checkpoint.load, folder).kind, "io")
+end)
