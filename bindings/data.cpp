@@ -104,6 +104,7 @@ int subset(lua_State* L) {
 }
 
 int concat(lua_State* L) {
+  if (!lua_istable(L, 1)) throw_argument(L, "ConcatDataset", "datasets", "a list of datasets", 1);
   std::vector<std::shared_ptr<const data::Dataset>> parts;
   for (lua_Integer i = 1, n = static_cast<lua_Integer>(lua_rawlen(L, 1)); i <= n; ++i) {
     lua_rawgeti(L, 1, i);

@@ -15,12 +15,12 @@ namespace {
 constexpr int kMostDepth = 100;
 const char kAlive = 0;  // registry key of the token that Lua functions in C++ look at
 
-// A script need not have loaded torch yet when C++ hands it a tensor.
-void need(lua_State* L, TypeId type, const char* module) {
+// A script need not have loaded torch yet when C++ hands it a tensor or a module.
+void need_torch(lua_State* L) {
   vm::State& state = vm::State::of(L);
-  if (state.metatable(type)) return;
+  if (state.metatable(TypeId::tensor)) return;
   lua_getglobal(state.lua(), "require");
-  lua_pushstring(state.lua(), module);
+  lua_pushliteral(state.lua(), "torch");
   state.call(1, 0);
 }
 
@@ -209,10 +209,10 @@ void push_value(lua_State* L, const Value& value) {
   else if (value.is_double()) lua_pushnumber(L, value.as_double());
   else if (value.is_string()) lua_pushlstring(L, value.as_string().data(), value.as_string().size());
   else if (value.is_tensor()) {
-    need(L, TypeId::tensor, "torch");
+    need_torch(L);
     push_tensor(L, value.as_tensor());
   } else if (value.is_module()) {
-    need(L, TypeId::module, "torch.nn");
+    need_torch(L);
     push_module(L, value.as_module());
   } else if (value.is_function()) push_function(L, value.as_function());
   else if (value.is_list()) {

@@ -77,13 +77,16 @@ def test_ctrl_c_stops_the_running_chunk_again_and_again(console):
 
 
 def test_completes_names(console):
-    console.type("string.for\t", until="mat")
+    console.type("string.for", until="string.for")
+    console.type("\t", until="mat")
     console.type("\x03")
     console.type("torch = require 'torch'\n")
     console.type("x = torch.ones(2)\n")
-    assert "relu_" in console.type("x:relu\t", until="x:relu")
+    console.type("x:relu", until="x:relu")
+    assert "relu_" in console.type("\t", until="x:relu")
     console.type("\x03")
-    console.type("torch.matm\t", until="ul")
+    console.type("torch.matm", until="torch.matm")
+    console.type("\t", until="ul")
     console.type("\x03")
     assert console.leave() == 0
 

@@ -24,7 +24,8 @@ int main() {
     lua_settop(L, 0);
     return std::vector<trainhost::Value>{answer};
   });
-  const auto out = host.run_string("question = 'inner' local ok, e = pcall(error, 'own') return ask('outer'), question, e");
+  const auto out =
+      host.run_string("question = 'inner' local ok, e = pcall(error, 'own') return ask('outer'), question, e");
   lua_getglobal(L, "question");
   const bool apart = std::strcmp(lua_tostring(L, -1), "outer") == 0 && out[1].as_string() == "inner";
   const bool right = out[0].as_string() == "outer?" && out[2].as_string() == "own";

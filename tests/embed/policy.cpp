@@ -1,6 +1,6 @@
 // A program that lets its users script a policy over a model of its own; says "ok" if all went as promised.
-#include <ATen/core/Tensor.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
 #include <ATen/ops/ones.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -19,10 +19,10 @@
 
 using namespace trainhost;
 
-#define CHECK_THAT_IT(condition)                                                        \
-  if (!(condition)) {                                                                   \
-    std::fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);        \
-    std::exit(1);                                                                       \
+#define CHECK_THAT_IT(condition)                                                 \
+  if (!(condition)) {                                                            \
+    std::fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
+    std::exit(1);                                                                \
   }
 
 namespace {
@@ -97,8 +97,9 @@ int main() {
       return std::vector<Value>{static_cast<int64_t>(seen.size())};
     });
     host.set("config.threshold", 0.5);
-    host.run_string("local torch = require 'torch'\n"
-                    "function decide(x) local n = observe(x:sum():item()) return n, x:mean():item() > config.threshold, x * 2 end");
+    host.run_string(
+        "local torch = require 'torch'\n"
+        "function decide(x) local n = observe(x:sum():item()) return n, x:mean():item() > config.threshold, x * 2 end");
     const auto out = host.call("decide", {at::ones({4})});
     CHECK_THAT_IT(out.size() == 3 && out[0].as_int() == 1 && out[1].as_bool() && seen == std::vector<double>{4.0});
     CHECK_THAT_IT(out[2].as_tensor().sum().item<double>() == 8.0);
@@ -110,7 +111,8 @@ int main() {
       host.run_string("\nobserve('x')", "=policy.lua");
       CHECK_THAT_IT(false);
     } catch (const Error& e) {
-      CHECK_THAT_IT(e.where() == "policy.lua:2" && std::string(e.what()).find("type double, got string") != std::string::npos);
+      CHECK_THAT_IT(e.where() == "policy.lua:2" &&
+                    std::string(e.what()).find("type double, got string") != std::string::npos);
     }
     interrupts(host);
 

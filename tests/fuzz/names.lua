@@ -1,14 +1,20 @@
 -- Lists what can be called, a line each: `names.lua -- operators` or `names.lua -- exports`.
 local torch = require "torch"
 
+local native = {}
+for name in pairs(package.preload) do
+  if name:find "^native%." then native[name] = require(name) end
+end
+
 if arg[1] == "operators" then
-  for _, name in ipairs(require("native" .. ".ops").names()) do print(name) end
+  for _, name in ipairs(native["native.ops"].names()) do print(name) end
   return
 end
 
--- Blocks or ends the process by purpose; or (set_num_*) may be called once only.
+-- Blocks, ends the process or sets its exit code by purpose; or (set_num_*) may be called once only.
 local SKIPPED <const> = {
-  exit = true, read_line = true, sleep = true, repl = true, set_num_interop_threads = true, set_num_threads = true,
+  at_exit = true, exit = true, read_line = true, sleep = true, repl = true, set_num_interop_threads = true,
+  set_num_threads = true,
 }
 
 local function list(prefix, t)
@@ -20,13 +26,7 @@ local function list(prefix, t)
   for _, name in ipairs(names) do print(prefix .. name) end
 end
 
-for name in pairs(package.preload) do
-  if name:find "^native%." then list(name:gsub("%.", "_") .. ".", require(name)) end
-end
+for name, module in pairs(native) do list(name:gsub("%.", "_") .. ".", module) end
 list("torch.", torch)
 list("torch.autograd.", torch.autograd)
-local modules = {}
-for name in pairs(package.preload) do
-  if name:find "^native%." then modules[name] = require(name) end
-end
-list("torch.ones(2, 3):", modules["native.tensor"].methods)
+list("torch.ones(2, 3):", native["native.tensor"].methods)
