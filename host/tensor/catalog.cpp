@@ -11,6 +11,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "host/tensor/guards.h"
+
 namespace trainhost::tensor {
 namespace {
 
@@ -264,6 +266,7 @@ class Catalog {
       if (!handle) continue;
       std::optional<Overload> overload = read_overload(*handle);
       if (!overload) continue;
+      overload->guard = find_guard(qualified_name);
       const bool is_out = !overload->arguments.empty() && overload->arguments.back().is_out;
       (is_out ? op->outs : overloads).push_back(std::move(*overload));
     }
@@ -304,7 +307,10 @@ std::string kind_text(const Argument& argument) {
 
 }  // namespace
 
-void Overload::call(Stack& stack) const { handle->callBoxed(&stack); }
+void Overload::call(Stack& stack) const {
+  if (guard) guard(*this, stack);
+  handle->callBoxed(&stack);
+}
 
 std::string Overload::signature(bool method) const {
   std::string text = "(";

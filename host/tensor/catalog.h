@@ -63,6 +63,8 @@ struct Overload {
   bool aliases = false;  // an output may be a view of an input: no new memory
   int writes = -1;       // in-place: the argument that is written to and returned
   bool returns_bool = false;
+  // Throws what the kernel itself leaves unchecked (guards.h); null for nearly all.
+  void (*guard)(const Overload& overload, const Stack& stack) = nullptr;
 
   void call(Stack& stack) const;
   // "(Tensor input, int[1]? dim, bool keepdim=False, *, dtype dtype=None)", as PyTorch lists signatures.

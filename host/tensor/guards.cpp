@@ -1,0 +1,122 @@
+// The guards, by operator.
+#include "host/tensor/guards.h"
+
+#include <ATen/core/ivalue.h>
+#include <ATen/ops/isfinite.h>
+
+#include <string>
+#include <unordered_map>
+
+namespace trainhost::tensor {
+namespace {
+
+// The argument called `name`, or null if the overload has none.
+const c10::IValue* find(const Overload& overload, const Stack& stack, std::string_view name) {
+  for (size_t i = 0; i < overload.arguments.size(); ++i)
+    if (overload.arguments[i].name == name) return &stack[i];
+  return nullptr;
+}
+
+const c10::IValue& get(const Overload& overload, const Stack& stack, std::string_view name) {
+  const c10::IValue* value = find(overload, stack, name);
+  TORCH_INTERNAL_ASSERT(value, "no argument ", std::string(name));
+  return *value;
+}
+
+void embedding_bag(const Overload& overload, const Stack& stack) {
+  const at::Tensor& indices = get(overload, stack, "indices").toTensor();
+  const at::Tensor& offsets = get(overload, stack, "offsets").toTensor();
+  const int64_t weight = get(overload, stack, "weight").toTensor().dim();
+  TORCH_CHECK(weight == 2, "weight has to be a 2D Tensor, but got Tensor of dimension ", weight);
+  TORCH_CHECK(indices.dim() == 1, "indices has to be a 1D Tensor, but got Tensor of dimension ", indices.dim());
+  TORCH_CHECK(offsets.dim() == 1, "offsets has to be a 1D Tensor, but got Tensor of dimension ", offsets.dim());
+  const c10::IValue& weights = get(overload, stack, "per_sample_weights");
+  TORCH_CHECK(!weights.isTensor() || weights.toTensor().sizes() == indices.sizes(),
+              "expected per_sample_weights to have the same shape as indices");
+}
+
+// What torch.nn.RNNBase checks before it calls lstm, gru, rnn_tanh or rnn_relu.
+void recurrent(const Overload& overload, const Stack& stack) {
+  const c10::IValue* whole = find(overload, stack, "input");
+  const at::Tensor& input = (whole ? *whole : get(overload, stack, "data")).toTensor();
+  const c10::IValue& hx = get(overload, stack, "hx");
+  const std::vector<at::Tensor> states = hx.isTensor() ? std::vector{hx.toTensor()} : hx.toTensorVector();
+  const std::vector<at::Tensor> params = get(overload, stack, "params").toTensorVector();
+  const int64_t layers = get(overload, stack, "num_layers").toInt();
+  const bool biases = get(overload, stack, "has_biases").toBool();
+  const int64_t directions = get(overload, stack, "bidirectional").toBool() ? 2 : 1;
+
+  const int64_t dimensions = whole ? 3 : 2;
+  TORCH_CHECK(input.dim() == dimensions, "expected input to be ", dimensions, "-D, got ", input.dim(), "-D");
+  TORCH_CHECK(layers > 0, "num_layers must be greater than zero, got ", layers);
+  TORCH_CHECK(hx.isTensor() || states.size() == 2, "expected hx to be two tensors (h_0, c_0), got ", states.size());
+  for (const at::Tensor& state : states)
+    TORCH_CHECK(state.dim() == 3 && state.size(0) == layers * directions, "expected hx of ", layers * directions,
+                " x batch x hidden size, got ", state.sizes());
+  // weight_ih, weight_hh, bias_ih, bias_hh and, with a projection, weight_hr of each layer and direction.
+  const auto cells = static_cast<size_t>(layers * directions);
+  const size_t plain = cells * (biases ? 4 : 2);
+  TORCH_CHECK(params.size() == plain || (!hx.isTensor() && params.size() == plain + cells), "expected ", plain,
+              " params for ", layers, " layers, got ", params.size());
+  for (const at::Tensor& param : params) {
+    TORCH_CHECK(param.dim() == 1 || param.dim() == 2, "expected params of 1 or 2 dimensions, got ", param.dim());
+    TORCH_CHECK(param.scalar_type() == input.scalar_type(), "expected params of the input's dtype ",
+                input.scalar_type(), ", got ", param.scalar_type());
+  }
+  if (const c10::IValue* sizes = find(overload, stack, "batch_sizes")) {
+    const at::Tensor& batch_sizes = sizes->toTensor();
+    TORCH_CHECK(batch_sizes.dim() == 1 && batch_sizes.numel() > 0 && batch_sizes.scalar_type() == at::kLong &&
+                    batch_sizes.device().is_cpu(),
+                "expected batch_sizes to be a 1D int64 Tensor on the CPU, as pack_padded_sequence makes it");
+  }
+}
+
+void native_group_norm(const Overload& overload, const Stack& stack) {
+  const int64_t group = get(overload, stack, "group").toInt();
+  const int64_t channels = get(overload, stack, "C").toInt();
+  TORCH_CHECK(group > 0 && channels % group == 0, "expected group to be positive and to divide C (", channels,
+              "), got ", group);
+}
+
+void fused_moving_avg_obs_fake_quant(const Overload& overload, const Stack& stack) {
+  for (const char* name : {"input", "running_min", "running_max", "scale"}) {
+    const at::Tensor& tensor = get(overload, stack, name).toTensor();
+    TORCH_CHECK(tensor.scalar_type() == at::kFloat, "expected ", name, " to be float32, got ", tensor.scalar_type());
+  }
+  for (const char* name : {"observer_on", "fake_quant_on"})
+    TORCH_CHECK(get(overload, stack, name).toTensor().numel() == 1, "expected ", name, " to have one element");
+  const at::Tensor& zero_point = get(overload, stack, "zero_point").toTensor();
+  TORCH_CHECK(zero_point.scalar_type() == at::kInt, "expected zero_point to be int32, got ", zero_point.scalar_type());
+  const at::Tensor& input = get(overload, stack, "input").toTensor();
+  const int64_t axis = get(overload, stack, "ch_axis").toInt();
+  TORCH_CHECK(!get(overload, stack, "per_row_fake_quant").toBool() || (axis >= 0 && axis < input.dim()),
+              "expected ch_axis in 0 to ", input.dim() - 1, ", got ", axis);
+  for (const char* name : {"scale", "zero_point"})
+    TORCH_CHECK(get(overload, stack, name).toTensor().numel() > 0, "expected ", name, " to have an element");
+}
+
+// LAPACK's balancing of a matrix with NaN reads past its end; torch.linalg.eig checks the same.
+void linalg_eigvals(const Overload& overload, const Stack& stack) {
+  const at::Tensor& input = get(overload, stack, "input").toTensor();
+  if (input.is_meta() || input.layout() != at::kStrided || input.is_nested()) return;
+  TORCH_CHECK(at::isfinite(input).all().item<bool>(), "input tensor should not contain infs or NaNs.");
+}
+
+}  // namespace
+
+Guard find_guard(std::string_view qualified_name) {
+  static const auto* const guards = new std::unordered_map<std::string_view, Guard>{
+      {"aten::embedding_bag", embedding_bag},
+      {"aten::fused_moving_avg_obs_fake_quant", fused_moving_avg_obs_fake_quant},
+      {"aten::gru", recurrent},
+      {"aten::linalg_eigvals", linalg_eigvals},
+      {"aten::lstm", recurrent},
+      {"aten::native_group_norm", native_group_norm},
+      {"aten::rnn_relu", recurrent},
+      {"aten::rnn_tanh", recurrent},
+  };
+  const auto found = guards->find(qualified_name);
+  return found == guards->end() ? nullptr : found->second;
+}
+
+}  // namespace trainhost::tensor

@@ -1,0 +1,89 @@
+-- Arguments that end Python's process by a signal are errors here.
+local test = require "test"
+local torch = require "torch"
+
+local x = torch.randn(2, 3)
+
+test.case("embedding_bag", function()
+  local weight, indices = torch.randn(5, 3), torch.tensor {0, 1, 4}
+  test.equal(torch.embedding_bag(weight, indices, torch.tensor {0, 2}):size(), {2, 3})
+  test.raises("weight has to be a 2D", function() torch.embedding_bag(weight[0], indices, torch.tensor {0}) end)
+  test.raises("indices has to be a 1D", function()
+    torch.embedding_bag(torch.randn(0, 3), torch.randint(-2, 5, {2, 4}),
+      torch.randint(-2, 5, {2, 0, 3, 1}, {dtype = torch.int32}), false, 5, true)
+  end)
+  test.raises("offsets has to be a 1D", function() torch.embedding_bag(weight, indices, torch.tensor(0)) end)
+  test.raises("per_sample_weights to have the same shape", function()
+    torch.embedding_bag(weight, indices, torch.tensor {0}, false, 0, false, torch.ones(2))
+  end)
+end)
+
+test.case("lstm, gru, rnn_tanh, rnn_relu", function()
+  local input, state = torch.randn(4, 1, 3), torch.zeros(1, 1, 2)
+  local function params(gates)
+    return {torch.randn(gates * 2, 3), torch.randn(gates * 2, 2), torch.randn(gates * 2), torch.randn(gates * 2)}
+  end
+  test.equal(torch.gru(input, state, params(3), true, 1, 0.0, false, false, false):size(), {4, 1, 2})
+  test.equal(torch.lstm(input, {state, state}, params(4), true, 1, 0.0, false, false, false):size(), {4, 1, 2})
+  for _, f in ipairs {torch.rnn_tanh, torch.rnn_relu} do
+    test.equal(f(input, state, params(1), true, 1, 0.0, false, false, false):size(), {4, 1, 2})
+    test.raises("input to be 3-D, got 1-D", function()
+      f(torch.randn(3), state, params(1), true, 1, 0.0, false, false, false)
+    end)
+    test.raises("expected 8 params for 2 layers, got 4", function()
+      f(input, torch.zeros(2, 1, 2), params(1), true, 2, 0.0, false, false, false)
+    end)
+  end
+  test.raises("expected 4 params for 1 layers, got 0", function()
+    torch.lstm(input, {state, state}, {}, true, 1, 0.0, false, false, false)
+  end)
+  test.raises("two tensors %(h_0, c_0%), got 1", function()
+    torch.lstm(input, {state}, params(4), true, 1, 0.0, false, false, false)
+  end)
+  test.raises("hx of 1 x batch x hidden size, got %[2, 3%]", function()
+    torch.gru(input, x, params(3), true, 1, 0.0, false, false, false)
+  end)
+  test.raises("num_layers must be greater than zero, got 0", function()
+    torch.gru(input, state, params(3), true, 0, 0.0, false, false, false)
+  end)
+  test.raises("expected params of the input's dtype", function()
+    torch.gru(input:double(), state, params(3), true, 1, 0.0, false, false, false)
+  end)
+  test.raises("batch_sizes to be a 1D int64", function()
+    torch.gru(torch.randn(4, 3), torch.tensor {1.5}, state, params(3), true, 1, 0.0, false, false)
+  end)
+end)
+
+test.case("native_group_norm", function()
+  for _, group in ipairs {0, -1, 2} do
+    test.raises("group to be positive and to divide C %(3%), got " .. tostring(group):gsub("%-", "%%-"), function()
+      torch.native_group_norm(torch.randn(1, 3, 4), nil, nil, 1, 3, 4, group, 1e-5)
+    end)
+  end
+  test.equal(torch.native_group_norm(torch.randn(1, 3, 4), nil, nil, 1, 3, 4, 3, 1e-5):size(), {1, 3, 4})
+end)
+
+test.case("fused_moving_avg_obs_fake_quant", function()
+  local function call(changes)
+    local t = {
+      input = x, observer_on = torch.ones(1, {dtype = torch.int64}), fake_quant_on = torch.ones(1, {dtype = torch.int64}),
+      running_min = torch.zeros(1), running_max = torch.ones(1), scale = torch.ones(1),
+      zero_point = torch.zeros(1, {dtype = torch.int32}), ch_axis = 0, per_row = false,
+    }
+    for name, value in pairs(changes or {}) do t[name] = value end
+    return torch.fused_moving_avg_obs_fake_quant(t.input, t.observer_on, t.fake_quant_on, t.running_min, t.running_max,
+      t.scale, t.zero_point, 0.01, 0, 255, t.ch_axis, t.per_row)
+  end
+  test.equal(call():size(), {2, 3})
+  test.raises("scale to be float32", function() call {scale = torch.ones(1):double()} end)
+  test.raises("input to be float32", function() call {input = torch.randn(2, {dtype = torch.complex64})} end)
+  test.raises("observer_on to have one element", function() call {observer_on = torch.empty(0)} end)
+  test.raises("zero_point to be int32", function() call {zero_point = torch.zeros(1)} end)
+  test.raises("ch_axis in 0 to 1, got %-5", function() call {ch_axis = -5, per_row = true} end)
+  test.raises("scale to have an element", function() call {scale = torch.empty(0)} end)
+end)
+
+test.case("linalg.eigvals", function()
+  test.raises("should not contain infs or NaNs", function() torch.linalg.eigvals(torch.eye(3):mul(0 / 0)) end)
+  test.equal(torch.linalg.eigvals(torch.eye(3)).real:tolist(), {1, 1, 1})
+end)
