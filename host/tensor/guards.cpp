@@ -4,8 +4,11 @@
 #include <ATen/core/ivalue.h>
 #include <ATen/ops/isfinite.h>
 
+#include <algorithm>
+#include <cmath>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace trainhost::tensor {
 namespace {
@@ -102,6 +105,43 @@ void linalg_eigvals(const Overload& overload, const Stack& stack) {
   TORCH_CHECK(at::isfinite(input).all().item<bool>(), "input tensor should not contain infs or NaNs.");
 }
 
+// What torch.batch_norm checks.
+void native_batch_norm(const Overload& overload, const Stack& stack) {
+  const at::Tensor& input = get(overload, stack, "input").toTensor();
+  TORCH_CHECK(input.dim() >= 2, "expected input to have 2 or more dimensions, got ", input.dim());
+  for (const char* name : {"weight", "bias", "running_mean", "running_var"}) {
+    const c10::IValue& value = get(overload, stack, name);
+    TORCH_CHECK(!value.isTensor() || (value.toTensor().dim() == 1 && value.toTensor().size(0) == input.size(1)), name,
+                " should contain ", input.size(1), " elements, got a Tensor of ", value.toTensor().sizes());
+  }
+}
+
+void lu_unpack(const Overload& overload, const Stack& stack) {
+  const at::Tensor& lu = get(overload, stack, "LU_data").toTensor();
+  const at::Tensor& pivots = get(overload, stack, "LU_pivots").toTensor();
+  TORCH_CHECK(lu.dim() >= 2, "expected LU_data to have 2 or more dimensions, got ", lu.dim());
+  std::vector<int64_t> sizes = lu.sizes().slice(0, static_cast<size_t>(lu.dim() - 2)).vec();
+  sizes.push_back(std::min(lu.size(-2), lu.size(-1)));
+  TORCH_CHECK(pivots.sizes() == sizes, "expected LU_pivots to be of ", at::IntArrayRef(sizes), ", got ",
+              pivots.sizes());
+  if (pivots.is_meta() || pivots.numel() == 0) return;
+  TORCH_CHECK(pivots.min().item<int64_t>() >= 1 && pivots.max().item<int64_t>() <= lu.size(-2),
+              "expected LU_pivots between 1 and ", lu.size(-2), ", as torch.linalg.lu_factor returns them");
+}
+
+// In an integral dtype a step below 1 is cast to 0 and divided by.
+void range(const Overload& overload, const Stack& stack) {
+  const c10::IValue* step = find(overload, stack, "step");
+  const c10::IValue* dtype = find(overload, stack, "dtype");
+  const c10::IValue* out = find(overload, stack, "out");
+  if (!step || !step->isScalar()) return;
+  const bool integral = out                         ? at::isIntegralType(out->toTensor().scalar_type(), true)
+                        : dtype && !dtype->isNone() ? at::isIntegralType(dtype->toScalarType(), true)
+                                                    : false;
+  TORCH_CHECK(!integral || std::abs(step->toScalar().to<double>()) >= 1,
+              "step must be 1 or more for an integral dtype");
+}
+
 }  // namespace
 
 Guard find_guard(std::string_view qualified_name) {
@@ -111,7 +151,10 @@ Guard find_guard(std::string_view qualified_name) {
       {"aten::gru", recurrent},
       {"aten::linalg_eigvals", linalg_eigvals},
       {"aten::lstm", recurrent},
+      {"aten::lu_unpack", lu_unpack},
+      {"aten::native_batch_norm", native_batch_norm},
       {"aten::native_group_norm", native_group_norm},
+      {"aten::range", range},
       {"aten::rnn_relu", recurrent},
       {"aten::rnn_tanh", recurrent},
   };

@@ -85,5 +85,32 @@ end)
 
 test.case("linalg.eigvals", function()
   test.raises("should not contain infs or NaNs", function() torch.linalg.eigvals(torch.eye(3):mul(0 / 0)) end)
-  test.equal(torch.linalg.eigvals(torch.eye(3)).real:tolist(), {1, 1, 1})
+  test.equal(torch.linalg.eigvals(torch.eye(3)).real:tolist(), {1.0, 1.0, 1.0})
+end)
+
+test.case("native_batch_norm", function()
+  local function call(input, weight)
+    return torch.native_batch_norm(input, weight, nil, nil, nil, true, 0.1, 1e-5)
+  end
+  test.equal(call(x, torch.ones(3)):size(), {2, 3})
+  test.raises("2 or more dimensions, got 1", function() call(torch.randn(3)) end)
+  test.raises("weight should contain 3 elements, got a Tensor of %[2%]", function() call(x, torch.ones(2)) end)
+end)
+
+test.case("lu_unpack", function()
+  local lu, pivots = torch.linalg.lu_factor(torch.randn(3, 3))
+  test.equal(select("#", torch.lu_unpack(lu, pivots)), 3)
+  test.raises("LU_pivots to be of %[3%], got %[2%]", function()
+    torch.lu_unpack(lu, torch.ones(2, {dtype = torch.int32}))
+  end)
+  test.raises("LU_data to have 2 or more dimensions, got 1", function() torch.lu_unpack(lu[0], pivots) end)
+  test.raises("LU_pivots between 1 and 3", function() torch.lu_unpack(lu, torch.zeros(3, {dtype = torch.int32})) end)
+end)
+
+test.case("range", function()
+  for _, dtype in ipairs {torch.uint8, torch.int64} do
+    test.raises("step must be 1 or more", function() torch.range(1, 3, 0.5, {dtype = dtype}) end)
+  end
+  test.equal(torch.range(1, 2, 0.5):tolist(), {1.0, 1.5, 2.0})
+  test.equal(torch.range(1, 3, 1, {dtype = torch.int64}):tolist(), {1, 2, 3})
 end)
