@@ -20,7 +20,8 @@ bool mentions(const std::string& text, std::initializer_list<const char*> words)
 
 // LibTorch raises nearly everything as c10::Error: the kind is read from its words.
 ErrorKind kind_of(const c10::Error& e, const std::string& message) {
-  if (dynamic_cast<const c10::OutOfMemoryError*>(&e) || mentions(message, {"not enough memory", "out of memory"}))
+  if (dynamic_cast<const c10::OutOfMemoryError*>(&e) ||
+      mentions(message, {"not enough memory", "out of memory", "can't allocate memory"}))
     return ErrorKind::memory;
   if (mentions(message, {"same device", "CUDA", "device type"})) return ErrorKind::device;
   if (mentions(message, {"dtype", "scalar type", "ScalarType", "data type"})) return ErrorKind::dtype;
@@ -77,7 +78,7 @@ std::string describe(lua_State* L, int index) {
       break;
     case LUA_TSTRING: {
       std::string text = lua_tostring(L, index);
-      if (text.size() > 40) text = text.substr(0, 37) + "...";
+      if (text.size() > 40) text.replace(37, std::string::npos, "...");
       return "string \"" + text + "\"";
     }
     case LUA_TBOOLEAN:
