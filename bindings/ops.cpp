@@ -203,7 +203,8 @@ bool bind(lua_State* L, const Overload& overload, const Call& call, bool method,
     if (argument.is_out) {
       fits = call.out && take_out(L, call, outs++, out_count, value);
     } else if (index == 0) {
-      fits = argument.default_value || argument.optional;
+      // As in Python, None has to be given where there is no default: x:random_(5) is random_.to, not random_.from.
+      fits = argument.default_value || (argument.optional && argument.kind == Kind::unsupported);
       if (argument.default_value) value = *argument.default_value;
     } else if (may_vary && index == list_position + 1 && index <= call.positional &&
                (varargs || lua_type(L, index) == LUA_TNUMBER)) {
