@@ -1,6 +1,7 @@
 // The one door from the host into the bindings.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,6 +19,18 @@ namespace trainhost::bindings {
 
 // Registers every native module in package.preload as "native.NOUN" and defines the types. Once per state.
 void open_all(lua_State* L);
+
+// While it lives, what LibTorch warns of on this thread is logged as "warning: train.lua:12: ...", once for each place
+// in the script and in LibTorch, as Python's default filter does.
+class WarningScope {
+ public:
+  explicit WarningScope(lua_State* L);
+  ~WarningScope();
+
+ private:
+  struct Handler;
+  std::unique_ptr<Handler> handler_;
+};
 
 // Pushes a value of the C++ API.
 void push_value(lua_State* L, const Value& value);

@@ -99,6 +99,7 @@ struct Host::Impl {
   // Runs `f` and remembers how it ended.
   template <class F>
   auto ended(F f) {
+    const bindings::WarningScope warnings(state->lua());
     status = "failed";
     exit_code.reset();
     try {

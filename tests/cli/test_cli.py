@@ -138,6 +138,16 @@ def test_a_parameter_that_is_never_read_is_warned_of(trainhost):
     assert trainhost.run("-e", "", "--set", "x=1", "--quiet").stderr == ""
 
 
+def test_a_warning_of_torch_names_the_line_of_the_script_once(trainhost, tmp_path):
+    script = tmp_path / "warn.lua"
+    script.write_text("local torch = require 'torch'\n"
+                      "for _ = 1, 3 do torch.randn(2):random_(math.maxinteger) end\n"
+                      "torch.randn(2):random_(math.maxinteger)\n")
+    lines = trainhost.run(script).stderr.splitlines()
+    assert [line.split(": to - 1 is out of bounds")[0][-11:] for line in lines] == ["/warn.lua:2", "/warn.lua:3"]
+    assert all(line.startswith("warning: ") for line in lines)
+
+
 def test_the_standard_library_cannot_be_replaced_from_the_working_folder(trainhost, tmp_path):
     script(tmp_path, "error('wrong host')", "host.lua")
     script(tmp_path, "return 'beside'", "beside.lua")
