@@ -125,7 +125,9 @@ int collect_garbage(lua_State* L) {
 
 int native_bytes(lua_State* L) {
   const auto& bytes = State::of(L).native_bytes();
-  lua_createtable(L, 0, 2);
+  lua_createtable(L, 0, 3);
+  lua_pushinteger(L, static_cast<lua_Integer>(bytes.charged()));
+  lua_setfield(L, -2, "charged");
   lua_pushinteger(L, static_cast<lua_Integer>(bytes.budget()));
   lua_setfield(L, -2, "budget");
   lua_pushinteger(L, static_cast<lua_Integer>(bytes.collections()));
@@ -221,8 +223,8 @@ constexpr Row kRows[] = {
      "@return table"},
     {"collect", guarded<collect_garbage>, "Runs a full collection now."},
     {"native_bytes", guarded<native_bytes>,
-     "Returns what drives the collector: the budget in bytes and the collections so far.\n"
-     "@return {budget: integer, collections: integer}"},
+     "Returns what drives the collector: the bytes of native memory made so far, the bytes after which it runs, and\n"
+     "how often it ran.\n@return {charged: integer, budget: integer, collections: integer}"},
     {"clock", guarded<read_clock<CLOCK_MONOTONIC>>, "Returns seconds that only move forward.\n@return number"},
     {"time", guarded<read_clock<CLOCK_REALTIME>>, "Returns seconds since 1970, with fractions.\n@return number"},
     {"cpu_clock", guarded<read_clock<CLOCK_PROCESS_CPUTIME_ID>>,

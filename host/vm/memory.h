@@ -16,6 +16,7 @@ class NativeBytes {
   // Counts `bytes` of newly made native memory. Returns true if a collection is now due.
   bool charge(size_t bytes) noexcept {
     pending_ += bytes;
+    charged_ += bytes;
     return pending_ >= budget_;
   }
   // Collects in full if one is due, and adapts the budget to what the collection cost.
@@ -28,11 +29,13 @@ class NativeBytes {
   // The most aggressive collector: a full collection after every `every` charges (0: off). For tests.
   void stress(int every) noexcept;
 
+  uint64_t charged() const noexcept { return charged_; }  // ever
   size_t budget() const noexcept { return budget_; }
   uint64_t collections() const noexcept { return collections_; }
 
  private:
   size_t pending_ = 0;
+  uint64_t charged_ = 0;
   size_t budget_ = size_t{16} << 20;
   bool stressed_ = false;
   bool collecting_ = false;

@@ -115,8 +115,6 @@ void State::close() noexcept {
   lua_ = nullptr;
 }
 
-State& State::of(lua_State* L) noexcept { return **static_cast<State**>(lua_getextraspace(L)); }
-
 int State::call(int nargs, int nresults) {
   Interrupts::Scope scope(interrupts_);
   const int function = lua_gettop(lua_) - nargs;

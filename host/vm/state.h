@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <lua.hpp>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,8 +16,6 @@
 #include "host/base/error.h"
 #include "host/vm/interrupt.h"
 #include "host/vm/memory.h"
-
-struct lua_State;
 
 namespace trainhost::vm {
 
@@ -60,7 +59,7 @@ class State {
   void close() noexcept;
 
   // The State that owns L (or L's main thread): one load.
-  static State& of(lua_State* L) noexcept;
+  static State& of(lua_State* L) noexcept { return **static_cast<State**>(lua_getextraspace(L)); }
 
   lua_State* lua() const noexcept { return lua_; }
   const Options& options() const noexcept { return options_; }
