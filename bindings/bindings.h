@@ -1,6 +1,7 @@
 // The one door from the host into the bindings.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -8,8 +9,13 @@
 
 struct lua_State;
 
+namespace torch::nn {
+class Module;
+}
+
 namespace trainhost {
 class Value;
+using NativeFunction = std::function<std::vector<Value>(std::span<const Value>)>;
 namespace vm {
 class State;
 }
@@ -34,6 +40,8 @@ class WarningScope {
 
 // Pushes a value of the C++ API.
 void push_value(lua_State* L, const Value& value);
+// What a call of this module does that Lua holds: it was written in C++.
+void set_forward(lua_State* L, const std::shared_ptr<torch::nn::Module>& module, NativeFunction forward);
 // Pops `count` values; a usage Error for what does not cross to C++ (threads, other userdata).
 std::vector<Value> take_values(lua_State* L, int count);
 // Pops a function, calls it and pops its results.

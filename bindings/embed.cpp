@@ -142,7 +142,10 @@ Value to_value(lua_State* L, int index, int depth) {
       break;
   }
   if (at::Tensor* tensor = test_tensor(L, index)) return Value(*tensor);
-  if (auto* module = test<torch::nn::Module>(L, index); module && *module) return Value(module->module);
+  if (auto* module = test<torch::nn::Module>(L, index); module && *module) {
+    keep_module(L, index);
+    return Value(module->module);
+  }
   throw_usage("a " + describe(L, index) + " cannot be handed to C++",
               "nil, booleans, numbers, strings, lists, maps, tensors, functions and modules can");
 }
@@ -172,6 +175,16 @@ Value table_to_value(lua_State* L, int index, int depth) {
 }
 
 }  // namespace
+
+void set_forward(lua_State* L, const ModulePtr& module, NativeFunction forward) {
+  push_module(L, module, [forward = std::move(forward)](std::vector<at::Tensor> inputs) {
+    const std::vector<Value> arguments(inputs.begin(), inputs.end());
+    std::vector<at::Tensor> outputs;
+    for (const Value& output : forward(arguments)) outputs.push_back(output.as_tensor());
+    return outputs;
+  });
+  lua_pop(L, 1);
+}
 
 std::vector<Value> call_pushed(vm::State& state, std::span<const Value> arguments) {
   lua_State* L = state.lua();

@@ -163,9 +163,10 @@ void Host::set(std::string_view name, const Value& value) {
 
 void Host::add_function(std::string_view name, NativeFunction f) { set(name, Value(std::move(f))); }
 
-void Host::add_module(std::string_view name, std::shared_ptr<torch::nn::Module> module) {
+void Host::add_module(std::string_view name, std::shared_ptr<torch::nn::Module> module, NativeFunction forward) {
   if (!module) throw_usage("add_module: the module '" + std::string(name) + "' is null");
-  set(name, Value(std::move(module)));
+  set(name, Value(module));
+  if (forward) bindings::set_forward(impl_->state->lua(), module, std::move(forward));
 }
 
 int Host::interrupt() noexcept { return impl_ && impl_->state ? impl_->state->interrupt() : 0; }

@@ -128,7 +128,9 @@ class TRAINHOST_API Host {
   Value get(std::string_view name);
   void set(std::string_view name, const Value& value);
   void add_function(std::string_view name, NativeFunction f);
-  void add_module(std::string_view name, std::shared_ptr<torch::nn::Module> module);
+  // A script reads, converts, trains and saves the module; with `forward`, which takes and gives tensors, it calls it
+  // as well: model(x), also inside an nn.Sequential.
+  void add_module(std::string_view name, std::shared_ptr<torch::nn::Module> module, NativeFunction forward = nullptr);
 
   // From any thread, interrupt() from signal handlers too. The running script stops with an Error of kind
   // interrupted, as soon as its current operator returns, and its cleanups have a second; a second request does not

@@ -113,6 +113,45 @@ TEST_CASE("a module of C++ is the same object in Lua") {
   CHECK_THROWS_WITH(host.add_module("null", nullptr), Holds("is null"));
 }
 
+TEST_CASE("a module of C++ with its forward is a layer like any other") {
+  Host host;
+  torch::nn::Linear layer(3, 2);
+  host.add_module("layer", layer.ptr(), [layer](std::span<const Value> in) mutable {
+    return std::vector<Value>{layer->forward(in[0].as_tensor())};
+  });
+  const auto out = host.run_string(
+      "local torch = require 'torch' "
+      "local net = torch.nn.Sequential(layer, torch.nn.ReLU(), torch.nn.Linear(2, 1)) "
+      "local optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1}) "
+      "local x, y = torch.randn(64, 3), torch.ones(64, 1) "
+      "local first, last "
+      "for _ = 1, 50 do "
+      "  local loss = torch.nn.functional.mse_loss(net(x), y) "
+      "  optimizer:zero_grad() loss:backward() optimizer:step() "
+      "  first, last = first or loss:item(), loss:item() "
+      "end "
+      "return first, last, #net:parameters(), net:state_dict()['0.weight']");
+  CHECK(out[1].as_double() < 0.5 * out[0].as_double());
+  CHECK(out[2].as_int() == 4);
+  CHECK(at::equal(out[3].as_tensor(), layer->weight));
+  CHECK_THROWS_WITH(host.run_string("return layer(1)"), Holds("Tensor"));
+}
+
+TEST_CASE("a script's module that only C++ holds keeps its class and fields") {
+  Host host;
+  Value net = host.run_string(
+                      "local nn = require('torch').nn "
+                      "local Net = nn.class('Net') "
+                      "function Net:__init() self.scale = 3 self.fc = nn.Linear(2, 2) end "
+                      "function Net:forward(x) return self.fc(x) * self.scale end "
+                      "return Net()")
+                  .front();
+  host.run_string("collectgarbage() collectgarbage()");
+  host.set("net", net);
+  CHECK(host.run_string("return net.scale, net(require('torch').ones(1, 2)):numel(), #net:parameters()")[0].as_int() ==
+        3);
+}
+
 TEST_CASE("an interruption from another thread reaches through a call into C++ and back") {
   Host host;
   host.add_function("into", [&](std::span<const Value> in) { return in[0].as_function()({}); });
