@@ -9,6 +9,22 @@ local function usage(message, hint) require("native.vm").raise("usage", message,
 ---Forgets every sample.
 function Accuracy:reset() self.total, self.weight = nil, 0 end
 
+-- Broadcast sizes would count samples that are not there.
+local function check_shapes(pred, target, weight)
+  local p, t = pred.shape, target.shape
+  local classes = #p - #t  -- 1: pred has them in its second dimension
+  local fits = #t > 0 or classes == 0
+  for i = 1, #t do fits = fits and p[i == 1 and 1 or i + classes] == t[i] end
+  if not fits and (classes == 0 or classes == 1) then
+    require("native.vm").raise("shape", ("Accuracy: scores of shape %s do not go with a target of shape %s")
+      :format(tostring(p), tostring(t)), "[batch, classes, ...] and [batch, ...], or twice the same for yes and no")
+  end
+  if weight and tostring(weight.shape) ~= tostring(t) then
+    require("native.vm").raise("shape", ("Accuracy: the weight must have the target's shape %s, got %s"):format(
+      tostring(t), tostring(weight.shape)))
+  end
+end
+
 -- 1 for each right sample, of target's shape.
 local function right(self, pred, target)
   if pred:dim() == target:dim() then  -- one number a sample: yes or no
@@ -32,6 +48,7 @@ end
 ---@param weight? userdata of target's shape
 function Accuracy:update(pred, target, weight)
   local torch = require "torch"
+  check_shapes(pred, target, weight)
   local hits = right(self, pred:detach(), target)
   local sum
   if weight then
