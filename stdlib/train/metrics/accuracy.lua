@@ -10,7 +10,7 @@ local function usage(message, hint) require("native.vm").raise("usage", message,
 function Accuracy:reset() self.total, self.weight = nil, 0 end
 
 -- Broadcast sizes would count samples that are not there.
-local function check_shapes(pred, target, weight)
+local function check_shapes(pred, target)
   local p, t = pred.shape, target.shape
   local classes = #p - #t  -- 1: pred has them in its second dimension
   local fits = #t > 0 or classes == 0
@@ -19,14 +19,11 @@ local function check_shapes(pred, target, weight)
     require("native.vm").raise("shape", ("Accuracy: scores of shape %s do not go with a target of shape %s")
       :format(tostring(p), tostring(t)), "[batch, classes, ...] and [batch, ...], or twice the same for yes and no")
   end
-  if weight and tostring(weight.shape) ~= tostring(t) then
-    require("native.vm").raise("shape", ("Accuracy: the weight must have the target's shape %s, got %s"):format(
-      tostring(t), tostring(weight.shape)))
-  end
 end
 
 -- 1 for each right sample, of target's shape.
 local function right(self, pred, target)
+  check_shapes(pred, target)
   if pred:dim() == target:dim() then  -- one number a sample: yes or no
     local threshold = self.threshold
     if self.from_logits then threshold = math.log(threshold / (1 - threshold)) end
@@ -48,7 +45,6 @@ end
 ---@param weight? userdata of target's shape
 function Accuracy:update(pred, target, weight)
   local torch = require "torch"
-  check_shapes(pred, target, weight)
   local hits = right(self, pred:detach(), target)
   local sum
   if weight then
