@@ -58,7 +58,8 @@ end
 for _, name in ipairs {"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"} do
   local plain, in_place = op(name), op(name .. "_")
   local public = name == "feature_dropout" and "dropout2d" or name
-  local parse = signature("F." .. public, "input, p=0.5, training=true, inplace=false")
+  local training_default = tostring(not name:find("alpha", 1, true))  -- as in PyTorch
+  local parse = signature("F." .. public, ("input, p=0.5, training=%s, inplace=false"):format(training_default))
   functional[public] = function(...)
     local input, p, training, inplace = parse(...)
     if p < 0 or p > 1 then

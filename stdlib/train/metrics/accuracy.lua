@@ -11,13 +11,14 @@ function Accuracy:reset() self.total, self.weight = nil, 0 end
 
 -- Broadcast sizes would count samples that are not there.
 local function check_shapes(pred, target)
-  local p, t = pred.shape, target.shape
-  local classes = #p - #t  -- 1: pred has them in its second dimension
-  local fits = #t > 0 or classes == 0
-  for i = 1, #t do fits = fits and p[i == 1 and 1 or i + classes] == t[i] end
-  if not fits and (classes == 0 or classes == 1) then
+  local dims = target:dim()
+  local classes = pred:dim() - dims  -- 1: pred has them in its second dimension
+  local fits = dims > 0 or classes == 0
+  if classes < 0 or classes > 1 then return end
+  for i = 0, dims - 1 do fits = fits and pred:size(i == 0 and 0 or i + classes) == target:size(i) end
+  if not fits then
     require("native.vm").raise("shape", ("Accuracy: scores of shape %s do not go with a target of shape %s")
-      :format(tostring(p), tostring(t)), "[batch, classes, ...] and [batch, ...], or twice the same for yes and no")
+      :format(tostring(pred.shape), tostring(target.shape)), "[batch, classes, ...] and [batch, ...], or twice the same for yes and no")
   end
 end
 
