@@ -1,6 +1,7 @@
 -- train.LambdaCallback: a callback from functions by hook name, each called as f(state).
 local hooks = require "train.hooks"
 local nearest = require "train.nearest"
+local options = require "train.options"
 
 local LambdaCallback = {__name = "LambdaCallback", state_fields = {}}
 LambdaCallback.__index = LambdaCallback
@@ -28,5 +29,5 @@ return function(arguments)
       self[key] = function(_, state) return f(state) end
     end
   end
-  return self
+  return options.check("train.LambdaCallback", self, options.OF_ALL)
 end
