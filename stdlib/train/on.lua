@@ -2,7 +2,6 @@
 local hooks = require "train.hooks"
 local interval = require "train.interval"
 local nearest = require "train.nearest"
-local options = require "train.options"
 
 local On = {__name = "on"}
 On.__index = On
@@ -66,6 +65,7 @@ local function on(event, filter, f)
     raise("usage", ("train.on: the last argument must be a function, got %s"):format(type(f)))
   end
   filter = filter or {}
+  local options = require "train.options"
   options.check("train.on", filter, options.OF_ALL)
   local filters = {}
   for i, one in ipairs(#filter > 0 and filter or {filter}) do filters[i] = check_filter(one) end

@@ -1,7 +1,6 @@
 -- train.LambdaCallback: a callback from functions by hook name, each called as f(state).
 local hooks = require "train.hooks"
 local nearest = require "train.nearest"
-local options = require "train.options"
 
 local LambdaCallback = {__name = "LambdaCallback", state_fields = {}}
 LambdaCallback.__index = LambdaCallback
@@ -29,5 +28,6 @@ return function(arguments)
       self[key] = function(_, state) return f(state) end
     end
   end
+  local options = require "train.options"
   return options.check("train.LambdaCallback", self, options.OF_ALL)
 end

@@ -290,7 +290,7 @@ test.case("mistakes are found before the first step", function()
     optimizer = sgd})
   refuse("model must be a module, got .*call the class: Linear", {model = nn.Linear, optimizer = sgd})
   refuse("optimizer must be an optimizer, got number 5", {optimizer = 5})
-  refuse("optimizer must be an optimizer, got nn.Linear", {optimizer = model()})
+  refuse("optimizer must be an optimizer, got Module", {optimizer = model()})
   refuse("optimizer must be an optimizer, got .*call the class: torch.optim.SGD", {optimizer = torch.optim.SGD})
   refuse("metric 'acc' is the class Accuracy.*call the class: train.metrics.Accuracy%(%)",
     {metrics = {acc = train.metrics.Accuracy}})
