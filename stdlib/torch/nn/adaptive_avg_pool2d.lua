@@ -8,7 +8,8 @@ local adaptive_avg_pool2d <const> = functional.adaptive_avg_pool2d
 
 ---@class AdaptiveAvgPool2d : Module
 local AdaptiveAvgPool2d = module.class("AdaptiveAvgPool2d")
-local parse = signature("nn.AdaptiveAvgPool2d", "output_size")
+local parse = require "torch.nn.typed"(signature("nn.AdaptiveAvgPool2d", "output_size"), "nn.AdaptiveAvgPool2d",
+  "output_size: output_size")
 
 function AdaptiveAvgPool2d:__init(...) self.output_size = parse(...) end
 function AdaptiveAvgPool2d:forward(x) return adaptive_avg_pool2d(x, self.output_size) end

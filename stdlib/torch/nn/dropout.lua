@@ -10,7 +10,8 @@ local fields <const>, dropout <const> = native.fields, functional.dropout
 
 ---@class Dropout : Module
 local Dropout = module.class("Dropout")
-local parse = signature("nn.Dropout", "p=0.5, inplace=false")
+local parse = require "torch.nn.typed"(signature("nn.Dropout", "p=0.5, inplace=false"), "nn.Dropout",
+  "p: number, inplace: flag")
 
 function Dropout:__init(...)
   self.p, self.inplace = parse(...)

@@ -8,7 +8,8 @@ local gelu <const> = functional.gelu
 
 ---@class GELU : Module
 local GELU = module.class("GELU")
-local parse = signature("nn.GELU", "approximate='none'")
+local parse = require "torch.nn.typed"(signature("nn.GELU", "approximate='none'"), "nn.GELU",
+  "approximate: text")
 
 function GELU:__init(...) self.approximate = parse(...) end
 function GELU:forward(x) return gelu(x, {approximate = self.approximate}) end

@@ -7,7 +7,8 @@ local l1_loss <const> = functional.l1_loss
 
 ---@class L1Loss : Module
 local L1Loss = module.class("L1Loss")
-local parse = signature("nn.L1Loss", "reduction='mean'")
+local parse = require "torch.nn.typed"(signature("nn.L1Loss", "reduction='mean'"), "nn.L1Loss",
+  "reduction: reduction")
 
 function L1Loss:__init(...) self.reduction = parse(...) end
 function L1Loss:forward(input, target) return l1_loss(input, target, self.reduction) end

@@ -10,8 +10,9 @@ local fields <const>, layer_norm <const> = native.fields, functional.layer_norm
 
 ---@class LayerNorm : Module
 local LayerNorm = module.class("LayerNorm")
-local parse = signature("nn.LayerNorm",
-  "normalized_shape, eps=1e-5, elementwise_affine=true, bias=true, device=nil, dtype=nil")
+local parse = require "torch.nn.typed"(signature("nn.LayerNorm",
+  "normalized_shape, eps=1e-5, elementwise_affine=true, bias=true, device=nil, dtype=nil"), "nn.LayerNorm",
+  "normalized_shape: sizes, eps: number, elementwise_affine: flag, bias: flag?")
 
 function LayerNorm:__init(...)
   local shape, eps, affine, bias, device, dtype = parse(...)

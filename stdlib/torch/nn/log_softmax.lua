@@ -8,7 +8,8 @@ local log_softmax <const> = functional.log_softmax
 
 ---@class LogSoftmax : Module
 local LogSoftmax = module.class("LogSoftmax")
-local parse = signature("nn.LogSoftmax", "dim=nil")
+local parse = require "torch.nn.typed"(signature("nn.LogSoftmax", "dim=nil"), "nn.LogSoftmax",
+  "dim: integer?")
 
 function LogSoftmax:__init(...) self.dim = parse(...) end
 function LogSoftmax:forward(x) return log_softmax(x, self.dim) end

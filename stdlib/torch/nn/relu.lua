@@ -7,7 +7,8 @@ local relu <const> = functional.relu
 
 ---@class ReLU : Module
 local ReLU = module.class("ReLU")
-local parse = signature("nn.ReLU", "inplace=false")
+local parse = require "torch.nn.typed"(signature("nn.ReLU", "inplace=false"), "nn.ReLU",
+  "inplace: flag")
 
 function ReLU:__init(...) self.inplace = parse(...) end
 function ReLU:forward(x) return relu(x, self.inplace) end

@@ -8,7 +8,8 @@ local softmax <const> = functional.softmax
 
 ---@class Softmax : Module
 local Softmax = module.class("Softmax")
-local parse = signature("nn.Softmax", "dim=nil")
+local parse = require "torch.nn.typed"(signature("nn.Softmax", "dim=nil"), "nn.Softmax",
+  "dim: integer?")
 
 function Softmax:__init(...) self.dim = parse(...) end
 function Softmax:forward(x) return softmax(x, self.dim) end
