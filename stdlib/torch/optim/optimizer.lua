@@ -72,7 +72,9 @@ function Optimizer.class(name, rule, spec)
 
   getmetatable(class).__call = function(_, params, ...)
     if model.is_module(params) then as_groups(class, params) end
-    local given = (...) ~= nil and parse or function(p) return parse(p) end  -- Adam(params, nil): no options
+    local options = ...
+    local none = options == nil or type(options) == "table" and next(options) == nil
+    local given = none and function(p) return parse(p) end or parse  -- Adam(params, nil), Adam(params, {}): no options
     local values = table.pack(given(params, ...))
     local self = setmetatable({defaults = {}, param_groups = {}, _none = {}}, class)
     for i, key in ipairs(keys) do

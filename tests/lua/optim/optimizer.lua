@@ -13,6 +13,13 @@ local function train(net, opt, steps)
   end
 end
 
+test.case("an empty table in the options' place is no options", function()
+  local weight = torch.nn.Parameter(torch.ones(2))
+  test.equal(torch.optim.SGD({weight}, {}).param_groups[1].lr, 1e-3)
+  test.equal(torch.optim.AdamW({weight}, {}).param_groups[1].weight_decay, 0.01)
+  test.raises("Invalid learning rate", torch.optim.SGD, {weight}, {1})
+end)
+
 test.case("a step follows the gradient and zero_grad frees it", function()
   local w = nn.Parameter(torch.tensor{1.0, 2.0})
   local opt = torch.optim.SGD({w}, {lr = 0.5})
