@@ -168,7 +168,7 @@ int tensor_newindex(lua_State* L) {
   at::Tensor& tensor = check_tensor(L, 1);
   if (std::strcmp(name, "requires_grad") == 0) {
     if (!lua_isboolean(L, 3)) throw_argument(L, "Tensor.requires_grad", "value", "a boolean", 3);
-    tensor.set_requires_grad(lua_toboolean(L, 3));
+    set_requires_grad(tensor, lua_toboolean(L, 3));
   } else if (std::strcmp(name, "grad") == 0) {
     if (lua_isnil(L, 3)) tensor.mutable_grad().reset();
     else set_grad(tensor, check_tensor(L, 3));
