@@ -192,6 +192,10 @@ int stop_wished(lua_State* L) {
   return 1;
 }
 
+int interrupt(lua_State* L) {
+  State::of(L).interrupts().interrupt(L, check_text(L, 1, "interrupt", "message"));
+}
+
 int current_line(lua_State* L) {
   lua_pushstring(L, vm::user_line(L).c_str());
   return 1;
@@ -240,6 +244,8 @@ constexpr Row kRows[] = {
      "While it is on, the first Ctrl-C raises nothing: `stop_wished` becomes true, and the loop stops in good order.\n"
      "@param on boolean each true needs its false"},
     {"stop_wished", guarded<stop_wished>, "Tells whether the script was asked to stop in good order.\n@return boolean"},
+    {"interrupt", guarded<interrupt>,
+     "Raises `interrupted` past every pcall: the end of a script that stopped in good order.\n@param message string"},
     {"user_line", guarded<current_line>,
      "Returns the innermost line of the user's script, as \"train.lua:12\".\n@return string"},
     {nullptr, nullptr, nullptr},

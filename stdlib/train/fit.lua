@@ -122,7 +122,7 @@ return function(given)
   end
   state:emit("train_end")
   if state.interrupted then
-    require("native.vm").raise("interrupted", ("interrupted: stopped in good order after step %d"):format(state.steps_done))
+    require("native.vm").interrupt(("interrupted: stopped in good order after step %d"):format(state.steps_done))
   end
   return state.history
 end
