@@ -4,10 +4,7 @@ local show = {}
 -- A float and the integer type of the same width, to compare bits (NaN equals NaN, 0 differs from -0).
 local bits = {float64 = "int64", float32 = "int32", float16 = "int16", bfloat16 = "int16"}
 
-local function is_tensor(x)
-  local meta = type(x) == "userdata" and debug.getmetatable(x)
-  return meta and meta.__name == "Tensor"
-end
+local function is_tensor(x) return type(x) == "userdata" and require("torch").is_tensor(x) end
 
 local function dtype_name(x) return (tostring(x.dtype):gsub("^torch%.", "")) end
 

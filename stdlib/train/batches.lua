@@ -64,7 +64,7 @@ function batches.each(data, limit, epoch)
   end, nil, nil, close
 end
 
-local function is_tensor(value) return type(value) == "userdata" end
+local function is_tensor(value) return type(value) == "userdata" and require("torch").is_tensor(value) end
 
 -- The first tensor of a batch; by name in sorted order.
 local function first_tensor(batch)

@@ -5,19 +5,12 @@
 -- begin with "_" are left out; any other userdata is an error before training.
 local callback_state = {}
 
-local function is_tensor(value)
-  if type(value) ~= "userdata" then return false end
-  local meta = getmetatable(value)
-  local name = type(meta) == "table" and meta.__name
-  return name == nil or tostring(name):find("[Tt]ensor") ~= nil
-end
-
 -- Is it a value that a checkpoint can hold? Returns false and the path to what it cannot.
 local function can_save(value, path, seen)
   local kind = type(value)
   if kind == "boolean" or kind == "number" or kind == "string" or kind == "function" or kind == "nil" then return true end
   if kind == "userdata" then
-    if is_tensor(value) then return true end
+    if require("torch").is_tensor(value) then return true end
     return false, path
   end
   if kind ~= "table" then return false, path end

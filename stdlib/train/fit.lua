@@ -21,7 +21,7 @@ end
 
 -- Backward of one batch, weighted against the first batch of its window; the true sample count divides at its end.
 local function accumulate(state, a, loss, window)
-  if type(loss) ~= "userdata" then
+  if not require("torch").is_tensor(loss) then
     require("native.vm").raise("usage", ("train.fit: the loss must be a tensor, got %s"):format(type(loss)))
   end
   if window.count == 0 then

@@ -2,6 +2,7 @@
 local native = require "native.model"
 local ordered = require "host.ordered"
 local signature = require "torch.signature"
+local torch = require "torch"
 local vm = require "native.vm"
 
 local Module = {__name = "Module"}
@@ -126,7 +127,7 @@ function Module:to(...)
       end
       device, dtype = value.device or device, value.dtype or dtype
       non_blocking = value.non_blocking or non_blocking
-    elseif native.is_tensor(value) then device, dtype = value.device, value.dtype
+    elseif torch.is_tensor(value) then device, dtype = value.device, value.dtype
     else device = value end
   end
   native.to(self, device, dtype, non_blocking)
@@ -135,10 +136,10 @@ end
 
 function Module:cpu() return self:to("cpu") end
 function Module:cuda(device) return self:to(device and "cuda:" .. device or "cuda") end
-function Module:float() return self:to(require("torch").float32) end
-function Module:double() return self:to(require("torch").float64) end
-function Module:half() return self:to(require("torch").float16) end
-function Module:bfloat16() return self:to(require("torch").bfloat16) end
+function Module:float() return self:to(torch.float32) end
+function Module:double() return self:to(torch.float64) end
+function Module:half() return self:to(torch.float16) end
+function Module:bfloat16() return self:to(torch.bfloat16) end
 
 --- Clears the gradients of all parameters.
 ---@param set_to_none? boolean|table true by default

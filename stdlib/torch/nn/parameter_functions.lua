@@ -11,7 +11,7 @@ local parse_value = signature("clip_grad_value_", "parameters, clip_value, forea
 local parse_total = signature("get_grad_norm", "parameters, norm_type=2.0")
 
 local function as_list(parameters)
-  return type(parameters) == "userdata" and {parameters} or parameters
+  return torch.is_tensor(parameters) and {parameters} or parameters
 end
 
 --- Scales the gradients in place so that their norm, taken together, is at most max_norm.

@@ -5,6 +5,7 @@ local model = require "native.model"
 local native = require "native.optim"
 local signature = require "torch.signature"
 local text = require "torch.python_text"
+local torch = require "torch"
 local vm = require "native.vm"
 
 local Optimizer = {__name = "Optimizer"}
@@ -13,9 +14,9 @@ Optimizer.__index = Optimizer
 local function fail(self, message, hint) vm.raise("usage", ("%s: %s"):format(self.__name, message), hint) end
 
 -- What an optimizer must be given for each hyperparameter; the messages are PyTorch's.
-local function is_number(value) return math.type(value) ~= nil or model.is_tensor(value) end
+local function is_number(value) return math.type(value) ~= nil or torch.is_tensor(value) end
 local checks = {
-  lr = {"learning rate", function(v) return is_number(v) and (model.is_tensor(v) or v >= 0) end},
+  lr = {"learning rate", function(v) return is_number(v) and (torch.is_tensor(v) or v >= 0) end},
   momentum = {"momentum value", function(v) return math.type(v) and v >= 0 end},
   dampening = {"dampening value", function(v) return math.type(v) end},
   weight_decay = {"weight_decay value", function(v) return math.type(v) and v >= 0 end},
@@ -105,7 +106,7 @@ function Optimizer:add_param_group(group)
     fail(self, "param_group must be a table, but got " .. vm.describe(group))
   end
   local params = group.params
-  if model.is_tensor(params) then params = {params} end
+  if torch.is_tensor(params) then params = {params} end
   if type(params) ~= "table" then
     fail(self, "a parameter group must have a list of tensors in 'params', got " .. vm.describe(params))
   end
@@ -113,7 +114,7 @@ function Optimizer:add_param_group(group)
   for key, value in pairs(group) do added[key] = value end
   added.params = table.move(params, 1, #params, 1, {})
   for i, param in ipairs(added.params) do
-    if not model.is_tensor(param) then
+    if not torch.is_tensor(param) then
       fail(self, ("optimizer can only optimize Tensors, but one of the params (number %d) is %s"):format(i,
         vm.describe(param)))
     end
@@ -132,7 +133,7 @@ end
 ---@param closure? fun(): Tensor
 function Optimizer:step(closure)
   local loss
-  if closure then loss = require("torch").enable_grad(closure) end
+  if closure then loss = torch.enable_grad(closure) end
   self._native:step(self.param_groups, self.found_inf, self.grad_scale)
   return loss
 end
@@ -190,7 +191,6 @@ function Optimizer:load_state_dict(dict)
       fail(self, "loaded state dict contains a parameter group that doesn't match the size of optimizer's group")
     end
   end
-  local torch = require "torch"
   self._native:clear_state()
   local index = 0
   for i, group in ipairs(self.param_groups) do

@@ -64,6 +64,15 @@ test.case("the epoch loss is weighted by samples on a ragged last batch", functi
   test.near(history.loss[1], 0.235688, 1e-6)
 end)
 
+test.case("samples are counted on a batch's first tensor, not on another object", function()
+  local weights = {}
+  local list = {{torch.Generator(), torch.ones(3, 2)}, {torch.Generator(), torch.ones(1, 2)}}
+  local history = train.fit {train = list, epochs = 1, quiet = true, step = function(state) return state.batch end,
+    callbacks = {train.on("batch_end", function(state) weights[#weights + 1] = state.samples end)}}
+  test.equal(weights, {3, 1})
+  test.near(history.loss[1], 0.25, 1e-12)
+end)
+
 test.case("batch-end logs are the running mean", function()
   local seen = {}
   train.fit {train = batches(10, 4), epochs = 1, quiet = true,

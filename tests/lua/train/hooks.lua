@@ -2,6 +2,8 @@
 local test = require "test"
 local train = require "train"
 local hooks = require "train.hooks"
+local host = require "host"
+local torch = require "torch"
 
 local function data(n)
   local list = {}
@@ -144,6 +146,22 @@ test.case("a field that no checkpoint can keep is an error before training", fun
   test.raises("callback Mine: the field 'handle.file' cannot be kept in a checkpoint", fit,
     {callbacks = {{name = "Mine", handle = {file = io.stdout}, on_epoch_end = function() end}}})
   fit {callbacks = {{name = "Mine", _handle = io.stdout, on_epoch_end = function() end}}}
+end)
+
+test.case("tensors in a callback's fields are state as numbers are", function()
+  local function best() return {name = "Best", on_epoch_end = function() end} end
+  local first, again, tensor = best(), best(), torch.tensor {1.0, 2.0}
+  first.best, first.nested = tensor, {list = {tensor}}
+  local list = train.callback_list {first}
+  local folder = test.tmpdir() .. "/state"
+  host.checkpoint.save(folder, {tensors = {callbacks = list:state_dict()}})
+  train.callback_list({again}):load_state_dict(host.checkpoint.load(folder).tensors.callbacks)
+  test.equal(again.best, tensor)
+  test.equal(again.nested, {list = {tensor}})
+  for _, other in ipairs {torch.float32, torch.Generator()} do
+    first.best = other
+    test.raises("the field 'best' cannot be kept in a checkpoint", train.callback_list, {first})
+  end
 end)
 
 test.case("LambdaCallback calls its functions with the state", function()
