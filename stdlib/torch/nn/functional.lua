@@ -22,6 +22,8 @@ functional.logsigmoid = catalog.find_any("aten::log_sigmoid")
 
 local function op(name) return catalog.find_any("aten::" .. name) end
 
+local is_same_size <const> = op "is_same_size"
+
 -- The operators' number for a reduction's name.
 local REDUCTIONS <const> = {none = 0, mean = 1, sum = 2}
 local function reduction_number(name)
@@ -212,13 +214,9 @@ end
 
 -- PyTorch broadcasts these two with a warning; the warning's cause is nearly always a mistake.
 local function check_shapes(name, input, target)
-  local a, b = input.shape, target.shape
-  local same = #a == #b
-  for i = 1, #a do same = same and a[i] == b[i] end
-  if not same then
-    require("host").log.warn(("F.%s: the target's size %s differs from the input's size %s: they are broadcast, "
-      .. "which is likely a mistake"):format(name, tostring(b), tostring(a)))
-  end
+  if is_same_size(input, target) then return end
+  require("host").log.warn(("F.%s: the target's size %s differs from the input's size %s: they are broadcast, "
+    .. "which is likely a mistake"):format(name, tostring(target.shape), tostring(input.shape)))
 end
 
 for name, spec in pairs {
@@ -249,7 +247,7 @@ do
   local parse_logits = signature("F.binary_cross_entropy_with_logits",
     "input, target, weight=nil, reduction='mean', pos_weight=nil")
   local function same_shape(input, target)
-    if tostring(input.shape) ~= tostring(target.shape) then
+    if not is_same_size(input, target) then
       vm.raise("shape", ("Target size (%s) must be the same as input size (%s)"):format(tostring(target.shape),
         tostring(input.shape)))
     end

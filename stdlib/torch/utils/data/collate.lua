@@ -7,15 +7,15 @@ local collate
 local function shape_text(tensor) return "[" .. table.concat(tensor.shape, ", ") .. "]" end
 
 local function stack(tensors, where)
-  local want = shape_text(tensors[1])
+  local is_same_size, first = torch.is_same_size, tensors[1]
   for i, tensor in ipairs(tensors) do
     if not torch.is_tensor(tensor) then
       vm.raise("usage", ("collate: %s of sample %d of the batch is %s, of sample 0 a tensor"):format(where, i - 1,
         vm.describe(tensor)))
     end
-    if shape_text(tensor) ~= want then
+    if not is_same_size(tensor, first) then
       vm.raise("shape", ("collate: %s of sample %d of the batch has the shape %s, that of sample 0 has %s")
-        :format(where, i - 1, shape_text(tensor), want))
+        :format(where, i - 1, shape_text(tensor), shape_text(first)))
     end
   end
   return torch.stack(tensors)
