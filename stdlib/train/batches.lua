@@ -1,4 +1,6 @@
 -- Walking over data in batches: a DataLoader, a list of batches, or a function that returns an iterator.
+local torch = require "torch"
+
 local batches = {}
 
 local function usage(message, hint) require("native.vm").raise("usage", message, hint) end
@@ -64,7 +66,7 @@ function batches.each(data, limit, epoch)
   end, nil, nil, close
 end
 
-local function is_tensor(value) return type(value) == "userdata" and require("torch").is_tensor(value) end
+local is_tensor <const> = torch.is_tensor
 
 -- The first tensor of a batch; by name in sorted order.
 local function first_tensor(batch)
@@ -91,7 +93,7 @@ end
 function batches.samples(batch)
   local first = type(batch) == "table" and batch[1]
   local tensor = is_tensor(first) and first or first_tensor(batch)
-  if tensor then return tensor:dim() == 0 and 1 or tensor:size(0) end
+  if tensor then return tensor:dim() == 0 and 1 or #tensor end
   if type(first) == "table" then return #first end
   return 1
 end

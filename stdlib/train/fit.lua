@@ -6,6 +6,9 @@ local gradients = require "train.gradients"
 local host = require "host"
 local logs = require "train.logs"
 local pass = require "train.pass"
+local torch = require "torch"
+
+local is_tensor <const>, stop_wished <const> = torch.is_tensor, host.stop_wished
 
 -- Ends an accumulation window: the gradients become those of the mean over all its samples, then the optimizer steps.
 local function step_optimizer(state, a, window)
@@ -21,7 +24,7 @@ end
 
 -- Backward of one batch, weighted against the first batch of its window; the true sample count divides at its end.
 local function accumulate(state, a, loss, window)
-  if not require("torch").is_tensor(loss) then
+  if not is_tensor(loss) then
     require("native.vm").raise("usage", ("train.fit: the loss must be a tensor, got %s"):format(type(loss)))
   end
   if window.count == 0 then
@@ -39,7 +42,7 @@ local function accumulate(state, a, loss, window)
 end
 
 local function check_bounds(state)
-  if host.stop_wished() and not state.interrupted then
+  if stop_wished() and not state.interrupted then
     state.interrupted = true
     state:stop("interrupted")
   elseif state.max_steps and state.steps_done >= state.max_steps then
@@ -88,7 +91,7 @@ end
 
 local function begin(state, a)
   if a.seed then
-    require("torch").manual_seed(a.seed)
+    torch.manual_seed(a.seed)
     math.randomseed(a.seed)
   end
   if a.device then state.model:to(a.device) end
