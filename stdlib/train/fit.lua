@@ -8,14 +8,17 @@ local logs = require "train.logs"
 local pass = require "train.pass"
 local torch = require "torch"
 
+local clip <const> = torch.nn.utils
 local is_tensor <const>, stop_wished <const> = torch.is_tensor, host.stop_wished
 
 -- Ends an accumulation window: the gradients become those of the mean over all its samples, then the optimizer steps.
 local function step_optimizer(state, a, window)
-  if window.count > 1 then gradients.scale(gradients.list(state), window.first / window.samples) end
+  if window.count > 1 then gradients.scale(gradients.parameters(state), window.first / window.samples) end
   state:emit("before_step")
-  if a.clip_grad_value then gradients.clip_value(gradients.list(state), a.clip_grad_value) end
-  if a.clip_grad_norm then state.grad_norm = gradients.clip_norm(gradients.list(state), a.clip_grad_norm) end
+  if a.clip_grad_value then clip.clip_grad_value_(gradients.parameters(state), a.clip_grad_value) end
+  if a.clip_grad_norm then
+    state.grad_norm = clip.clip_grad_norm_(gradients.parameters(state), a.clip_grad_norm)
+  end
   state.optimizer:step()
   state.steps_done = state.steps_done + 1
   state:emit("after_step")

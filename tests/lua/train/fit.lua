@@ -140,6 +140,27 @@ test.case("step hooks come with their batch, and count steps from 0", function()
     "batch_end 1/0 batch_begin 2/1 bb 2/1 ab 2/1 before_step 2/1 after_step 2/1 batch_end 2/1")
 end)
 
+test.case("clipping is that of nn.utils, over all groups of the optimizer", function()
+  local data, results = batches(8, 4), {}
+  for i = 1, 2 do
+    local net = model()
+    local opt = torch.optim.SGD({{params = {net.weight}}, {params = {net.bias}, lr = 0.01}}, {lr = 0.05})
+    if i == 1 then
+      fit {model = net, optimizer = opt, train = data, clip_grad_norm = 0.3, clip_grad_value = 0.25}
+    else
+      for _, batch in ipairs(data) do
+        opt:zero_grad()
+        F.mse_loss(net(batch[1]), batch[2]):backward()
+        nn.utils.clip_grad_value_(net:parameters(), 0.25)
+        nn.utils.clip_grad_norm_(net:parameters(), 0.3)
+        opt:step()
+      end
+    end
+    results[i] = {weight(net), net.bias:detach():clone()}
+  end
+  test.equal(results[1], results[2])
+end)
+
 test.case("gradients are clipped by norm and by value before the step", function()
   local norms = {}
   local net = model()
