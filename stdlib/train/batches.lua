@@ -1,4 +1,5 @@
 -- Walking over data in batches: a DataLoader, a list of batches, or a function that returns an iterator.
+local ordered = require "host.ordered"
 local torch = require "torch"
 
 local batches = {}
@@ -76,13 +77,8 @@ local function first_tensor(batch)
     local found = first_tensor(item)
     if found then return found end
   end
-  local names = {}
-  for key in pairs(batch) do
-    if type(key) == "string" then names[#names + 1] = key end
-  end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    local found = first_tensor(batch[name])
+  for _, name in ipairs(ordered.keys(batch)) do
+    local found = type(name) == "string" and first_tensor(batch[name])
     if found then return found end
   end
   return nil

@@ -3,6 +3,8 @@
 -- `state_dict`/`load_state_dict` where the callback has them; else the fields that its class lists in `state_fields`;
 -- else every field of its own that is a boolean, number, string, tensor or a table of these. Functions and names that
 -- begin with "_" are left out; any other userdata is an error before training.
+local ordered = require "host.ordered"
+
 local callback_state = {}
 
 -- Is it a value that a checkpoint can hold? Returns false and the path to what it cannot.
@@ -16,9 +18,9 @@ local function can_save(value, path, seen)
   if kind ~= "table" then return false, path end
   if seen[value] then return true end
   seen[value] = true
-  for key, item in pairs(value) do
+  for _, key in ipairs(ordered.keys(value)) do
     if not (type(key) == "string" and key:sub(1, 1) == "_") then
-      local ok, where = can_save(item, path .. "." .. tostring(key), seen)
+      local ok, where = can_save(value[key], path .. "." .. tostring(key), seen)
       if not ok then return false, where end
     end
   end
@@ -43,9 +45,9 @@ local function has_own_state(callback) return callback.state_dict or callback.st
 ---A usage error if the callback holds something that no checkpoint can keep.
 function callback_state.check(callback, name)
   if has_own_state(callback) then return end
-  for key, value in pairs(callback) do
+  for _, key in ipairs(ordered.keys(callback)) do
     if type(key) == "string" and key:sub(1, 1) ~= "_" then
-      local ok, where = can_save(value, key, {[callback] = true})
+      local ok, where = can_save(callback[key], key, {[callback] = true})
       if not ok then
         require("native.vm").raise("usage",
           ("callback %s: the field '%s' cannot be kept in a checkpoint"):format(name, where),

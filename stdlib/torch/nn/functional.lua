@@ -1,6 +1,7 @@
 -- torch.nn.functional: PyTorch's functions, thin over the catalogued operators.
 local catalog = require "native.ops"
 local keywords = require "host.keywords"
+local ordered = require "host.ordered"
 local signature = require "torch.signature"
 local vm = require "native.vm"
 
@@ -279,10 +280,7 @@ end
 return setmetatable(functional, {
   __name = "torch.nn.functional",
   __index = function(_, name)
-    local names = {}
-    for each in pairs(functional) do names[#names + 1] = each end
-    local near = type(name) == "string" and vm.nearest(name, names, 1)[1]
     vm.raise("usage", ("torch.nn.functional has no '%s'"):format(tostring(name)),
-      near and ("did you mean '%s'?"):format(near) or nil)
+      keywords.did_you_mean(name, ordered.keys(functional)))
   end,
 })

@@ -159,10 +159,18 @@ end
 local parse_state = signature("Module.state_dict", "prefix='', keep_vars=false")
 
 --- Parameters and buffers by name, in order, sharing memory with the module.
+---@param prefix string begin of every name, ''
+---@param keep_vars boolean the parameters themselves, with their gradients, and not detached tensors, false
 ---@return table<string, Tensor>
 function Module:state_dict(...)
-  local prefix = parse_state(...)
+  local prefix, keep_vars = parse_state(...)
   local names, tensors = native.state(self)
+  if keep_vars then
+    for i, name in ipairs(names) do
+      local path, last = name:match("^(.-)%.?([^.]+)$")
+      tensors[i] = self:get_submodule(path)[last]
+    end
+  end
   if prefix ~= "" then
     for i, name in ipairs(names) do names[i] = prefix .. name end
   end

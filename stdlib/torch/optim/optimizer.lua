@@ -15,18 +15,19 @@ local function fail(self, message, hint) vm.raise("usage", ("%s: %s"):format(sel
 
 -- What an optimizer must be given for each hyperparameter; the messages are PyTorch's.
 local function is_number(value) return math.type(value) ~= nil or torch.is_tensor(value) end
-local checks = {
-  lr = {"learning rate", function(v) return is_number(v) and (torch.is_tensor(v) or v >= 0) end},
-  momentum = {"momentum value", function(v) return math.type(v) and v >= 0 end},
-  dampening = {"dampening value", function(v) return math.type(v) end},
-  weight_decay = {"weight_decay value", function(v) return math.type(v) and v >= 0 end},
-  eps = {"epsilon value", function(v) return math.type(v) and v >= 0 end},
+local checks = {  -- in the order of PyTorch's own
+  {"lr", "learning rate", function(v) return is_number(v) and (torch.is_tensor(v) or v >= 0) end},
+  {"momentum", "momentum value", function(v) return math.type(v) and v >= 0 end},
+  {"dampening", "dampening value", function(v) return math.type(v) end},
+  {"eps", "epsilon value", function(v) return math.type(v) and v >= 0 end},
+  {"weight_decay", "weight_decay value", function(v) return math.type(v) and v >= 0 end},
 }
 
 local function check_group(self, group)
-  for name, check in pairs(checks) do
-    if self.defaults[name] ~= nil and not check[2](group[name]) then
-      fail(self, ("Invalid %s: %s"):format(check[1], vm.describe(group[name])))
+  for _, check in ipairs(checks) do
+    local name, text, is_valid = table.unpack(check)
+    if self.defaults[name] ~= nil and not is_valid(group[name]) then
+      fail(self, ("Invalid %s: %s"):format(text, vm.describe(group[name])))
     end
   end
   if self.defaults.betas ~= nil then
@@ -80,7 +81,8 @@ function Optimizer.class(name, rule, spec)
       self.defaults[key] = values[i + 1]
       if values[i + 1] == nil then self._none[#self._none + 1] = key end
     end
-    self._native = native.new(self.defaults.decoupled_weight_decay and "adamw" or rule)
+    self._rule = self.defaults.decoupled_weight_decay and "adamw" or rule
+    self._native = native.new(self._rule)
     self:refuse_unsupported()
     -- The kernels are the fused ones: state dicts say so, and PyTorch then goes on with the same.
     self.defaults.fused = true
@@ -177,7 +179,9 @@ local function numbered(state, key)
   return value
 end
 
---- Takes hyperparameters and state from another optimizer's state dict; tensors are copied.
+--- Takes hyperparameters and state from another optimizer's state dict; tensors are copied. After an error the
+--- optimizer is as it was.
+---@param dict table as state_dict gives it
 function Optimizer:load_state_dict(dict)
   if type(dict) ~= "table" or type(dict.param_groups) ~= "table" or type(dict.state) ~= "table" then
     fail(self, "load_state_dict: expected a table with 'state' and 'param_groups', got " .. vm.describe(dict))
@@ -191,28 +195,33 @@ function Optimizer:load_state_dict(dict)
       fail(self, "loaded state dict contains a parameter group that doesn't match the size of optimizer's group")
     end
   end
-  self._native:clear_state()
-  local index = 0
+  local fresh, groups, index = native.new(self._rule), {}, 0
   for i, group in ipairs(self.param_groups) do
     local loaded = copy_group(saved[i])
+    loaded.params = nil
+    for key, value in pairs(self.defaults) do
+      if loaded[key] == nil then loaded[key] = value end
+    end
+    check_group(self, loaded)
+    groups[i] = loaded
+    fresh:add_group(group.params)
     for k = 1, #group.params do
       local state = numbered(dict.state, math.tointeger(saved[i].params[k]))
       local tensors = {}
       for name, value in pairs(state or {}) do
         tensors[name] = math.type(value) and torch.tensor(value, {dtype = torch.float32}) or value
       end
-      if next(tensors) then self._native:set_state(index, tensors) end
+      if next(tensors) then fresh:set_state(index, tensors) end
       index = index + 1
     end
-    loaded.params = nil
-    for key, value in pairs(self.defaults) do
-      if loaded[key] == nil then loaded[key] = value end
-    end
+  end
+  self._native = fresh
+  for i, group in ipairs(self.param_groups) do
     -- The same table: whoever holds the group (a scheduler) sees the new values.
     for key in pairs(group) do
-      if key ~= "params" and loaded[key] == nil then group[key] = nil end
+      if key ~= "params" and groups[i][key] == nil then group[key] = nil end
     end
-    for key, value in pairs(loaded) do group[key] = value end
+    for key, value in pairs(groups[i]) do group[key] = value end
     group.fused = true
   end
 end

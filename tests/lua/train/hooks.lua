@@ -185,3 +185,18 @@ test.case("false in the list is passed over, a hole is an error", function()
   test.equal(seen, 1)
   test.raises("one is nil", fit, {callbacks = {nil, count}})
 end)
+
+
+test.case("of several mistakes the first in sorted order is named", function()
+  for _ = 1, 20 do
+    local wrong = {on_b = print, on_a = print}
+    for _ = 1, 5 do wrong["on_x" .. math.random(1000)] = print end
+    test.raises("unknown hook 'on_a'", train.LambdaCallback, wrong)
+    local filter = {a = 1}
+    for _ = 1, 5 do filter["x" .. math.random(1000)] = 1 end
+    test.raises("unknown filter 'a'", train.on, "epoch_end", filter, print)
+    test.raises("metric 'a' must have update", fit, {metrics = {b = 1, a = 1, c = 1, d = 1}})
+    test.raises("the field 'a' cannot be kept", fit,
+      {callbacks = {{on_epoch_end = print, b = io.stdout, a = io.stdout, c = io.stdout}}})
+  end
+end)
