@@ -192,9 +192,7 @@ int stop_wished(lua_State* L) {
   return 1;
 }
 
-int interrupt(lua_State* L) {
-  State::of(L).interrupts().interrupt(L, check_text(L, 1, "interrupt", "message"));
-}
+int interrupt(lua_State* L) { State::of(L).interrupts().interrupt(L, check_text(L, 1, "interrupt", "message")); }
 
 int current_line(lua_State* L) {
   lua_pushstring(L, vm::user_line(L).c_str());

@@ -30,7 +30,8 @@ end
 -- these parameters is made, without a table (60 ns in place of 290-410). Anything else goes to `parse`.
 local function positional(count, required, defaults, parse)
   if count == 0 then return parse end
-  local arguments, checks, fill = {}, {"given == 0", "given > " .. count, 'type((select(given, ...))) == "table"'}, {}
+  local arguments, fill = {}, {}
+  local checks = {"given > " .. count, 'given > 0 and type((select(given, ...))) == "table"'}
   for i = 1, count do arguments[i] = "a" .. i end
   for i = 1, required do checks[#checks + 1] = ("a%d == nil"):format(i) end
   for i = required + 1, count do

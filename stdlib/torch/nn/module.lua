@@ -1,4 +1,5 @@
 -- nn.Module and nn.class: what every layer and model inherits.
+local keywords = require "host.keywords"
 local native = require "native.model"
 local ordered = require "host.ordered"
 local signature = require "torch.signature"
@@ -110,6 +111,8 @@ end
 ---@return Module self
 function Module:eval() return self:train(false) end
 
+local TO <const> = {device = keywords.none, dtype = keywords.none, non_blocking = keywords.none}
+
 --- Converts parameters, gradients and buffers in place: to(device), to(dtype), to(device, dtype), to(tensor).
 ---@return Module self
 function Module:to(...)
@@ -119,14 +122,9 @@ function Module:to(...)
     if native.is_dtype(value) then dtype = value
     elseif type(value) == "boolean" then non_blocking = value
     elseif type(value) == "table" then
-      for name in pairs(value) do
-        if name ~= "device" and name ~= "dtype" and name ~= "non_blocking" then
-          vm.raise("usage", ("Module.to: unknown keyword %s, expected device, dtype or non_blocking"):format(
-            vm.describe(name)))
-        end
-      end
-      device, dtype = value.device or device, value.dtype or dtype
-      non_blocking = value.non_blocking or non_blocking
+      local given = keywords.check("Module.to", value, TO)
+      device, dtype = given.device or device, given.dtype or dtype
+      non_blocking = given.non_blocking or non_blocking
     elseif torch.is_tensor(value) then device, dtype = value.device, value.dtype
     else device = value end
   end
@@ -141,12 +139,11 @@ function Module:double() return self:to(torch.float64) end
 function Module:half() return self:to(torch.float16) end
 function Module:bfloat16() return self:to(torch.bfloat16) end
 
+local parse_zero = signature("Module.zero_grad", "set_to_none=true")
+
 --- Clears the gradients of all parameters.
----@param set_to_none? boolean|table true by default
-function Module:zero_grad(set_to_none)
-  if type(set_to_none) == "table" then set_to_none = set_to_none.set_to_none end
-  native.zero_grad(self, set_to_none)
-end
+---@param set_to_none boolean forgets them rather than fill them with zeros, true
+function Module:zero_grad(...) native.zero_grad(self, (parse_zero(...))) end
 
 --- Freezes (false) or unfreezes all parameters.
 ---@param requires_grad? boolean true by default

@@ -25,9 +25,9 @@ local checks = {  -- in the order of PyTorch's own
 
 local function check_group(self, group)
   for _, check in ipairs(checks) do
-    local name, text, is_valid = table.unpack(check)
+    local name, what, is_valid = table.unpack(check)
     if self.defaults[name] ~= nil and not is_valid(group[name]) then
-      fail(self, ("Invalid %s: %s"):format(text, vm.describe(group[name])))
+      fail(self, ("Invalid %s: %s"):format(what, vm.describe(group[name])))
     end
   end
   if self.defaults.betas ~= nil then
@@ -140,12 +140,11 @@ function Optimizer:step(closure)
   return loss
 end
 
+local parse_zero = signature("Optimizer.zero_grad", "set_to_none=true")
+
 --- Clears the gradients.
----@param set_to_none? boolean|table true by default
-function Optimizer:zero_grad(set_to_none)
-  if type(set_to_none) == "table" then set_to_none = set_to_none.set_to_none end
-  self._native:zero_grad(set_to_none)
-end
+---@param set_to_none boolean forgets them rather than fill them with zeros, true
+function Optimizer:zero_grad(...) self._native:zero_grad((parse_zero(...))) end
 
 local function copy_group(group)
   local copy = {}

@@ -33,7 +33,8 @@ end
 ---@param target userdata classes [batch, ...]
 ---@param weight? userdata of target's shape
 function Accuracy:update(pred, target, weight)
-  local hits, sum = right(self, pred, target), nil
+  local hits = right(self, pred, target)
+  local sum
   if weight then
     local float64 = require("torch").float64
     sum = hits:mul(weight):sum({dtype = float64})

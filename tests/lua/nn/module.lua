@@ -302,7 +302,6 @@ test.case("F says what it has not", function()
   test.raises("torch.nn has no 'Liner'", function() return nn.Liner end)
 end)
 
-
 test.case("state_dict with keep_vars gives the parameters themselves", function()
   local net = Net()
   net.norm = nn.BatchNorm1d(2)
@@ -320,4 +319,16 @@ test.case("state_dict with keep_vars gives the parameters themselves", function(
   test.truthy(rawequal(kept["fc1.weight"], net.fc1.weight))
   test.truthy(rawequal(kept["list.0.weight"], net.fc1.bias))
   test.truthy(rawequal(net:state_dict("a.", true)["a.scale"], net.scale))
+end)
+
+test.case("to and zero_grad refuse keywords that they do not have", function()
+  local net = Net()
+  test.raises("unknown keyword string \"devise\"", net.to, net, {devise = "cpu"})
+  test.raises("unknown keyword string \"to_none\"", net.zero_grad, net, {to_none = true})
+  test.equal(net:to{dtype = torch.float64}.scale.dtype, torch.float64)
+  net.scale.grad = torch.ones(2, {dtype = torch.float64})
+  net:zero_grad{set_to_none = false}
+  test.equal(net.scale.grad:sum():item(), 0.0)
+  net:zero_grad()
+  test.equal(net.scale.grad, nil)
 end)

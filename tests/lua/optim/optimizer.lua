@@ -179,7 +179,6 @@ test.case("clipping reports the norm before and refuses what is not finite when 
   test.raises("not finite", nn.utils.clip_grad_norm_, w, 1.0, {error_if_nonfinite = true})
 end)
 
-
 test.case("a state dict that does not fit leaves the optimizer as it was", function()
   local function make(columns)
     local w, b = torch.ones(2, columns, {requires_grad = true}), torch.ones(2, {requires_grad = true})
@@ -223,4 +222,15 @@ test.case("clipping refuses the foreach that its kernel is not", function()
   nn.utils.clip_grad_norm_(w, 1.0, {foreach = true})
   nn.utils.clip_grad_value_(w, 0.5, {foreach = false})
   test.equal(w.grad, torch.full({2}, 0.5))
+end)
+
+test.case("zero_grad refuses keywords that it does not have", function()
+  local w = torch.ones(2, {requires_grad = true})
+  local opt = torch.optim.SGD({w})
+  test.raises("unknown keyword string \"to_none\"", opt.zero_grad, opt, {to_none = true})
+  w.grad = torch.ones(2)
+  opt:zero_grad{set_to_none = false}
+  test.equal(w.grad, torch.zeros(2))
+  opt:zero_grad()
+  test.equal(w.grad, nil)
 end)

@@ -186,7 +186,6 @@ test.case("false in the list is passed over, a hole is an error", function()
   test.raises("one is nil", fit, {callbacks = {nil, count}})
 end)
 
-
 test.case("of several mistakes the first in sorted order is named", function()
   for _ = 1, 20 do
     local wrong = {on_b = print, on_a = print}
