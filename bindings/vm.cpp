@@ -211,6 +211,8 @@ int stop_wished(lua_State* L) {
   return 1;
 }
 
+int interrupt(lua_State* L) { State::of(L).interrupts().interrupt(L, check_text(L, 1, "interrupt", "message")); }
+
 int current_line(lua_State* L) {
   lua_pushstring(L, vm::user_line(L).c_str());
   return 1;
@@ -262,6 +264,8 @@ constexpr Row kRows[] = {
     {"exit_code", guarded<exit_code>,
      "Returns what os.exit was given, while the script ends by it.\n@return integer|nil"},
     {"natives", guarded<natives>, "Returns the names of the native modules, this one among them.\n@return string[]"},
+    {"interrupt", guarded<interrupt>,
+     "Raises `interrupted` past every pcall: the end of a script that stopped in good order.\n@param message string"},
     {"user_line", guarded<current_line>,
      "Returns the innermost line of the user's script, as \"train.lua:12\".\n@return string"},
     {nullptr, nullptr, nullptr},

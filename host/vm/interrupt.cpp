@@ -170,6 +170,11 @@ void Interrupts::exit(lua_State* L, int code) {
   raise(L, {ErrorKind::interrupted, "exit with code " + std::to_string(code), {}});
 }
 
+void Interrupts::interrupt(lua_State* L, const std::string& message) {
+  ++stops_;
+  raise(L, {ErrorKind::interrupted, message, {}});
+}
+
 Interrupts::Scope::Scope(Interrupts& interrupts) noexcept : interrupts_(interrupts), before_(interrupts.stops_) {
   if (interrupts_.scopes_.load() == 0) {
     interrupts_.requested_ = 0;

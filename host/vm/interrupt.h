@@ -10,6 +10,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <string>
 
 struct lua_State;
 struct lua_Debug;
@@ -82,6 +83,8 @@ class Interrupts {
 
   // Raises the error that ends the script with this exit code, past every pcall.
   [[noreturn]] void exit(lua_State* L, int code);
+  // Raises `interrupted` in answer to a request that was only wished, past every pcall as a request itself would be.
+  [[noreturn]] void interrupt(lua_State* L, const std::string& message);
   const std::optional<int>& exit_code() const noexcept { return exit_code_; }
 
   // Between `graceful(true)` and `graceful(false)` the first request only sets `stop_wished`: a training loop looks

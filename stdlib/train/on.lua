@@ -2,6 +2,7 @@
 local hooks = require "train.hooks"
 local interval = require "train.interval"
 local nearest = require "train.nearest"
+local ordered = require "host.ordered"
 
 local On = {__name = "on"}
 On.__index = On
@@ -29,7 +30,7 @@ end
 local function check_filter(filter)
   local names = {}
   for _, name in ipairs(FILTER) do names[name] = true end
-  for key in pairs(filter) do
+  for _, key in ipairs(ordered.keys(filter)) do
     if not names[key] then
       require("native.vm").raise("usage",
         ("train.on: unknown filter '%s'%s"):format(tostring(key), nearest.suggest(tostring(key), FILTER)))
