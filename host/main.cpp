@@ -77,7 +77,7 @@ CommandLine parse(int argc, char** argv) {
     else if (word == "--stdlib") line.options.stdlib_dir = value();
     else if (word == "--quiet" || word == "-q") line.quiet = true;
     else if (word == "-i") line.console = true;
-    else if (word == "-e") line.code = line.code.value_or("") + value() + "\n";
+    else if (word == "-e") line.code = (line.code ? *line.code + "\n" : "") + value();
     else if (word == "--help" || word == "-h") {
       std::fputs(kHelp, stdout);
       std::exit(0);

@@ -34,6 +34,22 @@ int open_libraries(lua_State* L) {
   return 0;
 }
 
+// Pops what compiling left; a message without a position gets the chunk's name: a binary chunk, say.
+Error load_error(lua_State* L, const std::string& name) {
+  Error error = pop_error(L);
+  if (!error.where().empty() || error.kind() != ErrorKind::usage) return error;
+  const std::string_view message = error.message();
+  if (message.find(name) != std::string_view::npos) return error;
+  return Error(error.kind(), name + ": " + std::string(message), error.hint());
+}
+
+// Pushes the script's arguments: `...` of a main chunk.
+int push_args(lua_State* L, const std::vector<std::string>& args) {
+  if (!lua_checkstack(L, static_cast<int>(args.size()))) throw Error(ErrorKind::usage, "too many script arguments");
+  for (const std::string& arg : args) lua_pushlstring(L, arg.data(), arg.size());
+  return static_cast<int>(args.size());
+}
+
 }  // namespace
 
 State::State(Options options) : options_(std::move(options)) {
@@ -95,13 +111,14 @@ int State::run_file(const std::string& path) {
   });
   lua_pushlightuserdata(lua_, const_cast<std::string*>(&path));
   if (lua_pcall(lua_, 1, 0, 0) != LUA_OK) throw pop_error(lua_);
-  if (luaL_loadfilex(lua_, path.c_str(), "t") != LUA_OK) throw pop_error(lua_);
-  return call(0, LUA_MULTRET);
+  if (luaL_loadfilex(lua_, path.c_str(), "t") != LUA_OK) throw load_error(lua_, path);
+  return call(push_args(lua_, options_.args), LUA_MULTRET);
 }
 
 int State::run_string(std::string_view code, const std::string& chunk_name) {
-  if (luaL_loadbufferx(lua_, code.data(), code.size(), chunk_name.c_str(), "t") != LUA_OK) throw pop_error(lua_);
-  return call(0, LUA_MULTRET);
+  if (luaL_loadbufferx(lua_, code.data(), code.size(), chunk_name.c_str(), "t") != LUA_OK)
+    throw load_error(lua_, chunk_name.substr(chunk_name.find_first_not_of("=@") == 1));
+  return call(push_args(lua_, options_.args), LUA_MULTRET);
 }
 
 }  // namespace trainhost::vm
