@@ -81,7 +81,7 @@ int grad(lua_State* L) {
 
 int tensor_requires_grad_(lua_State* L) {
   const bool requires_grad = lua_isnoneornil(L, 2) || check_boolean(L, 2, "Tensor.requires_grad_", "requires_grad");
-  check_tensor(L, 1).set_requires_grad(requires_grad);
+  set_requires_grad(check_tensor(L, 1), requires_grad);
   lua_settop(L, 1);
   return 1;
 }
@@ -127,6 +127,13 @@ int close_scope(lua_State* L) {
 int is_inference_mode_enabled(lua_State* L) { return lua_pushboolean(L, c10::InferenceMode::is_enabled()), 1; }
 
 }  // namespace
+
+void set_requires_grad(const at::Tensor& tensor, bool on) {
+  if (!on && !tensor.is_leaf())
+    throw_usage("you can only change requires_grad flags of leaf variables.",
+                "a computed tensor is taken out of the graph with x:detach()");
+  tensor.set_requires_grad(on);
+}
 
 void set_grad(at::Tensor& tensor, const at::Tensor& grad) {
   if (grad.sizes() != tensor.sizes())

@@ -30,6 +30,8 @@ struct Type<Scope> {
   static constexpr int user_values = 0;
 };
 
+// tensor.requires_grad = on, with PyTorch's error for a tensor that is no leaf.
+void set_requires_grad(const at::Tensor& tensor, bool on);
 // tensor.grad = grad, with PyTorch's checks of shape, dtype and device.
 void set_grad(at::Tensor& tensor, const at::Tensor& grad);
 // Set backward, requires_grad_ ... in the methods table on top of the stack.

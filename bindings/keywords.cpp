@@ -43,17 +43,26 @@ Keywords::Keywords(lua_State* L, const char* function, int first, std::initializ
     if (!lua_isnil(L, i)) values_.push_back({names.begin()[i - first], i});
   if (!table) return;
   luaL_checkstack(L, static_cast<int>(names.size()) + 4, "keyword arguments");
+  const char *unknown = nullptr, *twice = nullptr;  // the first of each in sorted order
+  const auto note = [](const char*& first, const char* key) {
+    if (!first || std::string_view(key) < first) first = key;
+  };
   lua_pushnil(L);
   while (lua_next(L, table)) {
     const char* key = lua_tostring(L, -2);
     const auto name =
         std::find_if(names.begin(), names.end(), [&](const char* n) { return std::string_view(n) == key; });
-    if (name == names.end()) throw_usage(std::string(function) + ": unknown keyword '" + key + "'", valid());
-    if (find(*name)) throw_usage(std::string(function) + ": '" + key + "' is given by position and by keyword");
+    if (name == names.end() || find(*name)) {
+      note(name == names.end() ? unknown : twice, key);
+      lua_pop(L, 1);
+      continue;
+    }
     const int index = lua_gettop(L) - 1;
     lua_insert(L, index);
     values_.push_back({*name, index});
   }
+  if (unknown) throw_usage(std::string(function) + ": unknown keyword '" + unknown + "'", valid());
+  if (twice) throw_usage(std::string(function) + ": '" + twice + "' is given by position and by keyword");
 }
 
 int Keywords::find(std::string_view name) const noexcept {

@@ -136,11 +136,6 @@ int set_state(lua_State* L) {
   return 0;
 }
 
-int clear_state(lua_State* L) {
-  self(L).clear_state();
-  return 0;
-}
-
 double norm_type_at(lua_State* L, int index) {
   if (lua_isnoneornil(L, index)) return 2.0;
   if (lua_type(L, index) == LUA_TSTRING && std::string(lua_tostring(L, index)) == "inf") return INFINITY;
@@ -175,7 +170,6 @@ constexpr Row kMethods[] = {
     {"set_state", guarded<set_state>,
      "---Copies a parameter's state.\n---@param index integer 0-based over all groups\n---@param state table<string, "
      "Tensor>"},
-    {"clear_state", guarded<clear_state>, "---Forgets the state of all parameters."},
     {nullptr, nullptr, nullptr},
 };
 

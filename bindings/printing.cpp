@@ -1,11 +1,11 @@
 // The print options of a state, kept in Lua's registry, and their two functions.
 #include "bindings/printing.h"
 
-#include <array>
 #include <cmath>
 #include <string_view>
 
 #include "bindings/guard.h"
+#include "bindings/keywords.h"
 #include "host/tensor/print.h"
 
 namespace trainhost::bindings {
@@ -14,8 +14,6 @@ namespace {
 using tensor::PrintOptions;
 
 constexpr char kOptions = 0;  // its address stands for the entry of Lua's registry
-constexpr std::array<const char*, 6> kNames = {"precision", "threshold", "edgeitems",
-                                               "linewidth", "profile",   "sci_mode"};
 
 // This state's options; made with the defaults at the first use. They live as long as the state.
 PrintOptions& options(lua_State* L) {
@@ -49,17 +47,6 @@ void set_profile(lua_State* L, int index, PrintOptions& into) {
   if (profile == "full") into.threshold = INFINITY;
 }
 
-void check_names(lua_State* L) {
-  for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
-    const std::string_view key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
-    bool known = false;
-    for (const char* name : kNames) known |= key == name;
-    if (!known)
-      throw_usage("torch.set_printoptions: unknown keyword " + describe(L, -2) +
-                  ", expected precision, threshold, edgeitems, linewidth, profile or sci_mode");
-  }
-}
-
 }  // namespace
 
 std::string tensor_text(lua_State* L, const at::Tensor& tensor, bool parameter) {
@@ -67,25 +54,16 @@ std::string tensor_text(lua_State* L, const at::Tensor& tensor, bool parameter) 
 }
 
 int set_printoptions(lua_State* L) {
-  if (lua_istable(L, 1)) {
-    check_names(L);
-    for (size_t i = 0; i < kNames.size(); ++i) lua_getfield(L, 1, kNames[i]);
-    lua_remove(L, 1);
-  }
-  lua_settop(L, static_cast<int>(kNames.size()));
+  constexpr const char* kName = "torch.set_printoptions";
+  const Keywords keywords(L, kName, 1, {"precision", "threshold", "edgeitems", "linewidth", "profile", "sci_mode"});
   PrintOptions next = options(L);
-  if (!lua_isnil(L, 5)) set_profile(L, 5, next);
-  if (!lua_isnil(L, 1)) next.precision = natural(L, 1, kNames[0]);
-  if (!lua_isnil(L, 2)) {
-    if (lua_type(L, 2) != LUA_TNUMBER) throw_argument(L, "torch.set_printoptions", "threshold", "a number", 2);
-    next.threshold = lua_tonumber(L, 2);
-  }
-  if (!lua_isnil(L, 3)) next.edgeitems = natural(L, 3, kNames[2]);
-  if (!lua_isnil(L, 4)) next.linewidth = natural(L, 4, kNames[3]);
-  if (!lua_isnil(L, 6) && !lua_isboolean(L, 6))
-    throw_argument(L, "torch.set_printoptions", "sci_mode", "a boolean or nil", 6);
+  if (const int i = keywords.find("profile")) set_profile(L, i, next);
+  if (const int i = keywords.find("precision")) next.precision = natural(L, i, "precision");
+  if (const int i = keywords.find("threshold")) next.threshold = check_number(L, i, kName, "threshold");
+  if (const int i = keywords.find("edgeitems")) next.edgeitems = natural(L, i, "edgeitems");
+  if (const int i = keywords.find("linewidth")) next.linewidth = natural(L, i, "linewidth");
   next.sci_mode.reset();  // as PyTorch: not given means chosen by the values again
-  if (lua_isboolean(L, 6)) next.sci_mode = static_cast<bool>(lua_toboolean(L, 6));
+  if (const int i = keywords.find("sci_mode")) next.sci_mode = check_boolean(L, i, kName, "sci_mode");
   options(L) = next;
   return 0;
 }

@@ -31,6 +31,18 @@ void push_new(lua_State* L, at::Tensor tensor, size_t bytes) {
   if (native_bytes.charge(bytes)) native_bytes.collect(L);
 }
 
+void release_tensor(void* impl) { c10::intrusive_ptr<c10::TensorImpl>::reclaim(static_cast<c10::TensorImpl*>(impl)); }
+
+int tensor_collect(lua_State* L) {
+  auto* handle = static_cast<TensorHandle*>(lua_touserdata(L, 1));
+  if (handle->tensor.defined()) {
+    c10::TensorImpl* impl = handle->tensor.unsafeReleaseTensorImpl();
+    if (!vm::State::of(L).native_bytes().release_later(impl, release_tensor)) release_tensor(impl);
+  }
+  handle->~TensorHandle();
+  return 0;
+}
+
 int size_tostring(lua_State* L) {
   std::string text = "torch.Size([";
   for (lua_Integer i = 1, n = luaL_len(L, 1); i <= n; ++i) {
@@ -156,7 +168,7 @@ int tensor_newindex(lua_State* L) {
   at::Tensor& tensor = check_tensor(L, 1);
   if (std::strcmp(name, "requires_grad") == 0) {
     if (!lua_isboolean(L, 3)) throw_argument(L, "Tensor.requires_grad", "value", "a boolean", 3);
-    tensor.set_requires_grad(lua_toboolean(L, 3));
+    set_requires_grad(tensor, lua_toboolean(L, 3));
   } else if (std::strcmp(name, "grad") == 0) {
     if (lua_isnil(L, 3)) tensor.mutable_grad().reset();
     else set_grad(tensor, check_tensor(L, 3));
@@ -379,9 +391,8 @@ int open_tensor(lua_State* L) {
                                          {"__lt", guarded<no_order>, nullptr},
                                          {"__le", guarded<no_order>, nullptr},
                                          {"__pairs", guarded<no_pairs>, nullptr},
-                                         {"__close", guarded<tensor_close>, nullptr},
                                          {nullptr, nullptr, nullptr}};
-  define<at::Tensor>(L, nullptr, kMetamethods);
+  define(L, TypeId::tensor, Type<at::Tensor>::name, tensor_collect, guarded<tensor_close>, nullptr, kMetamethods);
   lua_newtable(L);  // torch.Size
   lua_pushcfunction(L, guarded<size_tostring>);
   lua_setfield(L, -2, "__tostring");

@@ -12,6 +12,7 @@
 #include "bindings/guard.h"
 #include "host/base/error.h"
 #include "host/base/file.h"
+#include "host/vm/modules.h"
 #include "host/vm/script.h"
 #include "host/vm/state.h"
 
@@ -184,6 +185,22 @@ int environment(lua_State* L) {
   return 1;
 }
 
+int natives(lua_State* L) {
+  const std::vector<std::string> names = vm::native_names(L);
+  lua_createtable(L, static_cast<int>(names.size()), 0);
+  for (size_t i = 0; i < names.size(); ++i) {
+    lua_pushstring(L, names[i].c_str());
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+  }
+  return 1;
+}
+
+int exit_code(lua_State* L) {
+  if (const auto& code = State::of(L).interrupts().exit_code()) lua_pushinteger(L, *code);
+  else lua_pushnil(L);
+  return 1;
+}
+
 int graceful(lua_State* L) {
   State::of(L).interrupts().graceful(lua_toboolean(L, 1));
   return 0;
@@ -193,6 +210,8 @@ int stop_wished(lua_State* L) {
   lua_pushboolean(L, State::of(L).interrupts().stop_wished());
   return 1;
 }
+
+int interrupt(lua_State* L) { State::of(L).interrupts().interrupt(L, check_text(L, 1, "interrupt", "message")); }
 
 int current_line(lua_State* L) {
   lua_pushstring(L, vm::user_line(L).c_str());
@@ -242,6 +261,11 @@ constexpr Row kRows[] = {
      "While it is on, the first Ctrl-C raises nothing: `stop_wished` becomes true, and the loop stops in good order.\n"
      "@param on boolean each true needs its false"},
     {"stop_wished", guarded<stop_wished>, "Tells whether the script was asked to stop in good order.\n@return boolean"},
+    {"exit_code", guarded<exit_code>,
+     "Returns what os.exit was given, while the script ends by it.\n@return integer|nil"},
+    {"natives", guarded<natives>, "Returns the names of the native modules, this one among them.\n@return string[]"},
+    {"interrupt", guarded<interrupt>,
+     "Raises `interrupted` past every pcall: the end of a script that stopped in good order.\n@param message string"},
     {"user_line", guarded<current_line>,
      "Returns the innermost line of the user's script, as \"train.lua:12\".\n@return string"},
     {nullptr, nullptr, nullptr},

@@ -214,11 +214,4 @@ void Optimizer::set_state(size_t index, const NamedTensors& state) {
   for (Group& group : groups_) group.stale = true;
 }
 
-void Optimizer::clear_state() {
-  for (Group& group : groups_) {
-    for (Slot& slot : group.slots) slot = {std::move(slot.parameter), {}, {}, {}, {}};
-    group.stale = true;
-  }
-}
-
 }  // namespace trainhost::model

@@ -42,7 +42,6 @@ class Optimizer {
   NamedTensors state(size_t index) const;
   // Copies; usage error for an unknown name, shape error for another shape.
   void set_state(size_t index, const NamedTensors& state);
-  void clear_state();
 
  private:
   struct Slot {

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 struct lua_State;
 
@@ -19,14 +21,13 @@ class NativeBytes {
     charged_ += bytes;
     return pending_ >= budget_;
   }
-  // Collects in full if one is due, and adapts the budget to what the collection cost.
-  // May run `__gc` and `__close` of the script: call it only where no operator is running.
-  void collect_if_due(lua_State* L) {
-    if (pending_ >= budget_) collect(L);
-  }
-  // A full collection now.
+  // Collects in full and adapts the budget to what the collection cost. May run `__gc` and `__close` of the script:
+  // call it only where no operator is running.
   void collect(lua_State* L);
-  // The most aggressive collector: a full collection after every `every` charges (0: off). For tests.
+  // For the `__gc` of a native object: has `release(object)` called after the collection that is running, so that
+  // what freeing costs is not taken for the price of collecting. False if none is running: release it at once.
+  bool release_later(void* object, void (*release)(void*)) noexcept;
+  // The most aggressive collector: a full collection after every `every` bytes (0: off). For tests.
   void stress(int every) noexcept;
 
   uint64_t charged() const noexcept { return charged_; }  // ever
@@ -40,6 +41,7 @@ class NativeBytes {
   bool stressed_ = false;
   bool collecting_ = false;
   uint64_t collections_ = 0;
+  std::vector<std::pair<void*, void (*)(void*)>> released_;
   double collected_at_ = 0.0;  // CPU seconds of this thread when the last collection ended
 };
 

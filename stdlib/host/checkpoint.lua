@@ -6,6 +6,7 @@ local keywords = require "host.keywords"
 local native = require "native.save"
 local ordered = require "host.ordered"
 local serialization = require "torch.serialization"
+local torch = require "torch"
 local vm = require "native.vm"
 
 local checkpoint = {}
@@ -32,7 +33,7 @@ local function take_apart(value, where, tensors, open)
   if kind == "number" and value - value ~= 0 then
     return {["$number"] = value ~= value and "nan" or value > 0 and "inf" or "-inf"}
   end
-  if kind == "userdata" and tensors then
+  if tensors and torch.is_tensor(value) then
     local name = where
     while tensors[name] do name = name .. "_" end  -- {["a.b"] = x, a = {b = y}}
     tensors[name] = true
@@ -86,9 +87,9 @@ local function flat_pairs(name, group)
   if type(group) ~= "table" then bad("tensors." .. name, group) end
   local flat, listed = true, #group > 0
   for key, value in pairs(group) do
-    if type(key) ~= "string" or type(value) ~= "userdata" then flat = false end
+    if type(key) ~= "string" or not torch.is_tensor(value) then flat = false end
     if math.type(key) ~= "integer" or type(value) ~= "table" or type(value[1]) ~= "string"
-      or type(value[2]) ~= "userdata" or #value ~= 2 then
+      or not torch.is_tensor(value[2]) or #value ~= 2 then
       listed = false
     end
   end

@@ -1,6 +1,7 @@
 -- host: the program that runs the script: its parameters and arguments, files, JSON, log, clock, terminal.
 local vm = require "native.vm"
 local keywords = require "host.keywords"
+local ordered = require "host.ordered"
 
 local host = {
   file = require "native.file",
@@ -93,9 +94,8 @@ local function check_choice(name, value, choices)
   end
   local texts = {}
   for i, choice in ipairs(choices) do texts[i] = tostring(choice) end
-  local near = vm.nearest(tostring(value), texts, 1)[1]
   vm.raise("usage", ("--set %s=%s: expected one of %s"):format(name, tostring(value), table.concat(texts, ", ")),
-    near and ("did you mean '%s'?"):format(near) or nil)
+    keywords.did_you_mean(tostring(value), texts))
 end
 
 --- Returns a parameter of the run: what `--set name=value` gave, else the default, which also sets the type (an
@@ -159,10 +159,6 @@ return setmetatable(host, {
       return loader
     end
     if not tostring(loader):find("module 'host." .. name .. "' not found", 1, true) then error(loader, 0) end
-    local near = {}
-    for key in pairs(host) do near[#near + 1] = key end
-    table.sort(near)
-    near = vm.nearest(name, near, 1)[1]
-    vm.raise("usage", ("host has no '%s'"):format(name), near and ("did you mean '%s'?"):format(near) or nil)
+    vm.raise("usage", ("host has no '%s'"):format(name), keywords.did_you_mean(name, ordered.keys(host)))
   end,
 })

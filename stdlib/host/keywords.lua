@@ -1,4 +1,5 @@
 -- Keyword arguments: a last table with names, its defaults filled in, unknown names refused with the valid ones.
+local ordered = require "host.ordered"
 local vm = require "native.vm"
 
 local keywords = {}
@@ -7,11 +8,24 @@ local keywords = {}
 keywords.required = setmetatable({}, {__name = "keywords.required"})
 keywords.none = setmetatable({}, {__name = "keywords.none"})
 
-local function sorted_names(t)
-  local names = {}
-  for name in pairs(t) do names[#names + 1] = tostring(name) end
-  table.sort(names)
-  return names
+--- The hint of an error about a misspelt name: "did you mean 'val_loss'?", nil if no valid one is near.
+---@param wanted any
+---@param names string[] the valid ones
+---@return string?
+function keywords.did_you_mean(wanted, names)
+  local near = type(wanted) == "string" and vm.nearest(wanted, names, 1)[1]
+  return near and ("did you mean '%s'?"):format(near) or nil
+end
+
+-- Raises for the first name in sorted order that has no default.
+local function refuse_unknown(function_name, given, defaults)
+  for _, name in ipairs(ordered.keys(given)) do
+    if defaults[name] == nil then
+      local valid = ordered.keys(defaults)
+      vm.raise("usage", ("%s: unknown keyword %s, expected %s"):format(function_name, vm.describe(name),
+        #valid == 0 and "none" or "one of " .. table.concat(valid, ", ")), keywords.did_you_mean(name, valid))
+    end
+  end
 end
 
 --- Whether a value is a keyword table: a plain, non-empty table whose keys are all strings.
@@ -40,16 +54,10 @@ function keywords.check(function_name, given, defaults)
     if default ~= keywords.required and default ~= keywords.none then result[name] = default end
   end
   for name, value in pairs(given) do
-    if defaults[name] == nil then
-      local valid = sorted_names(defaults)
-      local near = type(name) == "string" and vm.nearest(name, valid, 1)[1]
-      vm.raise("usage", ("%s: unknown keyword %s, expected %s"):format(function_name, vm.describe(name),
-        #valid == 0 and "none" or "one of " .. table.concat(valid, ", ")),
-        near and ("did you mean '%s'?"):format(near) or nil)
-    end
+    if defaults[name] == nil then refuse_unknown(function_name, given, defaults) end
     result[name] = value
   end
-  for _, name in ipairs(sorted_names(defaults)) do
+  for _, name in ipairs(ordered.keys(defaults)) do
     if defaults[name] == keywords.required and result[name] == nil then
       vm.raise("usage", ("%s: keyword '%s' is required"):format(function_name, name))
     end

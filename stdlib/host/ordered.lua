@@ -53,18 +53,21 @@ function ordered.is(value)
   return type(meta) == "table" and meta.__name == "ordered"
 end
 
+-- Numbers before strings; what has no order of its own by its text.
+local function before(a, b)
+  local kind = type(a)
+  if kind ~= type(b) then return kind < type(b) end
+  if kind == "number" or kind == "string" then return a < b end
+  return tostring(a) < tostring(b)
+end
+
 --- The keys of any table in a fixed order: insertion order if it is ordered, else sorted.
 ---@param t table
 ---@return any[]
 function ordered.keys(t)
   local keys = {}
   for key in pairs(t) do keys[#keys + 1] = key end
-  if not ordered.is(t) then
-    table.sort(keys, function(a, b)
-      if type(a) == type(b) and (type(a) == "number" or type(a) == "string") then return a < b end
-      return type(a) < type(b)
-    end)
-  end
+  if not ordered.is(t) then table.sort(keys, before) end
   return keys
 end
 

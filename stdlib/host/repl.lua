@@ -1,4 +1,6 @@
 -- What the console knows of the language: how values are shown and how names are completed.
+local ordered = require "host.ordered"
+
 local repl = {}
 
 local kMostEntries, kMostDepth = 40, 3
@@ -8,11 +10,6 @@ for word in ([[and break do else elseif end false for function goto if in local 
 
 local function is_name(key) return type(key) == "string" and key:match("^[%a_][%w_]*$") and not words[key] end
 
-local function order(a, b)
-  if type(a) == type(b) and (type(a) == "number" or type(a) == "string") then return a < b end
-  return type(a) .. tostring(a) < type(b) .. tostring(b)
-end
-
 local function show(value, depth, open)
   if type(value) == "string" then return depth == 0 and value or ("%q"):format(value):gsub("\\\n", "\\n") end
   local meta = debug.getmetatable(value)
@@ -20,13 +17,12 @@ local function show(value, depth, open)
   if next(value) == nil then return "{}" end
   if open[value] or depth >= kMostDepth then return "{...}" end
   open[value] = true
-  local parts, keys = {}, {}
-  local length = #value
+  local parts, rest, length = {}, {}, #value
   for i = 1, math.min(length, kMostEntries) do parts[i] = (show(value[i], depth + 1, open)) end
   for key in next, value do
-    if not (math.type(key) == "integer" and key >= 1 and key <= length) then keys[#keys + 1] = key end
+    if not (math.type(key) == "integer" and key >= 1 and key <= length) then rest[key] = true end
   end
-  table.sort(keys, order)
+  local keys = ordered.keys(rest)
   for _, key in ipairs(keys) do
     if #parts >= kMostEntries then break end
     local name = is_name(key) and key or "[" .. show(key, depth + 1, open) .. "]"
@@ -67,8 +63,8 @@ end
 
 local function operators(value)
   local loaded = package.loaded
-  local ops = loaded["native.ops"]
-  if not ops then return {} end
+  if not loaded.torch then return {} end
+  local ops = require "native.ops"
   local meta = debug.getmetatable(value)
   if meta and meta.__name == "Tensor" then
     return ops.names(), function(name) return ops.find(name, true) ~= nil end

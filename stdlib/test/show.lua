@@ -1,13 +1,12 @@
 -- How the test library compares and prints values: tensors bit by bit, tables entry by entry.
+local ordered = require "host.ordered"
+
 local show = {}
 
 -- A float and the integer type of the same width, to compare bits (NaN equals NaN, 0 differs from -0).
 local bits = {float64 = "int64", float32 = "int32", float16 = "int16", bfloat16 = "int16"}
 
-local function is_tensor(x)
-  local meta = type(x) == "userdata" and debug.getmetatable(x)
-  return meta and meta.__name == "Tensor"
-end
+local function is_tensor(x) return type(x) == "userdata" and require("torch").is_tensor(x) end
 
 local function dtype_name(x) return (tostring(x.dtype):gsub("^torch%.", "")) end
 
@@ -56,20 +55,11 @@ end
 
 -- The keys of both tables, in an order that is the same on every run.
 local function all_keys(a, b)
-  local seen, keys = {}, {}
+  local both = {}
   for _, each in ipairs{a, b} do
-    for key in pairs(each) do
-      if not seen[key] then
-        seen[key] = true
-        keys[#keys + 1] = key
-      end
-    end
+    for key in pairs(each) do both[key] = true end
   end
-  table.sort(keys, function(x, y)
-    if type(x) == type(y) and (type(x) == "number" or type(x) == "string") then return x < y end
-    return type(x) .. tostring(x) < type(y) .. tostring(y)
-  end)
-  return keys
+  return ordered.keys(both)
 end
 
 local function find(a, b, tolerance, path, open)

@@ -1,25 +1,7 @@
 -- Values as Python's str() writes them: True, None, 1e-05, (3, 3).
-local text = {}
+local float <const> = require("native.track").python_float
 
-local function float(x)
-  if x ~= x then return "nan" end
-  if x == math.huge then return "inf" end
-  if x == -math.huge then return "-inf" end
-  local shortest
-  for digits = 1, 17 do
-    shortest = ("%." .. digits - 1 .. "e"):format(x)
-    if tonumber(shortest) == x then break end
-  end
-  local sign, first, rest, exponent = shortest:match("^(-?)(%d)%.?(%d*)e([+-]%d+)$")
-  local digits, power = first .. rest, tonumber(exponent)
-  if power < -4 or power >= 16 then
-    return ("%s%s%s%se%s%02d"):format(sign, first, rest ~= "" and "." or "", rest, power < 0 and "-" or "+",
-      math.abs(power))
-  end
-  if power < 0 then return sign .. "0." .. ("0"):rep(-power - 1) .. digits end
-  if #digits <= power + 1 then return sign .. digits .. ("0"):rep(power + 1 - #digits) .. ".0" end
-  return sign .. digits:sub(1, power + 1) .. "." .. digits:sub(power + 2)
-end
+local text = {}
 
 --- One value; a list is written as a tuple.
 ---@param value any

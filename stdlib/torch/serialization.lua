@@ -2,8 +2,8 @@
 local keywords = require "host.keywords"
 local native = require "native.save"
 local ordered = require "host.ordered"
+local torch = require "torch"
 local vm = require "native.vm"
-require "torch"  -- what a Tensor can do is defined there
 
 local serialization = {}
 
@@ -28,7 +28,7 @@ function serialization.pairs_of(name, tensors)
   local list = {}
   for i, key in ipairs(ordered.keys(tensors)) do
     local tensor = tensors[key]
-    if type(key) ~= "string" or type(tensor) ~= "userdata" then
+    if type(key) ~= "string" or not torch.is_tensor(tensor) then
       vm.raise("usage", ("%s: expected a flat table of named tensors, got %s = %s"):format(name, vm.describe(key),
         vm.describe(tensor)), "host.checkpoint.save takes nested tables with other values")
     end

@@ -1,10 +1,12 @@
 -- Python's calls in Lua: positional arguments, keywords in a last table, defaults.
 local keywords = require "host.keywords"
+local ordered = require "host.ordered"
 local vm = require "native.vm"
 
--- "in_features, out_features, bias=true, betas={0.9, 0.999}" -> names, defaults by position, which are required.
+-- "in_features, out_features, bias=true, betas={0.9, 0.999}" -> names, defaults by position, positions by name, and
+-- how many are required: those stand first.
 local function read(spec)
-  local names, defaults, required, positions = {}, {}, {}, {}
+  local names, defaults, positions, required = {}, {}, {}, 0
   local at = 1
   while at <= #spec do
     local name, next_at = spec:match("^%s*([%a_][%w_]*)%s*()", at)
@@ -15,11 +17,37 @@ local function read(spec)
       defaults[i] = load("return " .. text, "=default", "t", {})()
       at = spec:find(text, at, true) + #text
     else
-      required[i] = true
+      assert(required == i - 1, spec)
+      required = i
     end
     at = spec:match("^%s*,?()", at)
   end
-  return names, defaults, required, positions
+  return names, defaults, positions, required
+end
+
+-- Note [Positional calls]
+-- Most calls are positional without lists, and they are what layers do at every step: for those a function of exactly
+-- these parameters is made, without a table (60 ns in place of 290-410). Anything else goes to `parse`.
+local function positional(count, required, defaults, parse)
+  if count == 0 then return parse end
+  local arguments, fill = {}, {}
+  local checks = {"given > " .. count, 'given > 0 and type((select(given, ...))) == "table"'}
+  for i = 1, count do arguments[i] = "a" .. i end
+  for i = 1, required do checks[#checks + 1] = ("a%d == nil"):format(i) end
+  for i = required + 1, count do
+    if defaults[i] ~= nil then fill[#fill + 1] = ("if given < %d then a%d = defaults[%d] end"):format(i, i, i) end
+  end
+  local list = table.concat(arguments, ", ")
+  local text = ([[
+    local defaults, parse, select, type = ...
+    return function(...)
+      local given = select("#", ...)
+      local %s = ...
+      if %s then return parse(...) end
+      if given < %d then %s end
+      return %s
+    end]]):format(list, table.concat(checks, " or "), count, table.concat(fill, " "), list)
+  return load(text, "=stdlib/torch/signature.lua", "t", {})(defaults, parse, select, type)
 end
 
 --- Makes the parser of a function's arguments.
@@ -27,18 +55,24 @@ end
 ---@param spec string its parameters, with defaults in Lua
 ---@return fun(...): ... the arguments in the order of `spec`, defaults filled in; nil is None and takes no default
 return function(function_name, spec)
-  local names, defaults, required, positions = read(spec)
+  local names, defaults, positions, required = read(spec)
   local count = #names
 
   local function fail(message, hint) vm.raise("usage", function_name .. ": " .. message, hint) end
 
-  local function unknown(name)
-    local near = type(name) == "string" and vm.nearest(name, names, 1)[1]
-    fail(("unknown keyword %s, expected one of %s"):format(vm.describe(name), table.concat(names, ", ")),
-      near and ("did you mean '%s'?"):format(near) or nil)
+  -- The first wrong keyword in sorted order.
+  local function refuse(named, given)
+    for _, name in ipairs(ordered.keys(named)) do
+      local i = positions[name]
+      if not i then
+        fail(("unknown keyword %s, expected one of %s"):format(vm.describe(name), table.concat(names, ", ")),
+          keywords.did_you_mean(name, names))
+      end
+      if i <= given then fail(("argument '%s' is given by position and by name"):format(name)) end
+    end
   end
 
-  return function(...)
+  local function parse(...)
     local given = select("#", ...)
     local named
     if given > 0 then
@@ -51,19 +85,17 @@ return function(function_name, spec)
     local values = {...}
     for i = given + 1, count do values[i] = defaults[i] end
     if named then
-      for name in pairs(named) do
+      for name, value in pairs(named) do
         local i = positions[name]
-        if not i then unknown(name) end
-        if i <= given then fail(("argument '%s' is given by position and by name"):format(name)) end
-      end
-      for i = given + 1, count do
-        local value = named[names[i]]
-        if value ~= nil then values[i] = value end
+        if not i or i <= given then refuse(named, given) end
+        values[i] = value
       end
     end
-    for i in pairs(required) do
+    for i = 1, required do
       if values[i] == nil then fail(("argument '%s' is missing, expected %s"):format(names[i], spec)) end
     end
     return table.unpack(values, 1, count)
   end
+
+  return positional(count, required, defaults, parse)
 end

@@ -3,24 +3,18 @@
 -- Nothing is fetched from the device here: sums stay on it, in float64, and state.logs reads them when a callback looks.
 local Mean = require "train.metrics.mean"
 local logs = require "train.logs"
+local ordered = require "host.ordered"
 
 local Aggregate = {}
 Aggregate.__index = Aggregate
 
 local function usage(message, hint) require("native.vm").raise("usage", message, hint) end
 
-local function sorted_names(t)
-  local names = {}
-  for name in pairs(t) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 ---@param metrics table<string, table|function> metric objects, or functions (pred, target) -> mean over the batch
 ---@param prefix string "" or "val_"
 function Aggregate.new(metrics, prefix)
   local self = setmetatable({prefix = prefix, loss = Mean(), parts = {}, metrics = {}, names = {}}, Aggregate)
-  for i, name in ipairs(sorted_names(metrics)) do
+  for i, name in ipairs(ordered.keys(metrics)) do
     local metric = metrics[name]
     if type(metric) == "function" then
       local mean, f = Mean(), metric
@@ -75,7 +69,7 @@ function Aggregate:update(loss, parts, samples, pred, target)
   logs.stale(self.target, prefix .. "loss")
   for _, name in ipairs(self.names) do logs.stale(self.target, prefix .. name) end
   if parts then
-    for _, name in ipairs(sorted_names(parts)) do
+    for _, name in ipairs(ordered.keys(parts)) do
       local part = self.parts[name] or add_part(self, name)
       part:update(parts[name], samples)
       logs.set_lazy(self.target, prefix .. name, function() return part:result() end)

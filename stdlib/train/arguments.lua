@@ -4,6 +4,7 @@ local batches = require "train.batches"
 local callback_list = require "train.callback_list"
 local interval = require "train.interval"
 local keywords = require "host.keywords"
+local ordered = require "host.ordered"
 
 local arguments = {}
 
@@ -87,7 +88,8 @@ end
 function arguments.check_metrics(metrics, where)
   local raise = require("native.vm").raise
   if type(metrics) ~= "table" then raise("usage", ("%s: metrics must be a table by name, got %s"):format(where, type(metrics))) end
-  for name, metric in pairs(metrics) do
+  for _, name in ipairs(ordered.keys(metrics)) do
+    local metric = metrics[name]
     if type(name) ~= "string" then
       raise("usage", ("%s: metrics must have names, got the key %s"):format(where, tostring(name)),
         "metrics = {accuracy = train.metrics.Accuracy()}")
@@ -166,9 +168,7 @@ end
 local function log_names(a, list)
   if a.step then return nil, nil end
   local names = {"loss"}
-  local metrics = {}
-  for name in pairs(a.metrics) do metrics[#metrics + 1] = name end
-  table.sort(metrics)
+  local metrics = ordered.keys(a.metrics)
   table.move(metrics, 1, #metrics, 2, names)
   local written = list:written_names()
   local at_batch = table.move(written, 1, #written, #names + 1, {table.unpack(names)})
@@ -194,7 +194,6 @@ function arguments.prepare(given)
   local list = all_callbacks(a, history)
   state.callback_list = list
   state.log_names, state.batch_log_names = log_names(a, list)
-  a.user_step = a.step ~= nil
   a.step = a.step or arguments.default_step(a.loss, "train.fit")
   list:check(state)
   return a, state

@@ -1,4 +1,7 @@
 -- Walking over data in batches: a DataLoader, a list of batches, or a function that returns an iterator.
+local ordered = require "host.ordered"
+local torch = require "torch"
+
 local batches = {}
 
 local function usage(message, hint) require("native.vm").raise("usage", message, hint) end
@@ -64,7 +67,7 @@ function batches.each(data, limit, epoch)
   end, nil, nil, close
 end
 
-local function is_tensor(value) return type(value) == "userdata" end
+local is_tensor <const> = torch.is_tensor
 
 -- The first tensor of a batch; by name in sorted order.
 local function first_tensor(batch)
@@ -74,13 +77,8 @@ local function first_tensor(batch)
     local found = first_tensor(item)
     if found then return found end
   end
-  local names = {}
-  for key in pairs(batch) do
-    if type(key) == "string" then names[#names + 1] = key end
-  end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    local found = first_tensor(batch[name])
+  for _, name in ipairs(ordered.keys(batch)) do
+    local found = type(name) == "string" and first_tensor(batch[name])
     if found then return found end
   end
   return nil
@@ -91,7 +89,7 @@ end
 function batches.samples(batch)
   local first = type(batch) == "table" and batch[1]
   local tensor = is_tensor(first) and first or first_tensor(batch)
-  if tensor then return tensor:dim() == 0 and 1 or tensor:size(0) end
+  if tensor then return tensor:dim() == 0 and 1 or #tensor end
   if type(first) == "table" then return #first end
   return 1
 end

@@ -6,6 +6,7 @@
 local hooks = require "train.hooks"
 local nearest = require "train.nearest"
 local callback_state = require "train.callback_state"
+local ordered = require "host.ordered"
 
 local GROUPS <const> = {metrics = 1, user = 2, policy = 3, logging = 4, checkpoint = 5}
 
@@ -35,10 +36,7 @@ local function hook_keys(callback)
   for _, key in ipairs(hooks.names) do
     if callback[key] ~= nil then found[key] = true end
   end
-  local keys = {}
-  for key in pairs(found) do keys[#keys + 1] = key end
-  table.sort(keys)
-  return keys
+  return ordered.keys(found)
 end
 
 -- The hooks of a callback by event; misspelt, doubled and missing ones are errors.
@@ -145,7 +143,7 @@ local function new(callbacks)
     usage(("callbacks must be a list of callbacks, got %s"):format(type(callbacks)))
   end
   local last, count = 0, 0
-  for key in pairs(callbacks or {}) do
+  for _, key in ipairs(ordered.keys(callbacks or {})) do
     if math.type(key) ~= "integer" then
       usage(("callbacks must be a list of callbacks, got the key '%s'"):format(tostring(key)),
         "put the callback in braces: callbacks = {callback}")

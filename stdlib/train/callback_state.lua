@@ -3,29 +3,24 @@
 -- `state_dict`/`load_state_dict` where the callback has them; else the fields that its class lists in `state_fields`;
 -- else every field of its own that is a boolean, number, string, tensor or a table of these. Functions and names that
 -- begin with "_" are left out; any other userdata is an error before training.
-local callback_state = {}
+local ordered = require "host.ordered"
 
-local function is_tensor(value)
-  if type(value) ~= "userdata" then return false end
-  local meta = getmetatable(value)
-  local name = type(meta) == "table" and meta.__name
-  return name == nil or tostring(name):find("[Tt]ensor") ~= nil
-end
+local callback_state = {}
 
 -- Is it a value that a checkpoint can hold? Returns false and the path to what it cannot.
 local function can_save(value, path, seen)
   local kind = type(value)
   if kind == "boolean" or kind == "number" or kind == "string" or kind == "function" or kind == "nil" then return true end
   if kind == "userdata" then
-    if is_tensor(value) then return true end
+    if require("torch").is_tensor(value) then return true end
     return false, path
   end
   if kind ~= "table" then return false, path end
   if seen[value] then return true end
   seen[value] = true
-  for key, item in pairs(value) do
+  for _, key in ipairs(ordered.keys(value)) do
     if not (type(key) == "string" and key:sub(1, 1) == "_") then
-      local ok, where = can_save(item, path .. "." .. tostring(key), seen)
+      local ok, where = can_save(value[key], path .. "." .. tostring(key), seen)
       if not ok then return false, where end
     end
   end
@@ -50,9 +45,9 @@ local function has_own_state(callback) return callback.state_dict or callback.st
 ---A usage error if the callback holds something that no checkpoint can keep.
 function callback_state.check(callback, name)
   if has_own_state(callback) then return end
-  for key, value in pairs(callback) do
+  for _, key in ipairs(ordered.keys(callback)) do
     if type(key) == "string" and key:sub(1, 1) ~= "_" then
-      local ok, where = can_save(value, key, {[callback] = true})
+      local ok, where = can_save(callback[key], key, {[callback] = true})
       if not ok then
         require("native.vm").raise("usage",
           ("callback %s: the field '%s' cannot be kept in a checkpoint"):format(name, where),

@@ -6,13 +6,19 @@ local gradients = require "train.gradients"
 local host = require "host"
 local logs = require "train.logs"
 local pass = require "train.pass"
+local torch = require "torch"
+
+local clip <const> = torch.nn.utils
+local is_tensor <const>, stop_wished <const> = torch.is_tensor, host.stop_wished
 
 -- Ends an accumulation window: the gradients become those of the mean over all its samples, then the optimizer steps.
 local function step_optimizer(state, a, window)
-  if window.count > 1 then gradients.scale(gradients.list(state), window.first / window.samples) end
+  if window.count > 1 then gradients.scale(gradients.parameters(state), window.first / window.samples) end
   state:emit("before_step")
-  if a.clip_grad_value then gradients.clip_value(gradients.list(state), a.clip_grad_value) end
-  if a.clip_grad_norm then state.grad_norm = gradients.clip_norm(gradients.list(state), a.clip_grad_norm) end
+  if a.clip_grad_value then clip.clip_grad_value_(gradients.parameters(state), a.clip_grad_value) end
+  if a.clip_grad_norm then
+    state.grad_norm = clip.clip_grad_norm_(gradients.parameters(state), a.clip_grad_norm)
+  end
   state.optimizer:step()
   state.steps_done = state.steps_done + 1
   state:emit("after_step")
@@ -21,7 +27,7 @@ end
 
 -- Backward of one batch, weighted against the first batch of its window; the true sample count divides at its end.
 local function accumulate(state, a, loss, window)
-  if type(loss) ~= "userdata" then
+  if not is_tensor(loss) then
     require("native.vm").raise("usage", ("train.fit: the loss must be a tensor, got %s"):format(type(loss)))
   end
   if window.count == 0 then
@@ -39,7 +45,7 @@ local function accumulate(state, a, loss, window)
 end
 
 local function check_bounds(state)
-  if host.stop_wished() and not state.interrupted then
+  if stop_wished() and not state.interrupted then
     state.interrupted = true
     state:stop("interrupted")
   elseif state.max_steps and state.steps_done >= state.max_steps then
@@ -88,7 +94,7 @@ end
 
 local function begin(state, a)
   if a.seed then
-    require("torch").manual_seed(a.seed)
+    torch.manual_seed(a.seed)
     math.randomseed(a.seed)
   end
   if a.device then state.model:to(a.device) end
@@ -122,7 +128,7 @@ return function(given)
   end
   state:emit("train_end")
   if state.interrupted then
-    require("native.vm").raise("interrupted", ("interrupted: stopped in good order after step %d"):format(state.steps_done))
+    require("native.vm").interrupt(("interrupted: stopped in good order after step %d"):format(state.steps_done))
   end
   return state.history
 end

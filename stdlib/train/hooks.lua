@@ -29,14 +29,9 @@ for _, event in ipairs(hooks.events) do
   hooks.of_name["on_" .. event] = {event}
   hooks.names[#hooks.names + 1] = "on_" .. event
 end
-do
-  local aliases = {}
-  for name in pairs(hooks.aliases) do aliases[#aliases + 1] = name end
-  table.sort(aliases)
-  for _, name in ipairs(aliases) do
-    hooks.of_name[name] = hooks.aliases[name]
-    hooks.names[#hooks.names + 1] = name
-  end
+for _, name in ipairs(require("host.ordered").keys(hooks.aliases)) do
+  hooks.of_name[name] = hooks.aliases[name]
+  hooks.names[#hooks.names + 1] = name
 end
 
 return hooks

@@ -8,19 +8,14 @@ local FILES <const> = {
   TerminateOnNaN = "callbacks.terminate_on_nan", History = "callbacks.history", Progress = "callbacks.progress",
 }
 
-local function names()
-  local list = {}
-  for name in pairs(FILES) do list[#list + 1] = name end
-  table.sort(list)
-  return list
-end
+local ordered = require "host.ordered"
 
 return setmetatable({}, {
   __index = function(self, name)
     local file = FILES[name]
     if not file then
       require("native.vm").raise("usage", ("train has no '%s'%s"):format(tostring(name),
-        require("train.nearest").suggest(tostring(name), names())))
+        require("train.nearest").suggest(tostring(name), ordered.keys(FILES))))
     end
     local value = require("train." .. file)
     rawset(self, name, value)
@@ -28,7 +23,7 @@ return setmetatable({}, {
   end,
   -- for completion in the REPL
   __pairs = function(self)
-    local list, i = names(), 0
+    local list, i = ordered.keys(FILES), 0
     return function()
       i = i + 1
       if list[i] then return list[i], self[list[i]] end

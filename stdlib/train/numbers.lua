@@ -1,4 +1,6 @@
 -- Numbers as text that reads back as the same number.
+local python_float <const> = require("native.track").python_float  -- knows no locale
+
 local numbers = {}
 
 ---The shortest decimal text of a number: 0.1, 1e-05, nan, inf; other values as tostring gives.
@@ -6,15 +8,7 @@ local numbers = {}
 ---@return string
 function numbers.text(value)
   if math.type(value) ~= "float" then return tostring(value) end
-  if value ~= value then return "nan" end
-  if value == math.huge then return "inf" end
-  if value == -math.huge then return "-inf" end
-  for digits = 15, 17 do
-    local text = ("%." .. digits .. "g"):format(value)
-    if tonumber(text) == value then
-      return text:find("[.en]") and text or text .. ".0"
-    end
-  end
+  return python_float(value)
 end
 
 ---Six significant digits for a message: 0.123457, nan, inf.

@@ -2,6 +2,8 @@
 local hooks = require "train.hooks"
 local interval = require "train.interval"
 local nearest = require "train.nearest"
+local ordered = require "host.ordered"
+local options = require "train.options"
 
 local On = {__name = "on"}
 On.__index = On
@@ -29,7 +31,7 @@ end
 local function check_filter(filter)
   local names = {}
   for _, name in ipairs(FILTER) do names[name] = true end
-  for key in pairs(filter) do
+  for _, key in ipairs(ordered.keys(filter)) do
     if not names[key] then
       require("native.vm").raise("usage",
         ("train.on: unknown filter '%s'%s"):format(tostring(key), nearest.suggest(tostring(key), FILTER)))
@@ -65,7 +67,6 @@ local function on(event, filter, f)
     raise("usage", ("train.on: the last argument must be a function, got %s"):format(type(f)))
   end
   filter = filter or {}
-  local options = require "train.options"
   options.check("train.on", filter, options.OF_ALL)
   local filters = {}
   for i, one in ipairs(#filter > 0 and filter or {filter}) do filters[i] = check_filter(one) end

@@ -1,4 +1,5 @@
 -- What the options of a callback must be, checked where it is made.
+local ordered = require "host.ordered"
 local vm = require "native.vm"
 
 local options = {}
@@ -62,10 +63,7 @@ end
 --- function, flag, verbose, or the strings that it may be
 ---@return table given
 function options.check(where, given, kinds)
-  local names = {}
-  for name in pairs(kinds) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do
+  for _, name in ipairs(ordered.keys(kinds)) do
     local value, kind = given[name], kinds[name]
     if value == nil then goto continue end
     if type(kind) == "table" then

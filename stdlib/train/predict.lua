@@ -31,7 +31,7 @@ return function(given)
     state.batch, state.inputs = i, batch
     state:emit("predict_batch_begin")
     local output = step(state, batch)
-    if type(output) ~= "userdata" then
+    if not torch.is_tensor(output) then
       require("native.vm").raise("usage", ("train.predict: the output must be a tensor, got %s"):format(type(output)),
         "give step = function(state, batch) return tensor end")
     end

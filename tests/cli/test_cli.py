@@ -150,6 +150,25 @@ def test_at_exit_knows_of_failure_and_its_own_failures_are_shown(trainhost):
     assert (done.returncode, done.stdout) == (1, "finished\n") and "late" in done.stderr
 
 
+@pytest.mark.parametrize("value", ["require('torch').float32", "{1, 2, x = 3}", "coroutine.create(print)"])
+def test_what_a_script_returns_does_not_decide_how_it_ended(trainhost, tmp_path, value):
+    text = "require('host').at_exit(print) return " + value
+    for words in (["-e", text], [script(tmp_path, text)]):
+        done = trainhost.run(*words, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "finished\n", "")
+
+
+def test_the_native_modules_are_the_standard_librarys(trainhost, tmp_path):
+    for code in ("require('native.vm')", "pcall(print) local vm = require 'native.vm'",
+                 "require('mlflow') require('native.track')", "package.path = '' return require('native.nothing')"):
+        done = trainhost.run(script(tmp_path, code).name, check=False, cwd=tmp_path)
+        assert done.returncode == 1 and done.stderr.startswith("train.lua:1: require: 'native.") \
+            and "for the standard library alone (scripts use torch" in done.stderr, done.stderr
+    assert trainhost.lua("require 'mlflow' for name in pairs(package.loaded) do assert(not name:find '^native') end "
+                         "for name in pairs(package.preload) do assert(not name:find '^native') end "
+                         "print(pcall(require, 'native.vm'))").startswith("false\t")
+
+
 def test_parameters_take_the_type_of_the_default(trainhost):
     code = """local host = require 'host'
     local function show(v) return type(v) == 'table' and host.json.encode(v) or (math.type(v) or type(v)) .. ' ' .. tostring(v) end

@@ -25,6 +25,7 @@ STUBBORN = {
     "metamethod": "tostring(setmetatable({}, {__tostring = function() while true do end end}))",
     "require": "package.preload.x = function() while true do end end while true do pcall(require, 'x') end",
     "allocation": "while true do local t = {} for i = 1, 10 do t[i] = {} end end",
+    "commands": "while true do os.execute('sleep 0.2') end",
     "sleep": "require('host').sleep(1000)",
     "operators": "local t = require 'torch' local x = t.ones(64, 64) while true do pcall(function() x = x + 1 end) end",
 }
@@ -118,3 +119,24 @@ def test_a_graceful_script_that_does_not_look_is_stopped_by_the_second_ctrl_c(tr
     assert child.poll() is None
     child.send_signal(signal.SIGINT)
     assert finish(child)[0] == 130
+
+
+FIT = """local torch, train = require 'torch', require 'train'
+  torch.set_num_threads(1)
+  local net = torch.nn.Linear(2, 1)
+  print(pcall(train.fit, {
+    model = net, optimizer = torch.optim.SGD(net:parameters()), loss = torch.nn.functional.mse_loss, quiet = true,
+    train = {{torch.ones(4, 2), torch.ones(4, 1)}}, epochs = math.maxinteger,
+    callbacks = {train.on('train_end', function() print('train_end') end),
+      train.on('batch_end', {once = 1}, function() io.stderr:write('training\\n') end)},
+  }))
+  print('goes on')"""
+
+
+def test_ctrl_c_in_fit_stops_in_good_order_and_passes_pcall(trainhost):
+    child = start(trainhost, FIT)
+    assert child.stderr.readline() == "training\n"
+    child.send_signal(signal.SIGINT)
+    returncode, stdout, stderr = finish(child)
+    assert (returncode, stdout) == (130, "train_end\n")
+    assert "interrupted: stopped in good order after step " in stderr

@@ -4,6 +4,7 @@
 #include <ATen/ops/ones.h>
 #include <torch/csrc/api/include/torch/nn/modules/linear.h>
 
+#include <stdexcept>
 #include <thread>
 
 #include "tests/cpp/catch.h"
@@ -201,4 +202,85 @@ TEST_CASE("exit codes, parameters, versions") {
   moved.run_string("");
   CHECK_FALSE(moved.exit_code().has_value());
   CHECK(versions().torch == versions().torch_built_against);
+}
+
+TEST_CASE("a script whose results cannot be handed over has finished all the same") {
+  for (const char* code : {"return coroutine.create(print)", "return {1, 2, x = 3}"}) {
+    std::string told;
+    Host host;
+    host.add_function("tell", [&](std::span<const Value> in) {
+      told = in[0].as_string();
+      return std::vector<Value>();
+    });
+    host.run_string("require('host').at_exit(tell)");
+    CHECK_THROWS_WITH(host.run_string(code), Holds("cannot be handed to C++"));
+    CHECK(host.run_string(code, "=code", Results::dropped).empty());
+    CHECK(host.close().empty());
+    CHECK(told == "finished");
+  }
+}
+
+TEST_CASE("a closed Host, and one that was moved from, say so") {
+  Host host;
+  const Value f = host.run_string("return function() end").front();
+  CHECK(host.close().empty());
+  Host moved = std::move(host);
+  for (Host* each : {&moved, &host}) {
+    const std::string why = each == &moved ? "this Host is closed" : "this Host was moved from";
+    CHECK_THROWS_WITH(each->run_string("return 1"), Holds(why));
+    CHECK_THROWS_WITH(each->run_file("x.lua"), Holds(why));
+    CHECK_THROWS_WITH(each->call("print"), Holds(why));
+    CHECK_THROWS_WITH(each->get("x"), Holds(why));
+    CHECK_THROWS_WITH(each->set("x", 1), Holds(why));
+    CHECK_THROWS_WITH(each->add_function("f", [](std::span<const Value>) { return std::vector<Value>(); }), Holds(why));
+    CHECK_THROWS_WITH(each->run_posted(), Holds(why));
+    CHECK_THROWS_WITH(each->unread_params(), Holds(why));
+    CHECK_THROWS_WITH(each->repl(), Holds(why));
+    CHECK(each->interrupt() == 0);
+    CHECK_FALSE(each->post([] {}));
+    CHECK_FALSE(each->exit_code().has_value());
+    CHECK(each->close().empty());
+  }
+  CHECK_THROWS_WITH(f.as_function()({}), Holds("its Host is closed"));
+}
+
+TEST_CASE("a Host that is assigned over runs what its script left for the end") {
+  std::string told;
+  Host host;
+  host.add_function("tell", [&](std::span<const Value> in) {
+    told = in[0].as_string();
+    return std::vector<Value>();
+  });
+  host.run_string("require('host').at_exit(tell)");
+  host = Host();
+  CHECK(told == "finished");
+  CHECK(host.run_string("return 1").front().as_int() == 1);
+}
+
+TEST_CASE("a post that throws is an error of the call, and the Host goes on and ends") {
+  bool ran = false;
+  Host host;
+  CHECK(host.post([] { throw std::runtime_error("thrown"); }));
+  CHECK(host.post([&] { ran = true; }));
+  CHECK_THROWS_WITH(host.run_string("return 1"), "thrown");
+  CHECK(host.run_string("return 1").front().as_int() == 1);
+  CHECK(ran);
+  CHECK(host.post([] { throw std::runtime_error("at the end"); }));
+  CHECK(host.close() == std::vector<std::string>{"at the end"});
+  Host left;
+  CHECK(left.post([] { throw std::runtime_error("in the destructor"); }));
+}
+
+TEST_CASE("a script that breaks its globals makes errors, and no values are left behind") {
+  Host host;
+  host.run_string("require = nil setmetatable(_G, {__index = function(_, name) error('no ' .. name, 0) end})");
+  Value nested = at::ones({1});
+  for (int i = 0; i < 90; ++i) nested = Value::List{nested};
+  for (int i = 0; i < 12000; ++i) REQUIRE_THROWS_WITH(host.set("x", nested), Holds("no require"));
+  host.set("x", 1);
+  CHECK(host.get("x").as_int() == 1);
+  CHECK_THROWS_WITH(host.get("y"), Holds("no y"));
+  Host other;
+  other.run_string("require = function() os.exit(0) end");
+  CHECK_THROWS_AS(other.set("x", at::ones({1})), Error);
 }

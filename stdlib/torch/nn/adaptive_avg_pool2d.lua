@@ -1,10 +1,12 @@
 -- nn.AdaptiveAvgPool2d: means over as many windows as the output size asks for.
+local catalog = require "native.ops"
 local functional = require "torch.nn.functional"
 local module = require "torch.nn.module"
+local native = require "native.model"
 local signature = require "torch.signature"
 local text = require "torch.python_text"
 
-local adaptive_avg_pool2d <const> = functional.adaptive_avg_pool2d
+local fields <const>, pool <const> = native.fields, catalog.find_any("aten::adaptive_avg_pool2d")
 
 ---@class AdaptiveAvgPool2d : Module
 local AdaptiveAvgPool2d = module.class("AdaptiveAvgPool2d")
@@ -12,7 +14,11 @@ local parse = require "torch.nn.typed"(signature("nn.AdaptiveAvgPool2d", "output
   "output_size: output_size")
 
 function AdaptiveAvgPool2d:__init(...) self.output_size = parse(...) end
-function AdaptiveAvgPool2d:forward(x) return adaptive_avg_pool2d(x, self.output_size) end
+function AdaptiveAvgPool2d:forward(x)
+  local size = fields(self).output_size
+  if type(size) == "table" then return functional.adaptive_avg_pool2d(x, size) end
+  return pool(x, size)
+end
 function AdaptiveAvgPool2d:extra_repr() return text.pairs("output_size", self.output_size) end
 
 return AdaptiveAvgPool2d

@@ -1,5 +1,6 @@
 -- Copies of modules that share nothing with the original.
 local native = require "native.model"
+local torch = require "torch"
 
 local methods = {}
 
@@ -14,7 +15,7 @@ local function copy(value, memo)
     memo[value] = native.parameter(value.data:clone(), value.requires_grad)
     return memo[value]
   end
-  if native.is_tensor(value) then
+  if torch.is_tensor(value) then
     memo[value] = value:detach():clone():requires_grad_(value.requires_grad)
     return memo[value]
   end

@@ -1,12 +1,13 @@
 -- nn.Dropout: zeroes elements with probability p while training.
-local functional = require "torch.nn.functional"
+local catalog = require "native.ops"
 local module = require "torch.nn.module"
 local native = require "native.model"
 local signature = require "torch.signature"
 local text = require "torch.python_text"
 local vm = require "native.vm"
 
-local fields <const>, dropout <const> = native.fields, functional.dropout
+local fields <const> = native.fields
+local dropout <const>, dropout_ <const> = catalog.find_any("aten::dropout"), catalog.find_any("aten::dropout_")
 
 ---@class Dropout : Module
 local Dropout = module.class("Dropout")
@@ -22,7 +23,7 @@ end
 
 function Dropout:forward(x)
   local f = fields(self)
-  return dropout(x, f.p, self.training, f.inplace)
+  return (f.inplace and dropout_ or dropout)(x, f.p, self.training)
 end
 
 function Dropout:extra_repr() return text.pairs("p", self.p, "inplace", self.inplace) end

@@ -1,5 +1,6 @@
 -- nn.Embedding: a table of vectors looked up by index.
 local allocate = require "torch.nn.allocate"
+local catalog = require "native.ops"
 local functional = require "torch.nn.functional"
 local init = require "torch.nn.initializers"
 local module = require "torch.nn.module"
@@ -8,7 +9,7 @@ local signature = require "torch.signature"
 local text = require "torch.python_text"
 local vm = require "native.vm"
 
-local fields <const>, embedding <const> = native.fields, functional.embedding
+local fields <const>, embedding <const> = native.fields, catalog.find_any("aten::embedding")
 
 ---@class Embedding : Module
 local Embedding = module.class("Embedding")
@@ -37,7 +38,10 @@ end
 
 function Embedding:forward(x)
   local f = fields(self)
-  return embedding(x, f.weight, f.padding_idx, f.max_norm, f.norm_type, f.scale_grad_by_freq, f.sparse)
+  if f.max_norm then
+    return functional.embedding(x, f.weight, f.padding_idx, f.max_norm, f.norm_type, f.scale_grad_by_freq, f.sparse)
+  end
+  return embedding(f.weight, x, f.padding_idx or -1, f.scale_grad_by_freq, f.sparse)
 end
 
 function Embedding:extra_repr()

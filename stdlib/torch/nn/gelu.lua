@@ -1,10 +1,11 @@
 -- nn.GELU: x times the normal distribution function of x, or its tanh approximation.
 local functional = require "torch.nn.functional"
 local module = require "torch.nn.module"
+local native = require "native.model"
 local signature = require "torch.signature"
 local text = require "torch.python_text"
 
-local gelu <const> = functional.gelu
+local fields <const>, gelu <const> = native.fields, functional.gelu
 
 ---@class GELU : Module
 local GELU = module.class("GELU")
@@ -12,7 +13,11 @@ local parse = require "torch.nn.typed"(signature("nn.GELU", "approximate='none'"
   "approximate: text")
 
 function GELU:__init(...) self.approximate = parse(...) end
-function GELU:forward(x) return gelu(x, {approximate = self.approximate}) end
+function GELU:forward(x)
+  local approximate = fields(self).approximate
+  if approximate == "none" then return gelu(x) end
+  return gelu(x, {approximate = approximate})
+end
 function GELU:extra_repr() return "approximate=" .. text.quoted(self.approximate) end
 
 return GELU

@@ -1,12 +1,12 @@
 -- nn.LayerNorm: normalization over the last dimensions.
 local allocate = require "torch.nn.allocate"
-local functional = require "torch.nn.functional"
+local catalog = require "native.ops"
 local module = require "torch.nn.module"
 local native = require "native.model"
 local signature = require "torch.signature"
 local text = require "torch.python_text"
 
-local fields <const>, layer_norm <const> = native.fields, functional.layer_norm
+local fields <const>, layer_norm <const> = native.fields, catalog.find_any("aten::layer_norm")
 
 ---@class LayerNorm : Module
 local LayerNorm = module.class("LayerNorm")

@@ -1,10 +1,12 @@
 -- nn.LogSoftmax over one dimension.
+local catalog = require "native.ops"
 local functional = require "torch.nn.functional"
 local module = require "torch.nn.module"
+local native = require "native.model"
 local signature = require "torch.signature"
 local text = require "torch.python_text"
 
-local log_softmax <const> = functional.log_softmax
+local fields <const>, log_softmax <const> = native.fields, catalog.find_any("aten::log_softmax")
 
 ---@class LogSoftmax : Module
 local LogSoftmax = module.class("LogSoftmax")
@@ -12,7 +14,10 @@ local parse = require "torch.nn.typed"(signature("nn.LogSoftmax", "dim=nil"), "n
   "dim: integer?")
 
 function LogSoftmax:__init(...) self.dim = parse(...) end
-function LogSoftmax:forward(x) return log_softmax(x, self.dim) end
+function LogSoftmax:forward(x)
+  local dim = fields(self).dim
+  return dim and log_softmax(x, dim) or functional.log_softmax(x)  -- which says what is missing
+end
 function LogSoftmax:extra_repr() return text.pairs("dim", self.dim) end
 
 return LogSoftmax

@@ -1,7 +1,9 @@
 -- nn.Module and nn.class: what every layer and model inherits.
+local keywords = require "host.keywords"
 local native = require "native.model"
 local ordered = require "host.ordered"
 local signature = require "torch.signature"
+local torch = require "torch"
 local vm = require "native.vm"
 
 local Module = {__name = "Module"}
@@ -109,6 +111,8 @@ end
 ---@return Module self
 function Module:eval() return self:train(false) end
 
+local TO <const> = {device = keywords.none, dtype = keywords.none, non_blocking = keywords.none}
+
 --- Converts parameters, gradients and buffers in place: to(device), to(dtype), to(device, dtype), to(tensor).
 ---@return Module self
 function Module:to(...)
@@ -118,15 +122,10 @@ function Module:to(...)
     if native.is_dtype(value) then dtype = value
     elseif type(value) == "boolean" then non_blocking = value
     elseif type(value) == "table" then
-      for name in pairs(value) do
-        if name ~= "device" and name ~= "dtype" and name ~= "non_blocking" then
-          vm.raise("usage", ("Module.to: unknown keyword %s, expected device, dtype or non_blocking"):format(
-            vm.describe(name)))
-        end
-      end
-      device, dtype = value.device or device, value.dtype or dtype
-      non_blocking = value.non_blocking or non_blocking
-    elseif native.is_tensor(value) then device, dtype = value.device, value.dtype
+      local given = keywords.check("Module.to", value, TO)
+      device, dtype = given.device or device, given.dtype or dtype
+      non_blocking = given.non_blocking or non_blocking
+    elseif torch.is_tensor(value) then device, dtype = value.device, value.dtype
     else device = value end
   end
   native.to(self, device, dtype, non_blocking)
@@ -135,17 +134,16 @@ end
 
 function Module:cpu() return self:to("cpu") end
 function Module:cuda(device) return self:to(device and "cuda:" .. device or "cuda") end
-function Module:float() return self:to(require("torch").float32) end
-function Module:double() return self:to(require("torch").float64) end
-function Module:half() return self:to(require("torch").float16) end
-function Module:bfloat16() return self:to(require("torch").bfloat16) end
+function Module:float() return self:to(torch.float32) end
+function Module:double() return self:to(torch.float64) end
+function Module:half() return self:to(torch.float16) end
+function Module:bfloat16() return self:to(torch.bfloat16) end
+
+local parse_zero = signature("Module.zero_grad", "set_to_none=true")
 
 --- Clears the gradients of all parameters.
----@param set_to_none? boolean|table true by default
-function Module:zero_grad(set_to_none)
-  if type(set_to_none) == "table" then set_to_none = set_to_none.set_to_none end
-  native.zero_grad(self, set_to_none)
-end
+---@param set_to_none boolean forgets them rather than fill them with zeros, true
+function Module:zero_grad(...) native.zero_grad(self, (parse_zero(...))) end
 
 --- Freezes (false) or unfreezes all parameters.
 ---@param requires_grad? boolean true by default
@@ -158,10 +156,18 @@ end
 local parse_state = signature("Module.state_dict", "prefix='', keep_vars=false")
 
 --- Parameters and buffers by name, in order, sharing memory with the module.
+---@param prefix string begin of every name, ''
+---@param keep_vars boolean the parameters themselves, with their gradients, and not detached tensors, false
 ---@return table<string, Tensor>
 function Module:state_dict(...)
-  local prefix = parse_state(...)
+  local prefix, keep_vars = parse_state(...)
   local names, tensors = native.state(self)
+  if keep_vars then
+    for i, name in ipairs(names) do
+      local path, last = name:match("^(.-)%.?([^.]+)$")
+      tensors[i] = self:get_submodule(path)[last]
+    end
+  end
   if prefix ~= "" then
     for i, name in ipairs(names) do names[i] = prefix .. name end
   end

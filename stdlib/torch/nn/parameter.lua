@@ -1,6 +1,7 @@
 -- nn.Parameter: a tensor that a module trains when it is assigned to one of its fields.
 local native = require "native.model"
 local signature = require "torch.signature"
+local torch = require "torch"
 local vm = require "native.vm"
 
 local parse = signature("nn.Parameter", "data, requires_grad=true")
@@ -11,7 +12,7 @@ local parse = signature("nn.Parameter", "data, requires_grad=true")
 ---@return Tensor
 return function(...)
   local data, requires_grad = parse(...)
-  if not native.is_tensor(data) then
+  if not torch.is_tensor(data) then
     vm.raise("usage", "nn.Parameter: argument 'data' must be a Tensor, got " .. vm.describe(data))
   end
   return native.parameter(data, requires_grad)

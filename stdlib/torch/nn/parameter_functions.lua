@@ -2,6 +2,7 @@
 local native = require "native.optim"
 local signature = require "torch.signature"
 local torch = require "torch"
+local vm = require "native.vm"
 
 local functions = {}
 
@@ -10,22 +11,30 @@ local parse_norm = signature("clip_grad_norm_",
 local parse_value = signature("clip_grad_value_", "parameters, clip_value, foreach=nil")
 local parse_total = signature("get_grad_norm", "parameters, norm_type=2.0")
 
+-- The norm's clipping is PyTorch's foreach = true, the value's its foreach = false; the results are the same.
+local function refuse(name, foreach, other)
+  if foreach ~= other then return end
+  vm.raise("usage", ("%s: foreach = %s is not supported"):format(name, tostring(other)), "leave it out")
+end
+
 local function as_list(parameters)
-  return type(parameters) == "userdata" and {parameters} or parameters
+  return torch.is_tensor(parameters) and {parameters} or parameters
 end
 
 --- Scales the gradients in place so that their norm, taken together, is at most max_norm.
 ---@param parameters Tensor[]|Tensor
 ---@return Tensor the norm before
 function functions.clip_grad_norm_(...)
-  local parameters, max_norm, norm_type, error_if_nonfinite = parse_norm(...)
+  local parameters, max_norm, norm_type, error_if_nonfinite, foreach = parse_norm(...)
+  refuse("clip_grad_norm_", foreach, false)
   return native.clip_grad_norm(as_list(parameters), max_norm, norm_type, error_if_nonfinite)
 end
 
 --- Clamps each gradient in place to [-clip_value, clip_value].
 ---@param parameters Tensor[]|Tensor
 function functions.clip_grad_value_(...)
-  local parameters, clip_value = parse_value(...)
+  local parameters, clip_value, foreach = parse_value(...)
+  refuse("clip_grad_value_", foreach, true)
   native.clip_grad_value(as_list(parameters), clip_value)
 end
 

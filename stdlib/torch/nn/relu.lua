@@ -1,9 +1,11 @@
 -- nn.ReLU: max(x, 0).
-local functional = require "torch.nn.functional"
+local catalog = require "native.ops"
 local module = require "torch.nn.module"
+local native = require "native.model"
 local signature = require "torch.signature"
 
-local relu <const> = functional.relu
+local fields <const> = native.fields
+local relu <const>, relu_ <const> = catalog.find_any("aten::relu"), catalog.find_any("aten::relu_")
 
 ---@class ReLU : Module
 local ReLU = module.class("ReLU")
@@ -11,7 +13,7 @@ local parse = require "torch.nn.typed"(signature("nn.ReLU", "inplace=false"), "n
   "inplace: flag")
 
 function ReLU:__init(...) self.inplace = parse(...) end
-function ReLU:forward(x) return relu(x, self.inplace) end
+function ReLU:forward(x) return (fields(self).inplace and relu_ or relu)(x) end
 function ReLU:extra_repr() return self.inplace and "inplace=True" or "" end
 
 return ReLU

@@ -1,10 +1,12 @@
 -- nn.Softmax over one dimension.
+local catalog = require "native.ops"
 local functional = require "torch.nn.functional"
 local module = require "torch.nn.module"
+local native = require "native.model"
 local signature = require "torch.signature"
 local text = require "torch.python_text"
 
-local softmax <const> = functional.softmax
+local fields <const>, softmax <const> = native.fields, catalog.find_any("aten::softmax")
 
 ---@class Softmax : Module
 local Softmax = module.class("Softmax")
@@ -12,7 +14,10 @@ local parse = require "torch.nn.typed"(signature("nn.Softmax", "dim=nil"), "nn.S
   "dim: integer?")
 
 function Softmax:__init(...) self.dim = parse(...) end
-function Softmax:forward(x) return softmax(x, self.dim) end
+function Softmax:forward(x)
+  local dim = fields(self).dim
+  return dim and softmax(x, dim) or functional.softmax(x)  -- which says what is missing
+end
 function Softmax:extra_repr() return text.pairs("dim", self.dim) end
 
 return Softmax

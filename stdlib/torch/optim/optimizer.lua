@@ -5,6 +5,7 @@ local model = require "native.model"
 local native = require "native.optim"
 local signature = require "torch.signature"
 local text = require "torch.python_text"
+local torch = require "torch"
 local vm = require "native.vm"
 
 local Optimizer = {__name = "Optimizer"}
@@ -13,19 +14,20 @@ Optimizer.__index = Optimizer
 local function fail(self, message, hint) vm.raise("usage", ("%s: %s"):format(self.__name, message), hint) end
 
 -- What an optimizer must be given for each hyperparameter; the messages are PyTorch's.
-local function is_number(value) return math.type(value) ~= nil or model.is_tensor(value) end
-local checks = {
-  lr = {"learning rate", function(v) return is_number(v) and (model.is_tensor(v) or v >= 0) end},
-  momentum = {"momentum value", function(v) return math.type(v) and v >= 0 end},
-  dampening = {"dampening value", function(v) return math.type(v) end},
-  weight_decay = {"weight_decay value", function(v) return math.type(v) and v >= 0 end},
-  eps = {"epsilon value", function(v) return math.type(v) and v >= 0 end},
+local function is_number(value) return math.type(value) ~= nil or torch.is_tensor(value) end
+local checks = {  -- in the order of PyTorch's own
+  {"lr", "learning rate", function(v) return is_number(v) and (torch.is_tensor(v) or v >= 0) end},
+  {"momentum", "momentum value", function(v) return math.type(v) and v >= 0 end},
+  {"dampening", "dampening value", function(v) return math.type(v) end},
+  {"eps", "epsilon value", function(v) return math.type(v) and v >= 0 end},
+  {"weight_decay", "weight_decay value", function(v) return math.type(v) and v >= 0 end},
 }
 
 local function check_group(self, group)
-  for name, check in pairs(checks) do
-    if self.defaults[name] ~= nil and not check[2](group[name]) then
-      fail(self, ("Invalid %s: %s"):format(check[1], vm.describe(group[name])))
+  for _, check in ipairs(checks) do
+    local name, what, is_valid = table.unpack(check)
+    if self.defaults[name] ~= nil and not is_valid(group[name]) then
+      fail(self, ("Invalid %s: %s"):format(what, vm.describe(group[name])))
     end
   end
   if self.defaults.betas ~= nil then
@@ -111,7 +113,8 @@ function Optimizer.class(name, rule, spec)
       self.defaults[key] = values[i + 1]
       if values[i + 1] == nil then self._none[#self._none + 1] = key end
     end
-    self._native = native.new(self.defaults.decoupled_weight_decay and "adamw" or rule)
+    self._rule = self.defaults.decoupled_weight_decay and "adamw" or rule
+    self._native = native.new(self._rule)
     self:refuse_unsupported()
     -- The kernels are the fused ones: state dicts say so, and PyTorch then goes on with the same.
     self.defaults.fused = true
@@ -137,7 +140,7 @@ function Optimizer:add_param_group(group)
     fail(self, "param_group must be a table, but got " .. vm.describe(group))
   end
   local params = group.params
-  if model.is_tensor(params) then params = {params} end
+  if torch.is_tensor(params) then params = {params} end
   if type(params) ~= "table" then
     fail(self, "a parameter group must have a list of tensors in 'params', got " .. vm.describe(params))
   end
@@ -145,7 +148,7 @@ function Optimizer:add_param_group(group)
   for key, value in pairs(group) do added[key] = value end
   added.params = table.move(params, 1, #params, 1, {})
   for i, param in ipairs(added.params) do
-    if not model.is_tensor(param) then
+    if not torch.is_tensor(param) then
       fail(self, ("optimizer can only optimize Tensors, but one of the params (number %d) is %s"):format(i,
         vm.describe(param)))
     end
@@ -164,17 +167,16 @@ end
 ---@param closure? fun(): Tensor
 function Optimizer:step(closure)
   local loss
-  if closure then loss = require("torch").enable_grad(closure) end
+  if closure then loss = torch.enable_grad(closure) end
   self._native:step(self.param_groups, self.found_inf, self.grad_scale)
   return loss
 end
 
+local parse_zero = signature("Optimizer.zero_grad", "set_to_none=true")
+
 --- Clears the gradients.
----@param set_to_none? boolean|table true by default
-function Optimizer:zero_grad(set_to_none)
-  if type(set_to_none) == "table" then set_to_none = set_to_none.set_to_none end
-  self._native:zero_grad(set_to_none)
-end
+---@param set_to_none boolean forgets them rather than fill them with zeros, true
+function Optimizer:zero_grad(...) self._native:zero_grad((parse_zero(...))) end
 
 local function copy_group(group)
   local copy = {}
@@ -208,7 +210,9 @@ local function numbered(state, key)
   return value
 end
 
---- Takes hyperparameters and state from another optimizer's state dict; tensors are copied.
+--- Takes hyperparameters and state from another optimizer's state dict; tensors are copied. After an error the
+--- optimizer is as it was.
+---@param dict table as state_dict gives it
 function Optimizer:load_state_dict(dict)
   if type(dict) ~= "table" or type(dict.param_groups) ~= "table" or type(dict.state) ~= "table" then
     fail(self, "load_state_dict: expected a table with 'state' and 'param_groups', got " .. vm.describe(dict))
@@ -222,29 +226,33 @@ function Optimizer:load_state_dict(dict)
       fail(self, "loaded state dict contains a parameter group that doesn't match the size of optimizer's group")
     end
   end
-  local torch = require "torch"
-  self._native:clear_state()
-  local index = 0
+  local fresh, groups, index = native.new(self._rule), {}, 0
   for i, group in ipairs(self.param_groups) do
     local loaded = copy_group(saved[i])
+    loaded.params = nil
+    for key, value in pairs(self.defaults) do
+      if loaded[key] == nil then loaded[key] = value end
+    end
+    check_group(self, loaded)
+    groups[i] = loaded
+    fresh:add_group(group.params)
     for k = 1, #group.params do
       local state = numbered(dict.state, math.tointeger(saved[i].params[k]))
       local tensors = {}
       for name, value in pairs(state or {}) do
         tensors[name] = math.type(value) and torch.tensor(value, {dtype = torch.float32}) or value
       end
-      if next(tensors) then self._native:set_state(index, tensors) end
+      if next(tensors) then fresh:set_state(index, tensors) end
       index = index + 1
     end
-    loaded.params = nil
-    for key, value in pairs(self.defaults) do
-      if loaded[key] == nil then loaded[key] = value end
-    end
+  end
+  self._native = fresh
+  for i, group in ipairs(self.param_groups) do
     -- The same table: whoever holds the group (a scheduler) sees the new values.
     for key in pairs(group) do
-      if key ~= "params" and loaded[key] == nil then group[key] = nil end
+      if key ~= "params" and groups[i][key] == nil then group[key] = nil end
     end
-    for key, value in pairs(loaded) do group[key] = value end
+    for key, value in pairs(groups[i]) do group[key] = value end
     group.fused = true
   end
 end

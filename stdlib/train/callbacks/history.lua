@@ -1,5 +1,6 @@
 -- train.History: the logs of every epoch. Every train.fit has one and returns it.
 local logs = require "train.logs"
+local ordered = require "host.ordered"
 
 local History = {__name = "History", group = "logging", errors = "raise", state_fields = {"epoch", "history"}}
 
@@ -39,12 +40,7 @@ end
 
 ---The names that were logged, sorted.
 ---@return string[]
-function History:names()
-  local names = {}
-  for name in pairs(self.history) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
+function History:names() return ordered.keys(self.history) end
 
 function History.__tostring(self)
   local last = logs.new()

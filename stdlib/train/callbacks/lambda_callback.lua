@@ -1,6 +1,8 @@
 -- train.LambdaCallback: a callback from functions by hook name, each called as f(state).
 local hooks = require "train.hooks"
 local nearest = require "train.nearest"
+local ordered = require "host.ordered"
+local options = require "train.options"
 
 local LambdaCallback = {__name = "LambdaCallback", state_fields = {}}
 LambdaCallback.__index = LambdaCallback
@@ -16,7 +18,8 @@ return function(arguments)
     raise("usage", ("train.LambdaCallback: expected a table of hooks, got %s"):format(type(arguments)))
   end
   local self = setmetatable({}, LambdaCallback)
-  for key, f in pairs(arguments) do
+  for _, key in ipairs(ordered.keys(arguments)) do
+    local f = arguments[key]
     if OTHER[key] then
       self[key] = f
     elseif not hooks.of_name[key] then
@@ -28,6 +31,5 @@ return function(arguments)
       self[key] = function(_, state) return f(state) end
     end
   end
-  local options = require "train.options"
   return options.check("train.LambdaCallback", self, options.OF_ALL)
 end

@@ -6,6 +6,8 @@ Accuracy.__index = Accuracy
 
 local function usage(message, hint) require("native.vm").raise("usage", message, hint) end
 
+local function number(total) return type(total) == "number" and total or total:item() end
+
 ---Forgets every sample.
 function Accuracy:reset() self.total, self.weight = nil, 0 end
 
@@ -36,7 +38,7 @@ local function right(self, pred, target)
       :format(pred:dim(), target:dim()))
   end
   if self.top_k == 1 then return pred:argmax(1):eq(target) end
-  local _, best = pred:topk(math.min(self.top_k, pred:size(1)), 1)
+  local _, best = pred:detach():topk(math.min(self.top_k, pred:size(1)), 1)
   return best:eq(target:unsqueeze(1)):any(1)
 end
 
@@ -45,30 +47,31 @@ end
 ---@param target userdata classes [batch, ...]
 ---@param weight? userdata of target's shape
 function Accuracy:update(pred, target, weight)
-  local torch = require "torch"
-  local hits = right(self, pred:detach(), target)
+  local hits = right(self, pred, target)
   local sum
   if weight then
-    sum = hits:mul(weight):sum({dtype = torch.float64})
-    self.weight = self.weight + weight:sum():item()
+    local float64 = require("torch").float64
+    sum = hits:mul(weight):sum({dtype = float64})
+    self.weight = self.weight + weight:sum({dtype = float64}):item()
   else
-    sum = hits:sum({dtype = torch.float64})
+    sum = hits:sum()
     self.weight = self.weight + target:numel()
   end
-  self.total = self.total and self.total:add_(sum) or sum
+  if sum.is_cpu then sum = sum:item() end  -- Note [Sums on the host]
+  self.total = self.total and self.total + sum or sum
 end
 
 ---The fraction so far; NaN before the first sample.
 ---@return number
 function Accuracy:result()
   if self.weight == 0 then return 0 / 0 end
-  return self.total:item() / self.weight
+  return number(self.total) / self.weight
 end
 
 ---Adds what another Accuracy has seen.
 function Accuracy:merge(other)
   if other.weight == 0 then return end
-  self.total = self.total and self.total:add(other.total:to(self.total.device)) or other.total:clone()
+  self.total = number(self.total or 0) + number(other.total)
   self.weight = self.weight + other.weight
 end
 

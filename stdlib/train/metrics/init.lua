@@ -5,9 +5,7 @@ return setmetatable({}, {
   __index = function(self, name)
     local file = FILES[name]
     if not file then
-      local names = {}
-      for each in pairs(FILES) do names[#names + 1] = each end
-      table.sort(names)
+      local names = require("host.ordered").keys(FILES)
       require("native.vm").raise("usage", ("train.metrics has no '%s'%s"):format(tostring(name),
         require("train.nearest").suggest(tostring(name), names)))
     end

@@ -177,6 +177,11 @@ test.case("random_split gives disjoint parts of the counts or fractions asked fo
   test.equal(all, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9})
   torch.manual_seed(1)
   test.equal((data.random_split(set, {7, 3})).indices, a.indices)
+  local lengths, wrong = {6.0, 4.0}, {6.0, 4.5}
+  data.random_split(set, lengths)
+  test.equal(lengths, {6.0, 4.0}, "the caller's list is left as it is")
+  pcall(data.random_split, set, wrong)
+  test.equal(wrong, {6.0, 4.5})
   test.raises("add up to 9, the dataset has 10 samples", data.random_split, set, {7, 2})
   test.raises("counts of samples or fractions", data.random_split, set, {0.5, 0.2})
   test.raises("between 0 and 1", data.random_split, set, {1.5, -0.5})

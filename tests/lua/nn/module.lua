@@ -301,3 +301,34 @@ test.case("F says what it has not", function()
   test.equal(err.hint, "did you mean 'relu'?")
   test.raises("torch.nn has no 'Liner'", function() return nn.Liner end)
 end)
+
+test.case("state_dict with keep_vars gives the parameters themselves", function()
+  local net = Net()
+  net.norm = nn.BatchNorm1d(2)
+  net.list = nn.ModuleList{nn.Linear(1, 1)}
+  net.list[0].weight = net.fc1.bias  -- tied
+  local kept, plain = net:state_dict{keep_vars = true}, net:state_dict()
+  local names_of_both = {{}, {}}
+  for name, tensor in pairs(kept) do
+    table.insert(names_of_both[1], name)
+    test.equal(tensor.requires_grad, not name:find("running") and not name:find("tracked"), name)
+    test.equal(plain[name].requires_grad, false)
+  end
+  for name in pairs(plain) do table.insert(names_of_both[2], name) end
+  test.equal(names_of_both[1], names_of_both[2])
+  test.truthy(rawequal(kept["fc1.weight"], net.fc1.weight))
+  test.truthy(rawequal(kept["list.0.weight"], net.fc1.bias))
+  test.truthy(rawequal(net:state_dict("a.", true)["a.scale"], net.scale))
+end)
+
+test.case("to and zero_grad refuse keywords that they do not have", function()
+  local net = Net()
+  test.raises("unknown keyword string \"devise\"", net.to, net, {devise = "cpu"})
+  test.raises("unknown keyword string \"to_none\"", net.zero_grad, net, {to_none = true})
+  test.equal(net:to{dtype = torch.float64}.scale.dtype, torch.float64)
+  net.scale.grad = torch.ones(2, {dtype = torch.float64})
+  net:zero_grad{set_to_none = false}
+  test.equal(net.scale.grad:sum():item(), 0.0)
+  net:zero_grad()
+  test.equal(net.scale.grad, nil)
+end)

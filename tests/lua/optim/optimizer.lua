@@ -204,3 +204,59 @@ test.case("opt.state has the state of each parameter by name", function()
   test.raises("state is read%-only", function() opt.state[one] = {} end)
   test.equal(next(opt.state[torch.ones(2)]), nil)
 end)
+
+test.case("a state dict that does not fit leaves the optimizer as it was", function()
+  local function make(columns)
+    local w, b = torch.ones(2, columns, {requires_grad = true}), torch.ones(2, {requires_grad = true})
+    local opt = torch.optim.Adam({{params = {b}}, {params = {w}, lr = 0.5}}, {lr = 0.1})
+    b.grad, w.grad = torch.ones(2), torch.ones(2, columns)
+    opt:step()
+    return opt
+  end
+  local opt, other = make(3), make(4)
+  local function copy()
+    local dict = opt:state_dict()
+    for _, state in pairs(dict.state) do
+      for name, tensor in pairs(state) do state[name] = tensor:clone() end
+    end
+    return dict
+  end
+  local before, wrong = copy(), other:state_dict()
+  wrong.param_groups[1].lr = 7
+  test.equal(test.raises("", opt.load_state_dict, opt, wrong).kind, "shape")
+  test.equal(copy(), before)
+  wrong = copy()
+  wrong.param_groups[1].lr, wrong.param_groups[2].lr = 7, -1
+  test.raises("Invalid learning rate: number -1", opt.load_state_dict, opt, wrong)
+  test.equal(copy(), before)
+  opt:step()
+  test.equal(opt:state_dict().state[0].step:item(), 2.0)
+end)
+
+test.case("of several wrong options the first in PyTorch's order is named", function()
+  for _ = 1, 20 do
+    test.raises("Invalid learning rate: number -1", torch.optim.SGD, {torch.ones(1)},
+      {weight_decay = -1, lr = -1, momentum = -1})
+  end
+end)
+
+test.case("clipping refuses the foreach that its kernel is not", function()
+  local w = torch.ones(2, {requires_grad = true})
+  w.grad = torch.ones(2)
+  test.raises("clip_grad_norm_: foreach = false is not supported", nn.utils.clip_grad_norm_, w, 1.0, {foreach = false})
+  test.raises("clip_grad_value_: foreach = true is not supported", nn.utils.clip_grad_value_, w, 0.5, {foreach = true})
+  nn.utils.clip_grad_norm_(w, 1.0, {foreach = true})
+  nn.utils.clip_grad_value_(w, 0.5, {foreach = false})
+  test.equal(w.grad, torch.full({2}, 0.5))
+end)
+
+test.case("zero_grad refuses keywords that it does not have", function()
+  local w = torch.ones(2, {requires_grad = true})
+  local opt = torch.optim.SGD({w})
+  test.raises("unknown keyword string \"to_none\"", opt.zero_grad, opt, {to_none = true})
+  w.grad = torch.ones(2)
+  opt:zero_grad{set_to_none = false}
+  test.equal(w.grad, torch.zeros(2))
+  opt:zero_grad()
+  test.equal(w.grad, nil)
+end)

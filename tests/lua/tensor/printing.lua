@@ -36,6 +36,16 @@ end)
 test.case("wrong print options are usage errors that change nothing", function()
   local before = torch.get_printoptions()
   test.raises("unknown keyword", function() torch.set_printoptions {precison = 2} end)
+  test.raises("'linewidth' is given by position and by keyword",
+    function() torch.set_printoptions(2, nil, nil, 80, {linewidth = 70}) end)
+  for _ = 1, 20 do
+    local wrong = {a = 1}
+    for _ = 1, 5 do wrong["x" .. math.random(1000)] = 1 end
+    test.raises("unknown keyword 'a'", torch.set_printoptions, wrong)
+  end
+  torch.set_printoptions(3, {linewidth = 70})
+  test.equal({torch.get_printoptions().precision, torch.get_printoptions().linewidth}, {3, 70})
+  torch.set_printoptions {profile = "default"}
   test.raises("'precision'", function() torch.set_printoptions {precision = -1} end)
   test.raises("'profile'", function() torch.set_printoptions {precision = 2, profile = "long"} end)
   test.equal(torch.get_printoptions(), before)

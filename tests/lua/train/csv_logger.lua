@@ -38,3 +38,13 @@ test.case("a name that ends in .jsonl gives JSON lines", function()
   log(path, {{b = 0 / 0}, {}})
   test.equal(host.file.read(path), '{"epoch": 0, "b": "nan", "loss": 0.0}\n{"epoch": 1, "loss": 0.25}\n')
 end)
+
+test.case("floats are written as Python writes them, whatever the locale", function()
+  local path, format = test.tmpdir() .. "/log.csv", string.format
+  local _ <close> = setmetatable({}, {__close = function() rawset(string, "format", format) end})
+  -- what a host with LC_NUMERIC=de_DE makes of it
+  rawset(string, "format", function(...) return (format(...):gsub("(%d)%.(%d)", "%1,%2")) end)
+  log(path, {{a = 0.5, b = 1e15, c = 1e16, d = 0.1 + 0.2}})
+  rawset(string, "format", format)
+  test.equal(host.file.read(path), "epoch,a,b,c,d,loss\n0,0.5,1000000000000000.0,1e+16,0.30000000000000004,0.0\n")
+end)

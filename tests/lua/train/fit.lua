@@ -64,6 +64,15 @@ test.case("the epoch loss is weighted by samples on a ragged last batch", functi
   test.near(history.loss[1], 0.235688, 1e-6)
 end)
 
+test.case("samples are counted on a batch's first tensor, not on another object", function()
+  local weights = {}
+  local list = {{torch.Generator(), torch.ones(3, 2)}, {torch.Generator(), torch.ones(1, 2)}}
+  local history = train.fit {train = list, epochs = 1, quiet = true, step = function(state) return state.batch end,
+    callbacks = {train.on("batch_end", function(state) weights[#weights + 1] = state.samples end)}}
+  test.equal(weights, {3, 1})
+  test.near(history.loss[1], 0.25, 1e-12)
+end)
+
 test.case("batch-end logs are the running mean", function()
   local seen = {}
   train.fit {train = batches(10, 4), epochs = 1, quiet = true,
@@ -129,6 +138,27 @@ test.case("step hooks come with their batch, and count steps from 0", function()
   test.equal(table.concat(trace, " "):gsub("before_backward", "bb"):gsub("after_backward", "ab"),
     "batch_begin 0/0 bb 0/0 ab 0/0 batch_end 0/0 batch_begin 1/0 bb 1/0 ab 1/0 before_step 1/0 after_step 1/0 " ..
     "batch_end 1/0 batch_begin 2/1 bb 2/1 ab 2/1 before_step 2/1 after_step 2/1 batch_end 2/1")
+end)
+
+test.case("clipping is that of nn.utils, over all groups of the optimizer", function()
+  local data, results = batches(8, 4), {}
+  for i = 1, 2 do
+    local net = model()
+    local opt = torch.optim.SGD({{params = {net.weight}}, {params = {net.bias}, lr = 0.01}}, {lr = 0.05})
+    if i == 1 then
+      fit {model = net, optimizer = opt, train = data, clip_grad_norm = 0.3, clip_grad_value = 0.25}
+    else
+      for _, batch in ipairs(data) do
+        opt:zero_grad()
+        F.mse_loss(net(batch[1]), batch[2]):backward()
+        nn.utils.clip_grad_value_(net:parameters(), 0.25)
+        nn.utils.clip_grad_norm_(net:parameters(), 0.3)
+        opt:step()
+      end
+    end
+    results[i] = {weight(net), net.bias:detach():clone()}
+  end
+  test.equal(results[1], results[2])
 end)
 
 test.case("gradients are clipped by norm and by value before the step", function()

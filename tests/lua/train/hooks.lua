@@ -2,6 +2,8 @@
 local test = require "test"
 local train = require "train"
 local hooks = require "train.hooks"
+local host = require "host"
+local torch = require "torch"
 
 local function data(n)
   local list = {}
@@ -146,6 +148,22 @@ test.case("a field that no checkpoint can keep is an error before training", fun
   fit {callbacks = {{name = "Mine", _handle = io.stdout, on_epoch_end = function() end}}}
 end)
 
+test.case("tensors in a callback's fields are state as numbers are", function()
+  local function best() return {name = "Best", on_epoch_end = function() end} end
+  local first, again, tensor = best(), best(), torch.tensor {1.0, 2.0}
+  first.best, first.nested = tensor, {list = {tensor}}
+  local list = train.callback_list {first}
+  local folder = test.tmpdir() .. "/state"
+  host.checkpoint.save(folder, {tensors = {callbacks = list:state_dict()}})
+  train.callback_list({again}):load_state_dict(host.checkpoint.load(folder).tensors.callbacks)
+  test.equal(again.best, tensor)
+  test.equal(again.nested, {list = {tensor}})
+  for _, other in ipairs {torch.float32, torch.Generator()} do
+    first.best = other
+    test.raises("the field 'best' cannot be kept in a checkpoint", train.callback_list, {first})
+  end
+end)
+
 test.case("LambdaCallback calls its functions with the state", function()
   local seen
   fit {callbacks = {train.LambdaCallback {on_epoch_end = function(state) seen = state.epoch end}}}
@@ -166,4 +184,18 @@ test.case("false in the list is passed over, a hole is an error", function()
   fit {callbacks = {false, count}}
   test.equal(seen, 1)
   test.raises("one is nil", fit, {callbacks = {nil, count}})
+end)
+
+test.case("of several mistakes the first in sorted order is named", function()
+  for _ = 1, 20 do
+    local wrong = {on_b = print, on_a = print}
+    for _ = 1, 5 do wrong["on_x" .. math.random(1000)] = print end
+    test.raises("unknown hook 'on_a'", train.LambdaCallback, wrong)
+    local filter = {a = 1}
+    for _ = 1, 5 do filter["x" .. math.random(1000)] = 1 end
+    test.raises("unknown filter 'a'", train.on, "epoch_end", filter, print)
+    test.raises("metric 'a' must have update", fit, {metrics = {b = 1, a = 1, c = 1, d = 1}})
+    test.raises("the field 'a' cannot be kept", fit,
+      {callbacks = {{on_epoch_end = print, b = io.stdout, a = io.stdout, c = io.stdout}}})
+  end
 end)

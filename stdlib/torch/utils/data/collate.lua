@@ -7,15 +7,15 @@ local collate
 local function shape_text(tensor) return "[" .. table.concat(tensor.shape, ", ") .. "]" end
 
 local function stack(tensors, where)
-  local want = shape_text(tensors[1])
+  local is_same_size, first = torch.is_same_size, tensors[1]
   for i, tensor in ipairs(tensors) do
-    if type(tensor) ~= "userdata" then
+    if not torch.is_tensor(tensor) then
       vm.raise("usage", ("collate: %s of sample %d of the batch is %s, of sample 0 a tensor"):format(where, i - 1,
         vm.describe(tensor)))
     end
-    if shape_text(tensor) ~= want then
+    if not is_same_size(tensor, first) then
       vm.raise("shape", ("collate: %s of sample %d of the batch has the shape %s, that of sample 0 has %s")
-        :format(where, i - 1, shape_text(tensor), want))
+        :format(where, i - 1, shape_text(tensor), shape_text(first)))
     end
   end
   return torch.stack(tensors)
@@ -24,7 +24,7 @@ end
 -- Integers become int64; with any float among them float64, as in PyTorch; booleans bool; strings stay a list.
 local function collate_field(values, where)
   local first, kind = values[1], type(values[1])
-  if kind == "userdata" then return stack(values, where) end
+  if torch.is_tensor(first) then return stack(values, where) end
   for i, value in ipairs(values) do
     if type(value) ~= kind then
       vm.raise("usage", ("collate: %s of sample %d of the batch is %s, of sample 0 %s"):format(where, i - 1,

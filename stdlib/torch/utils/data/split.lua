@@ -43,10 +43,9 @@ function splits.random_split(set, lengths, options)
     end
     sum = sum + length
   end
-  local counts = lengths
-  if sum <= 1 and math.abs(sum - 1) <= 1e-9 then counts = counts_of(lengths, count) end
-  local total = 0
-  for i, length in ipairs(counts) do
+  local fractions = sum <= 1 and math.abs(sum - 1) <= 1e-9
+  local counts, total = fractions and counts_of(lengths, count) or {}, 0
+  for i, length in ipairs(fractions and counts or lengths) do
     counts[i] = math.tointeger(length)
     if not counts[i] or length < 0 then
       vm.raise("usage", ("random_split: expected counts of samples or fractions that add up to 1, got %s")
