@@ -93,9 +93,9 @@ std::optional<int64_t> integer_at(lua_State* L, int index) {
       "tensor index: expected an integer, a boolean, a tensor, torch.None, torch.slice(...), an expression such as "
       "\"1:3, ...\" or a table of these, got " +
           describe(L, index),
-      lua_isnil(L, index)                     ? "None is written torch.None"
+      lua_isnil(L, index)                 ? "None is written torch.None"
       : lua_type(L, index) == LUA_TNUMBER ? kFloatHint
-                                              : "");
+                                          : "");
 }
 
 // The numbers of a nested table, row by row.
