@@ -21,6 +21,8 @@ OPERATORS = {
     "linalg": "addmm baddbmm bmm dot einsum linalg.cholesky linalg.det linalg.inv linalg.norm linalg.qr linalg.solve "
               "kron linalg.svdvals linalg.vector_norm matmul mm outer",
     "fft": "fft.fft fft.ifft2 fft.irfft fft.rfft fft.fftshift",
+    "functional": "atleast_1d atleast_3d block_diag broadcast_tensors cartesian_prod cdist istft meshgrid stft tensordot "
+                  "unique unique_consecutive",
     "special": "digamma erf erfinv lgamma special.bessel_j0 special.entr special.ndtr special.zeta",
     "network": "nn.functional.adaptive_avg_pool2d nn.functional.avg_pool2d nn.functional.conv1d nn.functional.conv2d "
                "nn.functional.conv_transpose2d nn.functional.embedding nn.functional.gelu nn.functional.layer_norm "
