@@ -50,6 +50,10 @@ function Accuracy:update(pred, target, weight)
   local hits = right(self, pred, target)
   local sum
   if weight then
+    if tostring(weight.shape) ~= tostring(target.shape) then
+      require("native.vm").raise("shape", ("Accuracy: the weight must have the target's shape %s, got %s"):format(
+        tostring(target.shape), tostring(weight.shape)))
+    end
     local float64 = require("torch").float64
     sum = hits:mul(weight):sum({dtype = float64})
     self.weight = self.weight + weight:sum({dtype = float64}):item()

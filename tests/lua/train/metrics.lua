@@ -95,6 +95,8 @@ test.case("Accuracy refuses sizes that would be broadcast", function()
     test.equal(test.raises("Accuracy: scores of shape .* do not go with a target of shape", accuracy.update, accuracy,
       pair[1], pair[2]).kind, "shape")
   end
+  test.equal(test.raises("the weight must have the target's shape .*4.*, got .*1.*", accuracy.update, accuracy,
+    torch.rand(4, 3), torch.tensor {0, 1, 2, 0}, torch.rand(1)).kind, "shape")
   test.truthy(accuracy:result() ~= accuracy:result(), "nothing was counted")
   accuracy:update(torch.rand(2, 3, 5), torch.zeros(2, 5, {dtype = torch.int64}), torch.ones(2, 5))
   accuracy:update(torch.rand(2, 5), torch.zeros(2, 5))
