@@ -13,19 +13,16 @@ namespace trainhost::vm {
 // See Note [Native bytes drive the collector] in memory.cpp.
 class NativeBytes {
  public:
-  // Counts `bytes` of newly made native memory. Returns true if a collection is now due.
+  // Counts `bytes` of newly made native memory. True: a collection is due, the caller makes it with `collect` once its
+  // own objects are where the collector finds them.
   bool charge(size_t bytes) noexcept {
     pending_ += bytes;
     return pending_ >= budget_;
   }
-  // Collects in full if one is due, and adapts the budget to what the collection cost.
-  // May run `__gc` and `__close` of the script: call it only where no operator is running.
-  void collect_if_due(lua_State* L) {
-    if (pending_ >= budget_) collect(L);
-  }
-  // A full collection now.
+  // A full collection now, which adapts the budget to what it cost. May run `__gc` of the script: call it only where no
+  // operator is running.
   void collect(lua_State* L);
-  // The most aggressive collector: a full collection after every `every` charges (0: off). For tests.
+  // The most aggressive collector: a full collection after every `every` bytes (0: off). For tests.
   void stress(int every) noexcept;
 
   size_t budget() const noexcept { return budget_; }
