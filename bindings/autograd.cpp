@@ -81,7 +81,7 @@ int grad(lua_State* L) {
 
 int tensor_requires_grad_(lua_State* L) {
   const bool requires_grad = lua_isnoneornil(L, 2) || check_boolean(L, 2, "Tensor.requires_grad_", "requires_grad");
-  check_tensor(L, 1).set_requires_grad(requires_grad);
+  set_requires_grad(check_tensor(L, 1), requires_grad);
   lua_settop(L, 1);
   return 1;
 }
@@ -116,13 +116,24 @@ int is_grad_enabled(lua_State* L) { return lua_pushboolean(L, c10::GradMode::is_
 
 int inference_mode(lua_State* L) {
   if (!lua_isnone(L, 1)) return call_under<c10::InferenceMode>(L, 1, true);
-  auto guard = std::make_shared<c10::InferenceMode>(true);
-  push<Scope>(L, std::make_shared<Scope>([guard]() mutable { guard.reset(); }));
+  auto* guard = new c10::InferenceMode(true);  // deleted by nothing but the scope's end
+  push<Scope>(L, std::make_shared<Scope>([guard] { delete guard; }));
   return 1;
+}
+int close_scope(lua_State* L) {
+  if (auto* scope = test<Scope>(L, 1); scope && *scope) (*scope)->leave();
+  return 0;
 }
 int is_inference_mode_enabled(lua_State* L) { return lua_pushboolean(L, c10::InferenceMode::is_enabled()), 1; }
 
 }  // namespace
+
+void set_requires_grad(const at::Tensor& tensor, bool on) {
+  if (!on && !tensor.is_leaf())
+    throw_usage("you can only change requires_grad flags of leaf variables.",
+                "a computed tensor is taken out of the graph with x:detach()");
+  tensor.set_requires_grad(on);
+}
 
 void set_grad(at::Tensor& tensor, const at::Tensor& grad) {
   if (grad.sizes() != tensor.sizes())
@@ -152,11 +163,12 @@ void set_autograd_functions(lua_State* L) {
   static constexpr Row kRows[] = {
       {"no_grad", guarded<no_grad>,
        "Runs fn(...) without recording, or, without arguments, switches recording off until the scope ends:\nlocal _ "
-       "<close> = torch.no_grad()\n@param fn? function\n@return any|scope"},
+       "<close> = torch.no_grad()\nWithout <close> it stays switched off.\n@param fn? function\n@return any|scope"},
       {"enable_grad", guarded<enable_grad>,
        "As no_grad, but switches recording on.\n@param fn? function\n@return any|scope"},
       {"set_grad_enabled", guarded<set_grad_enabled>,
-       "Switches recording until the scope ends.\n@param mode boolean\n@return scope"},
+       "Switches recording: for good as a statement, or until `local _ <close> = torch.set_grad_enabled(false)` "
+       "ends.\n@param mode boolean\n@return scope"},
       {"is_grad_enabled", guarded<is_grad_enabled>, "@return boolean"},
       {"inference_mode", guarded<inference_mode>,
        "As no_grad, and the results can never be recorded.\n@param fn? function\n@return any|scope"},
@@ -169,7 +181,7 @@ void set_autograd_functions(lua_State* L) {
        "inputs Tensor|Tensor[]\n@param grad_outputs? Tensor[]\n@param retain_graph? boolean create_graph\n@param "
        "create_graph? boolean false\n@param allow_unused? boolean false\n@return Tensor[]"},
       {nullptr, nullptr, nullptr}};
-  define<Scope>(L, kScope, nullptr);
+  define(L, Type<Scope>::id, Type<Scope>::name, &collect<Scope>, guarded<close_scope>, kScope, nullptr);
   set_functions(L, kRows);
 }
 

@@ -3,18 +3,20 @@
 
 #include <functional>
 #include <memory>
+#include <utility>
 
 #include "bindings/tensor.h"
 
 namespace trainhost::bindings {
 
-// Something entered that is left by `<close>`: a gradient mode, say. Left by the collector if it was forgotten.
+// Something entered that `<close>` leaves: a gradient mode, say. One that is forgotten stays entered: left by the
+// collector it would change the mode in the middle of other code.
 class Scope {
  public:
   explicit Scope(std::function<void()> leave) : leave_(std::move(leave)) {}
-  ~Scope() { leave_(); }
-  Scope(const Scope&) = delete;
-  Scope& operator=(const Scope&) = delete;
+  void leave() {
+    if (auto leave = std::exchange(leave_, nullptr)) leave();
+  }
 
  private:
   std::function<void()> leave_;
@@ -28,11 +30,13 @@ struct Type<Scope> {
   static constexpr int user_values = 0;
 };
 
+// tensor.requires_grad = on, with PyTorch's error for a tensor that is no leaf.
+void set_requires_grad(const at::Tensor& tensor, bool on);
 // tensor.grad = grad, with PyTorch's checks of shape, dtype and device.
 void set_grad(at::Tensor& tensor, const at::Tensor& grad);
-// Set backward, detach_, requires_grad_ ... in the methods table on top of the stack.
+// Set backward, requires_grad_ ... in the methods table on top of the stack.
 void set_autograd_methods(lua_State* L);
-// Set no_grad, grad, manual_seed ... in the module table on top of the stack.
+// Set no_grad, grad ... in the module table on top of the stack.
 void set_autograd_functions(lua_State* L);
 
 }  // namespace trainhost::bindings

@@ -3,6 +3,8 @@
 
 #include <lua.hpp>
 
+#include "host/vm/modules.h"
+
 namespace trainhost::bindings {
 
 // Each pushes its module table, as a lua_CFunction given to `require "native.NOUN"`.
@@ -28,12 +30,7 @@ void open_all(lua_State* L) {
       {"native.track", open_track},   {"native.vm", open_vm},       {"native.file", open_file},
       {"native.json", open_json},     {"native.log", open_log},
   };
-  lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  for (const auto& row : kModules) {
-    lua_pushcfunction(L, row.open);
-    lua_setfield(L, -2, row.module);
-  }
-  lua_pop(L, 1);
+  for (const auto& row : kModules) vm::add_native(L, row.module, row.open);
 }
 
 }  // namespace trainhost::bindings

@@ -1,12 +1,14 @@
 // Values of the C++ API to and from Lua.
 #include "bindings/embed.h"
 
+#include <exception>
 #include <mutex>
 
 #include "bindings/bindings.h"
 #include "bindings/guard.h"
 #include "bindings/model.h"
 #include "bindings/tensor.h"
+#include "host/vm/modules.h"
 #include "host/vm/state.h"
 
 namespace trainhost::bindings {
@@ -22,6 +24,7 @@ void need_torch(lua_State* L) {
   lua_getglobal(state.lua(), "require");
   lua_pushliteral(state.lua(), "torch");
   state.call(1, 0);
+  if (!state.metatable(TypeId::tensor)) throw_usage("the script's 'require' has not loaded torch");
 }
 
 // Knows the state as long as there is one. The mutex is for functions let go on another thread.
@@ -33,6 +36,35 @@ using AlivePtr = std::shared_ptr<Alive>;
 
 void reserve(lua_State* L, size_t slots) {
   if (!lua_checkstack(L, static_cast<int>(slots))) throw Error(ErrorKind::memory, "out of Lua stack");
+}
+
+// Runs f, which finds the top `count` values alone on its stack and leaves its results there; returns their number.
+// What it throws is thrown, and so is a Lua error, as an Error; then all of these values are gone.
+template <class F>
+int protect(lua_State* L, int count, F f) {
+  struct Job {
+    F& f;
+    std::exception_ptr failure;
+  } job{f, nullptr};
+  reserve(L, 4);
+  const int base = lua_gettop(L) - count;
+  lua_pushcfunction(L, [](lua_State* inner) {
+    auto& mine = *static_cast<Job*>(lua_touserdata(inner, 1));
+    lua_remove(inner, 1);
+    try {
+      mine.f(inner);
+    } catch (const std::exception&) {  // Lua's own throw is none
+      mine.failure = std::current_exception();
+      lua_settop(inner, 0);
+    }
+    return lua_gettop(inner);
+  });
+  lua_pushlightuserdata(L, &job);
+  lua_rotate(L, base + 1, 2);
+  const int status = lua_pcall(L, count + 1, LUA_MULTRET, 0);
+  if (job.failure) std::rethrow_exception(job.failure);
+  if (status != LUA_OK) throw vm::pop_error(L);
+  return lua_gettop(L) - base;
 }
 
 // A Lua function by its place in the registry.
@@ -53,7 +85,7 @@ class LuaTarget final : public Function::Target {
     lua_State* L = alive_->state->lua();
     reserve(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, reference_);
-    return call_pushed(*alive_->state, arguments);
+    return take_values(L, call_pushed(*alive_->state, arguments));
   }
   bool belongs_to(const vm::State& state) const { return alive_->state == &state; }
   int reference() const { return reference_; }
@@ -92,6 +124,7 @@ AlivePtr alive_of(lua_State* L) {
 }
 
 Value to_value(lua_State* L, int index, int depth);
+void push_any(lua_State* L, const Value& value);
 
 // The C++ function is the closure's upvalue.
 int call_native(lua_State* L) {
@@ -101,7 +134,7 @@ int call_native(lua_State* L) {
   for (int i = 1; i <= count; ++i) arguments.push_back(to_value(L, i, 0));
   const std::vector<Value> results = target->call(arguments);
   reserve(L, results.size());
-  for (const Value& value : results) push_value(L, value);
+  for (const Value& value : results) push_any(L, value);
   return static_cast<int>(results.size());
 }
 
@@ -142,7 +175,10 @@ Value to_value(lua_State* L, int index, int depth) {
       break;
   }
   if (at::Tensor* tensor = test_tensor(L, index)) return Value(*tensor);
-  if (auto* module = test<torch::nn::Module>(L, index); module && *module) return Value(module->module);
+  if (auto* module = test<torch::nn::Module>(L, index); module && *module) {
+    keep_module(L, index);
+    return Value(module->module);
+  }
   throw_usage("a " + describe(L, index) + " cannot be handed to C++",
               "nil, booleans, numbers, strings, lists, maps, tensors, functions and modules can");
 }
@@ -171,37 +207,7 @@ Value table_to_value(lua_State* L, int index, int depth) {
   return Value(std::move(list));
 }
 
-}  // namespace
-
-std::vector<Value> call_pushed(vm::State& state, std::span<const Value> arguments) {
-  lua_State* L = state.lua();
-  const int top = lua_gettop(L) - 1;
-  try {
-    reserve(L, arguments.size() + 1);
-    for (const Value& value : arguments) push_value(L, value);
-  } catch (const std::exception&) {
-    lua_settop(L, top);
-    throw;
-  }
-  return take_values(L, state.call(static_cast<int>(arguments.size()), LUA_MULTRET));
-}
-
-std::vector<Value> take_values(lua_State* L, int count) {
-  std::vector<Value> values;
-  const int first = lua_gettop(L) - count + 1;
-  for (int i = 0; i < count; ++i) {
-    try {
-      values.push_back(to_value(L, first + i, 0));
-    } catch (const Error&) {
-      lua_settop(L, first - 1);
-      throw;
-    }
-  }
-  lua_settop(L, first - 1);
-  return values;
-}
-
-void push_value(lua_State* L, const Value& value) {
+void push_any(lua_State* L, const Value& value) {
   reserve(L, 6);
   if (value.is_nil()) lua_pushnil(L);
   else if (value.is_bool()) lua_pushboolean(L, value.as_bool());
@@ -213,23 +219,63 @@ void push_value(lua_State* L, const Value& value) {
     push_tensor(L, value.as_tensor());
   } else if (value.is_module()) {
     need_torch(L);
+    vm::push_native(L, "native.model");
+    lua_pop(L, 1);
     push_module(L, value.as_module());
   } else if (value.is_function()) push_function(L, value.as_function());
   else if (value.is_list()) {
     lua_createtable(L, static_cast<int>(value.as_list().size()), 0);
     lua_Integer i = 0;
     for (const Value& element : value.as_list()) {
-      push_value(L, element);
+      push_any(L, element);
       lua_rawseti(L, -2, ++i);
     }
   } else {
     lua_createtable(L, 0, static_cast<int>(value.as_map().size()));
     for (const auto& [key, element] : value.as_map()) {
       lua_pushlstring(L, key.data(), key.size());
-      push_value(L, element);
+      push_any(L, element);
       lua_rawset(L, -3);
     }
   }
+}
+
+}  // namespace
+
+void set_forward(lua_State* L, const ModulePtr& module, NativeFunction forward) {
+  protect(L, 0, [&](lua_State* inner) {
+    push_module(inner, module, [forward = std::move(forward)](std::vector<at::Tensor> inputs) {
+      const std::vector<Value> arguments(inputs.begin(), inputs.end());
+      std::vector<at::Tensor> outputs;
+      for (const Value& output : forward(arguments)) outputs.push_back(output.as_tensor());
+      return outputs;
+    });
+    lua_settop(inner, 0);
+  });
+}
+
+int call_pushed(vm::State& state, std::span<const Value> arguments) {
+  lua_State* L = state.lua();
+  protect(L, 1, [&](lua_State* inner) {
+    reserve(inner, arguments.size() + 1);
+    for (const Value& value : arguments) push_any(inner, value);
+  });
+  return state.call(static_cast<int>(arguments.size()), LUA_MULTRET);
+}
+
+std::vector<Value> take_values(lua_State* L, int count) {
+  std::vector<Value> values;
+  protect(L, count, [&](lua_State* inner) {
+    for (int i = 1; i <= count; ++i) values.push_back(to_value(inner, i, 0));
+    lua_settop(inner, 0);
+  });
+  return values;
+}
+
+void drop_values(lua_State* L, int count) { lua_pop(L, count); }
+
+void push_value(lua_State* L, const Value& value) {
+  protect(L, 0, [&](lua_State* inner) { push_any(inner, value); });
 }
 
 }  // namespace trainhost::bindings

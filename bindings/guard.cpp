@@ -6,6 +6,7 @@
 #include <new>
 
 #include "bindings/tensor.h"
+#include "host/tensor/cuda.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -31,6 +32,19 @@ ErrorKind kind_of(const c10::Error& e, const std::string& message) {
   return ErrorKind::usage;
 }
 
+// The dispatcher lists every registration, some 60 lines: "Could not run 'aten::X' with arguments from the 'CUDA'
+// backend. This could be because ..." is cut to its first sentence.
+std::optional<vm::Fault> missing_backend(const std::string& message) {
+  constexpr std::string_view kEnd = "' backend.";
+  const size_t end = message.find(kEnd);
+  if (message.rfind("Could not run '", 0) != 0 || end == std::string::npos) return std::nullopt;
+  const size_t name = message.rfind('\'', end - 1) + 1;
+  std::string hint;
+  if (message.compare(name, 4, "CUDA") == 0 && !tensor::cuda_is_available())
+    hint = "there is no CUDA device, or this LibTorch was built without CUDA: torch.cuda.is_available() is false";
+  return vm::Fault{ErrorKind::device, message.substr(0, end + kEnd.size() - 1), hint};
+}
+
 }  // namespace
 
 vm::Fault caught(const std::exception& e) {
@@ -38,6 +52,7 @@ vm::Fault caught(const std::exception& e) {
   if (auto* error = dynamic_cast<const c10::Error*>(&e)) {
     std::string message = error->what_without_backtrace();
     while (!message.empty() && message.back() == '\n') message.pop_back();
+    if (auto fault = missing_backend(message)) return *fault;
     return {kind_of(*error, message), message, {}};
   }
   if (dynamic_cast<const std::bad_alloc*>(&e)) return {ErrorKind::memory, "out of memory", {}};

@@ -11,8 +11,9 @@ using torch::nn::Module;
 
 namespace {
 
-char kIdentity, kNames, kForeignClass;  // registry keys: weak Module* -> userdata; ModuleNames; class
-char kChildren;                         // key in the fields: the list of children
+// Registry keys: weak Module* -> userdata; the same, strong (keep_module); ModuleNames; class.
+char kIdentity, kKept, kNames, kForeignClass;
+char kChildren;  // key in the fields: the list of children
 
 // Pushes what the class of the module at 1 has under `key`; returns its type.
 int push_from_class(lua_State* L, const char* key) {
@@ -270,6 +271,25 @@ void push_module(lua_State* L, const ModulePtr& module, Forward forward) {
   auto& forwards = module_names(L).forwards;
   std::erase_if(forwards, [](const auto& entry) { return entry.second.first.expired(); });
   if (module) forwards[module.get()] = {module, std::move(forward)};
+}
+
+void keep_module(lua_State* L, int index) {
+  index = lua_absindex(L, index);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kKept) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &kKept);
+  }
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+    if (handle_at(L, -1).module.use_count() == 1) {  // C++ has let go of it
+      lua_pushvalue(L, -2);
+      lua_pushnil(L);
+      lua_rawset(L, -5);
+    }
+  lua_pushvalue(L, index);
+  lua_rawsetp(L, -2, handle_at(L, index).module.get());
+  lua_pop(L, 1);
 }
 
 const ModulePtr& check_module(lua_State* L, int index) { return check<Module>(L, index).module; }

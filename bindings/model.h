@@ -43,6 +43,9 @@ struct Type<torch::nn::Module> {
 void push_module(lua_State* L, const ModulePtr& module);
 // The same for a module that Lua can call: `forward` is kept as long as the module lives.
 void push_module(lua_State* L, const ModulePtr& module, Forward forward);
+// Keeps the userdata at `index`, its fields and its class as long as something besides Lua holds the module: for one
+// that C++ is given and may hand back.
+void keep_module(lua_State* L, int index);
 // The module at `index`; usage error otherwise.
 const ModulePtr& check_module(lua_State* L, int index);
 

@@ -97,6 +97,22 @@ struct Reader {
   }
 };
 
+// As torch.tensor: a number beyond an integer dtype is an error, but negative integers wrap in unsigned ones.
+template <class T>
+void check_range(const std::vector<T>& numbers, at::ScalarType type) {
+  const int bits = static_cast<int>(8 * c10::elementSize(type)) - (c10::isSignedType(type) ? 1 : 0);
+  const double top = std::ldexp(1.0, bits);  // exclusive
+  const bool wraps = std::is_integral_v<T> && !c10::isSignedType(type);
+  const double least = c10::isSignedType(type) ? -top : wraps ? 1 - top : 0;
+  for (const T number : numbers) {
+    const auto value = static_cast<double>(number);
+    if (bits >= 63 && std::is_integral_v<T>) return;
+    if (value >= least && (bits < 53 ? value <= top - 1 : value < top)) continue;
+    throw Error(ErrorKind::dtype, "torch.tensor: value " + std::to_string(number) + " cannot be converted to type " +
+                                      dtype_name(type) + " without overflow");
+  }
+}
+
 std::optional<at::ScalarType> optional_dtype(lua_State* L, const Keywords& keywords) {
   const int index = keywords.find("dtype");
   return index ? std::optional(check_dtype(L, index)) : std::nullopt;
@@ -287,6 +303,10 @@ at::Tensor nested_to_tensor(lua_State* L, int index, std::optional<at::ScalarTyp
                                  : reader.found == Found::integer ? at::kLong
                                                                   : at::kBool;
   const bool real = natural != at::kLong && natural != at::kBool;
+  if (dtype && at::isIntegralType(*dtype, /*includeBool=*/false)) {
+    if (real) check_range(reader.reals, *dtype);
+    else check_range(reader.integers, *dtype);
+  }
   at::Tensor wide = at::empty(reader.sizes, at::TensorOptions().dtype(real ? at::kDouble : at::kLong));
   if (wide.numel() > 0)
     std::memcpy(wide.mutable_data_ptr(), real ? static_cast<const void*>(reader.reals.data()) : reader.integers.data(),

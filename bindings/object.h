@@ -36,7 +36,7 @@ typename Type<T>::Handle& push(lua_State* L, typename Type<T>::Handle handle) {
 // The handle at `index` if it is a T (open or closed), else null. One metatable pointer comparison.
 template <class T>
 typename Type<T>::Handle* test(lua_State* L, int index) noexcept {
-  if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index)) return nullptr;
+  if (!lua_getmetatable(L, index)) return nullptr;
   const void* metatable = lua_topointer(L, -1);
   lua_pop(L, 1);
   if (metatable != vm::State::of(L).metatable(Type<T>::id)) return nullptr;

@@ -48,18 +48,22 @@ class StackLease {
   Stack stack_;
 };
 
+// Trivial, so that the array below costs nothing where there are none.
 struct Keyword {
-  std::string_view name;
+  const char* text;
+  size_t size;
   int index;  // of its value on the Lua stack
+
+  std::string_view name() const { return {text, size}; }
 };
 
 // What the script gave: positional values at 1..positional, keywords with their values above.
 struct Call {
   int positional = 0;
-  std::array<Keyword, kMostArguments> keywords;
   int keyword_count = 0;
-  int out = 0;            // index of out=, 0 if not given
-  int requires_grad = 0;  // index of requires_grad=, likewise
+  int out = 0;      // index of out=, 0 if not given
+  int written = 0;  // index of the value that an in-place operator writes to and returns
+  std::array<Keyword, kMostArguments> keywords;
 };
 
 std::string_view canonical(std::string_view name) {
@@ -124,7 +128,7 @@ void read_call(lua_State* L, bool method, Call& call) {
     const int index = lua_gettop(L) - 1;  // after the insert the value lies below its key
     lua_insert(L, index);
     if (name == "out") call.out = index;
-    else call.keywords[call.keyword_count++] = {name, index};
+    else call.keywords[call.keyword_count++] = {name.data(), name.size(), index};
   }
 }
 
@@ -144,9 +148,9 @@ bool place(const Overload& overload, const Call& call, bool method, std::array<i
   for (int k = 0; k < call.keyword_count; ++k) {
     const Keyword& keyword = call.keywords[k];
     size_t argument = 0;
-    while (argument < overload.arguments.size() && overload.arguments[argument].name != keyword.name) ++argument;
+    while (argument < overload.arguments.size() && overload.arguments[argument].name != keyword.name()) ++argument;
     if (argument == overload.arguments.size()) {
-      if (keyword.name == "requires_grad" && overload.factory) continue;
+      if (keyword.name() == "requires_grad" && overload.factory) continue;
       return false;
     }
     if (slots[argument] != 0) return false;  // given by position as well
@@ -183,7 +187,7 @@ bool take_out(lua_State* L, const Call& call, int nth, int count, IValue& out) {
 }
 
 // Converts everything the overload takes. `misfit`: the argument that did not fit.
-bool bind(lua_State* L, const Overload& overload, const Call& call, bool method, Fit fit, Stack& stack,
+bool bind(lua_State* L, const Overload& overload, Call& call, bool method, Fit fit, Stack& stack,
           const Argument** misfit = nullptr, int* misfit_index = nullptr) {
   std::array<int, kMostArguments> slots;
   bool varargs = false;
@@ -197,7 +201,7 @@ bool bind(lua_State* L, const Overload& overload, const Call& call, bool method,
     for (const Argument& argument : overload.arguments) out_count += argument.is_out;
   for (size_t i = 0; i < size; ++i) {
     const Argument& argument = overload.arguments[i];
-    IValue value;
+    IValue& value = stack.emplace_back();
     const int index = slots[i];
     bool fits;
     if (argument.is_out) {
@@ -209,6 +213,10 @@ bool bind(lua_State* L, const Overload& overload, const Call& call, bool method,
     } else if (may_vary && index == list_position + 1 && index <= call.positional &&
                (varargs || lua_type(L, index) == LUA_TNUMBER)) {
       fits = take_varargs(L, index, call.positional, fit, value);
+    } else if (fit == Fit::lenient_numbers_as_tensors && argument.kind == Kind::tensor &&
+               lua_type(L, index) == LUA_TNUMBER) {
+      value = number_tensor(*to_scalar(L, index), test_tensor(L, slots[i == 0 ? 1 : 0]));
+      fits = true;
     } else {
       fits = to_ivalue(L, index, argument, fit, value);
     }
@@ -217,8 +225,8 @@ bool bind(lua_State* L, const Overload& overload, const Call& call, bool method,
       if (misfit_index) *misfit_index = index;
       return false;
     }
-    stack.push_back(std::move(value));
   }
+  if (overload.writes >= 0) call.written = slots[overload.writes];
   return true;
 }
 
@@ -259,8 +267,11 @@ std::string expected_text(const Argument& argument) {
 }
 
 // One overload fits by arity: name the argument. Else list the signatures, as PyTorch does.
-[[noreturn]] void throw_no_overload(lua_State* L, const Operator& op, const Call& call, bool method) {
+[[noreturn]] void throw_no_overload(lua_State* L, const Operator& op, Call& call, bool method) {
   const std::string name = public_name(op, method);
+  if (method && (call.positional == 0 || !test_tensor(L, 1)))
+    throw_usage(name + ": the first argument must be a Tensor, got " + describe(L, 1),
+                "call a method with ':', as in x:" + op.name + "()");
   const auto& overloads = call.out ? op.outs : op.overloads;
   const Overload* only = nullptr;
   int candidates = 0;
@@ -287,7 +298,7 @@ std::string expected_text(const Argument& argument) {
   std::string got;
   for (int i = method ? 2 : 1; i <= call.positional; ++i) got += (got.empty() ? "" : ", ") + describe(L, i);
   for (int k = 0; k < call.keyword_count; ++k)
-    got += (got.empty() ? "" : ", ") + std::string(call.keywords[k].name) + "=" + describe(L, call.keywords[k].index);
+    got += (got.empty() ? "" : ", ") + std::string(call.keywords[k].name()) + "=" + describe(L, call.keywords[k].index);
   std::string message = name + ": no signature takes (" + got + "); expected";
   for (const Overload& overload : overloads)
     if (!method || !overload.self_positions.empty()) message += "\n  " + name + overload.signature(method);
@@ -295,7 +306,7 @@ std::string expected_text(const Argument& argument) {
 }
 
 // Finds the overload and leaves its converted arguments on `stack`.
-const Overload& choose(lua_State* L, const Operator& op, const Call& call, bool method, Stack& stack) {
+const Overload& choose(lua_State* L, const Operator& op, Call& call, bool method, Stack& stack) {
   const auto& overloads = call.out ? op.outs : op.overloads;
   if (!op.numbers_as_tensors)  // else no two overloads take the same values
     for (const Overload& overload : overloads)
@@ -308,46 +319,36 @@ const Overload& choose(lua_State* L, const Operator& op, const Call& call, bool 
 
 bool is_out_of_memory(const std::exception& e) { return caught(e).kind == ErrorKind::memory; }
 
-void call_with_retry(lua_State* L, const Operator& op, const Overload& overload, const Call& call, bool method,
+void call_with_retry(lua_State* L, const Operator& op, const Overload& overload, Call& call, bool method,
                      Stack& stack) {
   try {
     overload.call(stack);
     return;
   } catch (const std::exception& e) {
-    if (overload.writes >= 0 || call.out || !is_out_of_memory(e)) throw;
+    if (overload.mutates || !is_out_of_memory(e)) throw;  // what was written to would be written to twice
   }
   vm::State::of(L).native_bytes().collect(L);
   choose(L, op, call, method, stack);
   overload.call(stack);
 }
 
-int push_results(lua_State* L, const Overload& overload, const Call& call, bool method, Stack& stack) {
-  if (overload.writes >= 0 || call.out) {
-    // In-place and out= give back the very value that was written to.
-    if (call.out && lua_istable(L, call.out)) {
-      const int count = static_cast<int>(lua_rawlen(L, call.out));
-      luaL_checkstack(L, count, "results");
-      for (int i = 1; i <= count; ++i) lua_rawgeti(L, call.out, i);
-      return count;
-    }
-    std::array<int, kMostArguments> slots;
-    bool varargs;
-    int index = call.out;
-    if (!index && place(overload, call, method, slots, varargs)) index = slots[overload.writes];
-    if (index && test_tensor(L, index)) {
-      lua_pushvalue(L, index);
-      return 1;
-    }
+int push_results(lua_State* L, const Overload& overload, const Call& call, Stack& stack) {
+  // In-place and out= give back the very value that was written to.
+  if (call.out && lua_istable(L, call.out)) {
+    const int count = static_cast<int>(lua_rawlen(L, call.out));
+    luaL_checkstack(L, count, "results");
+    for (int i = 1; i <= count; ++i) lua_rawgeti(L, call.out, i);
+    return count;
+  }
+  if (const int index = call.out ? call.out : call.written; index && test_tensor(L, index)) {
+    lua_pushvalue(L, index);
+    return 1;
   }
   const int count = static_cast<int>(stack.size());
   luaL_checkstack(L, count + 4, "results");
-  for (int i = 0; i < count; ++i) {
-    const auto& type = overload.schema->returns().size() > static_cast<size_t>(i)
-                           ? overload.schema->returns()[static_cast<size_t>(i)].real_type()->kind()
-                           : c10::TypeKind::AnyType;
-    if (type == c10::TypeKind::ScalarTypeType) push_dtype(L, static_cast<at::ScalarType>(stack[i].toInt()));
-    else push_ivalue(L, std::move(stack[static_cast<size_t>(i)]), !overload.aliases);
-  }
+  if (overload.returns_dtype) push_dtype(L, static_cast<at::ScalarType>(stack[0].toInt()));
+  else
+    for (IValue& value : stack) push_ivalue(L, std::move(value), !overload.aliases);
   return count;
 }
 
@@ -356,42 +357,43 @@ int invoke(lua_State* L, const Operator& op, bool method) {
   read_call(L, method, call);
   StackLease lease;
   Stack& stack = *lease;
-  if (method && (call.positional == 0 || !test_tensor(L, 1)))
-    throw_usage("Tensor." + op.name + ": the first argument must be a Tensor, got " + describe(L, 1),
-                "call a method with ':', as in x:" + op.name + "()");
   const Overload& overload = choose(L, op, call, method, stack);
   call_with_retry(L, op, overload, call, method, stack);
   if (overload.factory)
     for (int k = 0; k < call.keyword_count; ++k)
-      if (call.keywords[k].name == "requires_grad" && lua_toboolean(L, call.keywords[k].index))
+      if (call.keywords[k].name() == "requires_grad" && lua_toboolean(L, call.keywords[k].index))
         stack[0].toTensor().set_requires_grad(true);
-  return push_results(L, overload, call, method, stack);
+  return push_results(L, overload, call, stack);
 }
 
-template <bool method>
+template <Form form>
 int call_operator(lua_State* L) {
+  constexpr bool kMethod = form == Form::method || form == Form::unary;
+  if constexpr (form == Form::unary) lua_settop(L, 1);
+  if constexpr (form == Form::commutative)
+    if (lua_type(L, 1) == LUA_TNUMBER) lua_insert(L, 1);
   const auto& op = *static_cast<const Operator*>(lua_touserdata(L, lua_upvalueindex(1)));
   std::optional<vm::Fault> fault;
   try {
-    return invoke(L, op, method);
+    return invoke(L, op, kMethod);
   } catch (const std::exception& e) {
     fault = caught(e);
   }
-  const std::string name = public_name(op, method);
+  const std::string name = public_name(op, kMethod);
   if (fault->message.compare(0, name.size(), name) != 0) fault->message = name + ": " + fault->message;
   vm::raise(L, *fault, name.c_str());
 }
 
 // native.ops.find(name [, method]) -> function | nil
 int find(lua_State* L) {
-  if (!push_operator(L, luaL_checkstring(L, 1), lua_toboolean(L, 2))) lua_pushnil(L);
+  if (!push_operator(L, luaL_checkstring(L, 1), lua_toboolean(L, 2) ? Form::method : Form::function)) lua_pushnil(L);
   return 1;
 }
 
 // native.ops.find_any("ns::name") -> function | nil
 int find_any(lua_State* L) {
   const Operator* op = tensor::find_any_operator(luaL_checkstring(L, 1));
-  if (op) push_operator(L, *op, false);
+  if (op) push_operator(L, *op, Form::function);
   else lua_pushnil(L);
   return 1;
 }
@@ -424,18 +426,20 @@ int signatures(lua_State* L) {
 
 }  // namespace
 
-void push_operator(lua_State* L, const Operator& op, bool method) {
+void push_operator(lua_State* L, const Operator& op, Form form) {
+  static constexpr lua_CFunction kCalls[] = {call_operator<Form::function>, call_operator<Form::method>,
+                                             call_operator<Form::commutative>, call_operator<Form::unary>};
   lua_pushlightuserdata(L, const_cast<Operator*>(&op));
-  lua_pushcclosure(L, method ? call_operator<true> : call_operator<false>, 1);
+  lua_pushcclosure(L, kCalls[static_cast<int>(form)], 1);
 }
 
-bool push_operator(lua_State* L, std::string_view name, bool method) {
+bool push_operator(lua_State* L, std::string_view name, Form form) {
   const Operator* op = tensor::find_operator(name);
   if (!op) return false;
-  if (method && std::none_of(op->overloads.begin(), op->overloads.end(),
-                             [](const Overload& overload) { return !overload.self_positions.empty(); }))
+  if (form == Form::method && std::none_of(op->overloads.begin(), op->overloads.end(),
+                                           [](const Overload& overload) { return !overload.self_positions.empty(); }))
     return false;
-  push_operator(L, *op, method);
+  push_operator(L, *op, form);
   return true;
 }
 

@@ -8,10 +8,14 @@
 
 namespace trainhost::bindings {
 
-// Pushes the operator as a Lua function: torch.NAME(...), or with `method` as x:NAME(...).
-void push_operator(lua_State* L, const tensor::Operator& op, bool method);
-// Pushes the method or function of that name; false (nothing pushed) if there is none.
-bool push_operator(lua_State* L, std::string_view name, bool method);
+// How an operator is called: torch.NAME(...), x:NAME(...), or by Lua as the metamethod of a binary operator whose
+// operands can change places (Python's 2 * x is x * 2, bit for bit) or of a unary one (which gets its operand twice).
+enum class Form { function, method, commutative, unary };
+
+// Pushes the operator as a Lua function.
+void push_operator(lua_State* L, const tensor::Operator& op, Form form);
+// Pushes the operator of that name; false (nothing pushed) if there is none in this form.
+bool push_operator(lua_State* L, std::string_view name, Form form);
 
 // "did you mean 'relu', 'prelu' or 'selu'?" of the operators whose names are near; empty if none is.
 std::string nearest_operators(std::string_view name, bool method);

@@ -31,6 +31,18 @@ void push_new(lua_State* L, at::Tensor tensor, size_t bytes) {
   if (native_bytes.charge(bytes)) native_bytes.collect(L);
 }
 
+void release_tensor(void* impl) { c10::intrusive_ptr<c10::TensorImpl>::reclaim(static_cast<c10::TensorImpl*>(impl)); }
+
+int tensor_collect(lua_State* L) {
+  auto* handle = static_cast<TensorHandle*>(lua_touserdata(L, 1));
+  if (handle->tensor.defined()) {
+    c10::TensorImpl* impl = handle->tensor.unsafeReleaseTensorImpl();
+    if (!vm::State::of(L).native_bytes().release_later(impl, release_tensor)) release_tensor(impl);
+  }
+  handle->~TensorHandle();
+  return 0;
+}
+
 int size_tostring(lua_State* L) {
   std::string text = "torch.Size([";
   for (lua_Integer i = 1, n = luaL_len(L, 1); i <= n; ++i) {
@@ -85,7 +97,7 @@ int get_grad_fn(lua_State* L) {
 
 template <const char* name>
 int get_operator(lua_State* L) {
-  push_operator(L, name, true);
+  push_operator(L, name, Form::method);
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
   return 1;
@@ -142,7 +154,7 @@ int tensor_index(lua_State* L) {
   lua_settop(L, 2);
   const char* name = lua_tostring(L, 2);
   if (!is_identifier(name)) return index_get(L);
-  if (!push_operator(L, name, true))
+  if (!push_operator(L, name, Form::method))
     throw_usage(std::string("a Tensor has no method or attribute '") + name + "'", nearest_operators(name, true));
   lua_pushvalue(L, 2);
   lua_pushvalue(L, -2);
@@ -156,7 +168,7 @@ int tensor_newindex(lua_State* L) {
   at::Tensor& tensor = check_tensor(L, 1);
   if (std::strcmp(name, "requires_grad") == 0) {
     if (!lua_isboolean(L, 3)) throw_argument(L, "Tensor.requires_grad", "value", "a boolean", 3);
-    tensor.set_requires_grad(lua_toboolean(L, 3));
+    set_requires_grad(tensor, lua_toboolean(L, 3));
   } else if (std::strcmp(name, "grad") == 0) {
     if (lua_isnil(L, 3)) tensor.mutable_grad().reset();
     else set_grad(tensor, check_tensor(L, 3));
@@ -201,33 +213,21 @@ int no_pairs(lua_State* L) {
   throw_usage("a Tensor is not iterated by pairs", "use x:iter() for its rows or x:unbind() for a table of them");
 }
 
-// 2 / x as PyTorch computes it: reciprocal first.
+// 2 / x as PyTorch computes it: reciprocal first. Upvalues: div, reciprocal, mul.
 int divide(lua_State* L) {
-  if (lua_type(L, 1) == LUA_TNUMBER) {
-    push_operator(L, "mul", false);
-    push_operator(L, "reciprocal", true);
+  const bool number = lua_type(L, 1) == LUA_TNUMBER;
+  lua_pushvalue(L, lua_upvalueindex(number ? 3 : 1));
+  if (number) {
+    lua_pushvalue(L, lua_upvalueindex(2));
     lua_pushvalue(L, 2);
     lua_call(L, 1, 1);
     lua_pushvalue(L, 1);
-    lua_call(L, 2, 1);
-    return 1;
+  } else {
+    lua_insert(L, 1);
   }
-  push_operator(L, "div", false);
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, 1);
+  lua_call(L, 2, 1);
   return 1;
 }
-
-// Lua gives unary operators their operand twice.
-template <const char* name>
-int unary(lua_State* L) {
-  lua_settop(L, 1);
-  push_operator(L, name, true);
-  lua_insert(L, 1);
-  lua_call(L, 1, 1);
-  return 1;
-}
-constexpr char kNeg[] = "neg", kNot[] = "bitwise_not";
 
 int tensor_close(lua_State* L) {
   if (auto* handle = test<at::Tensor>(L, 1)) {
@@ -325,8 +325,8 @@ void refuse_tensors(lua_State* L, const char* name) {
   lua_setfield(L, -2, name);
 }
 
-void set_operator(lua_State* L, const char* metamethod, const char* op) {
-  push_operator(L, op, false);
+void set_operator(lua_State* L, const char* metamethod, const char* op, Form form) {
+  push_operator(L, op, form);
   lua_setfield(L, -2, metamethod);
 }
 
@@ -344,7 +344,11 @@ void push_sizes(lua_State* L, at::IntArrayRef sizes) {
 
 void push_tensor(lua_State* L, at::Tensor tensor) {
   size_t bytes = kHandleBytes;
-  if (tensor.defined() && tensor.has_storage() && tensor.storage().use_count() == 1) bytes += tensor.storage().nbytes();
+  // New memory has one owner, or two where autograd saved the output (relu, softmax): the graph dies with it. A tensor
+  // that is held elsewhere (dropout in evaluation gives its input back) was charged there.
+  if (tensor.defined() && tensor.has_storage() && tensor.use_count() == 1 &&
+      tensor.storage().use_count() <= (tensor.requires_grad() ? 2 : 1))
+    bytes += tensor.storage().nbytes();
   push_new(L, std::move(tensor), bytes);
 }
 
@@ -387,12 +391,8 @@ int open_tensor(lua_State* L) {
                                          {"__lt", guarded<no_order>, nullptr},
                                          {"__le", guarded<no_order>, nullptr},
                                          {"__pairs", guarded<no_pairs>, nullptr},
-                                         {"__div", guarded<divide>, nullptr},
-                                         {"__unm", guarded<unary<kNeg>>, nullptr},
-                                         {"__bnot", guarded<unary<kNot>>, nullptr},
-                                         {"__close", guarded<tensor_close>, nullptr},
                                          {nullptr, nullptr, nullptr}};
-  define<at::Tensor>(L, nullptr, kMetamethods);
+  define(L, TypeId::tensor, Type<at::Tensor>::name, tensor_collect, guarded<tensor_close>, nullptr, kMetamethods);
   lua_newtable(L);  // torch.Size
   lua_pushcfunction(L, guarded<size_tostring>);
   lua_setfield(L, -2, "__tostring");
@@ -414,19 +414,29 @@ int open_tensor(lua_State* L) {
 
   lua_newtable(L);  // native.tensor
   lua_rawgetp(L, LUA_REGISTRYINDEX, &vm::State::of(L).metatable(TypeId::tensor));
-  for (const auto& [metamethod, op] :
-       std::initializer_list<std::pair<const char*, const char*>>{{"__add", "add"},
-                                                                  {"__sub", "sub"},
-                                                                  {"__mul", "mul"},
-                                                                  {"__idiv", "floor_divide"},
-                                                                  {"__mod", "remainder"},
-                                                                  {"__pow", "pow"},
-                                                                  {"__band", "bitwise_and"},
-                                                                  {"__bor", "bitwise_or"},
-                                                                  {"__bxor", "bitwise_xor"},
-                                                                  {"__shl", "bitwise_left_shift"},
-                                                                  {"__shr", "bitwise_right_shift"}})
-    set_operator(L, metamethod, op);
+  struct Metamethod {
+    const char *name, *op;
+    Form form = Form::function;
+  };
+  for (const auto& [name, op, form] : {Metamethod{"__add", "add", Form::commutative},
+                                       {"__sub", "sub"},
+                                       {"__mul", "mul", Form::commutative},
+                                       {"__idiv", "floor_divide"},
+                                       {"__mod", "remainder"},
+                                       {"__pow", "pow"},
+                                       {"__unm", "neg", Form::unary},
+                                       {"__band", "bitwise_and"},
+                                       {"__bor", "bitwise_or"},
+                                       {"__bxor", "bitwise_xor"},
+                                       {"__bnot", "bitwise_not", Form::unary},
+                                       {"__shl", "bitwise_left_shift"},
+                                       {"__shr", "bitwise_right_shift"}})
+    set_operator(L, name, op, form);
+  push_operator(L, "div", Form::function);
+  push_operator(L, "reciprocal", Form::method);
+  push_operator(L, "mul", Form::commutative);
+  lua_pushcclosure(L, guarded<divide>, 3);
+  lua_setfield(L, -2, "__div");
   lua_newtable(L);
   set_functions(L, kMethods);
   set_nested_methods(L);

@@ -8,6 +8,7 @@
 
 #include "bindings/object.h"
 #include "bindings/tensor.h"
+#include "host/base/log.h"
 #include "host/track/text.h"
 
 namespace trainhost::bindings {
@@ -34,8 +35,13 @@ struct Context {
 
   // A state that ends without its script's exit functions leaves no run open.
   ~Context() {
-    for (const auto& entry : runs)
-      if (const auto run = entry.lock(); run && !run->ended()) run->end("FINISHED");
+    for (const auto& entry : runs) {
+      try {
+        if (const auto run = entry.lock(); run && !run->ended()) run->end("FINISHED");
+      } catch (const std::exception& e) {
+        log::warn(std::string("mlflow: a run could not be ended: ") + e.what());
+      }
+    }
   }
 };
 

@@ -7,6 +7,7 @@
 #include <ATen/core/ivalue.h>
 
 #include <cmath>
+#include <limits>
 
 #include "bindings/dtype.h"
 #include "bindings/indexing.h"
@@ -184,8 +185,17 @@ std::optional<at::Scalar> to_scalar(lua_State* L, int index) {
   }
 }
 
-at::Tensor number_tensor(const at::Scalar& scalar) {
-  at::Tensor tensor = c10::scalar_to_tensor(scalar);
+at::Tensor number_tensor(const at::Scalar& scalar, const at::Tensor* beside) {
+  // PyTorch makes float64 or int64 of it, which TensorIterator then casts to the other operand's dtype in a dispatch of
+  // its own (x * 2.0: 2.1 us against 1.1): the same value is cast here where that is exact or rounds once.
+  constexpr int64_t kExact = int64_t{1} << 24;
+  const at::ScalarType type = beside ? beside->scalar_type() : at::kLong;
+  const bool castable = scalar.isFloatingPoint()
+                            ? !(std::abs(scalar.toDouble()) > std::numeric_limits<float>::max())
+                            : scalar.isIntegral(/*includeBool=*/false) && std::abs(scalar.toDouble()) <= kExact;
+  at::Tensor tensor = castable && (type == at::kFloat || type == at::kDouble)
+                          ? at::detail::scalar_tensor_static(scalar, type, at::kCPU)
+                          : c10::scalar_to_tensor(scalar);
   tensor.unsafeGetTensorImpl()->set_wrapped_number(true);
   return tensor;
 }
@@ -209,7 +219,7 @@ bool to_ivalue(lua_State* L, int index, const Argument& argument, Fit fit, IValu
     case Kind::tensor: {
       if (fit != Fit::lenient_numbers_as_tensors) return false;
       const auto scalar = to_scalar(L, index);
-      if (scalar) out = number_tensor(*scalar);
+      if (scalar) out = number_tensor(*scalar, nullptr);
       return scalar.has_value();
     }
     case Kind::scalar: {
@@ -296,9 +306,15 @@ void push_ivalue(lua_State* L, IValue value, bool fresh) {
   else if (value.isScalar()) push_scalar(L, value.toScalar());
   else if (value.isIntList()) push_list(L, value.toIntVector(), [&](int64_t v) { lua_pushinteger(L, v); });
   else if (value.isDoubleList()) push_list(L, value.toDoubleVector(), [&](double v) { lua_pushnumber(L, v); });
-  else if (value.isTensorList())
-    push_list(L, value.toTensorVector(), [&](const at::Tensor& v) { push_ivalue(L, v, fresh); });
-  else if (value.isList()) push_list(L, value.toList().vec(), [&](const IValue& v) { push_ivalue(L, v, fresh); });
+  else if (value.isTensorList()) {
+    const c10::List<at::Tensor> list = std::move(value).toTensorList();
+    luaL_checkstack(L, 4, "list");
+    lua_createtable(L, static_cast<int>(list.size()), 0);
+    for (size_t i = 0; i < list.size(); ++i) {
+      push_ivalue(L, list.extract(i), fresh);  // moved out: the only owner
+      lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+    }
+  } else if (value.isList()) push_list(L, value.toList().vec(), [&](const IValue& v) { push_ivalue(L, v, fresh); });
   else if (value.isTuple())
     push_list(L, value.toTupleRef().elements().vec(), [&](const IValue& v) { push_ivalue(L, v, fresh); });
   else throw Error(ErrorKind::internal, "a result of type " + value.tagKind() + " has no Lua value");

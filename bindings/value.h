@@ -21,7 +21,7 @@ void push_ivalue(lua_State* L, c10::IValue value, bool fresh);
 // The number at `index` as a Scalar of Lua's own subtype (an integer stays an integer); nullopt for other values.
 std::optional<at::Scalar> to_scalar(lua_State* L, int index);
 void push_scalar(lua_State* L, const at::Scalar& scalar);
-// A 0-dim tensor that promotes as a number does.
-at::Tensor number_tensor(const at::Scalar& scalar);
+// A 0-dim tensor that promotes as a number does, for an operator whose other operand is `beside` (null: a number).
+at::Tensor number_tensor(const at::Scalar& scalar, const at::Tensor* beside);
 
 }  // namespace trainhost::bindings

@@ -12,6 +12,7 @@
 #include "bindings/guard.h"
 #include "host/base/error.h"
 #include "host/base/file.h"
+#include "host/vm/modules.h"
 #include "host/vm/script.h"
 #include "host/vm/state.h"
 
@@ -125,7 +126,9 @@ int collect_garbage(lua_State* L) {
 
 int native_bytes(lua_State* L) {
   const auto& bytes = State::of(L).native_bytes();
-  lua_createtable(L, 0, 2);
+  lua_createtable(L, 0, 3);
+  lua_pushinteger(L, static_cast<lua_Integer>(bytes.charged()));
+  lua_setfield(L, -2, "charged");
   lua_pushinteger(L, static_cast<lua_Integer>(bytes.budget()));
   lua_setfield(L, -2, "budget");
   lua_pushinteger(L, static_cast<lua_Integer>(bytes.collections()));
@@ -182,6 +185,22 @@ int environment(lua_State* L) {
   return 1;
 }
 
+int natives(lua_State* L) {
+  const std::vector<std::string> names = vm::native_names(L);
+  lua_createtable(L, static_cast<int>(names.size()), 0);
+  for (size_t i = 0; i < names.size(); ++i) {
+    lua_pushstring(L, names[i].c_str());
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+  }
+  return 1;
+}
+
+int exit_code(lua_State* L) {
+  if (const auto& code = State::of(L).interrupts().exit_code()) lua_pushinteger(L, *code);
+  else lua_pushnil(L);
+  return 1;
+}
+
 int graceful(lua_State* L) {
   State::of(L).interrupts().graceful(lua_toboolean(L, 1));
   return 0;
@@ -223,8 +242,8 @@ constexpr Row kRows[] = {
      "@return table"},
     {"collect", guarded<collect_garbage>, "Runs a full collection now."},
     {"native_bytes", guarded<native_bytes>,
-     "Returns what drives the collector: the budget in bytes and the collections so far.\n"
-     "@return {budget: integer, collections: integer}"},
+     "Returns what drives the collector: the bytes of native memory made so far, the bytes after which it runs, and\n"
+     "how often it ran.\n@return {charged: integer, budget: integer, collections: integer}"},
     {"clock", guarded<read_clock<CLOCK_MONOTONIC>>, "Returns seconds that only move forward.\n@return number"},
     {"time", guarded<read_clock<CLOCK_REALTIME>>, "Returns seconds since 1970, with fractions.\n@return number"},
     {"cpu_clock", guarded<read_clock<CLOCK_PROCESS_CPUTIME_ID>>,
@@ -242,6 +261,9 @@ constexpr Row kRows[] = {
      "While it is on, the first Ctrl-C raises nothing: `stop_wished` becomes true, and the loop stops in good order.\n"
      "@param on boolean each true needs its false"},
     {"stop_wished", guarded<stop_wished>, "Tells whether the script was asked to stop in good order.\n@return boolean"},
+    {"exit_code", guarded<exit_code>,
+     "Returns what os.exit was given, while the script ends by it.\n@return integer|nil"},
+    {"natives", guarded<natives>, "Returns the names of the native modules, this one among them.\n@return string[]"},
     {"interrupt", guarded<interrupt>,
      "Raises `interrupted` past every pcall: the end of a script that stopped in good order.\n@param message string"},
     {"user_line", guarded<current_line>,

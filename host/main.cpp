@@ -77,7 +77,7 @@ CommandLine parse(int argc, char** argv) {
     else if (word == "--stdlib") line.options.stdlib_dir = value();
     else if (word == "--quiet" || word == "-q") line.quiet = true;
     else if (word == "-i") line.console = true;
-    else if (word == "-e") line.code = line.code.value_or("") + value() + "\n";
+    else if (word == "-e") line.code = (line.code ? *line.code + "\n" : "") + value();
     else if (word == "--help" || word == "-h") {
       std::fputs(kHelp, stdout);
       std::exit(0);
@@ -179,10 +179,10 @@ bool console_open(const CommandLine& line) {
 
 // Runs what the command line asks for; returns the exit code.
 int run(Host& host, const CommandLine& line) {
-  if (line.test) host.run_string("os.exit(require('test').main(arg))", "=test");
-  else if (line.code) host.run_string(*line.code, "=(command line)");
-  else if (line.script && *line.script != "-") host.run_file(*line.script);
-  else if (line.script || !console_open(line)) host.run_string(read_all(stdin), "=stdin");
+  if (line.test) host.run_string("os.exit(require('test').main(arg))", "=test", Results::dropped);
+  else if (line.code) host.run_string(*line.code, "=(command line)", Results::dropped);
+  else if (line.script && *line.script != "-") host.run_file(*line.script, Results::dropped);
+  else if (line.script || !console_open(line)) host.run_string(read_all(stdin), "=stdin", Results::dropped);
   if (host.exit_code()) return *host.exit_code();
   if (!console_open(line)) return 0;
   if (!line.quiet && isatty(STDIN_FILENO)) print_version();

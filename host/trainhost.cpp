@@ -96,6 +96,22 @@ struct Host::Impl {
     bindings::open_all(state->lua());
   }
 
+  // Every use of the state goes through here.
+  static Impl& of(const std::unique_ptr<Impl>& impl) {
+    if (!impl) throw_usage("this Host was moved from: it has no script");
+    if (impl->closed) throw_usage("this Host is closed", "a new Host runs other scripts");
+    return *impl;
+  }
+
+  // Runs `f`, which leaves its results on the stack, remembers how it ended, and takes the results.
+  template <class F>
+  std::vector<Value> results_of(F f, Results results) {
+    const int count = ended(f);
+    if (results == Results::taken) return bindings::take_values(state->lua(), count);
+    bindings::drop_values(state->lua(), count);
+    return {};
+  }
+
   // Runs `f` and remembers how it ended.
   template <class F>
   auto ended(F f) {
@@ -114,7 +130,8 @@ struct Host::Impl {
     }
   }
 
-  std::unique_ptr<vm::State> state;
+  std::unique_ptr<vm::State> state;  // until the end: other threads may ask to interrupt a closed one
+  bool closing = false, closed = false;
   std::string status = "finished";
   std::optional<int> exit_code;
 };
@@ -124,27 +141,41 @@ Host::Host(Options options) {
   impl_ = std::make_unique<Impl>(std::move(options));
 }
 
-Host::~Host() {
-  if (impl_) close();
-}
+Host::~Host() { end(); }
 
 Host::Host(Host&&) noexcept = default;
-Host& Host::operator=(Host&&) noexcept = default;
 
-std::vector<Value> Host::run_file(const std::string& path) {
-  return impl_->ended([&] { return bindings::take_values(impl_->state->lua(), impl_->state->run_file(path)); });
+Host& Host::operator=(Host&& other) noexcept {
+  if (this == &other) return *this;
+  end();
+  impl_ = std::move(other.impl_);
+  return *this;
 }
 
-std::vector<Value> Host::run_string(std::string_view code, const std::string& chunk_name) {
-  return impl_->ended(
-      [&] { return bindings::take_values(impl_->state->lua(), impl_->state->run_string(code, chunk_name)); });
+void Host::end() noexcept {
+  try {
+    close();
+  } catch (const std::exception&) {  // out of memory: the state is freed all the same
+  }
+  impl_.reset();
+}
+
+std::vector<Value> Host::run_file(const std::string& path, Results results) {
+  Impl& impl = Impl::of(impl_);
+  return impl.results_of([&] { return impl.state->run_file(path); }, results);
+}
+
+std::vector<Value> Host::run_string(std::string_view code, const std::string& chunk_name, Results results) {
+  Impl& impl = Impl::of(impl_);
+  return impl.results_of([&] { return impl.state->run_string(code, chunk_name); }, results);
 }
 
 std::vector<Value> Host::call(std::string_view name, std::span<const Value> arguments) {
-  return impl_->ended([&] {
-    vm::push_named(*impl_->state, name);
-    return bindings::call_pushed(*impl_->state, arguments);
-  });
+  Impl& impl = Impl::of(impl_);
+  const auto run = [&] {
+    return vm::push_named(*impl.state, name) ? bindings::call_pushed(*impl.state, arguments) : 0;
+  };
+  return impl.results_of(run, Results::taken);
 }
 
 std::vector<Value> Host::call(std::string_view name, std::initializer_list<Value> arguments) {
@@ -152,46 +183,52 @@ std::vector<Value> Host::call(std::string_view name, std::initializer_list<Value
 }
 
 Value Host::get(std::string_view name) {
-  vm::push_named(*impl_->state, name);
-  return bindings::take_values(impl_->state->lua(), 1).front();
+  vm::State& state = *Impl::of(impl_).state;
+  return vm::push_named(state, name) ? bindings::take_values(state.lua(), 1).front() : Value();
 }
 
 void Host::set(std::string_view name, const Value& value) {
-  bindings::push_value(impl_->state->lua(), value);
-  vm::set_named(*impl_->state, name);
+  vm::State& state = *Impl::of(impl_).state;
+  bindings::push_value(state.lua(), value);
+  vm::set_named(state, name);
 }
 
 void Host::add_function(std::string_view name, NativeFunction f) { set(name, Value(std::move(f))); }
 
-void Host::add_module(std::string_view name, std::shared_ptr<torch::nn::Module> module) {
+void Host::add_module(std::string_view name, std::shared_ptr<torch::nn::Module> module, NativeFunction forward) {
   if (!module) throw_usage("add_module: the module '" + std::string(name) + "' is null");
-  set(name, Value(std::move(module)));
+  set(name, Value(module));
+  if (forward) bindings::set_forward(impl_->state->lua(), module, std::move(forward));
 }
 
-int Host::interrupt() noexcept { return impl_ && impl_->state ? impl_->state->interrupt() : 0; }
+int Host::interrupt() noexcept { return impl_ ? impl_->state->interrupt() : 0; }
 
-void Host::post(std::function<void()> f) { impl_->state->interrupts().post(std::move(f)); }
-size_t Host::run_posted() { return impl_->state->interrupts().run_posted(); }
-std::optional<int> Host::exit_code() const noexcept { return impl_->exit_code; }
+bool Host::post(std::function<void()> f) { return impl_ && impl_->state->interrupts().post(std::move(f)); }
+size_t Host::run_posted() { return Impl::of(impl_).state->interrupts().run_posted(); }
+std::optional<int> Host::exit_code() const noexcept { return impl_ ? impl_->exit_code : std::nullopt; }
 
 std::vector<Host::UnreadParam> Host::unread_params() const {
   std::vector<UnreadParam> unread;
-  for (auto& param : vm::unread_params(*impl_->state))
+  for (auto& param : vm::unread_params(*Impl::of(impl_).state))
     unread.push_back({std::move(param.name), std::move(param.nearest)});
   return unread;
 }
 
 std::vector<std::string> Host::close() {
-  std::vector<std::string> failures;
-  if (!impl_->state) return failures;
-  failures = vm::run_at_exit(*impl_->state, impl_->status);
+  if (!impl_ || std::exchange(impl_->closing, true)) return {};
+  if (impl_->state->interrupts().running()) {
+    impl_->closing = false;
+    throw_usage("close: the Host's script is running");
+  }
+  std::vector<std::string> failures = vm::run_at_exit(*impl_->state, impl_->status);
+  impl_->closed = true;
   impl_->state->close();
-  impl_->state.reset();
   return failures;
 }
 
 int Host::repl() {
-  return impl_->ended([&] { return vm::run_repl(*impl_->state); });
+  Impl& impl = Impl::of(impl_);
+  return impl.ended([&] { return vm::run_repl(*impl.state); });
 }
 
 Versions versions() {

@@ -100,6 +100,9 @@ class TRAINHOST_API Value {
   std::variant<std::monostate, bool, int64_t, double, std::string, List, Map, Tensor, Function, Module> value_;
 };
 
+// What a run gives back of what the script returns.
+enum class Results { taken, dropped };
+
 struct Options {
   std::string script_name;                    // arg[0] in Lua
   std::vector<std::string> args;              // arg[1..] and host.args in Lua
@@ -115,11 +118,13 @@ class TRAINHOST_API Host {
   explicit Host(Options options = {});
   ~Host();  // close(), with failures ignored
   Host(Host&&) noexcept;
-  Host& operator=(Host&&) noexcept;
+  Host& operator=(Host&&) noexcept;  // closes the one that was here
 
-  // Run a script to its end and return what it returns. A script's error is thrown, with its traceback.
-  std::vector<Value> run_file(const std::string& path);
-  std::vector<Value> run_string(std::string_view code, const std::string& chunk_name = "=(string)");
+  // Run a script to its end and return what it returns. A script's error is thrown, with its traceback. A result that
+  // does not cross to C++ is a usage Error too, but the script has ended well: see `close`.
+  std::vector<Value> run_file(const std::string& path, Results results = Results::taken);
+  std::vector<Value> run_string(std::string_view code, const std::string& chunk_name = "=(string)",
+                                Results results = Results::taken);
   // Calls a global function, or one in tables: "policy.decide".
   std::vector<Value> call(std::string_view name, std::span<const Value> arguments);
   std::vector<Value> call(std::string_view name, std::initializer_list<Value> arguments = {});
@@ -128,15 +133,18 @@ class TRAINHOST_API Host {
   Value get(std::string_view name);
   void set(std::string_view name, const Value& value);
   void add_function(std::string_view name, NativeFunction f);
-  void add_module(std::string_view name, std::shared_ptr<torch::nn::Module> module);
+  // A script reads, converts, trains and saves the module; with `forward`, which takes and gives tensors, it calls it
+  // as well: model(x), also inside an nn.Sequential.
+  void add_module(std::string_view name, std::shared_ptr<torch::nn::Module> module, NativeFunction forward = nullptr);
 
   // From any thread, interrupt() from signal handlers too. The running script stops with an Error of kind
   // interrupted, as soon as its current operator returns, and its cleanups have a second; a second request does not
   // wait for them. Returns how many requests the running script has had; 0, and nothing happens, if none runs.
   int interrupt() noexcept;
   // From any thread: f runs on the Host's thread at the next safe point, between two instructions of the script, or
-  // before the next call, or in run_posted().
-  void post(std::function<void()> f);
+  // before the next call, or in run_posted(). What it throws is an error there; what was posted behind it runs at the
+  // next safe point. False: the Host is closed, and f never runs.
+  bool post(std::function<void()> f);
   size_t run_posted();
 
   // What the script gave to os.exit or host.exit, if that is how the last run ended (it then returns nothing).
@@ -149,13 +157,15 @@ class TRAINHOST_API Host {
   std::vector<UnreadParam> unread_params() const;
 
   // Runs what the script left for its end (host.at_exit) with "finished", "failed" or "killed" as the last run ended,
-  // and frees the state. Returns what failed, one line each.
+  // and frees the state. Returns what failed, one line each. What is asked of the Host later is a usage Error,
+  // and so is a close by what its running script calls.
   std::vector<std::string> close();
   // An interactive console on the terminal, or on what is piped in; returns the exit code.
   int repl();
 
  private:
   struct Impl;
+  void end() noexcept;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -1,13 +1,13 @@
-// Worker threads: signals, OpenMP's thread count, gradients.
+// Worker threads: OpenMP's thread count, gradients.
 #include "host/data/worker.h"
 
 #include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 #include <dlfcn.h>
-#include <pthread.h>
-#include <csignal>
 
 #include <utility>
+
+#include "host/base/thread.h"
 
 namespace trainhost::data {
 namespace {
@@ -25,24 +25,11 @@ void use_one_thread() {
 }  // namespace
 
 std::thread start_worker(std::function<void()> work) {
-  // A thread inherits the mask of its maker: set it around the start, so that no signal slips in between.
-  sigset_t blocked, before;
-  sigfillset(&blocked);
-  for (const int crash : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS}) sigdelset(&blocked, crash);
-  pthread_sigmask(SIG_SETMASK, &blocked, &before);
-  try {
-    std::thread thread([work = std::move(work)] {
-      pthread_setname_np(pthread_self(), "trainhost-data");
-      use_one_thread();
-      c10::GradMode::set_enabled(false);
-      work();
-    });
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    return thread;
-  } catch (...) {  // no Lua here: only std::thread's own error comes by
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    throw;
-  }
+  return start_thread("trainhost-data", [work = std::move(work)] {
+    use_one_thread();
+    c10::GradMode::set_enabled(false);
+    work();
+  });
 }
 
 }  // namespace trainhost::data

@@ -126,7 +126,10 @@ std::optional<Overload> read_overload(const c10::OperatorHandle& handle) {
       argument.name = "input";
     }
     if (!argument.kwarg_only) overload.positions.push_back(index);
-    if (from.alias_info() && from.alias_info()->isWrite() && !argument.is_out) overload.writes = index;
+    if (from.alias_info() && from.alias_info()->isWrite()) {
+      overload.mutates = true;
+      if (!argument.is_out) overload.writes = index;
+    }
   }
   if (self >= 0 && overload.arguments[self].kind == Kind::tensor) {
     overload.self_positions.push_back(self);
@@ -141,7 +144,7 @@ std::optional<Overload> read_overload(const c10::OperatorHandle& handle) {
   overload.factory = !has_tensor && std::any_of(overload.arguments.begin(), overload.arguments.end(),
                                                 [](const Argument& a) { return a.name == "pin_memory"; });
   const auto& returns = overload.schema->returns();
-  overload.returns_bool = returns.size() == 1 && returns[0].type()->kind() == TypeKind::BoolType;
+  overload.returns_dtype = returns.size() == 1 && returns[0].real_type()->kind() == TypeKind::ScalarTypeType;
   overload.aliases = std::any_of(returns.begin(), returns.end(), [](const c10::Argument& r) { return r.alias_info(); });
   if (overload.writes >= 0) {
     // The written argument is the result only if the schema says that the result is that alias.
@@ -233,11 +236,12 @@ class Catalog {
 
   const std::vector<std::string>& public_names() {
     std::lock_guard lock(mutex_);
-    if (public_names_.empty())
+    if (public_names_.empty()) {
       for (const auto& [name, overloads] : index_)
         if (name.rfind("aten::", 0) == 0 && is_public(std::string_view(name).substr(6)))
           public_names_.push_back(name.substr(6));
-    std::sort(public_names_.begin(), public_names_.end());
+      std::sort(public_names_.begin(), public_names_.end());
+    }
     return public_names_;
   }
 

@@ -61,8 +61,9 @@ struct Overload {
   bool self_varargs = false;
   bool factory = false;  // makes a tensor from nothing: takes requires_grad as well
   bool aliases = false;  // an output may be a view of an input: no new memory
-  int writes = -1;       // in-place: the argument that is written to and returned
-  bool returns_bool = false;
+  bool mutates = false;  // writes to an argument
+  int writes = -1;       // the argument that is written to and returned
+  bool returns_dtype = false;
   // Throws what the kernel itself leaves unchecked (guards.h); null for nearly all.
   void (*guard)(const Overload& overload, const Stack& stack) = nullptr;
 

@@ -224,6 +224,12 @@ void publish_text(std::string_view content, const std::string& artifact_folder, 
   }
 }
 
+void sync_file(const std::string& path) {
+  const File file(path, O_RDONLY);
+  while (::fdatasync(file.handle()) != 0)
+    if (errno != EINTR) fail("sync", path);
+}
+
 void remove_staging(const std::string& artifact_folder) noexcept { ::rmdir(staging_of(artifact_folder).c_str()); }
 
 std::vector<FoundFile> files_below(const std::string& folder) {

@@ -42,6 +42,8 @@ StagedFile stage_file(const std::string& source, const std::string& artifact_fol
 bool publish_file(const StagedFile& staged, const std::string& artifact_folder, const std::string& path);
 // Writes `content` to `artifact_folder`/`path`, atomically. Throws FileError.
 void publish_text(std::string_view content, const std::string& artifact_folder, const std::string& path);
+// Makes what a file holds survive a power cut. Throws FileError.
+void sync_file(const std::string& path);
 // Removes the staging folder if it is empty.
 void remove_staging(const std::string& artifact_folder) noexcept;
 

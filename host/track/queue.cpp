@@ -1,17 +1,17 @@
 // The sender thread: batches, retries, back-pressure, the drain at the end.
 #include "host/track/queue.h"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "host/base/thread.h"
 
 namespace trainhost::track {
 namespace {
@@ -59,10 +59,11 @@ struct Queue::Core {
   bool stopping = false;  // drain, then end
   bool finished = false;  // the thread has ended
   bool started = false;
+  bool refused = false;  // the system gave no thread; reported
   Clock::time_point deadline = Clock::time_point::max();
   std::thread thread;
 
-  void start(std::shared_ptr<Core> self);
+  bool start(std::shared_ptr<Core> self);
   void run();
   bool gather();
   bool send(LaneState& lane);
@@ -80,13 +81,14 @@ struct Queue::Core {
   }
 };
 
-void Queue::Core::start(std::shared_ptr<Core> self) {
-  started = true;
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread = std::thread([self = std::move(self)] { self->run(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+// Under the mutex. False: the system has no thread for us now; the next record or flush tries again.
+bool Queue::Core::start(std::shared_ptr<Core> self) {
+  try {
+    thread = start_thread("trainhost-track", [self = std::move(self)] { self->run(); });
+    return started = true;
+  } catch (const std::system_error&) {
+    return false;
+  }
 }
 
 // When the sender has to wake without being told to.
@@ -248,7 +250,7 @@ Queue::Lane Queue::add(std::shared_ptr<Sink> sink) {
 void Queue::push(Lane index, Record record) {
   Core& core = *core_;
   const size_t cost = record.bytes();
-  bool first_loss = false;
+  bool first_loss = false, first_refusal = false;
   {
     std::unique_lock lock(core.mutex);
     if (core.stopping) return;
@@ -270,10 +272,15 @@ void Queue::push(Lane index, Record record) {
       lane.incoming.push_back(std::move(record));
       ++lane.pushed;
       core.bytes += cost;
-      if (!core.started) core.start(core_);
+      if (!core.started) first_refusal = !core.start(core_) && !std::exchange(core.refused, true);
       else if (core.idle) core.wake.notify_one();
     }
   }
+  if (first_refusal)
+    core.report({ErrorKind::tracking, "",
+                 "mlflow: the system refuses the thread that stores what is logged: it waits in memory, and is stored "
+                 "at the end at the latest",
+                 "training goes on"});
   if (first_loss)
     core.report({ErrorKind::tracking, "",
                  "mlflow: the store has not kept up and the queue of " + std::to_string(core.options.capacity >> 20) +
@@ -297,6 +304,7 @@ bool Queue::flush(std::chrono::milliseconds limit, std::optional<Lane> only) {
     return true;
   };
   if (flushed()) return true;
+  if (!core.started && !core.start(core_)) return false;
   core.urgent = true;
   core.wake.notify_one();
   core.done.wait_for(lock, limit, [&] { return core.finished || flushed(); });
@@ -313,6 +321,12 @@ size_t Queue::close(std::chrono::milliseconds limit) {
       core.deadline = Clock::now() + limit;
       for (auto& lane : core.lanes) lane.sink->hurry();
       core.wake.notify_one();
+      // Without a thread of its own the queue drains here.
+      if (!core.started && !core.drained()) {
+        lock.unlock();
+        core.run();
+        lock.lock();
+      }
     }
     if (core.started) {
       // A sink that is stuck in the operating system cannot be ended: it is left behind with its share of the core.

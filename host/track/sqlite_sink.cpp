@@ -53,7 +53,8 @@ struct SqliteSink::Connection {
   Statement find_run{database, "SELECT artifact_uri FROM runs WHERE run_uuid = ?"};
 
   std::unordered_map<std::string, std::string> artifact_uris;
-  std::unordered_set<std::string> refused;  // runs whose records cannot be stored, reported once
+  // Runs whose records cannot be stored, reported once; `refusing`: those found in the open transaction.
+  std::unordered_set<std::string> refused, refusing;
 
   void store(const Record& r, std::vector<Event>& events);
   void store_row(const Record& r, std::vector<Event>& events);
@@ -97,9 +98,11 @@ size_t SqliteSink::write(std::span<const Record> records, const Report& report) 
       }
       std::vector<Event> events;
       size_t end = done;
+      to.refusing.clear();
       Transaction transaction(to.database);
       for (; end < records.size() && !is_artifact(records[end].kind); ++end) to.store(records[end], events);
       transaction.commit();
+      to.refused.merge(to.refusing);
       for (size_t i = done; i < end; ++i)
         if (records[i].kind == RecordKind::end_run)
           if (const auto folder = local_folder(to.artifact_uri(records[i].run))) remove_staging(*folder);
@@ -117,8 +120,13 @@ size_t SqliteSink::write(std::span<const Record> records, const Report& report) 
 
 void SqliteSink::flush() {
   if (!connection_) return;
-  // A commit in WAL is not synced; a checkpoint syncs the log and the database.
-  Statement(connection_->database, "PRAGMA wal_checkpoint(PASSIVE)").run();
+  // A commit in WAL is not synced; a checkpoint syncs the log and the database, but does nothing or stops half-way when
+  // another connection makes one (busy) or still reads. Then the log itself is synced: what is in it survives.
+  Statement checkpoint(connection_->database, "PRAGMA wal_checkpoint(PASSIVE)");
+  if (!checkpoint.step()) throw Error(ErrorKind::tracking, "mlflow: the checkpoint of '" + path_ + "' gave no result");
+  const bool busy = checkpoint.integer(0) != 0, complete = checkpoint.integer(2) >= checkpoint.integer(1);
+  checkpoint.reset();
+  if (busy || !complete) sync_file(path_ + "-wal");
 }
 
 void SqliteSink::Connection::store(const Record& r, std::vector<Event>& events) {
@@ -126,7 +134,7 @@ void SqliteSink::Connection::store(const Record& r, std::vector<Event>& events) 
     store_row(r, events);
   } catch (const DatabaseError& e) {
     if (!e.is_constraint()) throw;
-    if (refused.insert(r.run).second)
+    if (!refused.contains(r.run) && refusing.insert(r.run).second)
       events.push_back({ErrorKind::tracking, r.run,
                         std::string(e.message()) + "; the run " + r.run + " or its experiment is not in the store",
                         "what is logged to it is set aside"});

@@ -1,16 +1,20 @@
 // Error values in Lua, the message handler, and tracebacks of the user's own frames.
 #include "host/vm/errors.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <lua.hpp>
+#include <string_view>
+#include <vector>
 
 namespace trainhost::vm {
 namespace {
 
 const char kErrorMetatable = 0;  // its address is the registry key
 constexpr char kStdlibSource[] = "=stdlib/";
-constexpr int kMostFrames = 40;
+constexpr int kMostLevels = 120, kOutermost = 20;
+constexpr size_t kLongestTurn = 8, kFewestTurns = 4;  // of repeated frames
 
 bool is_stdlib(const lua_Debug& ar) { return std::strncmp(ar.source, kStdlibSource, sizeof kStdlibSource - 1) == 0; }
 
@@ -84,6 +88,86 @@ Fault split_position(const std::string& text, std::string& where) {
   return {ErrorKind::usage, text, {}};
 }
 
+// "train.lua:12: in function 'f'".
+std::string frame_text(const lua_Debug& ar) {
+  std::string text = ar.short_src;
+  if (ar.currentline > 0) text += ":" + std::to_string(ar.currentline);
+  if (*ar.what == 'm') text += ": in the main chunk";
+  else if (*ar.what == 'C') text += ": in a native function";
+  else if (ar.name && *ar.name != '?')
+    text += std::string(": in ") + (*ar.namewhat ? ar.namewhat : "function") + " '" + ar.name + "'";
+  else text += ": in function <line " + std::to_string(ar.linedefined) + ">";
+  if (ar.istailcall) text += " (tail calls left out)";
+  return text;
+}
+
+int level_count(lua_State* L) {
+  lua_Debug ar;
+  int none = 1;  // doubled until no such level, then halved towards the last
+  while (lua_getstack(L, none, &ar)) none *= 2;
+  int last = none / 2;
+  while (none - last > 1) {
+    const int middle = last + (none - last) / 2;
+    (lua_getstack(L, middle, &ar) ? last : none) = middle;
+  }
+  return none;
+}
+
+// The frames of the levels from `begin` to before `end`; those of the user's scripts unless `full`.
+std::vector<std::string> user_frames(lua_State* L, int begin, int end, bool full) {
+  std::vector<std::string> frames;
+  lua_Debug ar;
+  for (int level = begin; level < end && lua_getstack(L, level, &ar); ++level) {
+    lua_getinfo(L, "Slnt", &ar);
+    if (full || (*ar.what != 'C' && !is_stdlib(ar))) frames.push_back(frame_text(ar));
+  }
+  return frames;
+}
+
+// Frames that repeat, alone or in turns of up to kLongestTurn, stand once with their count.
+void fold_repeats(std::vector<std::string>& frames) {
+  std::vector<std::string> folded;
+  for (size_t i = 0; i < frames.size();) {
+    size_t turn = 0, times = 1;
+    for (size_t size = 1; size <= kLongestTurn && turn == 0; ++size) {
+      size_t equal = 0;
+      while (i + size + equal < frames.size() && frames[i + equal] == frames[i + size + equal]) ++equal;
+      if (equal / size + 1 < kFewestTurns) continue;
+      turn = size;
+      times = equal / size + 1;
+    }
+    if (turn == 0) turn = 1;
+    for (size_t k = 0; k < turn; ++k) folded.push_back(std::move(frames[i + k]));
+    if (times > 1) {
+      const std::string what = turn == 1 ? "this frame" : "these " + std::to_string(turn) + " frames";
+      folded.push_back("... " + what + " " + std::to_string(times) + " times");
+    }
+    i += turn * times;
+  }
+  frames = std::move(folded);
+}
+
+// What `require` says over a line for each file it tried, as one line without repeats; other texts as they are.
+std::string fold_not_found(const std::string& text) {
+  const size_t head = text.find(" not found:\n\t");
+  if (head == std::string::npos || text.find("module '") == std::string::npos) return text;
+  std::vector<std::string> files;
+  bool native = false;
+  constexpr std::string_view kFile = "no file '";
+  for (size_t at = text.find(kFile, head); at != std::string::npos; at = text.find(kFile, at)) {
+    at += kFile.size();
+    const size_t end = text.find('\'', at);
+    if (end == std::string::npos) return text;
+    std::string file = text.substr(at, end - at);
+    if (!file.ends_with(".lua")) native = true;
+    else if (std::find(files.begin(), files.end(), file) == files.end()) files.push_back(std::move(file));
+  }
+  if (files.empty()) return text;
+  std::string line = text.substr(0, head) + " not found, looked in ";
+  for (size_t i = 0; i < files.size(); ++i) line += (i ? ", " : "") + files[i];
+  return native ? line + " and package.cpath" : line;
+}
+
 }  // namespace
 
 void open_errors(lua_State* L) {
@@ -111,23 +195,17 @@ std::string user_line(lua_State* L) {
 std::string traceback(lua_State* L, int level) {
   const char* wish = std::getenv("TRAINHOST_TRACE");
   const bool full = wish && std::strcmp(wish, "full") == 0;
-  std::string text;
-  lua_Debug ar;
-  int shown = 0;
-  for (; lua_getstack(L, level, &ar); ++level) {
-    lua_getinfo(L, "Slnt", &ar);
-    if (!full && (*ar.what == 'C' || is_stdlib(ar))) continue;
-    if (shown++ == kMostFrames) return text + "\n...";
-    if (!text.empty()) text += '\n';
-    text += ar.short_src;
-    if (ar.currentline > 0) text += ":" + std::to_string(ar.currentline);
-    if (*ar.what == 'm') text += ": in the main chunk";
-    else if (*ar.what == 'C') text += ": in a native function";
-    else if (ar.name && *ar.name != '?')
-      text += std::string(": in ") + (*ar.namewhat ? ar.namewhat : "function") + " '" + ar.name + "'";
-    else text += ": in function <line " + std::to_string(ar.linedefined) + ">";
-    if (ar.istailcall) text += " (tail calls left out)";
+  const int end = level_count(L);
+  const bool deep = end - level > kMostLevels;
+  std::vector<std::string> frames = user_frames(L, level, deep ? level + kMostLevels - kOutermost : end, full);
+  fold_repeats(frames);
+  if (deep) {  // finding a level costs its depth: of a deep recursion the middle is left out
+    frames.push_back("... " + std::to_string(end - level - kMostLevels) + " levels left out");
+    for (std::string& frame : user_frames(L, end - kOutermost, end, full))
+      if (std::find(frames.begin(), frames.end(), frame) == frames.end()) frames.push_back(std::move(frame));
   }
+  std::string text;
+  for (const std::string& frame : frames) text += (text.empty() ? "" : "\n") + frame;
   return text;
 }
 
@@ -155,6 +233,7 @@ int message_handler(lua_State* L) {
   }
   std::string where;
   Fault fault = split_position(lua_tostring(L, 1), where);
+  fault.message = fold_not_found(fault.message);
   if (where.empty() || where.rfind("stdlib/", 0) == 0) {
     if (!where.empty()) {
       fault.message = where + ": " + fault.message;

@@ -29,7 +29,7 @@ namespace {
 // lua_sethook may be called at any time by the state's own thread (from a signal handler). Another thread walks Lua's
 // list of calls while the script runs: nothing it can reach may be freed meanwhile. So it raises `walking_` first, and
 // the state's allocator waits for zero before it frees. The allocator's side is one relaxed load; the fence it
-// needs is paid by the walker (membarrier).
+// needs is paid by the walker (membarrier). The main state is freed last: from then on there is nothing to walk.
 constexpr double kCleanupSeconds = 1.0;
 constexpr int kInstructionsBetweenLooks = 1000;
 
@@ -47,6 +47,7 @@ Interrupts::Interrupts() : owner_(pthread_self()) {
 
 void Interrupts::open(lua_State* main) {
   lua_setallocf(main, allocate, this);
+  main_block_ = lua_getextraspace(main);  // Lua allocates the two together
   running_[0] = main;
   depth_ = 1;
   open_protected(main);
@@ -54,7 +55,9 @@ void Interrupts::open(lua_State* main) {
 
 void* Interrupts::allocate(void* self, void* block, size_t, size_t new_size) {
   if (new_size) return std::realloc(block, new_size);
-  auto& walking = static_cast<Interrupts*>(self)->walking_;
+  auto& interrupts = *static_cast<Interrupts*>(self);
+  if (block == interrupts.main_block_ && block) interrupts.depth_ = 0;
+  auto& walking = interrupts.walking_;
   while (walking.load(std::memory_order_relaxed) > 0) sched_yield();
   std::free(block);
   return nullptr;
@@ -77,13 +80,23 @@ int Interrupts::request() noexcept {
   return count + (wished_.load() ? 1 : 0);
 }
 
-void Interrupts::post(std::function<void()> f) {
+bool Interrupts::post(std::function<void()> f) {
   {
     std::lock_guard lock(posted_mutex_);
+    if (closed_) return false;
     posted_.push_back(std::move(f));
+    has_posted_ = true;
   }
-  has_posted_ = true;
   if (scopes_.load() > 0) arm();
+  return true;
+}
+
+void Interrupts::close() noexcept {
+  std::deque<std::function<void()>> dropped;  // destroyed without the lock
+  std::lock_guard lock(posted_mutex_);
+  closed_ = true;
+  dropped.swap(posted_);
+  has_posted_ = false;
 }
 
 void Interrupts::swallowed() noexcept {
@@ -91,15 +104,35 @@ void Interrupts::swallowed() noexcept {
   if (requested()) arm();
 }
 
+std::function<void()> Interrupts::next_posted() {
+  std::lock_guard lock(posted_mutex_);
+  std::function<void()> next;
+  if (!posted_.empty()) {
+    next = std::move(posted_.front());
+    posted_.pop_front();
+  }
+  has_posted_ = !posted_.empty();
+  return next;
+}
+
 size_t Interrupts::run_posted() {
-  std::vector<std::function<void()>> work;
+  size_t most, count = 0;
   {
     std::lock_guard lock(posted_mutex_);
-    work.swap(posted_);
-    has_posted_ = false;
+    most = posted_.size();  // one that posts again has its turn later
   }
-  for (auto& f : work) f();
-  return work.size();
+  try {
+    for (; count < most; ++count) {
+      const auto f = next_posted();
+      if (!f) break;
+      f();
+    }
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& e) {
+    throw Error(ErrorKind::internal, e.what());
+  }
+  return count;
 }
 
 void Interrupts::hook(lua_State* L, lua_Debug*) { State::of(L).interrupts().on_hook(L); }
@@ -111,14 +144,14 @@ void Interrupts::on_hook(lua_State* L) {
       run_posted();
     } catch (const Error& e) {
       fault = Fault{e.kind(), e.message(), e.hint()};
-    } catch (const std::exception& e) {
-      fault = Fault{ErrorKind::internal, e.what(), {}};
     }
     if (fault) raise(L, *fault, "post");
   }
   const int requested = requested_.load();
   if (requested == 0) {
     lua_sethook(L, nullptr, 0, 0);
+    // What came between the looks above and here would have no hook.
+    if (requested_.load() || has_posted_) lua_sethook(L, hook, LUA_MASKCOUNT, 1);
     return;
   }
   if (cleanup_until_ == 0.0 || requested > 1 || now() > cleanup_until_) {
@@ -142,15 +175,16 @@ void Interrupts::interrupt(lua_State* L, const std::string& message) {
   raise(L, {ErrorKind::interrupted, message, {}});
 }
 
-Interrupts::Scope::Scope(Interrupts& interrupts) : interrupts_(interrupts), before_(interrupts.stops_) {
-  if (interrupts_.scopes_.fetch_add(1) > 0) return;
-  interrupts_.requested_ = 0;
-  interrupts_.wished_ = false;
-  interrupts_.graceful_ = 0;
-  interrupts_.stops_ = before_ = 0;
-  interrupts_.cleanup_until_ = 0.0;
-  interrupts_.exit_code_.reset();
-  if (interrupts_.has_posted_) interrupts_.run_posted();
+Interrupts::Scope::Scope(Interrupts& interrupts) noexcept : interrupts_(interrupts), before_(interrupts.stops_) {
+  if (interrupts_.scopes_.load() == 0) {
+    interrupts_.requested_ = 0;
+    interrupts_.wished_ = false;
+    interrupts_.graceful_ = 0;
+    interrupts_.stops_ = before_ = 0;
+    interrupts_.cleanup_until_ = 0.0;
+    interrupts_.exit_code_.reset();
+  }
+  interrupts_.scopes_.fetch_add(1);  // last: a request is taken from here on
 }
 
 Interrupts::Scope::~Scope() { interrupts_.scopes_.fetch_sub(1); }

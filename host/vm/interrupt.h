@@ -6,11 +6,11 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <deque>
 #include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <vector>
 
 struct lua_State;
 struct lua_Debug;
@@ -31,8 +31,8 @@ class Interrupts {
   // not wait for the script's cleanups. Returns how many requests this script has had (0: none runs).
   int request() noexcept;
   // From any thread (no signal handler): `f` runs on the state's thread between two instructions of the script, or
-  // before the next one.
-  void post(std::function<void()> f);
+  // before the next one. False: the state is closed, `f` is dropped.
+  bool post(std::function<void()> f);
 
   bool on_own_thread() const noexcept { return pthread_equal(owner_, pthread_self()); }
 
@@ -40,7 +40,7 @@ class Interrupts {
   // Encloses a protected call from C++. The outermost one forgets requests that came before it.
   class Scope {
    public:
-    explicit Scope(Interrupts& interrupts);
+    explicit Scope(Interrupts& interrupts) noexcept;
     ~Scope();
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
@@ -71,10 +71,15 @@ class Interrupts {
   unsigned stops() const noexcept { return stops_; }
   // Is a request waiting? For native functions that wait: they return early, the hook does the rest.
   bool requested() const noexcept { return requested_.load(std::memory_order_relaxed) > 0; }
+  // Is a script running, or its cleanups?
+  bool running() const noexcept { return scopes_.load() > 0; }
   // Told by who had to swallow the error of a stop (a finalizer): the next instruction raises it again.
   void swallowed() noexcept;
-  // Runs what was posted; called where no script runs. Returns how many.
+  // Runs what was posted; called where no script runs. Returns how many. What one throws is thrown as an Error; those
+  // behind it stay posted.
   size_t run_posted();
+  // The state is gone: nothing is posted any more, and what was is dropped.
+  void close() noexcept;
 
   // Raises the error that ends the script with this exit code, past every pcall.
   [[noreturn]] void exit(lua_State* L, int code);
@@ -92,6 +97,7 @@ class Interrupts {
   static void* allocate(void* self, void* block, size_t old_size, size_t new_size);
   void on_hook(lua_State* L);
   void arm() noexcept;
+  std::function<void()> next_posted();
 
   pthread_t owner_;
   std::array<std::atomic<lua_State*>, kMostCoroutines + 1> running_{};
@@ -103,7 +109,9 @@ class Interrupts {
   std::atomic<bool> wished_{false};
   std::atomic<bool> has_posted_{false};
   std::mutex posted_mutex_;
-  std::vector<std::function<void()>> posted_;
+  std::deque<std::function<void()>> posted_;
+  bool closed_ = false;
+  void* main_block_ = nullptr;  // the allocation that holds the main lua_State: it is freed last
   unsigned stops_ = 0;
   double cleanup_until_ = 0.0;
   std::optional<int> exit_code_;

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 struct lua_State;
 
@@ -16,27 +18,30 @@ class NativeBytes {
   // Counts `bytes` of newly made native memory. Returns true if a collection is now due.
   bool charge(size_t bytes) noexcept {
     pending_ += bytes;
+    charged_ += bytes;
     return pending_ >= budget_;
   }
-  // Collects in full if one is due, and adapts the budget to what the collection cost.
-  // May run `__gc` and `__close` of the script: call it only where no operator is running.
-  void collect_if_due(lua_State* L) {
-    if (pending_ >= budget_) collect(L);
-  }
-  // A full collection now.
+  // Collects in full and adapts the budget to what the collection cost. May run `__gc` and `__close` of the script:
+  // call it only where no operator is running.
   void collect(lua_State* L);
-  // The most aggressive collector: a full collection after every `every` charges (0: off). For tests.
+  // For the `__gc` of a native object: has `release(object)` called after the collection that is running, so that
+  // what freeing costs is not taken for the price of collecting. False if none is running: release it at once.
+  bool release_later(void* object, void (*release)(void*)) noexcept;
+  // The most aggressive collector: a full collection after every `every` bytes (0: off). For tests.
   void stress(int every) noexcept;
 
+  uint64_t charged() const noexcept { return charged_; }  // ever
   size_t budget() const noexcept { return budget_; }
   uint64_t collections() const noexcept { return collections_; }
 
  private:
   size_t pending_ = 0;
+  uint64_t charged_ = 0;
   size_t budget_ = size_t{16} << 20;
   bool stressed_ = false;
   bool collecting_ = false;
   uint64_t collections_ = 0;
+  std::vector<std::pair<void*, void (*)(void*)>> released_;
   double collected_at_ = 0.0;  // CPU seconds of this thread when the last collection ended
 };
 

@@ -1,5 +1,11 @@
-// pcall, xpcall, coroutines, finalizers that an interruption passes, and os.exit, which is one: see Note [How a script
-// is stopped].
+// pcall, xpcall, coroutines, finalizers that an interruption passes, and os.exit, which is one, and os.execute: see Note
+// [How a script is stopped].
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
 #include <lua.hpp>
 
 #include "host/vm/interrupt.h"
@@ -196,6 +202,22 @@ int exit_script(lua_State* L) {
   interrupts(L).exit(L, code);
 }
 
+// os.execute(command): system(3) without its ignoring of SIGINT while the command runs, by which a loop of commands
+// could not be stopped. A command that SIGINT ended ends the script, too.
+int execute(lua_State* L) {
+  const char* command = luaL_optstring(L, 1, nullptr);
+  if (!command) return lua_pushboolean(L, true), 1;
+  const char* const words[] = {"sh", "-c", command, nullptr};
+  pid_t child = 0;
+  if (errno = posix_spawn(&child, "/bin/sh", nullptr, nullptr, const_cast<char**>(words), environ); errno != 0)
+    return luaL_fileresult(L, 0, command);
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0)
+    if (errno != EINTR) return luaL_fileresult(L, 0, command);
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) interrupts(L).interrupt(L, "interrupted");
+  return luaL_execresult(L, status);
+}
+
 }  // namespace
 
 void open_protected(lua_State* L) {
@@ -212,6 +234,8 @@ void open_protected(lua_State* L) {
   lua_getfield(L, -2, "os");
   lua_pushcfunction(L, exit_script);
   lua_setfield(L, -2, "exit");
+  lua_pushcfunction(L, execute);
+  lua_setfield(L, -2, "execute");
   lua_pop(L, 3);
 }
 

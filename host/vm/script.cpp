@@ -74,10 +74,13 @@ int store_named(lua_State* L) {
 
 }  // namespace
 
-void push_named(State& state, std::string_view name) {
+bool push_named(State& state, std::string_view name) {
   lua_pushcfunction(state.lua(), get_named);
   lua_pushlstring(state.lua(), name.data(), name.size());
-  state.call(1, 1);
+  const bool found = state.call(1, 1) == 1;
+  if (!state.interrupts().requested()) return found;
+  lua_pop(state.lua(), found);  // the next call would forget the request
+  throw Error(ErrorKind::interrupted, "interrupted");
 }
 
 void set_named(State& state, std::string_view name) {
@@ -100,6 +103,13 @@ std::vector<std::string> run_at_exit(State& state, std::string_view status) {
   std::vector<std::string> failures;
   if (!lua_checkstack(L, 8)) return failures;
   for (;;) {
+    // Else what a post throws would take the place of a function's call.
+    try {
+      state.interrupts().run_posted();
+    } catch (const Error& e) {
+      failures.push_back(e.what());
+      continue;
+    }
     push_table(L, &kAtExit);
     const auto count = static_cast<lua_Integer>(lua_rawlen(L, -1));
     if (count == 0) {

@@ -24,8 +24,9 @@ struct UnreadParam {
 };
 std::vector<UnreadParam> unread_params(State& state);
 
-// Pushes the global or the field in tables of that name, "a.b"; nil where there is none. Throws what Lua raises.
-void push_named(State& state, std::string_view name);
+// Pushes the global or the field in tables of that name, "a.b"; nil where there is none. Throws what Lua raises. False,
+// and nothing is pushed: a metamethod called os.exit.
+bool push_named(State& state, std::string_view name);
 // Pops a value and stores it so; makes the tables between.
 void set_named(State& state, std::string_view name);
 

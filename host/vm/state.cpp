@@ -2,62 +2,14 @@
 #include "host/vm/state.h"
 
 #include <fstream>
-#include <iterator>
 #include <lua.hpp>
 #include <utility>
 
 #include "host/vm/errors.h"
-#include "host/vm/stdlib.h"
+#include "host/vm/modules.h"
 
 namespace trainhost::vm {
 namespace {
-
-std::string read_stdlib(const State& state, const StdlibFile& file) {
-  const std::string& dir = state.options().stdlib_dir;
-  if (dir.empty()) return std::string(file.text);
-  std::ifstream in(dir + "/" + std::string(file.file), std::ios::binary);
-  if (!in) throw_io("cannot read " + dir + "/" + std::string(file.file));
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-// The first of package.searchers: nothing in the working folder replaces a module of the standard library.
-int search_stdlib(lua_State* L) {
-  const std::string_view name = luaL_checkstring(L, 1);
-  for (size_t i = 0; i < stdlib_size(); ++i) {
-    const StdlibFile file = stdlib_file(i);
-    if (file.name != name) continue;
-    const std::string chunk = "=stdlib/" + std::string(file.file);
-    int status;
-    if (State::of(L).options().stdlib_dir.empty()) {
-      status = luaL_loadbufferx(L, file.text.data(), file.text.size(), chunk.c_str(), "t");
-    } else {
-      std::string text;
-      try {
-        text = read_stdlib(State::of(L), file);
-      } catch (const Error& e) {
-        lua_pushstring(L, e.what());
-        return 1;
-      }
-      status = luaL_loadbufferx(L, text.data(), text.size(), chunk.c_str(), "t");
-    }
-    if (status != LUA_OK) return lua_error(L);
-    lua_pushlstring(L, chunk.data() + 1, chunk.size() - 1);
-    return 2;
-  }
-  return 0;
-}
-
-void add_searcher(lua_State* L) {
-  lua_getglobal(L, "package");
-  lua_getfield(L, -1, "searchers");
-  for (lua_Integer i = luaL_len(L, -1); i >= 1; --i) {
-    lua_geti(L, -1, i);
-    lua_seti(L, -2, i + 1);
-  }
-  lua_pushcfunction(L, search_stdlib);
-  lua_seti(L, -2, 1);
-  lua_pop(L, 2);
-}
 
 void set_arg(lua_State* L, const Options& options) {
   lua_createtable(L, static_cast<int>(options.args.size()), 1);
@@ -70,25 +22,32 @@ void set_arg(lua_State* L, const Options& options) {
   lua_setglobal(L, "arg");
 }
 
-// A script finds the modules beside it, whatever the working folder is.
-void search_beside(lua_State* L, const std::string& script) {
-  const size_t slash = script.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : script.substr(0, slash);
-  lua_getglobal(L, "package");
-  lua_getfield(L, -1, "path");
-  const std::string path = folder + "/?.lua;" + folder + "/?/init.lua;" + lua_tostring(L, -1);
-  lua_pushlstring(L, path.data(), path.size());
-  lua_setfield(L, -3, "path");
-  lua_pop(L, 2);
-}
+// Lua ends the process after an error outside a protected call, unless this leaves by throwing: Lua is compiled as C++.
+int panic(lua_State* L) { throw pop_error(L); }
 
 int open_libraries(lua_State* L) {
   luaL_openlibs(L);
   open_errors(L);
-  add_searcher(L);
+  open_modules(L);
   set_arg(L, State::of(L).options());
   State::of(L).interrupts().open(State::of(L).lua());
   return 0;
+}
+
+// Pops what compiling left; a message without a position gets the chunk's name: a binary chunk, say.
+Error load_error(lua_State* L, const std::string& name) {
+  Error error = pop_error(L);
+  if (!error.where().empty() || error.kind() != ErrorKind::usage) return error;
+  const std::string_view message = error.message();
+  if (message.find(name) != std::string_view::npos) return error;
+  return Error(error.kind(), name + ": " + std::string(message), error.hint());
+}
+
+// Pushes the script's arguments: `...` of a main chunk.
+int push_args(lua_State* L, const std::vector<std::string>& args) {
+  if (!lua_checkstack(L, static_cast<int>(args.size()))) throw Error(ErrorKind::usage, "too many script arguments");
+  for (const std::string& arg : args) lua_pushlstring(L, arg.data(), arg.size());
+  return static_cast<int>(args.size());
 }
 
 }  // namespace
@@ -97,6 +56,7 @@ State::State(Options options) : options_(std::move(options)) {
   lua_ = luaL_newstate();
   if (!lua_) throw Error(ErrorKind::memory, "cannot make a Lua state: out of memory");
   *static_cast<State**>(lua_getextraspace(lua_)) = this;
+  lua_atpanic(lua_, panic);
   lua_pushcfunction(lua_, open_libraries);
   if (lua_pcall(lua_, 0, 0, 0) != LUA_OK) {
     Error error = pop_error(lua_);
@@ -113,13 +73,20 @@ void State::close() noexcept {
   Interrupts::Scope scope(interrupts_);  // finalizers can be interrupted
   lua_close(lua_);
   lua_ = nullptr;
+  interrupts_.close();
 }
-
-State& State::of(lua_State* L) noexcept { return **static_cast<State**>(lua_getextraspace(L)); }
 
 int State::call(int nargs, int nresults) {
   Interrupts::Scope scope(interrupts_);
   const int function = lua_gettop(lua_) - nargs;
+  if (scope.outermost()) {
+    try {
+      interrupts_.run_posted();
+    } catch (const Error&) {
+      lua_settop(lua_, function - 1);
+      throw;
+    }
+  }
   lua_pushcfunction(lua_, message_handler);
   lua_insert(lua_, function);
   const int status = lua_pcall(lua_, nargs, nresults, function);
@@ -138,14 +105,20 @@ int State::call(int nargs, int nresults) {
 
 int State::run_file(const std::string& path) {
   if (!std::ifstream(path)) throw_io("cannot open the script " + path);
-  search_beside(lua_, path);
-  if (luaL_loadfilex(lua_, path.c_str(), "t") != LUA_OK) throw pop_error(lua_);
-  return call(0, LUA_MULTRET);
+  lua_pushcfunction(lua_, [](lua_State* L) {
+    search_beside(L, *static_cast<const std::string*>(lua_touserdata(L, 1)));
+    return 0;
+  });
+  lua_pushlightuserdata(lua_, const_cast<std::string*>(&path));
+  if (lua_pcall(lua_, 1, 0, 0) != LUA_OK) throw pop_error(lua_);
+  if (luaL_loadfilex(lua_, path.c_str(), "t") != LUA_OK) throw load_error(lua_, path);
+  return call(push_args(lua_, options_.args), LUA_MULTRET);
 }
 
 int State::run_string(std::string_view code, const std::string& chunk_name) {
-  if (luaL_loadbufferx(lua_, code.data(), code.size(), chunk_name.c_str(), "t") != LUA_OK) throw pop_error(lua_);
-  return call(0, LUA_MULTRET);
+  if (luaL_loadbufferx(lua_, code.data(), code.size(), chunk_name.c_str(), "t") != LUA_OK)
+    throw load_error(lua_, chunk_name.substr(chunk_name.find_first_not_of("=@") == 1));
+  return call(push_args(lua_, options_.args), LUA_MULTRET);
 }
 
 }  // namespace trainhost::vm

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <lua.hpp>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,8 +16,6 @@
 #include "host/base/error.h"
 #include "host/vm/interrupt.h"
 #include "host/vm/memory.h"
-
-struct lua_State;
 
 namespace trainhost::vm {
 
@@ -56,11 +55,12 @@ class State {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
-  // Runs the finalizers and frees the Lua state; the destructor does it too. Interrupts are heard meanwhile.
+  // Runs the finalizers and frees the Lua state; the destructor does it too. Interrupts are heard meanwhile; requests
+  // and posts of other threads may still come afterwards, until the destructor.
   void close() noexcept;
 
   // The State that owns L (or L's main thread): one load.
-  static State& of(lua_State* L) noexcept;
+  static State& of(lua_State* L) noexcept { return **static_cast<State**>(lua_getextraspace(L)); }
 
   lua_State* lua() const noexcept { return lua_; }
   const Options& options() const noexcept { return options_; }
@@ -69,7 +69,8 @@ class State {
   // The address of the metatable of a native type, for a type check by pointer; null before it is defined.
   const void*& metatable(TypeId type) noexcept { return metatables_[static_cast<size_t>(type)]; }
 
-  // Both compile and run in protected mode and throw Error with the traceback of the failing line.
+  // Both compile and run in protected mode and throw Error with the traceback of the failing line. (A Lua error outside
+  // any protected call is thrown as Error too, and empties the stack.)
   // `chunk_name` as in luaL_loadbuffer. Results stay on the stack; returns how many.
   int run_file(const std::string& path);
   int run_string(std::string_view code, const std::string& chunk_name);

@@ -19,6 +19,7 @@ local host = {
   terminal_width = vm.terminal_width,
   pid = vm.pid,
   collect = vm.collect,
+  native_bytes = vm.native_bytes,
   graceful = vm.graceful,
   stop_wished = vm.stop_wished,
   exit = os.exit,

@@ -63,8 +63,8 @@ end
 
 local function operators(value)
   local loaded = package.loaded
-  local ops = loaded["native.ops"]
-  if not ops then return {} end
+  if not loaded.torch then return {} end
+  local ops = require "native.ops"
   local meta = debug.getmetatable(value)
   if meta and meta.__name == "Tensor" then
     return ops.names(), function(name) return ops.find(name, true) ~= nil end

@@ -3,6 +3,7 @@
 -- Keys are those of Keras's autolog: epochs, batch_size, opt_*, loss, <metric>, val_<metric>; steps are epochs from 0.
 local interval = require "train.interval"
 local keywords = require "host.keywords"
+local options = require "train.options"
 
 local Callback = {__name = "mlflow", group = "logging", state_fields = {"memory"}}
 Callback.__index = Callback
@@ -127,6 +128,12 @@ return function(arguments)
     every = keywords.none, run = keywords.none, log_checkpoints = true, log_model_summary = true, log_models = false,
     name = "mlflow",
   }), Callback)
+  options.check("mlflow.callback", self, {
+    log_checkpoints = "flag", log_model_summary = "flag", log_models = "flag", name = "text",
+  })
+  if self.run ~= nil and (type(self.run) ~= "table" or not self.run.log_metrics) then
+    usage("run must be a run, got " .. require("native.vm").describe(self.run), "mlflow.start_run() returns one")
+  end
   if self.log_models then usage("log_models = true is not available yet", 'every = "5ep" logs the weights') end
   self.log_models = nil
   self._every = self.every and interval.parse(self.every, "mlflow.callback: every")

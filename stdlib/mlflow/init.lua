@@ -218,7 +218,7 @@ local start_defaults = {run_id = keywords.none, experiment_id = keywords.none, r
   nested = false, parent_run_id = keywords.none, tags = keywords.none, description = keywords.none}
 
 --- Starts a run, which is active until it is ended; with `<close>` it ends with its scope: FINISHED, FAILED when an
---- error leaves the scope, KILLED when the script is stopped. The run has its id at once.
+--- error or an exit code other than 0 leaves the scope, KILLED when the script is stopped. The run has its id at once.
 ---@param options {run_id: string, experiment_id: string, run_name: string, nested: boolean, parent_run_id: string,
 ---  tags: table, description: string}|string|nil a string: the id of a run to go on with
 ---@return Run
@@ -275,15 +275,7 @@ end
 ---@param seconds number|nil at most, default 60
 ---@return true|nil done nil: not within that time
 ---@return string|nil message
-function mlflow.flush(seconds)
-  if seconds ~= nil and type(seconds) ~= "number" then
-    vm.raise("usage", ("mlflow.flush: argument 'seconds' must be a number, got %s"):format(vm.describe(seconds)))
-  end
-  local done, waiting = track.flush(seconds or 60)
-  deliver()
-  if done then return true end
-  return nil, ("mlflow.flush: %d records are not stored yet"):format(waiting)
-end
+function mlflow.flush(seconds) return Run.flush(nil, seconds) end
 
 --- Has `f(event)` called for what could not be stored, or not as it was logged: event.kind, message, hint, run_id.
 --- It is called on the script's thread, from the next call of mlflow. Training goes on either way.

@@ -31,15 +31,20 @@ end
 
 Run.__tostring = function(run) return tostring(run._handle) end
 
--- FINISHED, or FAILED when the scope is left by an error, or KILLED when the script is stopped.
-Run.__close = function(run, err)
-  if track.ended(run._handle) then return end
-  local status = "FINISHED"
+-- How a run ends whose scope is left: as the host names the end of the script when no scope ends the run.
+local function status_after(err)
   if err ~= nil then
     local ok, kind = pcall(function() return err.kind end)
-    status = ok and kind == "interrupted" and "KILLED" or "FAILED"
+    if not ok or kind ~= "interrupted" then return "FAILED" end
+    local code = vm.exit_code()
+    if code == nil then return "KILLED" end
+    if code ~= 0 then return vm.stop_wished() and "KILLED" or "FAILED" end
   end
-  finish(run, status)
+  return vm.stop_wished() and "KILLED" or "FINISHED"
+end
+
+Run.__close = function(run, err)
+  if not track.ended(run._handle) then finish(run, status_after(err)) end
 end
 
 local function expect_table(name, argument, value)
@@ -162,6 +167,20 @@ function Run:log_dict(dictionary, artifact_file)
   expect_string("log_dict", "artifact_file", artifact_file)
   local yaml = artifact_file:match("%.ya?ml$")
   track.log_text(self._handle, yaml and text.yaml(dictionary) or text.json(dictionary), artifact_file)
+end
+
+--- Waits until all that was logged is stored and would survive a power cut.
+---@param seconds number|nil at most, default 60
+---@return true|nil done nil: not within that time
+---@return string|nil message
+function Run.flush(_, seconds)
+  if seconds ~= nil and type(seconds) ~= "number" then
+    vm.raise("usage", ("mlflow.flush: argument 'seconds' must be a number, got %s"):format(vm.describe(seconds)))
+  end
+  local done, waiting = track.flush(seconds or 60)
+  deliver()
+  if done then return true end
+  return nil, ("mlflow.flush: %d records are not stored yet"):format(waiting)
 end
 
 --- Returns where the run's artifacts, or one of them, are.

@@ -68,7 +68,9 @@ for name, method in pairs(require "torch.tensor") do native.methods[name] = meth
 local namespaces = {
   nn = "torch.nn", optim = "torch.optim", utils = "torch.utils", datasets = "torch.datasets",
 }
-local held = { save = "torch.serialization", load = "torch.serialization" }
+local held = {
+  save = "torch.serialization", load = "torch.serialization", load_metadata = "torch.serialization",
+}
 
 return setmetatable(torch, {
   __index = function(t, name)

@@ -61,13 +61,20 @@ end
 --- Reads a .safetensors file: a table name -> Tensor in the file's order, on the CPU.
 ---@param path string
 ---@param options? table {mmap = true: share a mapping of the file instead of reading it}
----@return table<string, Tensor> tensors
----@return table<string, string> metadata
+---@return table<string, Tensor> tensors the only value, so that model:load_state_dict(torch.load(path)) takes it alone
 function serialization.load(path, options)
   check_path("torch.load", path)
   local o = keywords.check("torch.load", options, {mmap = false})
-  local list, metadata = native.read_safetensors(path, o.mmap)
-  return serialization.table_of(list), metadata
+  return serialization.table_of((native.read_safetensors(path, o.mmap)))
+end
+
+--- Reads the metadata of a .safetensors file: what torch.save was given as `metadata`.
+---@param path string
+---@return table<string, string> metadata
+function serialization.load_metadata(path)
+  check_path("torch.load_metadata", path)
+  local _, metadata = native.read_safetensors(path, true)
+  return metadata
 end
 
 return serialization

@@ -3,6 +3,7 @@ local hooks = require "train.hooks"
 local interval = require "train.interval"
 local nearest = require "train.nearest"
 local ordered = require "host.ordered"
+local options = require "train.options"
 
 local On = {__name = "on"}
 On.__index = On
@@ -66,6 +67,7 @@ local function on(event, filter, f)
     raise("usage", ("train.on: the last argument must be a function, got %s"):format(type(f)))
   end
   filter = filter or {}
+  options.check("train.on", filter, options.OF_ALL)
   local filters = {}
   for i, one in ipairs(#filter > 0 and filter or {filter}) do filters[i] = check_filter(one) end
 

@@ -6,12 +6,14 @@ template.__index = template
 
 local function usage(message, hint) require("native.vm").raise("usage", message, hint) end
 
+local function quoted(text) return ('filepath "%s"'):format(text) end
+
 -- "02d", ".3f", "" -> a Lua format
 local function lua_format(spec, whole)
   if spec == "" then return nil end
   local flags, kind = spec:match("^([+ ]?0?%d*%.?%d*)([dfeEgG%%]?)$")
   if not flags then
-    usage(("bad format ':%s' in %s"):format(spec, whole), "as Python's: 02d, .3f, .2e, 5.1f")
+    usage(("%s: bad format ':%s'"):format(quoted(whole), spec), "as Python's: 02d, .3f, .2e, 5.1f")
   end
   return flags, kind == "" and (flags:find("%.") and "g" or "d") or kind
 end
@@ -36,7 +38,7 @@ function template.parse(text)
     else
       local body, stop = text:match("^{([^{}]*)}()", open)
       local key, spec = (body or ""):match("^([%w_]+):?(.*)$")
-      if not key then usage(("a brace without its field at character %d of \"%s\""):format(open, text)) end
+      if not key then usage(("%s: a brace without its field at character %d"):format(quoted(text), open)) end
       local flags, kind = lua_format(spec, text)
       parts[#parts + 1] = {key = key, flags = flags, kind = kind}
       keys[#keys + 1] = key

@@ -1,4 +1,5 @@
--- The benchmark of peak memory: chained matmuls without gradients, or training steps of 50 layers.
+-- The benchmark of peak memory: chained matmuls or pointwise operators without gradients, or training steps of 50
+-- layers.
 local host, torch = require "host", require "torch"
 local nn, F = torch.nn, torch.nn.functional
 
@@ -8,6 +9,9 @@ if host.args[1] == "chain" then
     local a, b = torch.randn(1000, 1000), torch.randn(1000, 1000) / 1000 ^ 0.5
     for _ = 1, 300 do a = a:matmul(b) end
   end)
+elseif host.args[1] == "pointwise" then
+  local a = torch.randn(1000, 1000)
+  for _ = 1, 300 do (a + 1):mul(2):sub(3):div(4):abs():mean():item() end
 else
   local net = nn.Sequential()
   for i = 0, 49 do

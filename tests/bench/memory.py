@@ -11,6 +11,10 @@ if sys.argv[1] == "chain":
         a, b = torch.randn(1000, 1000), torch.randn(1000, 1000) / 1000**0.5
         for _ in range(300):
             a = a.matmul(b)
+elif sys.argv[1] == "pointwise":
+    a = torch.randn(1000, 1000)
+    for _ in range(300):
+        (a + 1).mul(2).sub(3).div(4).abs().mean().item()
 else:
     layers = []
     for _ in range(50):

@@ -111,6 +111,7 @@ def bench_start():
 def bench_memory():
     rows = []
     for what, label in (("chain", "300 chained 1000x1000 matmuls, no gradients, MB"),
+                        ("pointwise", "300 times 6 pointwise operators of 4 MB, MB"),
                         ("train", "training steps of 50 layers 512x512, batch 1024, MB")):
         runs = side_by_side({
             "trainhost": ([PROGRAM, HERE / "memory.lua", "--", what], ONE_THREAD),

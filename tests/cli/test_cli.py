@@ -16,6 +16,14 @@ def test_runs_a_script_with_arguments(trainhost, tmp_path):
     assert trainhost.run(path, "--", "a", "--set").stdout == f"{path}\ta\t--set\t2\n"
 
 
+def test_the_arguments_are_also_those_of_the_main_chunk(trainhost, tmp_path):
+    path = script(tmp_path, "print(select('#', ...), ...)")
+    assert trainhost.run(path, "--", "a", "b c").stdout == "2\ta\tb c\n"
+    assert trainhost.run(path).stdout == "0\n"
+    assert trainhost.run("-e", "print(...)", "--", "a", "b").stdout == "a\tb\n"
+    assert trainhost.run("-", "--", "a", input="print(...)").stdout == "a\n"
+
+
 def test_runs_code_and_standard_input(trainhost):
     assert trainhost.run("-e", "x = 1", "-e", "print(x)").stdout == "1\n"
     assert trainhost.run(input="print(1 + 1)").stdout == "2\n"
@@ -50,6 +58,34 @@ def test_an_error_is_one_line_and_the_frames_of_the_script(trainhost, tmp_path):
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.splitlines() == ["train.lua:2: boom", "    train.lua:2: in upvalue 'f'",
                                         "    train.lua:5: in local 'g'", "    train.lua:7: in the main chunk"]
+
+
+def test_an_endless_recursion_is_a_few_lines_with_both_ends(trainhost, tmp_path):
+    path = script(tmp_path, "local function a(n)\n  return 1 + b(n)\nend\nfunction b(n)\n  return 1 + a(n)\nend\na(1)")
+    lines = trainhost.run(path, check=False).stderr.splitlines()
+    assert "stack overflow" in lines[0] and len(lines) <= 8
+    assert "    ... these 2 frames 50 times" in lines and lines[-1].endswith("train.lua:7: in the main chunk")
+    path = script(tmp_path, "local function f(n)\n  if n == 0 then error('deep') end\n  return 1 + f(n - 1)\nend\nf(50)")
+    assert trainhost.run("train.lua", check=False, cwd=tmp_path).stderr.splitlines()[1:] == [
+        "    train.lua:2: in upvalue 'f'", "    train.lua:3: in upvalue 'f'", "    ... this frame 49 times",
+        "    train.lua:3: in local 'f'", "    train.lua:5: in the main chunk"]
+
+
+def test_a_module_that_is_not_there_is_one_line_without_repeats(trainhost, tmp_path):
+    path = script(tmp_path, "require 'nosuch'")
+    line, = trainhost.run("train.lua", check=False, cwd=tmp_path).stderr.splitlines()
+    assert line.startswith("train.lua:1: module 'nosuch' not found, looked in ./nosuch.lua, ./nosuch/init.lua, ")
+    assert line.count("./nosuch.lua") == 1 and line.endswith(" and package.cpath")
+    assert trainhost.run("-e", "print((select(2, pcall(require, 'nosuch')):match('^[^\\n]*')))").stdout == \
+        "module 'nosuch' not found:\n"
+
+
+def test_what_does_not_compile_names_the_chunk_and_its_line(trainhost, tmp_path):
+    assert trainhost.run("-e", "x=", check=False).stderr == "(command line):1: unexpected symbol near <eof>\n"
+    assert trainhost.run("-e", "x=1", "-e", "y=", check=False).stderr.startswith("(command line):2: ")
+    path = tmp_path / "binary.lua"
+    trainhost.run("-e", f"io.open('{path}', 'wb'):write(string.dump(load'x = 1'))")
+    assert trainhost.run(path, check=False).stderr == f"{path}: attempt to load a binary chunk (mode is 't')\n"
 
 
 def test_frames_of_the_standard_library_are_hidden_unless_asked_for(trainhost, tmp_path):
@@ -100,6 +136,25 @@ def test_at_exit_knows_of_failure_and_its_own_failures_are_shown(trainhost):
     assert (done.returncode, done.stdout) == (1, "failed\n")
     done = trainhost.run("-e", "local h = require('host') h.at_exit(print) h.at_exit(function() error('late') end)", check=False)
     assert (done.returncode, done.stdout) == (1, "finished\n") and "late" in done.stderr
+
+
+@pytest.mark.parametrize("value", ["require('torch').float32", "{1, 2, x = 3}", "coroutine.create(print)"])
+def test_what_a_script_returns_does_not_decide_how_it_ended(trainhost, tmp_path, value):
+    text = "require('host').at_exit(print) return " + value
+    for words in (["-e", text], [script(tmp_path, text)]):
+        done = trainhost.run(*words, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "finished\n", "")
+
+
+def test_the_native_modules_are_the_standard_librarys(trainhost, tmp_path):
+    for code in ("require('native.vm')", "pcall(print) local vm = require 'native.vm'",
+                 "require('mlflow') require('native.track')", "package.path = '' return require('native.nothing')"):
+        done = trainhost.run(script(tmp_path, code).name, check=False, cwd=tmp_path)
+        assert done.returncode == 1 and done.stderr.startswith("train.lua:1: require: 'native.") \
+            and "for the standard library alone (scripts use torch" in done.stderr, done.stderr
+    assert trainhost.lua("require 'mlflow' for name in pairs(package.loaded) do assert(not name:find '^native') end "
+                         "for name in pairs(package.preload) do assert(not name:find '^native') end "
+                         "print(pcall(require, 'native.vm'))").startswith("false\t")
 
 
 def test_parameters_take_the_type_of_the_default(trainhost):

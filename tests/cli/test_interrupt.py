@@ -25,6 +25,7 @@ STUBBORN = {
     "metamethod": "tostring(setmetatable({}, {__tostring = function() while true do end end}))",
     "require": "package.preload.x = function() while true do end end while true do pcall(require, 'x') end",
     "allocation": "while true do local t = {} for i = 1, 10 do t[i] = {} end end",
+    "commands": "while true do os.execute('sleep 0.2') end",
     "sleep": "require('host').sleep(1000)",
     "operators": "local t = require 'torch' local x = t.ones(64, 64) while true do pcall(function() x = x + 1 end) end",
 }

@@ -4,6 +4,7 @@
 #include <ATen/ops/ones.h>
 #include <torch/csrc/api/include/torch/nn/modules/linear.h>
 
+#include <stdexcept>
 #include <thread>
 
 #include "tests/cpp/catch.h"
@@ -113,6 +114,45 @@ TEST_CASE("a module of C++ is the same object in Lua") {
   CHECK_THROWS_WITH(host.add_module("null", nullptr), Holds("is null"));
 }
 
+TEST_CASE("a module of C++ with its forward is a layer like any other") {
+  Host host;
+  torch::nn::Linear layer(3, 2);
+  host.add_module("layer", layer.ptr(), [layer](std::span<const Value> in) mutable {
+    return std::vector<Value>{layer->forward(in[0].as_tensor())};
+  });
+  const auto out = host.run_string(
+      "local torch = require 'torch' "
+      "local net = torch.nn.Sequential(layer, torch.nn.ReLU(), torch.nn.Linear(2, 1)) "
+      "local optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1}) "
+      "local x, y = torch.randn(64, 3), torch.ones(64, 1) "
+      "local first, last "
+      "for _ = 1, 50 do "
+      "  local loss = torch.nn.functional.mse_loss(net(x), y) "
+      "  optimizer:zero_grad() loss:backward() optimizer:step() "
+      "  first, last = first or loss:item(), loss:item() "
+      "end "
+      "return first, last, #net:parameters(), net:state_dict()['0.weight']");
+  CHECK(out[1].as_double() < 0.5 * out[0].as_double());
+  CHECK(out[2].as_int() == 4);
+  CHECK(at::equal(out[3].as_tensor(), layer->weight));
+  CHECK_THROWS_WITH(host.run_string("return layer(1)"), Holds("Tensor"));
+}
+
+TEST_CASE("a script's module that only C++ holds keeps its class and fields") {
+  Host host;
+  Value net = host.run_string(
+                      "local nn = require('torch').nn "
+                      "local Net = nn.class('Net') "
+                      "function Net:__init() self.scale = 3 self.fc = nn.Linear(2, 2) end "
+                      "function Net:forward(x) return self.fc(x) * self.scale end "
+                      "return Net()")
+                  .front();
+  host.run_string("collectgarbage() collectgarbage()");
+  host.set("net", net);
+  CHECK(host.run_string("return net.scale, net(require('torch').ones(1, 2)):numel(), #net:parameters()")[0].as_int() ==
+        3);
+}
+
 TEST_CASE("an interruption from another thread reaches through a call into C++ and back") {
   Host host;
   host.add_function("into", [&](std::span<const Value> in) { return in[0].as_function()({}); });
@@ -162,4 +202,85 @@ TEST_CASE("exit codes, parameters, versions") {
   moved.run_string("");
   CHECK_FALSE(moved.exit_code().has_value());
   CHECK(versions().torch == versions().torch_built_against);
+}
+
+TEST_CASE("a script whose results cannot be handed over has finished all the same") {
+  for (const char* code : {"return coroutine.create(print)", "return {1, 2, x = 3}"}) {
+    std::string told;
+    Host host;
+    host.add_function("tell", [&](std::span<const Value> in) {
+      told = in[0].as_string();
+      return std::vector<Value>();
+    });
+    host.run_string("require('host').at_exit(tell)");
+    CHECK_THROWS_WITH(host.run_string(code), Holds("cannot be handed to C++"));
+    CHECK(host.run_string(code, "=code", Results::dropped).empty());
+    CHECK(host.close().empty());
+    CHECK(told == "finished");
+  }
+}
+
+TEST_CASE("a closed Host, and one that was moved from, say so") {
+  Host host;
+  const Value f = host.run_string("return function() end").front();
+  CHECK(host.close().empty());
+  Host moved = std::move(host);
+  for (Host* each : {&moved, &host}) {
+    const std::string why = each == &moved ? "this Host is closed" : "this Host was moved from";
+    CHECK_THROWS_WITH(each->run_string("return 1"), Holds(why));
+    CHECK_THROWS_WITH(each->run_file("x.lua"), Holds(why));
+    CHECK_THROWS_WITH(each->call("print"), Holds(why));
+    CHECK_THROWS_WITH(each->get("x"), Holds(why));
+    CHECK_THROWS_WITH(each->set("x", 1), Holds(why));
+    CHECK_THROWS_WITH(each->add_function("f", [](std::span<const Value>) { return std::vector<Value>(); }), Holds(why));
+    CHECK_THROWS_WITH(each->run_posted(), Holds(why));
+    CHECK_THROWS_WITH(each->unread_params(), Holds(why));
+    CHECK_THROWS_WITH(each->repl(), Holds(why));
+    CHECK(each->interrupt() == 0);
+    CHECK_FALSE(each->post([] {}));
+    CHECK_FALSE(each->exit_code().has_value());
+    CHECK(each->close().empty());
+  }
+  CHECK_THROWS_WITH(f.as_function()({}), Holds("its Host is closed"));
+}
+
+TEST_CASE("a Host that is assigned over runs what its script left for the end") {
+  std::string told;
+  Host host;
+  host.add_function("tell", [&](std::span<const Value> in) {
+    told = in[0].as_string();
+    return std::vector<Value>();
+  });
+  host.run_string("require('host').at_exit(tell)");
+  host = Host();
+  CHECK(told == "finished");
+  CHECK(host.run_string("return 1").front().as_int() == 1);
+}
+
+TEST_CASE("a post that throws is an error of the call, and the Host goes on and ends") {
+  bool ran = false;
+  Host host;
+  CHECK(host.post([] { throw std::runtime_error("thrown"); }));
+  CHECK(host.post([&] { ran = true; }));
+  CHECK_THROWS_WITH(host.run_string("return 1"), "thrown");
+  CHECK(host.run_string("return 1").front().as_int() == 1);
+  CHECK(ran);
+  CHECK(host.post([] { throw std::runtime_error("at the end"); }));
+  CHECK(host.close() == std::vector<std::string>{"at the end"});
+  Host left;
+  CHECK(left.post([] { throw std::runtime_error("in the destructor"); }));
+}
+
+TEST_CASE("a script that breaks its globals makes errors, and no values are left behind") {
+  Host host;
+  host.run_string("require = nil setmetatable(_G, {__index = function(_, name) error('no ' .. name, 0) end})");
+  Value nested = at::ones({1});
+  for (int i = 0; i < 90; ++i) nested = Value::List{nested};
+  for (int i = 0; i < 12000; ++i) REQUIRE_THROWS_WITH(host.set("x", nested), Holds("no require"));
+  host.set("x", 1);
+  CHECK(host.get("x").as_int() == 1);
+  CHECK_THROWS_WITH(host.get("y"), Holds("no y"));
+  Host other;
+  other.run_string("require = function() os.exit(0) end");
+  CHECK_THROWS_AS(other.set("x", at::ones({1})), Error);
 }

@@ -1,5 +1,8 @@
 // Tracking: the queue, the embedded store, artifacts, keys, and what a process keeps when it ends.
+#include <pthread.h>
+#include <signal.h>
 #include <sqlite3.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +19,7 @@
 
 #include "host/track/artifact.h"
 #include "host/track/schema.h"
+#include "host/track/sqlite_sink.h"
 #include "host/track/text.h"
 #include "host/track/tracker.h"
 #include "tests/cpp/catch.h"
@@ -26,6 +30,41 @@ using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 namespace {
+
+std::mutex synced_mutex;
+std::vector<std::string> synced;  // the files of fsync and fdatasync, in order
+
+int note_sync(int fd, long call) {
+  std::error_code ignored;
+  const fs::path path = fs::read_symlink("/proc/self/fd/" + std::to_string(fd), ignored);
+  {
+    std::lock_guard lock(synced_mutex);
+    synced.push_back(path.filename().string());
+  }
+  return static_cast<int>(syscall(call, fd));
+}
+
+// While it lives the system refuses every new thread: none has room for so large a stack.
+class NoThreads {
+ public:
+  NoThreads() { set(size_t{1} << 47); }
+  ~NoThreads() { set(size_t{8} << 20); }
+
+ private:
+  static void set(size_t stack) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, stack);
+    pthread_setattr_default_np(&attributes);
+    pthread_attr_destroy(&attributes);
+  }
+};
+
+bool takes_signals() {
+  sigset_t mask;
+  pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+  return !sigismember(&mask, SIGINT) && !sigismember(&mask, SIGTERM);
+}
 
 // A fresh working folder, left and removed at the end.
 class Folder {
@@ -142,6 +181,9 @@ struct Logged {
 
 }  // namespace
 
+extern "C" int fsync(int fd) { return note_sync(fd, SYS_fsync); }
+extern "C" int fdatasync(int fd) { return note_sync(fd, SYS_fdatasync); }
+
 TEST_CASE("queue keeps the order of what many threads push, each in its own order") {
   auto sink = std::make_shared<TestSink>();
   Reports reports;
@@ -179,6 +221,32 @@ TEST_CASE("queue tries again until the sink stores, reports the outage once and 
   REQUIRE(events.size() == 2);
   CHECK(events[0].message.find("the store is locked; 5 records wait") != std::string::npos);
   CHECK(events[1].message.find("nothing was lost") != std::string::npos);
+}
+
+TEST_CASE("queue without a thread keeps what is logged, says so once, and stores it when there is one or at the end") {
+  const auto sink = std::make_shared<TestSink>();
+  Reports reports;
+  {
+    Queue queue({}, reports.report());
+    const auto lane = queue.add(sink);
+    {
+      const NoThreads refused;
+      queue.push(lane, metric(0));
+      queue.push(lane, metric(1));
+      CHECK_FALSE(queue.flush(20s));
+      CHECK(takes_signals());
+    }
+    CHECK(queue.waiting() == 2);
+    REQUIRE(reports.events().size() == 1);
+    CHECK(reports.events()[0].message.find("refuses the thread") != std::string::npos);
+    CHECK(queue.flush(20s));
+    CHECK(sink->steps == std::vector<int64_t>{0, 1});
+  }
+  const NoThreads refused;
+  Queue queue({}, reports.report());
+  queue.push(queue.add(sink), metric(2));
+  CHECK(queue.close(20s) == 0);
+  CHECK(sink->steps == std::vector<int64_t>{0, 1, 2});
 }
 
 TEST_CASE("queue that fails in one lane stores the other lane") {
@@ -552,6 +620,55 @@ TEST_CASE("a run is resumed by its id, and records of a run that is not there ar
   for (int i = 0; i < 10; ++i) again->log_metric("loss", 2, i);
   REQUIRE(logged.tracker.flush(20s));
   CHECK(logged.inbox->take().size() == 1);
+}
+
+TEST_CASE("what is flushed while another connection reads is synced all the same") {
+  Logged logged;
+  logged.stored();
+  Database reader("mlflow.db", 30s);
+  reader.run("BEGIN");
+  {
+    Statement rows(reader, "SELECT count(*) FROM runs");
+    rows.step();
+    rows.reset();
+  }
+  {
+    std::lock_guard lock(synced_mutex);
+    synced.clear();
+  }
+  logged.run->log_metric("loss", 1, 0);
+  REQUIRE(logged.tracker.flush(20s));
+  {
+    std::lock_guard lock(synced_mutex);
+    CHECK(std::find(synced.begin(), synced.end(), "mlflow.db-wal") != synced.end());
+  }
+  reader.run("COMMIT");
+}
+
+TEST_CASE("a report of a transaction that is rolled back comes with the one that is stored (slow)") {
+  Folder folder;
+  Record tag;
+  tag.kind = RecordKind::tag;
+  {
+    Tracker tracker;
+    const auto store = tracker.open("");
+    tag.run = tracker.start_run(*store, {}, {})->id();
+    REQUIRE(tracker.flush(20s));
+  }
+  // With the rollback journal, which a reader keeps from becoming WAL, a reader holds up the commit.
+  Database reader("mlflow.db", 30s);
+  reader.run("PRAGMA journal_mode = DELETE; BEGIN; SELECT count(*) FROM runs");
+  SqliteSink sink(fs::absolute("mlflow.db").string());
+  sink.hurry();
+  Reports reports;
+  const std::vector<Record> records{metric(0), tag};  // the metric's run is not there
+  CHECK_THROWS_AS(sink.write(records, reports.report()), Error);
+  CHECK(reports.events().empty());
+  reader.run("COMMIT");
+  CHECK(sink.write(records, reports.report()) == 2);
+  CHECK(reports.events().size() == 1);
+  CHECK(sink.write(records, reports.report()) == 2);
+  CHECK(reports.events().size() == 1);
 }
 
 TEST_CASE("a locked store does not block logging; all is stored when the lock goes") {

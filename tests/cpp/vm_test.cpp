@@ -1,7 +1,12 @@
 // host/vm: calls, errors, interruption from threads, posted work, the end of a script.
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <lua.hpp>
+#include <memory>
+#include <stdexcept>
 #include <thread>
 
 #include "host/vm/script.h"
@@ -137,8 +142,136 @@ TEST_CASE("posted work runs on the state's thread, in a running script and betwe
   state.interrupts().post([&] { ++ran; });
   CHECK(state.interrupts().run_posted() == 1);
   CHECK(ran == 4);
-  state.interrupts().post([] { throw_usage("from a post"); });
-  CHECK_THROWS_WITH(state.run_string("return 1", "=code"), "from a post");
+}
+
+TEST_CASE("posted work that throws is an error where it runs, and leaves the state and the other work whole") {
+  int ran = 0;
+  {
+    vm::State state({});
+    lua_State* L = state.lua();
+    state.interrupts().post([] { throw_usage("from a post"); });
+    state.interrupts().post([&] { ++ran; });
+    CHECK_THROWS_WITH(state.run_string("return 1", "=code"), "from a post");
+    CHECK(lua_gettop(L) == 0);
+    CHECK(state.interrupt() == 0);  // no script runs
+    CHECK(state.run_string("return 1", "=code") == 1);
+    CHECK(ran == 1);
+    state.interrupts().post([] { throw std::runtime_error("standard"); });
+    state.interrupts().post([&] { ++ran; });
+    CHECK_THROWS_AS(state.interrupts().run_posted(), Error);
+    CHECK(state.interrupts().run_posted() == 1);
+    CHECK(ran == 2);
+    lua_pushcfunction(L, [](lua_State* L) {
+      for (const char* text : {"first", "second"}) vm::State::of(L).interrupts().post([text] { throw_usage(text); });
+      return 0;
+    });
+    lua_setglobal(L, "post_two");
+    lua_settop(L, 0);
+    const char* code = "local ok, e = pcall(function() post_two() for _ = 1, 10 do end end) seen = e.message";
+    CHECK_THROWS_WITH(state.run_string(code, "=code"), Holds("second"));  // it comes when the first is caught
+    lua_pushcfunction(L, [](lua_State*) { return 0; });
+    vm::at_exit(L);
+    state.interrupts().post([] { throw_usage("before the end"); });
+    CHECK(vm::run_at_exit(state, "finished") == std::vector<std::string>{"before the end"});
+    state.interrupts().post([] { throw_usage("never run"); });
+  }  // closing with work that would throw
+}
+
+TEST_CASE("a request that was counted is never forgotten") {
+  constexpr int kRounds = 300;
+  vm::State state({});
+  std::atomic<int> stage{0};  // 2 i + 1: script i is about to run, 2 i + 2: it has ended
+  int forgotten = 0;
+  std::thread other([&] {
+    for (int i = 0; i < kRounds; ++i) {
+      while (stage < 2 * i + 1) std::this_thread::yield();
+      int counted = 0;
+      while (counted == 0) counted = state.interrupt();
+      const auto asked = std::chrono::steady_clock::now();
+      while (stage < 2 * i + 2) {
+        std::this_thread::yield();
+        if (seconds_since(asked) < 2) continue;
+        ++forgotten;
+        while (stage < 2 * i + 2) std::this_thread::sleep_for(1ms), state.interrupt();
+      }
+    }
+  });
+  for (int i = 0; i < kRounds; ++i) {
+    stage = 2 * i + 1;
+    CHECK_THROWS_AS(state.run_string("while true do end", "=code"), Error);
+    stage = 2 * i + 2;
+  }
+  other.join();
+  CHECK(forgotten == 0);
+}
+
+TEST_CASE("requests and posts from another thread while the state closes are safe") {
+  for (int i = 0; i < 100; ++i) {
+    auto state = std::make_unique<vm::State>(vm::Options{});
+    state->run_string("for i = 1, 100 do t = setmetatable({t}, {__gc = function() for _ = 1, 100 do end end}) end",
+                      "=code");
+    std::atomic<bool> done{false}, began{false};
+    std::thread other([&] {
+      while (!done) {
+        state->interrupt();
+        state->interrupts().post([] {});
+        began = true;
+      }
+    });
+    while (!began) std::this_thread::yield();
+    state->close();
+    done = true;
+    other.join();
+  }
+}
+
+TEST_CASE("a Lua error outside a protected call is thrown, not the end of the process") {
+  vm::State state({});
+  lua_State* L = state.lua();
+  state.run_string("setmetatable(_G, {__index = function(_, name) error('no ' .. name, 0) end})", "=code");
+  for (int i = 0; i < 20; ++i) {
+    try {
+      lua_getglobal(L, "nothing");
+      FAIL("no error");
+    } catch (const Error& e) {
+      REQUIRE(std::string(e.what()) == "no nothing");
+    }
+  }
+  CHECK(state.run_string("return 1", "=code") == 1);
+}
+
+TEST_CASE("the folder of a script is searched first, and its name kept once") {
+  char name[] = "/tmp/trainhost-XXXXXX";
+  const std::string folder = mkdtemp(name);
+  const auto write = [&](const char* file, const char* text) { std::ofstream(folder + "/" + file) << text; };
+  write("main.lua", "path = package.path");
+  write("bad.lua", "package.path = nil");
+  write("worse.lua", "package = setmetatable({}, {__index = error, __newindex = error})");
+  vm::State state({});
+  lua_State* L = state.lua();
+  const auto path = [&] {
+    lua_settop(L, 0);
+    lua_getglobal(L, "path");
+    return std::string(lua_tostring(L, -1));
+  };
+  state.run_file(folder + "/main.lua");
+  const std::string first = path();
+  CHECK(first.rfind(folder + "/?.lua;" + folder + "/?/init.lua;", 0) == 0);
+  for (int i = 0; i < 3; ++i) state.run_file(folder + "/main.lua");
+  CHECK(path() == first);
+  state.run_string("package.path = './?.lua;' .. package.path", "=code");
+  state.run_file(folder + "/main.lua");
+  CHECK(path() == folder + "/?.lua;" + folder + "/?/init.lua;./?.lua;" + first.substr(2 * folder.size() + 19));
+  state.run_file(folder + "/bad.lua");
+  state.run_file(folder + "/main.lua");
+  CHECK(path() == folder + "/?.lua;" + folder + "/?/init.lua");
+  state.run_file(folder + "/worse.lua");
+  try {
+    state.run_file(folder + "/main.lua");
+  } catch (const Error&) {
+  }
+  CHECK(state.run_string("return 1", "=code") == 1);
+  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("os.exit ends the script and not the process") {

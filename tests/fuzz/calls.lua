@@ -5,10 +5,7 @@ local folder = arg[0]:match "^(.*)/" or "."
 local values = dofile(folder .. "/values.lua")
 
 local what, log_path, tries, seed = arg[1], arg[2], tonumber(arg[3]), tonumber(arg[4])
-local native = {}
-for name in pairs(package.preload) do
-  if name:find "^native%." then native[name] = require(name) end
-end
+local native = values.native()
 local ops = native["native.ops"]
 local environment = values.environment(torch)
 for name, module in pairs(native) do environment[name:gsub("%.", "_")] = module end

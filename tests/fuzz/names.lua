@@ -1,10 +1,7 @@
 -- Lists what can be called, a line each: `names.lua -- operators` or `names.lua -- exports`.
 local torch = require "torch"
 
-local native = {}
-for name in pairs(package.preload) do
-  if name:find "^native%." then native[name] = require(name) end
-end
+local native = dofile((arg[0]:match "^(.*)/" or ".") .. "/values.lua").native()
 
 if arg[1] == "operators" then
   for _, name in ipairs(native["native.ops"].names()) do print(name) end

@@ -47,3 +47,13 @@ def test_no_memory_is_an_error_that_a_script_can_catch(trainhost, tmp_path):
                       'end\n')
     done = subprocess.run([trainhost.path, script], capture_output=True, text=True, preexec_fn=fuzz.limits)
     assert done.stdout == "false\tmemory\nfalse\tmemory\n", done.stdout + done.stderr
+
+
+def test_more_memory_than_the_machine_has_is_an_error(trainhost):
+    """However the program's malloc maps: the kernel would grant it and then kill the process."""
+    done = trainhost.lua('local torch = require "torch"\n'
+                         'for _, bits in ipairs {40, 44, 50} do\n'
+                         '  local ok, err = pcall(torch.empty, 1 << bits)\n'
+                         '  print(ok, ok or err.kind)\n'
+                         'end')
+    assert done == "false\tmemory\n" * 3

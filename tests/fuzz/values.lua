@@ -96,6 +96,13 @@ function values.anything()
   }
 end
 
+-- Every native module by its name: as the standard library gets them.
+function values.native()
+  local get, native = assert(load("return require(...)", "=stdlib/fuzz")), {}
+  for _, name in ipairs(get("native.vm").natives()) do native[name] = get(name) end
+  return native
+end
+
 -- What the names above stand for.
 function values.environment(torch)
   local cycle = {}

@@ -204,6 +204,29 @@ def test_operator_syntax(trainhost, tmp_path):
     check(expected, exchange.run(trainhost))
 
 
+def test_a_number_beside_a_tensor_is_what_it_is_in_python(trainhost, tmp_path):
+    """Every dtype with numbers that round, overflow, underflow and are no numbers; in place, too."""
+    dtypes = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.complex64, torch.int32, torch.int64,
+              torch.uint8, torch.bool]
+    numbers = [0.1, 1 / 3, -2.5, 1e-46, 1e39, -1e300, float("inf"), float("nan"), 0, 3, -7, 2 ** 24 + 1, 2 ** 53 + 1, True]
+    operators = {"+": "add", "-": "sub", "*": "mul", "/": "div", "//": "floor_divide"}
+    exchange, expected = Exchange(tmp_path), {}
+    for dtype, number, (symbol, name) in itertools.product(dtypes, numbers, operators.items()):
+        x = torch.tensor([0, 1, 3, 7]).to(dtype)
+        forms = {f"x {symbol} n": lambda x, n: eval(f"x {symbol} n"), f"n {symbol} x": lambda x, n: eval(f"n {symbol} x"),
+                 f"x:{name}_(n)": lambda x, n: getattr(x.clone(), name + "_")(n)}
+        for lua, python in forms.items():
+            try:
+                result = [python(x, number)]
+            except (RuntimeError, TypeError):  # bool - bool, a float into integers
+                continue
+            case = f"{dtype} {number} {lua}"
+            expected[case] = result
+            exchange.case(case, f"local x, n = {exchange.tensor(x)}, {exchange.lua(number)}\n  return {lua}")
+    assert len(expected) > 1000
+    check(expected, exchange.run(trainhost))
+
+
 def check(expected, got):
     wrong = {name: got[name].error or difference(results, got[name].values) for name, results in expected.items()
              if got[name].error or difference(results, got[name].values)}

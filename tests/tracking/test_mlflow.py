@@ -207,20 +207,46 @@ def test_script_error_marks_the_run_failed_and_loses_nothing(trainhost, client, 
 
 
 @pytest.mark.parametrize("scope", ["<close>", ""])
-def test_os_exit_loses_nothing(trainhost, client, folder, scope):
+def test_a_throwing_callback_is_one_clear_line_and_a_failed_run(trainhost, client, folder, scope):
+    done, run_id = failing(trainhost, folder, f"""local mlflow, torch, train = require "mlflow", require "torch", require "train"
+        local run {scope} = mlflow.start_run()
+        print(run.info.run_id)
+        local net = torch.nn.Linear(2, 1)
+        local x, y = torch.ones(4, 2), torch.ones(4, 1)
+        train.fit{{model = net, optimizer = torch.optim.SGD(net:parameters(), {{lr = 0.01}}), epochs = 3, quiet = true,
+          loss = torch.nn.functional.mse_loss, train = {{{{x, y}}}},
+          callbacks = {{mlflow.callback{{}}, train.on("epoch_end", function(state)
+            if state.epoch == 1 then error("boom") end
+          end)}}}}""")
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("failing.lua:9: ") and "boom" in lines[0] and "epoch_end" in lines[0], done.stderr
+    assert all(line.startswith("    failing.lua:") for line in lines[1:]), done.stderr
+    run = client.get_run(run_id)
+    assert run.info.status == "FAILED"
+    assert [point.step for point in client.get_metric_history(run_id, "loss")][0] == 0
+
+
+@pytest.mark.parametrize("call, code, status", [
+    ("os.exit()", 0, "FINISHED"), ("os.exit(0)", 0, "FINISHED"), ("os.exit(true)", 0, "FINISHED"),
+    ("os.exit(7)", 7, "FAILED"), ("os.exit(false)", 1, "FAILED"), ("pcall(os.exit, 0)", 0, "FINISHED"),
+])
+@pytest.mark.parametrize("scope", ["<close>", ""])
+def test_os_exit_loses_nothing_and_its_code_decides_the_status(trainhost, client, folder, scope, call, code, status):
     done, run_id = failing(trainhost, folder, f"""local mlflow = require "mlflow"
         local run {scope} = mlflow.start_run()
         print(run.info.run_id)
         for step = 0, 999 do run:log_metric("loss", step, step) end
-        os.exit(7)""")
-    assert done.returncode == 7
+        {call}""")
+    assert done.returncode == code
     assert len(client.get_metric_history(run_id, "loss")) == 1000
-    assert client.get_run(run_id).info.status in ("FINISHED", "FAILED", "KILLED")
+    assert client.get_run(run_id).info.status == status
 
 
-def test_sigint_marks_the_run_killed_and_loses_nothing(trainhost, client, folder):
-    (folder / "loop.lua").write_text("""local mlflow = require "mlflow"
-        local run <close> = mlflow.start_run()
+@pytest.mark.parametrize("scope", ["<close>", ""])
+def test_sigint_marks_the_run_killed_and_loses_nothing(trainhost, client, folder, scope):
+    (folder / "loop.lua").write_text(f"""local mlflow = require "mlflow"
+        local run {scope} = mlflow.start_run()
         for step = 0, 99 do run:log_metric("loss", step, step) end
         print(run.info.run_id)
         io.stdout:flush()

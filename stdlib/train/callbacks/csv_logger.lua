@@ -1,6 +1,7 @@
 -- train.CSVLogger: one line per epoch into a file, as CSV, or as JSON lines for a name that ends in .jsonl.
 local keywords = require "host.keywords"
 local numbers = require "train.numbers"
+local options = require "train.options"
 
 local CSVLogger = {__name = "CSVLogger", group = "logging", state_fields = {"_columns"}}
 CSVLogger.__index = CSVLogger
@@ -110,6 +111,7 @@ return function(arguments)
   local self = setmetatable(keywords.check("train.CSVLogger", arguments, {
     filename = keywords.required, separator = ",", append = false, name = "CSVLogger",
   }), CSVLogger)
+  options.check("train.CSVLogger", self, {filename = "text", separator = "text", append = "flag", name = "text"})
   self._jsonl = self.filename:find("%.jsonl$") ~= nil
   return self
 end

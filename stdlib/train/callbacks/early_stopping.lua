@@ -2,6 +2,7 @@
 local keywords = require "host.keywords"
 local monitor = require "train.monitor"
 local numbers = require "train.numbers"
+local options = require "train.options"
 local weights = require "train.weights"
 
 local EarlyStopping = {__name = "EarlyStopping", group = "policy",
@@ -74,10 +75,15 @@ end
 ---threshold_mode = "abs"|"rel" (of min_delta), verbose = false
 ---@return table callback
 return function(arguments)
-  return setmetatable(keywords.check("train.EarlyStopping", arguments, {
+  local given = keywords.check("train.EarlyStopping", arguments, {
     monitor = "val_loss", min_delta = 0, patience = 0, mode = "auto", baseline = keywords.none,
     restore_best_weights = false, start_from_epoch = 0, check_finite = false, stopping_threshold = keywords.none,
     divergence_threshold = keywords.none, threshold_mode = "abs", verbose = false,
     name = "EarlyStopping",
+  })
+  return setmetatable(options.check("train.EarlyStopping", given, {
+    monitor = "text", min_delta = "number", patience = "count", mode = options.MODES, baseline = "number",
+    restore_best_weights = "flag", start_from_epoch = "count", check_finite = "flag", stopping_threshold = "number",
+    divergence_threshold = "number", threshold_mode = options.THRESHOLD_MODES, verbose = "verbose", name = "text",
   }), EarlyStopping)
 end

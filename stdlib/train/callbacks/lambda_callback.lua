@@ -2,6 +2,7 @@
 local hooks = require "train.hooks"
 local nearest = require "train.nearest"
 local ordered = require "host.ordered"
+local options = require "train.options"
 
 local LambdaCallback = {__name = "LambdaCallback", state_fields = {}}
 LambdaCallback.__index = LambdaCallback
@@ -30,5 +31,5 @@ return function(arguments)
       self[key] = function(_, state) return f(state) end
     end
   end
-  return self
+  return options.check("train.LambdaCallback", self, options.OF_ALL)
 end

@@ -1,6 +1,7 @@
 -- train.LearningRateScheduler: the learning rate of each epoch from a function.
 local keywords = require "host.keywords"
 local learning_rate = require "train.learning_rate"
+local options = require "train.options"
 
 local LearningRateScheduler = {__name = "LearningRateScheduler", group = "policy", writes = {"learning_rate"},
   state_fields = {}}
@@ -26,12 +27,10 @@ end
 ---@return table callback
 return function(arguments)
   if type(arguments) == "function" then arguments = {schedule = arguments} end
-  local self = setmetatable(keywords.check("train.LearningRateScheduler", arguments, {
+  local given = keywords.check("train.LearningRateScheduler", arguments, {
     schedule = keywords.required, verbose = false, name = "LearningRateScheduler",
+  })
+  return setmetatable(options.check("train.LearningRateScheduler", given, {
+    schedule = "function", verbose = "verbose", name = "text",
   }), LearningRateScheduler)
-  if type(self.schedule) ~= "function" then
-    require("native.vm").raise("usage",
-      ("train.LearningRateScheduler: schedule must be a function, got %s"):format(type(self.schedule)))
-  end
-  return self
 end

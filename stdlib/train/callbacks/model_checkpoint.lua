@@ -2,6 +2,7 @@
 local interval = require "train.interval"
 local keywords = require "host.keywords"
 local monitor = require "train.monitor"
+local options = require "train.options"
 local snapshot = require "train.snapshot"
 local template = require "train.template"
 
@@ -133,7 +134,8 @@ end
 ---@param arguments table filepath (required; "{epoch:02d}-{val_loss:.3f}", epoch, batch and step counted from 1),
 ---monitor = "val_loss", save_best_only = false, save_weights_only = false (one .safetensors file in place of a folder),
 ---mode = "auto", save_freq = "epoch" | batches | "5ep" | "500ba" | "30min" | "0.5dur", initial_value_threshold,
----min_delta = 0, keep_best (how many), keep_last (how many), verbose = false
+---min_delta = 0, keep_best (how many of the best stay), keep_last (how many of the newest stay), verbose = false. The
+---newest one always stays too, `latest` points at it: keep_best = 1 leaves the best and, if it is another one, the newest.
 ---@return table callback
 return function(arguments)
   local self = setmetatable(keywords.check("train.ModelCheckpoint", arguments, {
@@ -141,15 +143,13 @@ return function(arguments)
     save_freq = "epoch", initial_value_threshold = keywords.none, min_delta = 0, keep_best = keywords.none,
     keep_last = keywords.none, verbose = false, name = "ModelCheckpoint",
   }), ModelCheckpoint)
+  options.check("train.ModelCheckpoint", self, {
+    filepath = "text", monitor = "text", save_best_only = "flag", save_weights_only = "flag", mode = options.MODES,
+    initial_value_threshold = "number", min_delta = "number", keep_best = "positive_count", keep_last = "positive_count",
+    verbose = "verbose", name = "text",
+  })
   local freq = self.save_freq == "epoch" and "1ep" or self.save_freq
   self._freq = interval.parse(freq, "train.ModelCheckpoint: save_freq")
   self._template = template.parse(self.filepath)
-  for _, key in ipairs {"keep_best", "keep_last"} do
-    local count = self[key]
-    if count ~= nil and (math.type(count) ~= "integer" or count < 1) then
-      require("native.vm").raise("usage",
-        ("train.ModelCheckpoint: %s must be a whole number of 1 or more, got %s"):format(key, tostring(count)))
-    end
-  end
   return self
 end

@@ -1,6 +1,7 @@
 -- train.Progress: a bar on a terminal, redrawn at most 20 times a second; plain lines, one an epoch, when piped.
 local keywords = require "host.keywords"
 local numbers = require "train.numbers"
+local options = require "train.options"
 
 local Progress = {__name = "Progress", group = "logging", state_fields = {}}
 Progress.__index = Progress
@@ -103,6 +104,7 @@ return function(arguments)
   local self = setmetatable(keywords.check("train.Progress", arguments, {
     bar = keywords.none, write = keywords.none, clock = keywords.none, name = "Progress",
   }), Progress)
+  options.check("train.Progress", self, {bar = "flag", write = "function", clock = "function", name = "text"})
   local host = require "host"
   self._bar = self.bar
   if self._bar == nil then self._bar = host.is_tty("stdout") end

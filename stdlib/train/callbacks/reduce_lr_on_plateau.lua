@@ -2,6 +2,7 @@
 local keywords = require "host.keywords"
 local learning_rate = require "train.learning_rate"
 local monitor = require "train.monitor"
+local options = require "train.options"
 
 local ReduceLROnPlateau = {__name = "ReduceLROnPlateau", group = "policy", writes = {"learning_rate"},
   state_fields = {"wait", "best", "cooldown_counter"}}
@@ -49,6 +50,11 @@ return function(arguments)
     monitor = "val_loss", factor = 0.1, patience = 10, min_delta = 1e-4, cooldown = 0, min_lr = 0, mode = "auto",
     threshold_mode = "abs", verbose = false, name = "ReduceLROnPlateau",
   }), ReduceLROnPlateau)
+  options.check("train.ReduceLROnPlateau", self, {
+    monitor = "text", factor = "not_negative", patience = "count", min_delta = "number", cooldown = "count",
+    min_lr = "not_negative", mode = options.MODES, threshold_mode = options.THRESHOLD_MODES, verbose = "verbose",
+    name = "text",
+  })
   if not (self.factor < 1) then
     require("native.vm").raise("usage", ("train.ReduceLROnPlateau: factor must be less than 1, got %s"):format(self.factor))
   end

@@ -45,6 +45,9 @@ return function(argument)
   if interval ~= "epoch" and interval ~= "step" then
     usage(("train.fit: scheduler interval must be \"epoch\" or \"step\", got %s"):format(tostring(interval)))
   end
+  if monitor ~= nil and type(monitor) ~= "string" then
+    usage(("train.fit: scheduler monitor must be a string, got %s"):format(require("native.vm").describe(monitor)))
+  end
   local ok, step = pcall(function() return scheduler.step end)
   if not ok or not step then usage("train.fit: scheduler must have a method step") end
   return setmetatable({_scheduler = scheduler, _interval = interval, _monitor = monitor}, Scheduler)

@@ -1,5 +1,6 @@
 -- train.TerminateOnNaN: stops at the batch whose loss is NaN or infinite. Reads the loss of every batch.
 local keywords = require "host.keywords"
+local options = require "train.options"
 
 local TerminateOnNaN = {__name = "TerminateOnNaN", group = "policy", state_fields = {}}
 TerminateOnNaN.__index = TerminateOnNaN
@@ -15,5 +16,6 @@ end
 ---Stops training when the loss is NaN or infinite.
 ---@return table callback
 return function(arguments)
-  return setmetatable(keywords.check("train.TerminateOnNaN", arguments, {name = "TerminateOnNaN"}), TerminateOnNaN)
+  local given = keywords.check("train.TerminateOnNaN", arguments, {name = "TerminateOnNaN"})
+  return setmetatable(options.check("train.TerminateOnNaN", given, {name = "text"}), TerminateOnNaN)
 end

@@ -11,8 +11,22 @@ local function number(total) return type(total) == "number" and total or total:i
 ---Forgets every sample.
 function Accuracy:reset() self.total, self.weight = nil, 0 end
 
+-- Broadcast sizes would count samples that are not there.
+local function check_shapes(pred, target)
+  local dims = target:dim()
+  local classes = pred:dim() - dims  -- 1: pred has them in its second dimension
+  local fits = dims > 0 or classes == 0
+  if classes < 0 or classes > 1 then return end
+  for i = 0, dims - 1 do fits = fits and pred:size(i == 0 and 0 or i + classes) == target:size(i) end
+  if not fits then
+    require("native.vm").raise("shape", ("Accuracy: scores of shape %s do not go with a target of shape %s")
+      :format(tostring(pred.shape), tostring(target.shape)), "[batch, classes, ...] and [batch, ...], or twice the same for yes and no")
+  end
+end
+
 -- 1 for each right sample, of target's shape.
 local function right(self, pred, target)
+  check_shapes(pred, target)
   if pred:dim() == target:dim() then  -- one number a sample: yes or no
     local threshold = self.threshold
     if self.from_logits then threshold = math.log(threshold / (1 - threshold)) end

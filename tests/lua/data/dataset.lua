@@ -86,6 +86,22 @@ test.case("any table with get and len is a dataset", function()
   test.raises("returned nothing", function() return empty:iter()() end)
 end)
 
+test.case("a dataset without len has the length of its __len; without any it is refused", function()
+  local get = function(_, i) return torch.tensor(i) end
+  local set = setmetatable({get = get}, {__len = function() return 5 end})
+  test.equal(#data.DataLoader(set), 5)
+  local class = {get = get}
+  class.__index, class.__len = class, function(self) return self.count end
+  test.equal(#data.DataLoader(setmetatable({count = 3}, class)), 3)
+  test.equal(#data.DataLoader {get = function(self, i) return self[i + 1] end, 7, 8}, 2)
+  test.equal(#data.Dataset {get = function(self, i) return self[i + 1] end, 7, 8}, 2)
+  test.equal(#data.DataLoader {get = get, len = 0}, 0)
+  for _, make in ipairs {data.DataLoader, data.Dataset} do
+    test.raises("the dataset has get but no length", make, {length = 5, get = get})
+  end
+  test.raises("the dataset has get but no length", data.DataLoader, setmetatable({get = get}, {__index = {}}))
+end)
+
 test.case("a Lua dataset in worker threads is refused with what to do", function()
   local err = test.raises("written in Lua is read in the script's own thread: 'workers' must be 0", data.DataLoader,
     squares(3), {workers = 2})

@@ -15,14 +15,24 @@ test.case("save and load keep names, dtypes, shapes and bits; ordered tables kee
     mask = torch.tensor {true, false}, scalar = torch.tensor(2.5), none = torch.zeros(0, 3)}
   torch.save(tensors, path, {metadata = {note = "x"}})
   for _, mmap in ipairs {false, true} do
-    local back, metadata = torch.load(path, {mmap = mmap})
+    local back = torch.load(path, {mmap = mmap})
     test.equal(keys(back), {"a", "b", "half", "mask", "none", "scalar"})
     for name, tensor in pairs(tensors) do test.equal(back[name], tensor, name) end
-    test.equal(metadata, {note = "x"})
   end
+  test.equal(torch.load_metadata(path), {note = "x"})
   local reversed = require "host.ordered".new({"z", "y"}, {torch.zeros(1), torch.ones(1)})
   torch.save(reversed, path)
   test.equal(keys(torch.load(path)), {"z", "y"})
+end)
+
+test.case("load_state_dict takes what torch.load returns, which is one value", function()
+  local path = test.tmpdir() .. "/model.safetensors"
+  local one, other = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
+  torch.save(one:state_dict(), path)
+  test.equal(select("#", torch.load(path)), 1)
+  other:load_state_dict(torch.load(path))
+  test.equal(other.weight, one.weight)
+  test.equal(torch.load_metadata(path), {format = "pt"})
 end)
 
 test.case("what cannot be saved or read is refused with what to do", function()

@@ -86,3 +86,35 @@ test.case("operators keep gradients", function()
   y:sum():backward()
   test.near(w.grad, torch.tensor {2.5, 3.5}, 1e-6)
 end)
+
+test.case("torch.tensor refuses what an integer dtype cannot hold", function()
+  local inf <const>, nan <const> = math.huge, 0 / 0
+  for _, case in ipairs {
+    {300, "uint8"}, {-129, "int8"}, {127.9, "int8"}, {1e20, "int64"}, {nan, "int64"}, {inf, "int32"}, {1 << 40, "int32"},
+    {-1.0, "uint8"}, {-256, "uint8"},
+  } do
+    test.raises("cannot be converted to type " .. case[2] .. " without overflow", function()
+      torch.tensor({0, case[1]}, {dtype = torch[case[2]]})
+    end)
+  end
+  test.equal(torch.tensor({-1, 255, -255}, {dtype = torch.uint8}):tolist(), {255, 255, 1})
+  test.equal(torch.tensor({2.7, -128}, {dtype = torch.int8}):tolist(), {2, -128})
+  test.equal(torch.tensor({math.maxinteger, math.mininteger}):tolist(), {math.maxinteger, math.mininteger})
+  test.equal(torch.tensor({1e300, -1}, {dtype = torch.float32}):tolist(), {inf, -1.0})
+end)
+
+test.case("requires_grad of a computed tensor cannot be switched off", function()
+  local y = torch.ones(1, {requires_grad = true}) * 2
+  test.raises("leaf variables", function() y.requires_grad = false end)
+  test.raises("leaf variables", function() y:requires_grad_(false) end)
+  y.requires_grad = true
+  test.equal(y:detach():requires_grad_(false).requires_grad, false)
+end)
+
+test.case("a missing backend is one line", function()
+  if torch.cuda.is_available() then return end
+  local _, failure = pcall(torch.ones, 1, {device = "cuda"})
+  test.equal(failure.kind, "device")
+  test.truthy(not tostring(failure):find "\n")
+  test.truthy(tostring(failure):find "CUDA")
+end)

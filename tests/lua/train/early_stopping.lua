@@ -109,7 +109,7 @@ end)
 
 test.case("a direction that nothing tells is an error before training", function()
   test.raises("the direction of monitor 'f1' is unknown", run, {1}, {monitor = "f1"})
-  test.raises('mode must be "auto", "min" or "max", got up', run, {1}, {mode = "up"})
+  test.raises('train.EarlyStopping: mode must be "auto", "min" or "max", got string "up"', run, {1}, {mode = "up"})
 end)
 
 test.case("an unknown keyword is an error that lists the valid ones", function()

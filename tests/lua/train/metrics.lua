@@ -84,6 +84,24 @@ test.case("Accuracy counts over ragged batches", function()
   test.equal(accuracy.direction, "max")
 end)
 
+test.case("Accuracy refuses sizes that would be broadcast", function()
+  local accuracy = metrics.Accuracy()
+  local cases = {
+    {torch.rand(4, 3), torch.tensor {0}}, {torch.rand(1, 3), torch.tensor {0, 1, 2, 0}}, {torch.rand(4), torch.rand(1)},
+    {torch.rand(4, 1), torch.rand(4, 4)}, {torch.rand(2, 3, 5), torch.zeros(2, 1, {dtype = torch.int64})},
+    {torch.rand(3), torch.tensor(0)},
+  }
+  for _, pair in ipairs(cases) do
+    test.equal(test.raises("Accuracy: scores of shape .* do not go with a target of shape", accuracy.update, accuracy,
+      pair[1], pair[2]).kind, "shape")
+  end
+  test.truthy(accuracy:result() ~= accuracy:result(), "nothing was counted")
+  accuracy:update(torch.rand(2, 3, 5), torch.zeros(2, 5, {dtype = torch.int64}), torch.ones(2, 5))
+  accuracy:update(torch.rand(2, 5), torch.zeros(2, 5))
+  accuracy:update(torch.tensor(0.7), torch.tensor(1))
+  test.equal(accuracy.weight, 21.0)
+end)
+
 test.case("Accuracy among the k best", function()
   local accuracy = metrics.Accuracy {top_k = 2}
   accuracy:update(torch.tensor {{5.0, 4.0, 1.0}, {5.0, 4.0, 1.0}, {1.0, 2.0, 3.0}}, torch.tensor {1, 2, 2})

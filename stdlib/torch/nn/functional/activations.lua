@@ -115,9 +115,9 @@ activations.hardtanh = of_more("hardtanh", "input, min_val=-1.0, max_val=1.0, in
 ---@source torch.nn.functional.threshold
 activations.threshold = of_more("threshold", "input, threshold, value, inplace=false")
 
-local function dropout(name, public)
+local function dropout(name, public, training_default)
   local plain, in_place = op(name), op(name .. "_")
-  local parse = signature("F." .. public, "input, p=0.5, training=true, inplace=false")
+  local parse = signature("F." .. public, ("input, p=0.5, training=%s, inplace=false"):format(training_default))
   return function(...)
     local input, p, training, inplace = parse(...)
     if p < 0 or p > 1 then
@@ -134,7 +134,7 @@ end
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
 ---@source torch.nn.functional.dropout
-activations.dropout = dropout("dropout", "dropout")
+activations.dropout = dropout("dropout", "dropout", true)
 
 --- Zeroes whole channels at random and scales the others by 1 / (1 - p).
 ---@param input Tensor [batch, channels, ...]
@@ -143,25 +143,25 @@ activations.dropout = dropout("dropout", "dropout")
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
 ---@source torch.nn.functional.dropout2d
-activations.dropout2d = dropout("feature_dropout", "dropout2d")
+activations.dropout2d = dropout("feature_dropout", "dropout2d", true)
 
 --- Dropout that keeps mean and variance of SELU's outputs.
 ---@param input Tensor
 ---@param p number probability of a masked element, 0.5
----@param training boolean false gives the input back, true
+---@param training boolean false gives the input back, false
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
 ---@source torch.nn.functional.alpha_dropout
-activations.alpha_dropout = dropout("alpha_dropout", "alpha_dropout")
+activations.alpha_dropout = dropout("alpha_dropout", "alpha_dropout", false)
 
 --- alpha_dropout of whole channels.
 ---@param input Tensor [batch, channels, ...]
 ---@param p number probability of a masked channel, 0.5
----@param training boolean false gives the input back, true
+---@param training boolean false gives the input back, false
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
 ---@source torch.nn.functional.feature_alpha_dropout
-activations.feature_alpha_dropout = dropout("feature_alpha_dropout", "feature_alpha_dropout")
+activations.feature_alpha_dropout = dropout("feature_alpha_dropout", "feature_alpha_dropout", false)
 
 local function softmax(name)
   local of = op(name)

@@ -8,6 +8,8 @@ require "torch"  -- what a Tensor can do is defined there
 
 local dataset = {}
 
+local function class_length(self) return dataset.length(self) end
+
 local function describe_class(name) return function(self) return ("%s(%d samples)"):format(name, #self) end end
 
 -- The metatable of a dataset class: integers are samples, other keys methods.
@@ -17,7 +19,7 @@ local function class(name, methods)
     if type(key) == "number" then return dataset.sample(self, key) end
     return methods[key]
   end
-  function meta.__len(self) return dataset.length(self) end
+  meta.__len = class_length
   return meta
 end
 
@@ -36,6 +38,15 @@ function dataset.native_of(set)
   return type(inner) == "userdata" and inner or nil
 end
 
+-- What `#set` says for a table without `len`: by its __len, else the samples that it lists; nil if there are none.
+local function length_of(set)
+  local meta = getmetatable(set)
+  local len = type(meta) == "table" and rawget(meta, "__len")
+  if len and len ~= class_length then return #set end  -- class_length asks here
+  if rawlen(set) > 0 then return rawlen(set) end
+  return nil
+end
+
 --- How many samples a dataset has; a usage error for what is no dataset.
 ---@return integer
 function dataset.length(set, where)
@@ -44,11 +55,14 @@ function dataset.length(set, where)
   where = where or "dataset"
   if type(set) ~= "table" or type(set.get) ~= "function" then
     vm.raise("usage", ("%s: expected a dataset, got %s"):format(where, vm.describe(set)),
-      "a dataset is a TensorDataset, or a table with get(self, i) and len")
+      "a dataset is a TensorDataset, or a table with get(self, i) and len or __len")
   end
   local len = set.len
   if type(len) == "function" then len = len(set) end
-  if len == nil and not (getmetatable(set) or {}).__index then len = rawlen(set) end
+  if len == nil then len = length_of(set) end
+  if len == nil then
+    vm.raise("usage", where .. ": the dataset has get but no length", "give it len = count, a method len, or __len")
+  end
   local count = math.tointeger(len)
   if not count or count < 0 then
     vm.raise("usage", ("%s: the dataset's 'len' must be a count of samples or return one, got %s"):format(where,
@@ -85,7 +99,7 @@ function Dataset.__index(self, key)
   if type(key) == "number" then return dataset.sample(self, key) end
   return nil
 end
-function Dataset.__len(self) return dataset.length(self) end
+Dataset.__len = class_length
 
 --- A dataset written in Lua: `Dataset{len = 10, get = function(self, i) return x, y end}`.
 --- `get` returns the fields of sample i (from 0) as values, as a list, or by name; `len` is a number or a function.

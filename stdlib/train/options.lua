@@ -1,0 +1,94 @@
+-- What the options of a callback must be, checked where it is made.
+local ordered = require "host.ordered"
+local vm = require "native.vm"
+
+local options = {}
+
+-- kind -> {what it must be, function(value) that returns the value to keep or nil}
+local function whole(least)
+  return function(value)
+    local n = math.type(value) and math.tointeger(value)
+    return n and n >= least and n or nil
+  end
+end
+
+local function of_type(name)
+  return function(value) return type(value) == name and value or nil end
+end
+
+local function number(accepts)
+  return function(value)
+    return type(value) == "number" and value == value and (not accepts or accepts(value)) and value or nil
+  end
+end
+
+local function text(value) return type(value) == "string" and value ~= "" and value or nil end
+
+local function names(value)
+  if type(value) ~= "table" then return nil end
+  for key, name in pairs(value) do
+    if math.type(key) ~= "integer" or type(name) ~= "string" then return nil end
+  end
+  return value
+end
+
+local KINDS <const> = {
+  count = {"a whole number of 0 or more", whole(0)},
+  positive_count = {"a whole number of 1 or more", whole(1)},
+  number = {"a number", number()},
+  not_negative = {"a number of 0 or more", number(function(v) return v >= 0 end)},
+  names = {"a list of names", names},
+  text = {"a string that is not empty", text},
+  ["function"] = {"a function", of_type "function"},
+}
+
+-- Keras's 0, 1 and 2 mean what they mean there; in Lua 0 is true.
+local VERBOSE <const> = {[0] = false, [1] = true, [2] = true, [true] = true, [false] = false}
+
+local function one_of(choices)
+  local words = {}
+  for i, choice in ipairs(choices) do words[i] = ('"%s"'):format(choice) end
+  return #words == 2 and table.concat(words, " or ")
+    or table.concat(words, ", ", 1, #words - 1) .. " or " .. words[#words]
+end
+
+local function fail(where, name, what, value)
+  vm.raise("usage", ("%s: %s must be %s, got %s"):format(where, name, what, vm.describe(value)))
+end
+
+--- Checks the options that were given (nil is not given), and keeps whole numbers as integers.
+---@param where string "train.EarlyStopping"
+---@param given table the options, changed in place
+---@param kinds table<string, string|string[]> option -> count, positive_count, number, not_negative, text, names,
+--- function, flag, verbose, or the strings that it may be
+---@return table given
+function options.check(where, given, kinds)
+  for _, name in ipairs(ordered.keys(kinds)) do
+    local value, kind = given[name], kinds[name]
+    if value == nil then goto continue end
+    if type(kind) == "table" then
+      local known = false
+      for _, choice in ipairs(kind) do known = known or choice == value end
+      if not known then fail(where, name, one_of(kind), value) end
+    elseif kind == "flag" then
+      if type(value) ~= "boolean" then fail(where, name, "true or false", value) end
+    elseif kind == "verbose" then
+      if VERBOSE[value] == nil then fail(where, name, "true or false", value) end
+      given[name] = VERBOSE[value]
+    else
+      local kept = KINDS[kind][2](value)
+      if kept == nil then fail(where, name, KINDS[kind][1], value) end
+      given[name] = kept
+    end
+    ::continue::
+  end
+  return given
+end
+
+--- The options that any callback may have, whatever makes it.
+options.OF_ALL = {name = "text", errors = {"raise", "disable"}, writes = "names",
+  group = {"metrics", "user", "policy", "logging", "checkpoint"}}
+options.MODES = {"auto", "min", "max"}
+options.THRESHOLD_MODES = {"abs", "rel"}
+
+return options

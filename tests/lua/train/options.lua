@@ -1,0 +1,93 @@
+-- What callbacks are made with: a wrong option is refused where it is written, by the callback's and the option's name.
+local mlflow = require "mlflow"
+local test = require "test"
+local torch = require "torch"
+local train = require "train"
+
+local NAN <const> = 0 / 0
+
+-- callback -> {options that are wrong, what the error says after the callback's name}
+local WRONG <const> = {
+  EarlyStopping = {
+    {{patience = "3"}, 'patience must be a whole number of 0 or more, got string "3"'},
+    {{patience = -1}, "patience must be a whole number of 0 or more, got number %-1"},
+    {{patience = 1.5}, "patience must be a whole number of 0 or more, got number 1.5"},
+    {{start_from_epoch = "x"}, 'start_from_epoch must be a whole number of 0 or more, got string "x"'},
+    {{min_delta = "0.1"}, "min_delta must be a number, got string"},
+    {{min_delta = NAN}, "min_delta must be a number, got number"},
+    {{monitor = 5}, "monitor must be a string that is not empty, got number 5"},
+    {{monitor = ""}, "monitor must be a string that is not empty"},
+    {{mode = "up"}, 'mode must be "auto", "min" or "max", got string "up"'},
+    {{threshold_mode = 1}, 'threshold_mode must be "abs" or "rel", got number 1'},
+    {{baseline = {}}, "baseline must be a number, got"},
+    {{stopping_threshold = "x"}, "stopping_threshold must be a number"},
+    {{divergence_threshold = true}, "divergence_threshold must be a number"},
+    {{restore_best_weights = 1}, "restore_best_weights must be true or false, got number 1"},
+    {{check_finite = "no"}, "check_finite must be true or false"},
+    {{verbose = "yes"}, "verbose must be true or false"},
+    {{name = 3}, "name must be a string that is not empty"},
+  },
+  ModelCheckpoint = {
+    {{filepath = 5}, "filepath must be a string that is not empty, got number 5"},
+    {{filepath = "x", save_best_only = 1}, "save_best_only must be true or false"},
+    {{filepath = "x", save_weights_only = "x"}, "save_weights_only must be true or false"},
+    {{filepath = "x", initial_value_threshold = "x"}, "initial_value_threshold must be a number"},
+    {{filepath = "x", keep_best = 1.5}, "keep_best must be a whole number of 1 or more, got number 1.5"},
+    {{filepath = "x", keep_last = 0}, "keep_last must be a whole number of 1 or more"},
+    {{filepath = "x", mode = "down"}, "mode must be"},
+    {{filepath = "x", save_freq = {}}, "save_freq must be a number or a time"},
+  },
+  ReduceLROnPlateau = {
+    {{factor = "x"}, "factor must be a number of 0 or more, got string"},
+    {{factor = -1}, "factor must be a number of 0 or more"},
+    {{patience = "x"}, "patience must be a whole number"},
+    {{cooldown = -1}, "cooldown must be a whole number of 0 or more"},
+    {{min_lr = "x"}, "min_lr must be a number of 0 or more"},
+    {{min_delta = true}, "min_delta must be a number"},
+  },
+  LearningRateScheduler = {{{schedule = 0.1}, "schedule must be a function, got number 0.1"}},
+  CSVLogger = {
+    {{filename = 5}, "filename must be a string that is not empty"},
+    {{filename = "x", separator = 1}, "separator must be a string"},
+    {{filename = "x", append = "yes"}, "append must be true or false"},
+  },
+  TerminateOnNaN = {{{name = 1}, "name must be a string"}},
+  Progress = {
+    {{bar = "x"}, "bar must be true or false"},
+    {{write = 1}, "write must be a function"},
+    {{clock = 1}, "clock must be a function"},
+  },
+  LambdaCallback = {
+    {{on_epoch_end = print, name = 1}, "name must be a string"},
+    {{on_epoch_end = print, errors = "ignore"}, 'errors must be "raise" or "disable"'},
+    {{on_epoch_end = print, group = "last"}, 'group must be "metrics", "user"'},
+    {{on_epoch_end = print, writes = "f1"}, "writes must be a list of names, got string"},
+  },
+}
+
+test.case("a wrong option is refused where the callback is made, by both names and the user's line", function()
+  for class, cases in pairs(WRONG) do
+    for _, case in ipairs(cases) do
+      local err = test.raises("train." .. class .. ": " .. case[2], train[class], case[1])
+      test.equal(err.kind, "usage")
+      test.truthy(err.where:find("options.lua:%d+$"), err.where)
+      test.falsy(err.where:find("stdlib"), err.where)
+    end
+  end
+  test.raises("train.on: group must be", train.on, "epoch_end", {group = "x"}, print)
+  test.raises("mlflow.callback: run must be a run, got number 5", mlflow.callback, {run = 5})
+  test.raises("mlflow.callback: log_checkpoints must be true or false", mlflow.callback, {log_checkpoints = "no"})
+  test.raises('filepath "a{b": a brace without its field', train.ModelCheckpoint, {filepath = "a{b"})
+end)
+
+test.case("right options are taken: whole numbers as floats, Keras's verbose = 0 says nothing", function()
+  local stop = train.EarlyStopping {patience = 3.0, baseline = 1, min_delta = -0.5, verbose = 0, mode = "max"}
+  test.equal(math.type(stop.patience), "integer")
+  test.equal(stop.verbose, false)
+  test.equal(train.EarlyStopping({verbose = 1}).verbose, true)
+  train.EarlyStopping()
+  train.ModelCheckpoint {filepath = "x/{epoch}", keep_best = 2.0, initial_value_threshold = 0.5, save_freq = "5ep"}
+  train.ReduceLROnPlateau {factor = 0, cooldown = 2, min_lr = 0}
+  train.LambdaCallback {on_epoch_end = print, writes = {"f1"}, group = "logging", errors = "raise", name = "x"}
+  train.Progress {bar = false, write = print, clock = torch.seed}
+end)
