@@ -13,6 +13,15 @@ local BatchNorm = module.class("BatchNorm")
 local parse = signature("nn.BatchNorm", "num_features, eps=1e-5, momentum=0.1, affine=true, "
   .. "track_running_stats=true, device=nil, dtype=nil, bias=true")
 
+---@param num_features integer channels
+---@param eps number added to the variance, 1e-5
+---@param momentum number? the batch's share in the running statistics, nil takes their plain mean, 0.1
+---@param affine boolean has a weight and a bias, true
+---@param track_running_stats boolean keeps running statistics, true
+---@param device any of its tensors, the default device
+---@param dtype dtype? of its tensors, the default dtype
+---@param bias boolean with affine, has a bias, true
+---@source torch.nn.BatchNorm2d
 function BatchNorm:__init(...)
   local features, eps, momentum, affine, track, device, dtype, bias = parse(...)
   self.num_features, self.eps, self.momentum, self.affine, self.track_running_stats =
@@ -25,6 +34,7 @@ function BatchNorm:__init(...)
   self:reset_parameters()
 end
 
+--- Sets the running mean to 0, the variance to 1, the count of batches to 0.
 function BatchNorm:reset_running_stats()
   if not self.track_running_stats then return end
   self.running_mean:zero_()
@@ -32,12 +42,15 @@ function BatchNorm:reset_running_stats()
   self.num_batches_tracked:zero_()
 end
 
+--- Sets the weight to 1, the bias to 0 and the running statistics to those of no data.
 function BatchNorm:reset_parameters()
   self:reset_running_stats()
   if self.weight then self.weight:detach():fill_(1.0) end
   if self.bias then self.bias:detach():zero_() end
 end
 
+---@param x Tensor [batch, channels, ...] of the dimensions of the class
+---@return Tensor of x's shape
 function BatchNorm:forward(x)
   local f, training = fields(self), self.training
   local dims = x:dim()

@@ -10,6 +10,10 @@ local fields <const>, loss <const> = native.fields, functional.binary_cross_entr
 local BCEWithLogitsLoss = module.class("BCEWithLogitsLoss")
 local parse = signature("nn.BCEWithLogitsLoss", "weight=nil, reduction='mean', pos_weight=nil")
 
+---@param weight Tensor? factor of each element, nil
+---@param reduction string 'mean', 'sum' or 'none', 'mean'
+---@param pos_weight Tensor? factor of the positive part, nil
+---@source torch.nn.BCEWithLogitsLoss
 function BCEWithLogitsLoss:__init(...)
   local weight, reduction, pos_weight = parse(...)
   self:register_buffer("weight", weight)
@@ -17,6 +21,9 @@ function BCEWithLogitsLoss:__init(...)
   self.reduction = reduction
 end
 
+---@param input Tensor logits
+---@param target Tensor 0 to 1, of input's shape
+---@return Tensor 0-dim, or of input's shape
 function BCEWithLogitsLoss:forward(input, target)
   local f = fields(self)
   return loss(input, target, f.weight, f.reduction, f.pos_weight)

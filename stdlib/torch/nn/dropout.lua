@@ -13,6 +13,9 @@ local dropout <const>, dropout_ <const> = catalog.find_any("aten::dropout"), cat
 local Dropout = module.class("Dropout")
 local parse = signature("nn.Dropout", "p=0.5, inplace=false")
 
+---@param p number probability of a zero, 0.5
+---@param inplace boolean writes into the input, false
+---@source torch.nn.Dropout
 function Dropout:__init(...)
   self.p, self.inplace = parse(...)
   if type(self.p) ~= "number" or self.p < 0 or self.p > 1 then
@@ -20,6 +23,8 @@ function Dropout:__init(...)
   end
 end
 
+---@param x Tensor
+---@return Tensor of x's shape
 function Dropout:forward(x)
   local f = fields(self)
   return (f.inplace and dropout_ or dropout)(x, f.p, self.training)

@@ -11,12 +11,18 @@ local fields <const>, gelu <const> = native.fields, functional.gelu
 local GELU = module.class("GELU")
 local parse = signature("nn.GELU", "approximate='none'")
 
+---@param approximate string 'none' or 'tanh', 'none'
+---@source torch.nn.GELU
 function GELU:__init(...) self.approximate = parse(...) end
+
+---@param x Tensor
+---@return Tensor of x's shape
 function GELU:forward(x)
   local approximate = fields(self).approximate
   if approximate == "none" then return gelu(x) end
   return gelu(x, {approximate = approximate})
 end
+
 function GELU:extra_repr() return "approximate=" .. text.quoted(self.approximate) end
 
 return GELU

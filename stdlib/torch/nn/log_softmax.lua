@@ -12,11 +12,17 @@ local fields <const>, log_softmax <const> = native.fields, catalog.find_any("ate
 local LogSoftmax = module.class("LogSoftmax")
 local parse = signature("nn.LogSoftmax", "dim=nil")
 
+---@param dim integer the dimension, from 0; must be given before a call
+---@source torch.nn.LogSoftmax
 function LogSoftmax:__init(...) self.dim = parse(...) end
+
+---@param x Tensor
+---@return Tensor of x's shape
 function LogSoftmax:forward(x)
   local dim = fields(self).dim
   return dim and log_softmax(x, dim) or functional.log_softmax(x)  -- which says what is missing
 end
+
 function LogSoftmax:extra_repr() return text.pairs("dim", self.dim) end
 
 return LogSoftmax

@@ -9,7 +9,13 @@ local mse_loss <const> = functional.mse_loss
 local MSELoss = module.class("MSELoss")
 local parse = signature("nn.MSELoss", "reduction='mean'")
 
+---@param reduction string 'mean', 'sum' or 'none', 'mean'
+---@source torch.nn.MSELoss
 function MSELoss:__init(...) self.reduction = parse(...) end
+
+---@param input Tensor
+---@param target Tensor of input's shape
+---@return Tensor 0-dim, or of input's shape
 function MSELoss:forward(input, target) return mse_loss(input, target, self.reduction) end
 
 return MSELoss

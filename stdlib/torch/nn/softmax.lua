@@ -12,11 +12,17 @@ local fields <const>, softmax <const> = native.fields, catalog.find_any("aten::s
 local Softmax = module.class("Softmax")
 local parse = signature("nn.Softmax", "dim=nil")
 
+---@param dim integer the dimension, from 0; must be given before a call
+---@source torch.nn.Softmax
 function Softmax:__init(...) self.dim = parse(...) end
+
+---@param x Tensor
+---@return Tensor of x's shape
 function Softmax:forward(x)
   local dim = fields(self).dim
   return dim and softmax(x, dim) or functional.softmax(x)  -- which says what is missing
 end
+
 function Softmax:extra_repr() return text.pairs("dim", self.dim) end
 
 return Softmax
