@@ -8,12 +8,15 @@
 #include <string_view>
 #include <vector>
 
+#include "host/vm/script.h"
+
 namespace trainhost::vm {
 namespace {
 
 const char kErrorMetatable = 0;  // its address is the registry key
 constexpr char kStdlibSource[] = "=stdlib/";
 constexpr int kMostLevels = 120, kOutermost = 20;
+constexpr int kDeepestClass = 8;
 constexpr size_t kLongestTurn = 8, kFewestTurns = 4;  // of repeated frames
 
 bool is_stdlib(const lua_Debug& ar) { return std::strncmp(ar.source, kStdlibSource, sizeof kStdlibSource - 1) == 0; }
@@ -168,6 +171,52 @@ std::string fold_not_found(const std::string& text) {
   return native ? line + " and package.cpath" : line;
 }
 
+// Adds the names of the functions that the table or userdata on the top has: its own, those of the tables that travel
+// with it (a module's class), and what its metatable finds.
+void collect_methods(lua_State* L, std::vector<std::string>& names, int depth) {
+  if (depth == kDeepestClass || !lua_checkstack(L, 6)) return;
+  const int object = lua_gettop(L);
+  if (lua_istable(L, object)) {
+    for (lua_pushnil(L); lua_next(L, object); lua_pop(L, 1))
+      if (lua_type(L, -2) == LUA_TSTRING && lua_isfunction(L, -1)) names.emplace_back(lua_tostring(L, -2));
+  } else {
+    for (int i = 1; lua_getiuservalue(L, object, i) != LUA_TNONE; ++i) {
+      if (lua_istable(L, -1)) collect_methods(L, names, depth + 1);
+      lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+  }
+  if (!lua_getmetatable(L, object)) return;
+  lua_pushliteral(L, "__index");
+  if (lua_rawget(L, -2) == LUA_TTABLE) collect_methods(L, names, depth + 1);
+  lua_pop(L, 2);
+}
+
+// For "attempt to call a nil value (method 'x')", raised in the function at level 1: what may have been meant. The
+// object is one of the values on that function's stack, right above the nil that was called.
+std::string method_hint(lua_State* L, const std::string& message, const std::string& where) {
+  constexpr std::string_view kCall = "attempt to call a nil value (method '";
+  if (!message.starts_with(kCall) || where != user_line(L)) return {};
+  const std::string method = message.substr(kCall.size(), message.find('\'', kCall.size()) - kCall.size());
+  lua_Debug ar;
+  if (!lua_getstack(L, 1, &ar) || !lua_checkstack(L, 8)) return {};
+  std::string best;
+  bool after_nil = false;
+  for (int n = 1; lua_getlocal(L, &ar, n); ++n) {
+    if (after_nil && (lua_istable(L, -1) || lua_isuserdata(L, -1))) {
+      std::vector<std::string> names;
+      collect_methods(L, names, 0);
+      std::sort(names.begin(), names.end());
+      const std::vector<std::string> near = nearest(method, names, 1);
+      if (!near.empty() && (best.empty() || edit_distance(method, near.front()) < edit_distance(method, best)))
+        best = near.front();
+    }
+    after_nil = lua_isnil(L, -1);
+    lua_pop(L, 1);
+  }
+  return best.empty() ? best : "did you mean '" + best + "'?";
+}
+
 }  // namespace
 
 void open_errors(lua_State* L) {
@@ -234,6 +283,7 @@ int message_handler(lua_State* L) {
   std::string where;
   Fault fault = split_position(lua_tostring(L, 1), where);
   fault.message = fold_not_found(fault.message);
+  fault.hint = method_hint(L, fault.message, where);
   if (where.empty() || where.rfind("stdlib/", 0) == 0) {
     if (!where.empty()) {
       fault.message = where + ": " + fault.message;

@@ -317,6 +317,6 @@ return setmetatable(mlflow, {
     for key in pairs(mlflow) do names[#names + 1] = key end
     table.sort(names)
     local near = type(name) == "string" and vm.nearest(name, names, 1)[1]
-    vm.raise("usage", ("mlflow has no %s"):format(vm.describe(name)), near and ("did you mean '%s'?"):format(near) or nil)
+    vm.raise("usage", ("mlflow has no '%s'"):format(tostring(name)), near and ("did you mean '%s'?"):format(near) or nil)
   end,
 })

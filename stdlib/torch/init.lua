@@ -7,6 +7,8 @@ local vm = require "native.vm"
 
 local torch = { __version__ = vm.versions().torch, is_tensor = model.is_tensor }
 
+torch.pi, torch.e, torch.inf, torch.nan = math.pi, math.exp(1), math.huge, -(0 / 0)
+
 -- Functions of the native module that PyTorch has under the same name.
 for _, name in ipairs {
   "tensor", "as_tensor", "device", "Generator", "None", "slice", "set_printoptions", "get_printoptions",
@@ -69,6 +71,11 @@ local namespaces = {
   nn = "torch.nn", optim = "torch.optim", utils = "torch.utils", datasets = "torch.datasets",
 }
 local held = {
+  einsum = "torch.functional", meshgrid = "torch.functional", block_diag = "torch.functional",
+  cartesian_prod = "torch.functional", broadcast_tensors = "torch.functional", tensordot = "torch.functional",
+  norm = "torch.functional", cdist = "torch.functional", stft = "torch.functional", unique = "torch.functional",
+  unique_consecutive = "torch.functional", atleast_1d = "torch.functional", atleast_2d = "torch.functional",
+  atleast_3d = "torch.functional",
   save = "torch.serialization", load = "torch.serialization", load_metadata = "torch.serialization",
 }
 

@@ -27,4 +27,13 @@ function method.is_signed(x) return x.dtype.is_signed end
 ---@return Tensor
 function method.type_as(x, other) return x:to(other) end
 
+-- Methods that are the functions of torch/functional.lua, loaded when they are first used.
+for _, name in ipairs {"norm", "stft", "unique", "unique_consecutive"} do
+  local f
+  method[name] = function(...)
+    f = f or require("torch.functional")[name]
+    return f(...)
+  end
+end
+
 return method

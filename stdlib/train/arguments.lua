@@ -43,6 +43,34 @@ local function callable(value)
 end
 arguments.callable = callable
 
+---A usage error unless `model` is a module.
+function arguments.check_model(model, where)
+  local vm = require "native.vm"
+  if require("torch.nn.module").is_module(model) then return end
+  local hint = "step = function(state, batch) return loss end trains what is no module"
+  if type(model) == "table" and rawget(model, "__name") then hint = "call the class: " .. model.__name .. "(...)" end
+  vm.raise("usage", ("%s: model must be a module, got %s"):format(where, vm.describe(model)), hint)
+end
+
+-- What fit calls on an optimizer; a class is one that was not called.
+local function check_optimizer(optimizer)
+  local ok, found = pcall(function() return optimizer.step and optimizer.zero_grad and optimizer.param_groups end)
+  if ok and found then return end
+  local hint = "torch.optim.AdamW(model:parameters(), {lr = 1e-3})"
+  if type(optimizer) == "table" and rawget(optimizer, "__name") then
+    hint = ("call the class: torch.optim.%s(model:parameters(), {lr = 1e-3})"):format(optimizer.__name)
+  end
+  usage("optimizer must be an optimizer, got " .. require("native.vm").describe(optimizer), hint)
+end
+
+-- train.metrics.Accuracy where train.metrics.Accuracy() is meant: the function that makes a metric.
+local function maker_name(value)
+  for name, maker in pairs(require "train.metrics") do
+    if maker == value then return name end
+  end
+  return nil
+end
+
 ---The step that is used where none is given: batch[1] through the model, the loss against batch[2].
 function arguments.default_step(loss, where)
   return function(state, batch)
@@ -68,6 +96,11 @@ function arguments.check_metrics(metrics, where)
     end
     if name == "loss" then raise("usage", ("%s: a metric cannot be called 'loss'"):format(where)) end
     local kind = type(metric)
+    local maker = kind == "function" and maker_name(metric)
+    if maker then
+      raise("usage", ("%s: metric '%s' is the class %s, expected a metric"):format(where, name, maker),
+        ("call the class: train.metrics.%s()"):format(maker))
+    end
     if kind ~= "function" and not (kind == "table" and metric.update and metric.result and metric.reset) then
       raise("usage", ("%s: metric '%s' must have update, result and reset, or be a function, got %s"):format(where, name,
         kind), kind == "table" and "call the class: train.metrics.Accuracy()" or nil)
@@ -104,6 +137,8 @@ local function check(a)
   if a.model ~= nil and a.optimizer == nil then
     usage("keyword 'optimizer' is required", "torch.optim.AdamW(model:parameters(), {lr = 1e-3})")
   end
+  if a.model ~= nil then arguments.check_model(a.model, "train.fit") end
+  if a.optimizer ~= nil then check_optimizer(a.optimizer) end
   batches.check(a.train, "train.fit: train")
   if a.valid ~= nil then batches.check(a.valid, "train.fit: valid") end
   arguments.check_metrics(a.metrics, "train.fit")

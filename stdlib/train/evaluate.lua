@@ -25,6 +25,7 @@ return function(given)
       raise("usage", ("train.evaluate: loss must be a function or a module, got %s"):format(type(a.loss)))
     end
   end
+  if a.model ~= nil then arguments.check_model(a.model, "train.evaluate") end
   a.metrics = a.metrics or {}
   batches.check(a.data, "train.evaluate: data")
   arguments.check_metrics(a.metrics, "train.evaluate")

@@ -15,6 +15,7 @@ return function(given)
     model = keywords.required, data = keywords.required, callbacks = keywords.none, device = keywords.none,
     step = keywords.none, limit_batches = keywords.none,
   })
+  require("train.arguments").check_model(a.model, "train.predict")
   batches.check(a.data, "train.predict: data")
   local state = State.new {model = a.model, phase = "predict", logs = require("train.logs").new(),
     callback_list = callback_list(a.callbacks)}

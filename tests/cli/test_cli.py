@@ -80,6 +80,18 @@ def test_a_module_that_is_not_there_is_one_line_without_repeats(trainhost, tmp_p
         "module 'nosuch' not found:\n"
 
 
+@pytest.mark.parametrize("code, meant", [
+    ("net:parametrs()", "parameters"), ("torch.optim.SGD(net:parameters(), {lr = 1}):steep(nil, net)", "step"),
+    ("torch.utils.data.DataLoader({len = 1, get = print}):itr()", "iter"), ("run:log_metrc('a', 1)", "log_metric"),
+    ("local t = {hello = print} t:helo(nil, net)", "hello"), ("net:zzzzzzzz()", None)])
+def test_a_method_that_is_not_there_names_the_nearest_one(trainhost, tmp_path, code, meant):
+    path = script(tmp_path, "local torch = require 'torch'\nlocal net = torch.nn.Linear(1, 1)\n"
+                  "local run <close> = require('mlflow').start_run()\n" + code)
+    first = trainhost.run(path, check=False, cwd=tmp_path).stderr.splitlines()[0]
+    assert ":4: attempt to call a nil value (method '" in first
+    assert first.endswith(f"(did you mean '{meant}'?)" if meant else "')")
+
+
 def test_what_does_not_compile_names_the_chunk_and_its_line(trainhost, tmp_path):
     assert trainhost.run("-e", "x=", check=False).stderr == "(command line):1: unexpected symbol near <eof>\n"
     assert trainhost.run("-e", "x=1", "-e", "y=", check=False).stderr.startswith("(command line):2: ")

@@ -10,7 +10,8 @@ local fields <const>, pool <const> = native.fields, catalog.find_any("aten::adap
 
 ---@class AdaptiveAvgPool2d : Module
 local AdaptiveAvgPool2d = module.class("AdaptiveAvgPool2d")
-local parse = signature("nn.AdaptiveAvgPool2d", "output_size")
+local parse = require "torch.nn.typed"(signature("nn.AdaptiveAvgPool2d", "output_size"), "nn.AdaptiveAvgPool2d",
+  "output_size: output_size")
 
 ---@param output_size integer|integer[] one number for both or {height, width}, nil keeps the input's
 ---@source torch.nn.AdaptiveAvgPool2d

@@ -9,8 +9,11 @@ local fields <const>, avg_pool2d <const> = native.fields, functional.avg_pool2d
 
 ---@class AvgPool2d : Module
 local AvgPool2d = module.class("AvgPool2d")
-local parse = signature("nn.AvgPool2d",
-  "kernel_size, stride=nil, padding=0, ceil_mode=false, count_include_pad=true, divisor_override=nil")
+local parse = require "torch.nn.typed"(
+  signature("nn.AvgPool2d",
+  "kernel_size, stride=nil, padding=0, ceil_mode=false, count_include_pad=true, divisor_override=nil"),
+  "nn.AvgPool2d", "kernel_size: sizes, stride: sizes?, padding: sizes, ceil_mode: flag, count_include_pad: flag, "
+  .. "divisor_override: integer?")
 
 ---@param kernel_size integer|integer[] of the window
 ---@param stride integer|integer[]? between windows, kernel_size

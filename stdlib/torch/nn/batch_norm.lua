@@ -10,8 +10,9 @@ local vm = require "native.vm"
 local fields <const>, batch_norm <const> = native.fields, functional.batch_norm
 
 local BatchNorm = module.class("BatchNorm")
-local parse = signature("nn.BatchNorm", "num_features, eps=1e-5, momentum=0.1, affine=true, "
-  .. "track_running_stats=true, device=nil, dtype=nil, bias=true")
+local parse = require "torch.nn.typed"(signature("nn.BatchNorm", "num_features, eps=1e-5, momentum=0.1, affine=true, "
+  .. "track_running_stats=true, device=nil, dtype=nil, bias=true"), "nn.BatchNorm",
+  "num_features: size, eps: number, momentum: number?, affine: flag, track_running_stats: flag")
 
 ---@param num_features integer channels
 ---@param eps number added to the variance, 1e-5

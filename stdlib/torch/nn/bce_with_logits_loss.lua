@@ -8,7 +8,9 @@ local fields <const>, loss <const> = native.fields, functional.binary_cross_entr
 
 ---@class BCEWithLogitsLoss : Module
 local BCEWithLogitsLoss = module.class("BCEWithLogitsLoss")
-local parse = signature("nn.BCEWithLogitsLoss", "weight=nil, reduction='mean', pos_weight=nil")
+local parse = require "torch.nn.typed"(
+  signature("nn.BCEWithLogitsLoss", "weight=nil, reduction='mean', pos_weight=nil"),
+  "nn.BCEWithLogitsLoss", "weight: tensor?, reduction: reduction, pos_weight: tensor?")
 
 ---@param weight Tensor? factor of each element, nil
 ---@param reduction string 'mean', 'sum' or 'none', 'mean'

@@ -13,8 +13,11 @@ local fields <const>, conv2d <const>, pad <const> = native.fields, functional.co
 
 ---@class Conv2d : Module
 local Conv2d = module.class("Conv2d")
-local parse = signature("nn.Conv2d", "in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, "
-  .. "groups=1, bias=true, padding_mode='zeros', device=nil, dtype=nil")
+local parse = require "torch.nn.typed"(
+  signature("nn.Conv2d", "in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, "
+  .. "groups=1, bias=true, padding_mode='zeros', device=nil, dtype=nil"),
+  "nn.Conv2d", "in_channels: size, out_channels: size, kernel_size: sizes, stride: sizes, padding: padding, "
+  .. "dilation: sizes, groups: integer, bias: flag?, padding_mode: text")
 
 local MODES <const> = {zeros = true, reflect = true, replicate = true, circular = true}
 

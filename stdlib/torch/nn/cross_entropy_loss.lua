@@ -8,7 +8,9 @@ local fields <const>, cross_entropy <const> = native.fields, functional.cross_en
 
 ---@class CrossEntropyLoss : Module
 local CrossEntropyLoss = module.class("CrossEntropyLoss")
-local parse = signature("nn.CrossEntropyLoss", "weight=nil, ignore_index=-100, reduction='mean', label_smoothing=0.0")
+local parse = require "torch.nn.typed"(
+  signature("nn.CrossEntropyLoss", "weight=nil, ignore_index=-100, reduction='mean', label_smoothing=0.0"),
+  "nn.CrossEntropyLoss", "weight: tensor?, ignore_index: integer, reduction: reduction, label_smoothing: number")
 
 ---@param weight Tensor? [classes] how much each class counts, nil
 ---@param ignore_index integer targets that do not count, -100

@@ -11,7 +11,8 @@ local dropout <const>, dropout_ <const> = catalog.find_any("aten::dropout"), cat
 
 ---@class Dropout : Module
 local Dropout = module.class("Dropout")
-local parse = signature("nn.Dropout", "p=0.5, inplace=false")
+local parse = require "torch.nn.typed"(signature("nn.Dropout", "p=0.5, inplace=false"), "nn.Dropout",
+  "p: number, inplace: flag")
 
 ---@param p number probability of a zero, 0.5
 ---@param inplace boolean writes into the input, false

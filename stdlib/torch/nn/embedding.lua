@@ -13,8 +13,11 @@ local fields <const>, embedding <const> = native.fields, catalog.find_any("aten:
 
 ---@class Embedding : Module
 local Embedding = module.class("Embedding")
-local parse = signature("nn.Embedding", "num_embeddings, embedding_dim, padding_idx=nil, max_norm=nil, norm_type=2.0, "
-  .. "scale_grad_by_freq=false, sparse=false, device=nil, dtype=nil")
+local parse = require "torch.nn.typed"(
+  signature("nn.Embedding", "num_embeddings, embedding_dim, padding_idx=nil, max_norm=nil, norm_type=2.0, "
+  .. "scale_grad_by_freq=false, sparse=false, device=nil, dtype=nil"),
+  "nn.Embedding", "num_embeddings: size, embedding_dim: size, padding_idx: integer?, max_norm: number?, "
+  .. "norm_type: number, scale_grad_by_freq: flag, sparse: flag")
 
 ---@param num_embeddings integer rows
 ---@param embedding_dim integer columns

@@ -8,7 +8,8 @@ local fields <const> = native.fields
 
 ---@class Flatten : Module
 local Flatten = module.class("Flatten")
-local parse = signature("nn.Flatten", "start_dim=1, end_dim=-1")
+local parse = require "torch.nn.typed"(signature("nn.Flatten", "start_dim=1, end_dim=-1"), "nn.Flatten",
+  "start_dim: integer, end_dim: integer")
 
 ---@param start_dim integer the first dimension, 1
 ---@param end_dim integer the last dimension, -1

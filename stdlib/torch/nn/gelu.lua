@@ -9,7 +9,8 @@ local fields <const>, gelu <const> = native.fields, functional.gelu
 
 ---@class GELU : Module
 local GELU = module.class("GELU")
-local parse = signature("nn.GELU", "approximate='none'")
+local parse = require "torch.nn.typed"(signature("nn.GELU", "approximate='none'"), "nn.GELU",
+  "approximate: text")
 
 ---@param approximate string 'none' or 'tanh', 'none'
 ---@source torch.nn.GELU

@@ -7,7 +7,8 @@ local l1_loss <const> = functional.l1_loss
 
 ---@class L1Loss : Module
 local L1Loss = module.class("L1Loss")
-local parse = signature("nn.L1Loss", "reduction='mean'")
+local parse = require "torch.nn.typed"(signature("nn.L1Loss", "reduction='mean'"), "nn.L1Loss",
+  "reduction: reduction")
 
 ---@param reduction string 'mean', 'sum' or 'none', 'mean'
 ---@source torch.nn.L1Loss

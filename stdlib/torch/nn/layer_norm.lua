@@ -10,8 +10,9 @@ local fields <const>, layer_norm <const> = native.fields, catalog.find_any("aten
 
 ---@class LayerNorm : Module
 local LayerNorm = module.class("LayerNorm")
-local parse = signature("nn.LayerNorm",
-  "normalized_shape, eps=1e-5, elementwise_affine=true, bias=true, device=nil, dtype=nil")
+local parse = require "torch.nn.typed"(signature("nn.LayerNorm",
+  "normalized_shape, eps=1e-5, elementwise_affine=true, bias=true, device=nil, dtype=nil"), "nn.LayerNorm",
+  "normalized_shape: sizes, eps: number, elementwise_affine: flag, bias: flag?")
 
 ---@param normalized_shape integer|integer[] the last dimensions
 ---@param eps number added to the variance, 1e-5

@@ -11,7 +11,9 @@ local linear <const> = require("torch.nn.functional").linear
 
 ---@class Linear : Module
 local Linear = module.class("Linear")
-local parse = signature("nn.Linear", "in_features, out_features, bias=true, device=nil, dtype=nil")
+local parse = require "torch.nn.typed"(
+  signature("nn.Linear", "in_features, out_features, bias=true, device=nil, dtype=nil"),
+  "nn.Linear", "in_features: size, out_features: size, bias: flag?")
 
 ---@param in_features integer
 ---@param out_features integer

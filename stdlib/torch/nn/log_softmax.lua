@@ -10,7 +10,8 @@ local fields <const>, log_softmax <const> = native.fields, catalog.find_any("ate
 
 ---@class LogSoftmax : Module
 local LogSoftmax = module.class("LogSoftmax")
-local parse = signature("nn.LogSoftmax", "dim=nil")
+local parse = require "torch.nn.typed"(signature("nn.LogSoftmax", "dim=nil"), "nn.LogSoftmax",
+  "dim: integer?")
 
 ---@param dim integer the dimension, from 0; must be given before a call
 ---@source torch.nn.LogSoftmax

@@ -10,8 +10,9 @@ local fields <const>, pool <const> = native.fields, catalog.find_any("aten::max_
 
 ---@class MaxPool2d : Module
 local MaxPool2d = module.class("MaxPool2d")
-local parse = signature("nn.MaxPool2d",
-  "kernel_size, stride=nil, padding=0, dilation=1, return_indices=false, ceil_mode=false")
+local parse = require "torch.nn.typed"(signature("nn.MaxPool2d",
+  "kernel_size, stride=nil, padding=0, dilation=1, return_indices=false, ceil_mode=false"), "nn.MaxPool2d",
+  "kernel_size: sizes, stride: sizes?, padding: sizes, dilation: sizes, return_indices: flag, ceil_mode: flag")
 
 ---@param kernel_size integer|integer[] of the window
 ---@param stride integer|integer[]? between windows, kernel_size

@@ -7,7 +7,8 @@ local mse_loss <const> = functional.mse_loss
 
 ---@class MSELoss : Module
 local MSELoss = module.class("MSELoss")
-local parse = signature("nn.MSELoss", "reduction='mean'")
+local parse = require "torch.nn.typed"(signature("nn.MSELoss", "reduction='mean'"), "nn.MSELoss",
+  "reduction: reduction")
 
 ---@param reduction string 'mean', 'sum' or 'none', 'mean'
 ---@source torch.nn.MSELoss

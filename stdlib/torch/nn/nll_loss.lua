@@ -8,7 +8,9 @@ local fields <const>, nll_loss <const> = native.fields, functional.nll_loss
 
 ---@class NLLLoss : Module
 local NLLLoss = module.class("NLLLoss")
-local parse = signature("nn.NLLLoss", "weight=nil, ignore_index=-100, reduction='mean'")
+local parse = require "torch.nn.typed"(
+  signature("nn.NLLLoss", "weight=nil, ignore_index=-100, reduction='mean'"),
+  "nn.NLLLoss", "weight: tensor?, ignore_index: integer, reduction: reduction")
 
 ---@param weight Tensor? [classes] how much each class counts, nil
 ---@param ignore_index integer targets that do not count, -100

@@ -9,7 +9,8 @@ local relu <const>, relu_ <const> = catalog.find_any("aten::relu"), catalog.find
 
 ---@class ReLU : Module
 local ReLU = module.class("ReLU")
-local parse = signature("nn.ReLU", "inplace=false")
+local parse = require "torch.nn.typed"(signature("nn.ReLU", "inplace=false"), "nn.ReLU",
+  "inplace: flag")
 
 ---@param inplace boolean writes into the input, false
 ---@source torch.nn.ReLU

@@ -10,7 +10,8 @@ local fields <const>, softmax <const> = native.fields, catalog.find_any("aten::s
 
 ---@class Softmax : Module
 local Softmax = module.class("Softmax")
-local parse = signature("nn.Softmax", "dim=nil")
+local parse = require "torch.nn.typed"(signature("nn.Softmax", "dim=nil"), "nn.Softmax",
+  "dim: integer?")
 
 ---@param dim integer the dimension, from 0; must be given before a call
 ---@source torch.nn.Softmax

@@ -55,6 +55,35 @@ local function as_groups(self, params)
   return {{params = params}}
 end
 
+-- opt.state[parameter]: the state of a parameter by name, {} before its first step; pairs gives those that have one.
+local function state_of(self)
+  local function find(param)
+    local index = 0
+    for _, group in ipairs(self.param_groups) do
+      for _, each in ipairs(group.params) do
+        if rawequal(each, param) or model.is_tensor(param) and each == param then return self._native:state(index) end
+        index = index + 1
+      end
+    end
+    return nil
+  end
+  return setmetatable({}, {
+    __name = "OptimizerState",
+    __index = function(_, param) return find(param) or {} end,
+    __newindex = function() fail(self, "state is read-only", "load_state_dict sets it") end,
+    __pairs = function()
+      return coroutine.wrap(function()
+        for _, group in ipairs(self.param_groups) do
+          for _, param in ipairs(group.params) do
+            local state = find(param)
+            if state then coroutine.yield(param, state) end
+          end
+        end
+      end)
+    end,
+  })
+end
+
 --- Makes a class of optimizers over a native rule.
 ---@param name string
 ---@param rule "sgd"|"adam"|"adamw"
@@ -74,9 +103,12 @@ function Optimizer.class(name, rule, spec)
 
   getmetatable(class).__call = function(_, params, ...)
     if model.is_module(params) then as_groups(class, params) end
-    local given = (...) ~= nil and parse or function(p) return parse(p) end  -- Adam(params, nil): no options
+    local options = ...
+    local none = options == nil or type(options) == "table" and next(options) == nil
+    local given = none and function(p) return parse(p) end or parse  -- Adam(params, nil), Adam(params, {}): no options
     local values = table.pack(given(params, ...))
     local self = setmetatable({defaults = {}, param_groups = {}, _none = {}}, class)
+    self.state = state_of(self)
     for i, key in ipairs(keys) do
       self.defaults[key] = values[i + 1]
       if values[i + 1] == nil then self._none[#self._none + 1] = key end

@@ -13,6 +13,13 @@ local function train(net, opt, steps)
   end
 end
 
+test.case("an empty table in the options' place is no options", function()
+  local weight = torch.nn.Parameter(torch.ones(2))
+  test.equal(torch.optim.SGD({weight}, {}).param_groups[1].lr, 1e-3)
+  test.equal(torch.optim.AdamW({weight}, {}).param_groups[1].weight_decay, 0.01)
+  test.raises("Invalid learning rate", torch.optim.SGD, {weight}, {1})
+end)
+
 test.case("a step follows the gradient and zero_grad frees it", function()
   local w = nn.Parameter(torch.tensor{1.0, 2.0})
   local opt = torch.optim.SGD({w}, {lr = 0.5})
@@ -177,6 +184,25 @@ test.case("clipping reports the norm before and refuses what is not finite when 
   test.near(nn.utils.get_grad_norm(w):item(), 1.0, 1e-5)
   w.grad = torch.tensor{1 / 0, 1.0}
   test.raises("not finite", nn.utils.clip_grad_norm_, w, 1.0, {error_if_nonfinite = true})
+end)
+
+test.case("opt.state has the state of each parameter by name", function()
+  local one, other = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(3))
+  local opt = torch.optim.Adam({{params = {one}}, {params = {other}, lr = 0.1}})
+  test.equal(next(opt.state[other]), nil)
+  other:sum():backward()
+  opt:step()
+  test.equal(opt.state[other].step:item(), 1.0)
+  test.near(opt.state[other].exp_avg[0]:item(), 0.1, 1e-7)
+  test.equal(next(opt.state[one]), nil)
+  local count = 0
+  for param, state in pairs(opt.state) do
+    test.truthy(param == other and state.exp_avg_sq)
+    count = count + 1
+  end
+  test.equal(count, 1)
+  test.raises("state is read%-only", function() opt.state[one] = {} end)
+  test.equal(next(opt.state[torch.ones(2)]), nil)
 end)
 
 test.case("a state dict that does not fit leaves the optimizer as it was", function()

@@ -62,6 +62,11 @@ end)
 
 test.case("what is missing is named", function()
   test.raises("keyword 'data' is required", train.evaluate, {model = nn.Linear(3, 2)})
+  test.raises("train.evaluate: model must be a module, got function", train.evaluate, {model = function(x) return x end,
+    data = data(), loss = F.cross_entropy})
+  test.raises("train.evaluate: metric 'acc' is the class Accuracy", train.evaluate, {model = nn.Linear(3, 2),
+    data = data(), loss = F.cross_entropy, metrics = {acc = train.metrics.Accuracy}})
+  test.raises("train.predict: model must be a module, got function", train.predict, {model = print, data = data()})
   test.raises("keyword 'loss' is required", train.evaluate, {model = nn.Linear(3, 2), data = data()})
   test.raises("keyword 'model' is required", train.predict, {data = data()})
   test.raises("train has no 'evalute'.*did you mean 'evaluate'", function() return train.evalute end)

@@ -315,6 +315,21 @@ test.case("mistakes are found before the first step", function()
   refuse("train has no batches", {train = {}})
   refuse("train must be a DataLoader", {train = 3})
   refuse("loss must be a function or a module, got number", {loss = 3})
+  local sgd = torch.optim.SGD(model():parameters(), {lr = 1})
+  refuse("model must be a module, got function.*trains what is no module", {model = function(x) return x end,
+    optimizer = sgd})
+  refuse("model must be a module, got .*call the class: Linear", {model = nn.Linear, optimizer = sgd})
+  refuse("optimizer must be an optimizer, got number 5", {optimizer = 5})
+  refuse("optimizer must be an optimizer, got Module", {optimizer = model()})
+  refuse("optimizer must be an optimizer, got .*call the class: torch.optim.SGD", {optimizer = torch.optim.SGD})
+  refuse("metric 'acc' is the class Accuracy.*call the class: train.metrics.Accuracy%(%)",
+    {metrics = {acc = train.metrics.Accuracy}})
+  test.raises("model must be a module, got boolean false", train.fit, {model = false, optimizer = sgd, step = print,
+    train = batches(4, 4), epochs = 1})
+  for _, optimizer in ipairs {false, model():parameters()} do
+    test.raises("optimizer must be an optimizer", train.fit, {model = model(), optimizer = optimizer, loss = F.mse_loss,
+      train = batches(4, 4), epochs = 1, callbacks = {train.on("train_begin", function() stepped = true end)}})
+  end
   test.falsy(stepped)
   test.raises("the training has no bound", train.fit, {model = model(), optimizer = 1, loss = F.mse_loss, train = batches(4, 4)})
   test.raises("keyword 'optimizer' is required", train.fit, {model = model(), loss = F.mse_loss, train = batches(4, 4), epochs = 1})

@@ -78,13 +78,14 @@ local function fields_of(first, ...)
   return {first}
 end
 
---- The fields of sample `index`, counted from 0.
+--- The fields of sample `index`, counted from 0; -1 is the last one.
 ---@return table
 function dataset.sample(set, index)
   local i, count = math.tointeger(index), dataset.length(set)
-  if not i or i < 0 or i >= count then
-    vm.raise("usage", ("sample index %s is out of range, expected 0 to %d"):format(tostring(index), count - 1))
+  if not i or i < -count or i >= count then
+    vm.raise("usage", ("sample index %s is out of range, expected %d to %d"):format(tostring(index), -count, count - 1))
   end
+  if i < 0 then i = i + count end
   local inner = dataset.native_of(set)
   if inner then return inner:get(i) end
   local sample = fields_of(set:get(i))

@@ -1,0 +1,217 @@
+-- Functions of torch that are small composites of operators, as in torch/functional.py.
+local is_tensor = require("native.model").is_tensor
+local keywords = require "host.keywords"
+local ops = require "native.ops"
+local signature = require "torch.signature"
+local vm = require "native.vm"
+
+local functional = {}
+
+local function op(name) return ops.find(name) or ops.find_any("aten::" .. name) end
+
+-- Calls with keywords, if there are any: an operator's own defaults stand for the rest.
+local function call(of, options, ...)
+  if options == nil or next(options) == nil then return of(...) end
+  local arguments = table.pack(...)
+  arguments[arguments.n + 1] = options
+  return of(table.unpack(arguments, 1, arguments.n + 1))
+end
+
+-- Tensors as arguments, or a list of them: torch.meshgrid(a, b) and torch.meshgrid({a, b}).
+local function list_of(name, ...)
+  local list, named = keywords.split(...)
+  local count = list.n
+  if count == 1 and type(list[1]) == "table" then
+    list = list[1]
+    count = #list
+  end
+  for i = 1, count do
+    if not is_tensor(list[i]) then
+      vm.raise("usage", ("torch.%s: expected Tensors or a list of them, got %s at place %d"):format(name,
+        vm.describe(list[i]), i))
+    end
+  end
+  return table.move(list, 1, count, 1, {}), named
+end
+
+-- --- Functions of any number of tensors
+
+for _, name in ipairs {"block_diag", "cartesian_prod", "broadcast_tensors", "meshgrid"} do
+  local of = op(name)
+  functional[name] = function(...)
+    local list, named = list_of(name, ...)
+    return call(of, named, list)
+  end
+end
+
+-- One tensor gives one, several give a list.
+for _, name in ipairs {"atleast_1d", "atleast_2d", "atleast_3d"} do
+  local of = op(name)
+  functional[name] = function(...)
+    if select("#", ...) == 1 then return of(...) end
+    return of((list_of(name, ...)))
+  end
+end
+
+do
+  local of = op "einsum"
+  --- Sums of products by Einstein's convention: torch.einsum("ij,jk->ik", a, b).
+  ---@param equation string
+  ---@param ... Tensor or one list of them
+  ---@return Tensor
+  function functional.einsum(equation, ...)
+    if type(equation) ~= "string" then
+      vm.raise("usage", "torch.einsum: argument 'equation' must be a string, got " .. vm.describe(equation))
+    end
+    return of(equation, (list_of("einsum", ...)))
+  end
+end
+
+-- --- Products, norms, distances
+
+local function range(first, last)
+  local list = {}
+  for i = first, last do list[#list + 1] = i end
+  return list
+end
+
+do
+  local of = op "tensordot"
+  local parse = signature("torch.tensordot", "a, b, dims=2, out=nil")
+  --- Contracts dimensions of two tensors: the last `dims` of a with the first of b, or those that are listed.
+  ---@param a Tensor
+  ---@param b Tensor
+  ---@param dims? integer|integer[][]|Tensor 2, or {{dims of a}, {dims of b}}
+  ---@return Tensor
+  function functional.tensordot(...)
+    local a, b, dims, out = parse(...)
+    if is_tensor(dims) then dims = dims:numel() > 1 and dims:tolist() or dims:item() end
+    local of_a, of_b
+    if type(dims) == "table" then
+      of_a, of_b = dims[1], dims[2]
+    else
+      local count = math.type(dims) and math.tointeger(dims)
+      if not count then
+        vm.raise("usage", "torch.tensordot: dims must be an integer or two lists of integers, got " .. vm.describe(dims))
+      end
+      if count < 0 then vm.raise("usage", "tensordot expects dims >= 0, but got dims=" .. count) end
+      if count > math.min(a:dim(), b:dim()) then
+        vm.raise("shape", "tensordot expects dims < ndim_a or ndim_b, but got dims=" .. count)
+      end
+      of_a, of_b = range(-count, -1), range(0, count - 1)
+    end
+    return call(of, {out = out}, a, b, of_a, of_b)
+  end
+end
+
+do
+  local of, vector, matrix = op "norm", op "linalg_vector_norm", op "linalg_matrix_norm"
+  local parse = signature("torch.norm", "input, p='fro', dim=nil, keepdim=false, out=nil, dtype=nil")
+  --- The norm of all elements or along dimensions: of order p, "fro" or "nuc".
+  ---@param input Tensor
+  ---@param p? number|string "fro"
+  ---@param dim? integer|integer[] all
+  ---@param keepdim? boolean false
+  ---@return Tensor
+  function functional.norm(...)
+    local count, second = select("#", ...), select(2, ...)
+    if count == 1 or count == 2 and type(second) == "number" then return of(...) end
+    local input, p, dim, keepdim, out, dtype = parse(...)
+    if math.type(dim) then dim = {dim} end
+    local options = {keepdim = keepdim, dim = dim, dtype = dtype, out = out}
+    if type(p) ~= "string" then return vector(input, p or 2, options) end
+    if p == "fro" and (dim == nil or #dim <= 2) then return vector(input, 2, options) end
+    options.dim = dim or range(0, input:dim() - 1)
+    return matrix(input, p, options)
+  end
+end
+
+do
+  local of = op "cdist"
+  local parse = signature("torch.cdist", "x1, x2, p=2.0, compute_mode='use_mm_for_euclid_dist_if_necessary'")
+  local MODES <const> = {use_mm_for_euclid_dist_if_necessary = 0, use_mm_for_euclid_dist = 1,
+    donot_use_mm_for_euclid_dist = 2}
+  --- The distances between the rows of two batches of vectors.
+  ---@param x1 Tensor
+  ---@param x2 Tensor
+  ---@param p? number 2.0
+  ---@param compute_mode? string
+  ---@return Tensor
+  function functional.cdist(...)
+    local x1, x2, p, mode = parse(...)
+    local number = MODES[mode]
+    if not number then vm.raise("usage", vm.describe(mode) .. " is not a valid value for compute_mode") end
+    if number == 0 then return of(x1, x2, p) end
+    return of(x1, x2, p, number)
+  end
+end
+
+-- --- Distinct values
+
+-- The output, then the inverse indices and the counts that were asked for.
+local function asked_for(with_inverse, with_counts, output, inverse, counts)
+  if with_inverse and with_counts then return output, inverse, counts end
+  if with_inverse then return output, inverse end
+  if with_counts then return output, counts end
+  return output
+end
+
+do
+  local of, of_dim = op "_unique2", op "unique_dim"
+  local parse = signature("torch.unique", "input, sorted=true, return_inverse=false, return_counts=false, dim=nil")
+  --- The distinct values, or the distinct slices along a dimension.
+  ---@param input Tensor
+  ---@param sorted? boolean true
+  ---@param return_inverse? boolean false
+  ---@param return_counts? boolean false
+  ---@param dim? integer
+  ---@return Tensor output
+  ---@return Tensor? inverse
+  ---@return Tensor? counts
+  function functional.unique(...)
+    local input, sorted, inverse, counts, dim = parse(...)
+    if dim == nil then return asked_for(inverse, counts, of(input, sorted, inverse, counts)) end
+    return asked_for(inverse, counts, of_dim(input, dim, sorted, inverse, counts))
+  end
+end
+
+do
+  local of = op "unique_consecutive"
+  local parse = signature("torch.unique_consecutive", "input, return_inverse=false, return_counts=false, dim=nil")
+  --- The values without repeats that follow each other.
+  ---@param input Tensor
+  ---@param return_inverse? boolean false
+  ---@param return_counts? boolean false
+  ---@param dim? integer
+  ---@return Tensor output
+  ---@return Tensor? inverse
+  ---@return Tensor? counts
+  function functional.unique_consecutive(...)
+    local input, inverse, counts, dim = parse(...)
+    return asked_for(inverse, counts, call(of, {dim = dim}, input, inverse, counts))
+  end
+end
+
+-- --- Short-time Fourier transform
+
+do
+  local of = op "stft"
+  local parse = signature("torch.stft", "input, n_fft, hop_length=nil, win_length=nil, window=nil, center=true, "
+    .. "pad_mode='reflect', normalized=false, onesided=nil, return_complex=nil, align_to_window=nil")
+  --- Fourier transforms of short windows; with center the input is padded by n_fft // 2 on both sides.
+  ---@param input Tensor [time] or [batch, time]
+  ---@param n_fft integer
+  ---@return Tensor [batch, frequencies, frames]
+  function functional.stft(...)
+    local input, n_fft, hop, length, window, center, pad_mode, normalized, onesided, complex, align = parse(...)
+    if center and align ~= nil then
+      vm.raise("usage", "stft align_to_window should only be set when center = false")
+    end
+    local options = {hop_length = hop, win_length = length, window = window, normalized = normalized,
+      onesided = onesided, return_complex = complex, align_to_window = align}
+    if center then options.center, options.pad_mode = true, pad_mode end
+    return of(input, n_fft, options)
+  end
+end
+
+return functional

@@ -1,0 +1,73 @@
+-- torch's functions that Python spells with tensors as arguments, defaults of its own, or several results.
+local test = require "test"
+local torch = require "torch"
+
+local a, b = torch.arange(4.0):view(2, 2), torch.arange(4.0, 8.0):view(2, 2)
+
+test.case("tensors may be arguments or a list", function()
+  test.equal(torch.einsum("ij,jk->ik", a, b), a:matmul(b))
+  test.equal(torch.einsum("ij,jk->ik", {a, b}), a:matmul(b))
+  test.equal(torch.einsum("ii", a):item(), 3.0)
+  test.equal(torch.block_diag(a, b), torch.block_diag {a, b})
+  test.equal(torch.block_diag(a, b).shape, {4, 4})
+  local x, y = torch.tensor {1, 2, 3}, torch.tensor {4, 5}
+  local grid = torch.meshgrid(x, y, {indexing = "ij"})
+  test.equal(grid[1], torch.tensor {{1, 1}, {2, 2}, {3, 3}})
+  test.equal(torch.meshgrid({x, y}, {indexing = "xy"})[2], torch.tensor {{4, 4, 4}, {5, 5, 5}})
+  test.equal(torch.cartesian_prod(x, y).shape, {6, 2})
+  test.equal(torch.broadcast_tensors(a, torch.tensor {1.0, 2.0})[2], torch.tensor {{1.0, 2.0}, {1.0, 2.0}})
+  test.equal(torch.atleast_1d(torch.tensor(1)), torch.tensor {1})
+  test.equal(torch.atleast_2d(torch.tensor(1), x)[2].shape, {1, 3})
+  test.raises("torch.einsum: expected Tensors or a list of them, got number 3 at place 2", torch.einsum, "i,i", x, 3)
+  test.raises("torch.block_diag: .* got nil at place 2", torch.block_diag, a, nil, b)
+  test.raises("'equation' must be a string", torch.einsum, a, b)
+end)
+
+test.case("tensordot takes a count of dimensions or two lists", function()
+  test.equal(torch.tensordot(a, b, {dims = 1}), a:matmul(b))
+  test.equal(torch.tensordot(a, b, 1), a:matmul(b))
+  test.equal(torch.tensordot(a, b):item(), (a * b):sum():item())
+  test.equal(torch.tensordot(a, b, {{0}, {1}}), a:t():matmul(b:t()))
+  test.equal(torch.tensordot(a, b, {dims = torch.tensor {{0}, {1}}}), a:t():matmul(b:t()))
+  test.equal(torch.tensordot(a, b, 0).shape, {2, 2, 2, 2})
+  test.raises("dims >= 0, but got dims=%-1", torch.tensordot, a, b, -1)
+  test.raises("dims < ndim_a or ndim_b, but got dims=3", torch.tensordot, a, b, 3)
+  test.raises("dims must be an integer or two lists", torch.tensordot, a, b, "x")
+end)
+
+test.case("norm takes the orders that have names", function()
+  test.near(torch.norm(a, "fro"):item(), 14 ^ 0.5, 1e-6)
+  test.equal(torch.norm(a, "fro"), torch.norm(a))
+  test.equal(a:norm("fro", 1, true).shape, {2, 1})
+  test.equal(a:norm(2, {dim = 0, keepdim = true}).shape, {1, 2})
+  test.near(torch.norm(a, {p = "nuc"}):item(), torch.linalg.matrix_norm(a, "nuc"):item(), 1e-6)
+  test.equal(torch.norm(a, 1):item(), 6.0)
+  test.equal(torch.norm(a, {dtype = torch.float64}).dtype, torch.float64)
+  test.equal(torch.norm(a, math.huge):item(), 3.0)
+end)
+
+test.case("cdist takes its mode by name", function()
+  test.equal(torch.cdist(a, b, {p = 1}), torch.tensor {{8.0, 12.0}, {4.0, 8.0}})
+  test.near(torch.cdist(a, b, 2.0, "donot_use_mm_for_euclid_dist")[0][0]:item(), 32 ^ 0.5, 1e-5)
+  test.raises("not a valid value for compute_mode", torch.cdist, a, b, {compute_mode = "x"})
+end)
+
+test.case("unique and unique_consecutive return what was asked for", function()
+  local x = torch.tensor {3, 1, 1, 3}
+  local function all(...) return {...} end
+  test.equal(all(torch.unique(x)), {torch.tensor {1, 3}})
+  test.equal(all(x:unique(true, true)), {torch.tensor {1, 3}, torch.tensor {1, 0, 0, 1}})
+  test.equal(all(torch.unique(x, {return_counts = true})), {torch.tensor {1, 3}, torch.tensor {2, 2}})
+  test.equal(#all(torch.unique(x, {return_inverse = true, return_counts = true})), 3)
+  test.equal(torch.unique(torch.tensor {{1, 2}, {1, 2}}, {dim = 0}), torch.tensor {{1, 2}})
+  test.equal(all(torch.unique_consecutive(x)), {torch.tensor {3, 1, 3}})
+  test.equal(all(x:unique_consecutive {return_counts = true}), {torch.tensor {3, 1, 3}, torch.tensor {1, 2, 1}})
+  test.equal(#all(torch.unique_consecutive(x, true, true)), 3)
+  test.equal(torch.unique_consecutive(torch.tensor {{1, 1, 2}}, {dim = 1}), torch.tensor {{1, 2}})
+end)
+
+test.case("constants", function()
+  test.equal({torch.pi, torch.inf}, {math.pi, math.huge})
+  test.truthy(torch.nan ~= torch.nan)
+  test.near(torch.e, 2.718281828459045, 1e-15)
+end)
