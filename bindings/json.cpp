@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bindings/guard.h"
+#include "host/base/utf8.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -101,16 +102,8 @@ class Encoder {
 
   // JSON is UTF-8: a byte that is not becomes U+FFFD. Returns how many bytes were read.
   size_t copy_utf8(std::string_view s) {
-    const auto c = static_cast<unsigned char>(s[0]);
-    const size_t size = c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
-    bool good = size > 0 && s.size() >= size;
-    for (size_t i = 1; good && i < size; ++i) good = (static_cast<unsigned char>(s[i]) & 0xc0) == 0x80;
-    if (good && size > 2) {
-      const auto second = static_cast<unsigned char>(s[1]);
-      good = !(c == 0xe0 && second < 0xa0) && !(c == 0xed && second > 0x9f) && !(c == 0xf0 && second < 0x90) &&
-             !(c == 0xf4 && second > 0x8f);
-    }
-    if (!good) {
+    const size_t size = utf8_sequence(s, 0);
+    if (size == 0) {
       text_ += "\xef\xbf\xbd";
       return 1;
     }

@@ -6,8 +6,8 @@
 #include "bindings/keywords.h"
 #include "bindings/list.h"
 #include "bindings/tensor.h"
+#include "host/base/publish.h"
 #include "host/save/checkpoint.h"
-#include "host/save/file.h"
 #include "host/save/safetensors.h"
 
 namespace trainhost::bindings {
@@ -102,7 +102,7 @@ int read_checkpoint(lua_State* L) {
 }
 
 int publish_link(lua_State* L) {
-  save::publish_link(std::string(check_string(L, 1, "host.checkpoint.link", "target")),
+  file::publish_link(std::string(check_string(L, 1, "host.checkpoint.link", "target")),
                      std::string(check_string(L, 2, "host.checkpoint.link", "link")));
   return 0;
 }

@@ -1,6 +1,7 @@
 // The front door: Host, Value and Function over vm::State and the bindings.
 #include "host/trainhost.h"
 
+#include <thread>
 #include <utility>
 
 #include "bindings/bindings.h"
@@ -100,6 +101,8 @@ struct Host::Impl {
   static Impl& of(const std::unique_ptr<Impl>& impl) {
     if (!impl) throw_usage("this Host was moved from: it has no script");
     if (impl->closed) throw_usage("this Host is closed", "a new Host runs other scripts");
+    if (impl->thread != std::this_thread::get_id())
+      throw_usage("a Host is used by the thread that made it", "post and interrupt are for other threads");
     return *impl;
   }
 
@@ -112,24 +115,28 @@ struct Host::Impl {
     return {};
   }
 
-  // Runs `f` and remembers how it ended.
+  // Runs `f` and remembers how it ended. A failure is remembered for good: the runs that it left open end with it.
   template <class F>
   auto ended(F f) {
     const bindings::WarningScope warnings(state->lua());
-    status = "failed";
     exit_code.reset();
     try {
       auto result = f();
       exit_code = state->exit_code();
-      if (state->interrupts().stop_wished()) status = "killed";
-      else if (exit_code.value_or(0) == 0) status = "finished";
+      if (state->interrupts().stop_wished()) note("killed");
+      else if (exit_code.value_or(0) != 0) note("failed");
       return result;
     } catch (const Error& e) {
-      if (e.kind() == ErrorKind::interrupted) status = "killed";
+      note(e.kind() == ErrorKind::interrupted ? "killed" : "failed");
       throw;
     }
   }
 
+  void note(const char* how) {
+    if (status == "finished") status = how;
+  }
+
+  const std::thread::id thread = std::this_thread::get_id();
   std::unique_ptr<vm::State> state;  // until the end: other threads may ask to interrupt a closed one
   bool closing = false, closed = false;
   std::string status = "finished";

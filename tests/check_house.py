@@ -151,6 +151,17 @@ def law_6():
             yield f"{name}:1: the first line does not say what the file is"
 
 
+def docs_of_nn():
+    """every public function of torch.nn has a docstring."""
+    defined = re.compile(r"^(?:function (\w+[.:](?:__init|[a-z]\w*))\(|((?:activations|windows|normalization|losses)\.\w+) = )")
+    for name in tracked("stdlib/torch/nn/*.lua"):
+        lines = text_of(name).splitlines()
+        for number, line in enumerate(lines, 1):
+            found = defined.match(line)
+            if found and not lines[number - 2].startswith("---") and not re.search(r"[.:]extra_repr\(", line):
+                yield f"{name}:{number}: {found[1] or found[2]} has no docstring"
+
+
 def run_tool(command):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
@@ -190,7 +201,7 @@ def lint_of_lua():
 
 def main():
     passed = failed = skipped = 0
-    for rule in (law_1, law_2, law_3, law_4, law_5, law_6, format_of_cpp, lint_of_lua):
+    for rule in (law_1, law_2, law_3, law_4, law_5, law_6, docs_of_nn, format_of_cpp, lint_of_lua):
         name = rule.__name__.replace("_", " ")
         try:
             violations = list(rule())

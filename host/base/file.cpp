@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -15,6 +14,7 @@
 #include <utility>
 
 #include "host/base/error.h"
+#include "host/base/publish.h"
 
 namespace trainhost::file {
 namespace {
@@ -60,21 +60,6 @@ int write_all(int fd, std::string_view text) {
   return 0;
 }
 
-int sync(int fd) {
-  int status;
-  do status = ::fsync(fd);
-  while (status < 0 && errno == EINTR);
-  return status < 0 ? errno : 0;
-}
-
-// The new name is durable only when its folder is. Some file systems cannot sync a folder (EINVAL): nothing to do.
-void sync_folder(const std::string& folder) {
-  Descriptor fd(open_retrying(folder.c_str(), O_RDONLY | O_DIRECTORY));
-  if (fd.get() < 0) fail("open folder", folder, errno);
-  const int code = sync(fd.get());
-  if (code && code != EINVAL) fail("sync folder", folder, code);
-}
-
 }  // namespace
 
 std::string read(const std::string& path) {
@@ -98,19 +83,9 @@ std::string read(const std::string& path) {
 }
 
 void write_atomic(const std::string& path, std::string_view text) {
-  static std::atomic<unsigned> count{0};
-  const std::string temporary = path + ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
-  Descriptor fd(open_retrying(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0666));
-  if (fd.get() < 0) fail("write", path, errno);
-  int code = write_all(fd.get(), text);
-  if (!code) code = sync(fd.get());
-  if (fd.close() != 0 && !code) code = errno;
-  if (!code && ::rename(temporary.c_str(), path.c_str()) != 0) code = errno;
-  if (code) {
-    ::unlink(temporary.c_str());
-    fail("write", path, code);
-  }
-  sync_folder(folder_of(path));
+  NewFile made(path);
+  made.write(text);
+  made.publish();
 }
 
 void append(const std::string& path, std::string_view text) {

@@ -8,7 +8,8 @@
 #include <set>
 
 #include "host/base/error.h"
-#include "host/save/file.h"
+#include "host/base/publish.h"
+#include "host/base/read_file.h"
 
 namespace trainhost::save {
 namespace {
@@ -30,7 +31,7 @@ bool is_file_name(const std::string& name) {
          });
 }
 
-uint64_t size_of(const std::string& path) { return ReadFile("checkpoint file", path).size(); }
+uint64_t size_of(const std::string& path) { return file::ReadFile("checkpoint file", path).size(); }
 
 bool is_tensor_file(const std::string& name) { return name.size() > 12 && name.ends_with(kSuffix); }
 
@@ -49,13 +50,13 @@ void write_checkpoint(const std::string& folder, const Checkpoint& checkpoint) {
     if (is_tensor_file(name)) throw_usage("checkpoint: a text cannot have the name '" + name + "'");
   }
 
-  NewFolder made(folder);
+  file::NewFolder made(folder);
   Json files = Json::array();
   const auto list = [&](const std::string& name) {
     files.push_back({{"name", name}, {"bytes", size_of(made.path() + "/" + name)}});
   };
   const auto write_text = [&](const std::string& name, const std::string& text) {
-    NewFile file(made.path() + "/" + name);
+    file::NewFile file(made.path() + "/" + name);
     file.write(text);
     file.publish();
   };
@@ -80,7 +81,7 @@ Checkpoint read_checkpoint(const std::string& folder, bool map) {
     throw_io("checkpoint " + folder + ": it has no " + kManifest +
              ", expected a folder that host.checkpoint.save made");
   const auto fail = [&](const std::string& what) { throw_io("checkpoint " + folder + ": " + what); };
-  const Json manifest = Json::parse(read_text("checkpoint file", path, kMostManifestBytes), nullptr, false);
+  const Json manifest = Json::parse(file::read_text("checkpoint file", path, kMostManifestBytes), nullptr, false);
   if (!manifest.is_object() || manifest.value("format", Json()) != kFormat) fail("its manifest.json is damaged");
   const Json version = manifest.value("version", Json());
   if (!version.is_number_integer()) fail("its manifest.json is damaged: no version");
@@ -104,7 +105,7 @@ Checkpoint read_checkpoint(const std::string& folder, bool map) {
     if (is_tensor_file(file))
       result.tensors.emplace_back(file.substr(0, file.size() - std::string(kSuffix).size()),
                                   read_safetensors(folder + "/" + file, map).tensors);
-    else result.texts.emplace_back(file, read_text("checkpoint file", folder + "/" + file, kMostTextBytes));
+    else result.texts.emplace_back(file, file::read_text("checkpoint file", folder + "/" + file, kMostTextBytes));
   }
   return result;
 }

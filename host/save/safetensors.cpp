@@ -12,7 +12,8 @@
 #include <unordered_set>
 
 #include "host/base/error.h"
-#include "host/save/file.h"
+#include "host/base/publish.h"
+#include "host/base/read_file.h"
 #include "host/save/safetensors_header.h"
 
 namespace trainhost::save {
@@ -22,14 +23,14 @@ static_assert(std::endian::native == std::endian::little, "the format is little-
 
 constexpr const char* kWhat = "safetensors file";
 
-at::Tensor read_tensor(const ReadFile& file, const Header& header, const HeaderEntry& entry) {
+at::Tensor read_tensor(const file::ReadFile& file, const Header& header, const HeaderEntry& entry) {
   at::Tensor tensor = at::empty(entry.shape, at::TensorOptions().dtype(entry.type));
   file.read(header.data + entry.begin, tensor.mutable_data_ptr(), entry.end - entry.begin);
   return tensor;
 }
 
 // Bytes other than 0 and 1 in a bool are undefined behaviour in every kernel that reads it.
-void check_bools(const ReadFile& file, const HeaderEntry& entry, const at::Tensor& tensor) {
+void check_bools(const file::ReadFile& file, const HeaderEntry& entry, const at::Tensor& tensor) {
   if (entry.type != at::kBool) return;
   const auto* bytes = static_cast<const unsigned char*>(tensor.const_data_ptr());
   if (std::any_of(bytes, bytes + tensor.numel(), [](unsigned char b) { return b > 1; }))
@@ -62,7 +63,7 @@ void check_dense(const NamedTensor& named) {
 }  // namespace
 
 TensorFile read_safetensors(const std::string& path, bool map) {
-  const ReadFile file(kWhat, path);
+  const file::ReadFile file(kWhat, path);
   Header header = read_header(file);
   TensorFile result;
   result.metadata = std::move(header.metadata);
@@ -126,7 +127,7 @@ void write_safetensors(const std::string& path, const std::vector<NamedTensor>& 
     throw_usage("safetensors: the header would hold " + std::to_string(header.size()) + " bytes, at most " +
                 std::to_string(kMostHeaderBytes) + " are read back");
 
-  NewFile file(path);
+  file::NewFile file(path);
   std::array<char, 8> prefix{};
   for (size_t i = 0; i < 8; ++i) prefix[i] = static_cast<char>(header.size() >> (8 * i));
   file.write(prefix.data(), prefix.size());

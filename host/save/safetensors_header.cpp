@@ -45,7 +45,7 @@ std::string in_quotes(std::string_view text) {
 // Events come in as: { name : { field : value ... } ... }.
 class Reader : public nlohmann::json_sax<Json> {
  public:
-  Reader(const ReadFile& file, Header& header) : file_(file), header_(header) {}
+  Reader(const file::ReadFile& file, Header& header) : file_(file), header_(header) {}
 
   bool start_object(std::size_t) override {
     if (depth_ == 0) {
@@ -141,7 +141,7 @@ class Reader : public nlohmann::json_sax<Json> {
         (name_.empty() ? std::string() : ", at " + in_quotes(name_) + (depth_ == 2 ? " " + in_quotes(field_) : "")));
   }
 
-  const ReadFile& file_;
+  const file::ReadFile& file_;
   Header& header_;
   int depth_ = 0;
   std::string name_, field_;
@@ -151,7 +151,7 @@ class Reader : public nlohmann::json_sax<Json> {
   int offsets_ = 0;
 };
 
-void check_sizes(const ReadFile& file, const HeaderEntry& entry) {
+void check_sizes(const file::ReadFile& file, const HeaderEntry& entry) {
   const std::string name = "tensor " + in_quotes(entry.name);
   if (entry.end < entry.begin)
     file.fail(name + " ends before it begins: data_offsets " + std::to_string(entry.begin) + ", " +
@@ -174,7 +174,7 @@ void check_sizes(const ReadFile& file, const HeaderEntry& entry) {
 }
 
 template <class Item, class NameOf>
-void check_names(const ReadFile& file, const std::vector<Item>& items, NameOf name_of, const char* what) {
+void check_names(const file::ReadFile& file, const std::vector<Item>& items, NameOf name_of, const char* what) {
   std::vector<std::string_view> names;
   for (const Item& item : items) names.push_back(name_of(item));
   std::sort(names.begin(), names.end());
@@ -196,7 +196,7 @@ std::optional<at::ScalarType> torch_dtype(std::string_view name) noexcept {
   return std::nullopt;
 }
 
-Header read_header(const ReadFile& file) {
+Header read_header(const file::ReadFile& file) {
   if (file.size() < 8) file.fail("expected at least 8 bytes, got " + std::to_string(file.size()));
   std::array<unsigned char, 8> prefix{};
   file.read(0, prefix.data(), prefix.size());

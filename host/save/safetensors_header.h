@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "host/save/file.h"
+#include "host/base/read_file.h"
 
 namespace trainhost::save {
 
@@ -31,7 +31,7 @@ struct Header {
 
 // Throws Error{io} for anything that is not a well-formed header of a file of this size: offsets that overlap, leave
 // a hole or end elsewhere than the file does, sizes that do not follow from dtype and shape, names given twice.
-Header read_header(const ReadFile& file);
+Header read_header(const file::ReadFile& file);
 
 // "F32" and back; empty for a dtype that the format does not know, or LibTorch does not.
 std::string_view safetensors_dtype(at::ScalarType type) noexcept;

@@ -39,6 +39,7 @@ class Database {
   void run(const char* sql);
   // From any thread: stop waiting for locks.
   void hurry() noexcept { hurry_.store(true, std::memory_order_relaxed); }
+  bool hurried() const noexcept { return hurry_.load(std::memory_order_relaxed); }
 
   const std::string& path() const noexcept { return path_; }
   sqlite3* handle() const noexcept { return handle_; }

@@ -139,7 +139,7 @@ void set_journal(Database& database) {
       break;
     } catch (const DatabaseError& e) {
       if (!e.is_busy()) throw;
-      if (std::chrono::steady_clock::now() >= deadline) break;
+      if (database.hurried() || std::chrono::steady_clock::now() >= deadline) break;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
   }

@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "host/track/record.h"
+#include "host/track/text.h"
 
 namespace trainhost::track {
 namespace {
@@ -55,14 +56,6 @@ std::optional<std::string> commit_of(const fs::path& git, const fs::path& shared
   for (std::string line; std::getline(lines, line);)
     if (line.size() > 41 && line[40] == ' ' && line.substr(41) == ref) return line.substr(0, 40);
   return std::nullopt;
-}
-
-std::string without_credentials(const std::string& url) {
-  const size_t scheme = url.find("://");
-  if (scheme == std::string::npos) return url;
-  const size_t host = scheme + 3;
-  const size_t at = url.substr(0, url.find('/', host)).rfind('@');
-  return at == std::string::npos || at < host ? url : url.substr(0, host) + url.substr(at + 1);
 }
 
 // The url of the first remote in a git config.

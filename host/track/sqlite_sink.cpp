@@ -22,7 +22,8 @@ bool is_artifact(RecordKind kind) { return kind == RecordKind::text || kind == R
 }  // namespace
 
 struct SqliteSink::Connection {
-  explicit Connection(const std::string& path) : database(path, std::chrono::seconds(30), false) {
+  Connection(const std::string& path, bool hurried) : database(path, std::chrono::seconds(30), false) {
+    if (hurried) database.hurry();
     set_journal(database);
   }
 
@@ -67,7 +68,11 @@ SqliteSink::~SqliteSink() = default;
 
 SqliteSink::Connection& SqliteSink::connection() {
   if (!connection_) {
-    auto opened = std::make_unique<Connection>(path_);
+    const auto hurried = [&] {
+      std::lock_guard lock(mutex_);
+      return hurried_;
+    }();
+    auto opened = std::make_unique<Connection>(path_, hurried);
     std::lock_guard lock(mutex_);
     if (hurried_) opened->database.hurry();
     connection_ = std::move(opened);

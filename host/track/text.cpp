@@ -8,25 +8,13 @@
 #include <vector>
 
 #include "host/base/error.h"
+#include "host/base/utf8.h"
 
 namespace trainhost::track {
 namespace {
 
-// The length of the UTF-8 sequence at `at`, 0 if there is none.
-size_t sequence_at(std::string_view text, size_t at) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(at);
-  if (first < 0x80) return first == 0 ? 0 : 1;
-  const size_t length = first >= 0xF0 && first <= 0xF4 ? 4 : first >= 0xE0 ? 3 : first >= 0xC2 ? 2 : 0;
-  if (first > 0xF4 || length == 0 || at + length > text.size()) return 0;
-  for (size_t i = 1; i < length; ++i)
-    if ((byte(at + i) & 0xC0) != 0x80) return 0;
-  const unsigned char second = byte(at + 1);
-  if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) || (first == 0xF0 && second < 0x90) ||
-      (first == 0xF4 && second > 0x8F))
-    return 0;  // overlong, a surrogate, or past U+10FFFF
-  return length;
-}
+// MLflow's stores keep no NUL.
+size_t sequence_at(std::string_view text, size_t at) { return text[at] == 0 ? 0 : utf8_sequence(text, at); }
 
 size_t characters(std::string_view text) {
   size_t count = 0;
@@ -132,6 +120,14 @@ std::string python_float(double value) {
   std::string result(buffer, fixed.ptr);
   if (result.find('.') == std::string::npos) result += ".0";
   return result;
+}
+
+std::string without_credentials(const std::string& url) {
+  const size_t scheme = url.find("://");
+  if (scheme == std::string::npos) return url;
+  const size_t host = scheme + 3;
+  const size_t at = url.substr(0, url.find('/', host)).rfind('@');
+  return at == std::string::npos || at < host ? url : url.substr(0, host) + url.substr(at + 1);
 }
 
 }  // namespace trainhost::track

@@ -21,4 +21,7 @@ std::string cut(std::string text, size_t most, bool& was_cut);
 // A float as Python's repr: the shortest digits that read back to the same value; 1.0, 1e-05, nan, inf.
 std::string python_float(double value);
 
+// Secrets do not belong in messages and tags: scheme://user:password@host -> scheme://host.
+std::string without_credentials(const std::string& url);
+
 }  // namespace trainhost::track

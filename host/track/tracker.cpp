@@ -18,15 +18,6 @@ namespace fs = std::filesystem;
 constexpr size_t kMostEvents = 256;
 constexpr auto kDrain = std::chrono::seconds(10);
 
-// Secrets do not belong in messages: scheme://user:password@host -> scheme://host.
-std::string without_credentials(const std::string& uri) {
-  const size_t scheme = uri.find("://");
-  if (scheme == std::string::npos) return uri;
-  const size_t host = scheme + 3;
-  const size_t at = uri.substr(0, uri.find('/', host)).rfind('@');
-  return at == std::string::npos || at < host ? uri : uri.substr(0, host) + uri.substr(at + 1);
-}
-
 std::string database_path(const std::string& uri) {
   constexpr const char* kDefaultHint = "unset MLFLOW_TRACKING_URI for ./mlflow.db, or use sqlite:///path/to/mlflow.db";
   if (uri.empty()) return fs::absolute("mlflow.db").string();

@@ -45,8 +45,8 @@ class Tracker {
   Tracker(const Tracker&) = delete;
   Tracker& operator=(const Tracker&) = delete;
 
-  // The tracker of this process: made when first asked for, kept while anybody holds it; a process that ends without
-  // letting go (os.exit) drains it all the same.
+  // The tracker of this process: made when first asked for, kept while anybody holds it; a process that ends
+  // without letting go (std::exit in a program that embeds us) drains it all the same.
   static std::shared_ptr<Tracker> shared();
 
   // The store behind a tracking URI: sqlite:///relative.db, sqlite:////absolute.db; empty: ./mlflow.db. New experiments

@@ -15,7 +15,8 @@ namespace trainhost::vm {
 // See Note [Native bytes drive the collector] in memory.cpp.
 class NativeBytes {
  public:
-  // Counts `bytes` of newly made native memory. Returns true if a collection is now due.
+  // Counts `bytes` of newly made native memory. True: a collection is due, the caller makes it with `collect` once its
+  // own objects are where the collector finds them.
   bool charge(size_t bytes) noexcept {
     pending_ += bytes;
     charged_ += bytes;

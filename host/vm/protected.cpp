@@ -1,5 +1,5 @@
-// pcall, xpcall, coroutines, finalizers that an interruption passes, and os.exit, which is one, and os.execute: see Note
-// [How a script is stopped].
+// pcall, xpcall, coroutines, finalizers that an interruption passes, and os.exit, which is one, and os.execute: see
+// Note [How a script is stopped].
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>

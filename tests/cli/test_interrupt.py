@@ -140,3 +140,23 @@ def test_ctrl_c_in_fit_stops_in_good_order_and_passes_pcall(trainhost):
     returncode, stdout, stderr = finish(child)
     assert (returncode, stdout) == (130, "train_end\n")
     assert "interrupted: stopped in good order after step " in stderr
+
+
+LOADER = """local torch = require 'torch'
+  local data = torch.utils.data
+  local set = data.TensorDataset(torch.zeros(20000, 500))
+  local loader = data.DataLoader(set, {batch_size = 20000, shuffle = true, workers = 2, seed = 1})
+  io.stderr:write('loading\\n')
+  while true do pcall(function() for x in loader:iter() do pcall(x.size, x, 0) end end) end"""
+
+
+def test_ctrl_c_gets_out_of_a_loop_that_waits_for_the_workers_of_a_loader(trainhost):
+    # Every batch is the whole set and takes the workers tens of milliseconds: the loop does nothing but wait for them.
+    child = start(trainhost, LOADER)
+    assert child.stderr.readline() == "loading\n"
+    time.sleep(0.3)
+    began = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    returncode, _, stderr = finish(child)
+    assert returncode == 130 and "interrupted" in stderr
+    assert time.monotonic() - began < 2.0

@@ -1,14 +1,16 @@
-// host/base: files and JSON from C++, errors.
+// host/base: files, errors, threads, UTF-8.
+#include <pthread.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
-#include <nlohmann/json.hpp>
 
 #include "host/base/error.h"
 #include "host/base/file.h"
-#include "host/base/json.h"
 #include "host/base/log.h"
+#include "host/base/thread.h"
+#include "host/base/utf8.h"
 #include "tests/cpp/catch.h"
 
 using namespace trainhost;
@@ -104,14 +106,30 @@ TEST_CASE("a folder cannot be made where a file is") {
   CHECK_FALSE(file::remove(folder / "nothing"));
 }
 
-TEST_CASE("JSON files are written atomically and named when they are damaged") {
+TEST_CASE("what a killed writer left beside a file goes with the next write; a living one's stays") {
   Folder folder;
-  json::write(folder / "s.json", {{"b", 1}, {"a", {1.5, nullptr}}});
-  CHECK(file::read(folder / "s.json") == "{\n  \"a\": [\n    1.5,\n    null\n  ],\n  \"b\": 1\n}\n");
-  CHECK(json::read(folder / "s.json")["b"] == 1);
-  file::write_atomic(folder / "s.json", "{\"a\": ");
-  CHECK_THAT(error_of([&] { json::read(folder / "s.json"); }).what(),
-             Holds((folder / "s.json") + ": not JSON at byte"));
+  file::append(folder / ".a.tmp-999999999-0", "left");
+  file::append(folder / (".a.tmp-" + std::to_string(getpid()) + "-x"), "of a writer that lives");
+  file::write_atomic(folder / "a", "new");
+  CHECK(file::read(folder / "a") == "new");
+  CHECK(file::list(folder.path()) == std::vector<std::string>{".a.tmp-" + std::to_string(getpid()) + "-x", "a"});
+}
+
+TEST_CASE("UTF-8 sequences are measured, and what is none has no length") {
+  for (const char* good : {"a", "\xc3\xbc", "\xe2\x9c\x93", "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf"})
+    CHECK(utf8_sequence(good, 0) == std::string(good).size());
+  for (const char* bad : {"\x80", "\xc1\x80", "\xc3", "\xc3x", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
+                          "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff"})
+    CHECK(utf8_sequence(bad, 0) == 0);
+}
+
+TEST_CASE("a thread of ours takes no signals, and its maker keeps its own") {
+  sigset_t inside, after;
+  start_thread("trainhost-test", [&] { pthread_sigmask(SIG_SETMASK, nullptr, &inside); }).join();
+  pthread_sigmask(SIG_SETMASK, nullptr, &after);
+  CHECK(sigismember(&inside, SIGINT) == 1);
+  CHECK(sigismember(&inside, SIGSEGV) == 0);
+  CHECK(sigismember(&after, SIGINT) == 0);
 }
 
 TEST_CASE("the log is silent until a level is asked for") {

@@ -153,6 +153,20 @@ TEST_CASE("a script's module that only C++ holds keeps its class and fields") {
         3);
 }
 
+TEST_CASE("a Host is used by the thread that made it") {
+  Host host;
+  std::string message;
+  std::thread([&] {
+    try {
+      host.run_string("x = 1");
+    } catch (const Error& e) {
+      message = e.what();
+    }
+  }).join();
+  CHECK_THAT(message, Holds("the thread that made it"));
+  CHECK(host.get("x").is_nil());
+}
+
 TEST_CASE("an interruption from another thread reaches through a call into C++ and back") {
   Host host;
   host.add_function("into", [&](std::span<const Value> in) { return in[0].as_function()({}); });
@@ -183,6 +197,7 @@ TEST_CASE("the end of the script is told how it ended") {
       host.run_string(code);
     } catch (const Error&) {
     }
+    host.run_string("x = 1");  // what went well later does not undo it
     CHECK(host.close().empty());
     CHECK(told == status);
   }

@@ -18,8 +18,8 @@
 #include <sstream>
 
 #include "host/base/error.h"
+#include "host/base/publish.h"
 #include "host/save/checkpoint.h"
-#include "host/save/file.h"
 #include "host/save/safetensors.h"
 #include "host/save/safetensors_header.h"
 #include "tests/cpp/catch.h"
@@ -273,7 +273,7 @@ TEST_CASE("new file: nothing appears before publish, a failed write leaves the o
   Folder folder;
   const std::string path = folder.put("file", "old");
   {
-    NewFile file(path);
+    file::NewFile file(path);
     file.write("new");
     CHECK(read(path) == "old");
   }
@@ -285,7 +285,7 @@ TEST_CASE("new file: nothing appears before publish, a failed write leaves the o
   const auto handler = std::signal(SIGXFSZ, SIG_IGN);
   setrlimit(RLIMIT_FSIZE, &little);
   const Error e = error_of([&] {
-    NewFile file(path);
+    file::NewFile file(path);
     file.write(std::string(1 << 20, 'x'));
     file.publish();
   });
@@ -295,7 +295,7 @@ TEST_CASE("new file: nothing appears before publish, a failed write leaves the o
   CHECK(read(path) == "old");
   CHECK(folder.entries() == 1);
   folder.put(".file.tmp-999999999-0", "left by a process that was killed");
-  NewFile file(path);
+  file::NewFile file(path);
   file.write("new");
   file.publish();
   CHECK(read(path) == "new");
@@ -316,8 +316,8 @@ TEST_CASE("checkpoint: comes back whole, replaces an older one in one step, and 
   CHECK(!fs::exists(path + "/optimizer.safetensors"));
   CHECK(std::distance(fs::directory_iterator(folder / "runs"), {}) == 1);
   folder.put("runs/.latest.tmp-999999999-0", "left by a process that was killed");
-  publish_link("ckpt", folder / "runs/latest");
-  publish_link("ckpt", folder / "runs/latest");
+  file::publish_link("ckpt", folder / "runs/latest");
+  file::publish_link("ckpt", folder / "runs/latest");
   CHECK(fs::read_symlink(folder / "runs/latest") == "ckpt");
   CHECK(read_checkpoint(folder / "runs/latest").texts.size() == 1);
   const Error e = error_of([&] { write_checkpoint(path, {{{"model", {{"", x}}}}, {}}); });

@@ -206,7 +206,7 @@ TEST_CASE("a request that was counted is never forgotten") {
 }
 
 TEST_CASE("requests and posts from another thread while the state closes are safe") {
-  for (int i = 0; i < 100; ++i) {
+  for (int i = 0; i < 20; ++i) {
     auto state = std::make_unique<vm::State>(vm::Options{});
     state->run_string("for i = 1, 100 do t = setmetatable({t}, {__gc = function() for _ = 1, 100 do end end}) end",
                       "=code");

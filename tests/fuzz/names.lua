@@ -10,8 +10,8 @@ end
 
 -- Blocks, ends the process or sets its exit code by purpose; or (set_num_*) may be called once only.
 local SKIPPED <const> = {
-  at_exit = true, exit = true, read_line = true, sleep = true, repl = true, set_num_interop_threads = true,
-  set_num_threads = true,
+  at_exit = true, exit = true, interrupt = true, read_line = true, sleep = true, repl = true,
+  set_num_interop_threads = true, set_num_threads = true,
 }
 
 local function list(prefix, t)

@@ -13,12 +13,18 @@ local AdaptiveAvgPool2d = module.class("AdaptiveAvgPool2d")
 local parse = require "torch.nn.typed"(signature("nn.AdaptiveAvgPool2d", "output_size"), "nn.AdaptiveAvgPool2d",
   "output_size: output_size")
 
+---@param output_size integer|integer[] one number for both or {height, width}, nil keeps the input's
+---@source torch.nn.AdaptiveAvgPool2d
 function AdaptiveAvgPool2d:__init(...) self.output_size = parse(...) end
+
+---@param x Tensor [batch, channels, height, width] or without batch
+---@return Tensor [batch, channels, output height, output width]
 function AdaptiveAvgPool2d:forward(x)
   local size = fields(self).output_size
   if type(size) == "table" then return functional.adaptive_avg_pool2d(x, size) end
   return pool(x, size)
 end
+
 function AdaptiveAvgPool2d:extra_repr() return text.pairs("output_size", self.output_size) end
 
 return AdaptiveAvgPool2d

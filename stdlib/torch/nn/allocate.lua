@@ -22,7 +22,14 @@ function allocate.parameter(sizes, device, dtype)
   return native.parameter(make(torch.empty, sizes, device, dtype), true)
 end
 
+--- A tensor of zeros, for a buffer.
+---@param sizes integer[]
+---@return Tensor
 function allocate.zeros(sizes, device, dtype) return make(torch.zeros, sizes, device, dtype) end
+
+--- A tensor of ones, for a buffer.
+---@param sizes integer[]
+---@return Tensor
 function allocate.ones(sizes, device, dtype) return make(torch.ones, sizes, device, dtype) end
 
 --- A count of batches: int64, 0-dim.

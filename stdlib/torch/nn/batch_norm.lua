@@ -14,6 +14,15 @@ local parse = require "torch.nn.typed"(signature("nn.BatchNorm", "num_features, 
   .. "track_running_stats=true, device=nil, dtype=nil, bias=true"), "nn.BatchNorm",
   "num_features: size, eps: number, momentum: number?, affine: flag, track_running_stats: flag")
 
+---@param num_features integer channels
+---@param eps number added to the variance, 1e-5
+---@param momentum number? the batch's share in the running statistics, nil takes their plain mean, 0.1
+---@param affine boolean has a weight and a bias, true
+---@param track_running_stats boolean keeps running statistics, true
+---@param device any of its tensors, the default device
+---@param dtype dtype? of its tensors, the default dtype
+---@param bias boolean with affine, has a bias, true
+---@source torch.nn.BatchNorm2d
 function BatchNorm:__init(...)
   local features, eps, momentum, affine, track, device, dtype, bias = parse(...)
   self.num_features, self.eps, self.momentum, self.affine, self.track_running_stats =
@@ -26,6 +35,7 @@ function BatchNorm:__init(...)
   self:reset_parameters()
 end
 
+--- Sets the running mean to 0, the variance to 1, the count of batches to 0.
 function BatchNorm:reset_running_stats()
   if not self.track_running_stats then return end
   self.running_mean:zero_()
@@ -33,12 +43,15 @@ function BatchNorm:reset_running_stats()
   self.num_batches_tracked:zero_()
 end
 
+--- Sets the weight to 1, the bias to 0 and the running statistics to those of no data.
 function BatchNorm:reset_parameters()
   self:reset_running_stats()
   if self.weight then self.weight:detach():fill_(1.0) end
   if self.bias then self.bias:detach():zero_() end
 end
 
+---@param x Tensor [batch, channels, ...] of the dimensions of the class
+---@return Tensor of x's shape
 function BatchNorm:forward(x)
   local f, training = fields(self), self.training
   local dims = x:dim()

@@ -12,6 +12,10 @@ local parse = require "torch.nn.typed"(
   signature("nn.BCEWithLogitsLoss", "weight=nil, reduction='mean', pos_weight=nil"),
   "nn.BCEWithLogitsLoss", "weight: tensor?, reduction: reduction, pos_weight: tensor?")
 
+---@param weight Tensor? factor of each element, nil
+---@param reduction string 'mean', 'sum' or 'none', 'mean'
+---@param pos_weight Tensor? factor of the positive part, nil
+---@source torch.nn.BCEWithLogitsLoss
 function BCEWithLogitsLoss:__init(...)
   local weight, reduction, pos_weight = parse(...)
   self:register_buffer("weight", weight)
@@ -19,6 +23,9 @@ function BCEWithLogitsLoss:__init(...)
   self.reduction = reduction
 end
 
+---@param input Tensor logits
+---@param target Tensor 0 to 1, of input's shape
+---@return Tensor 0-dim, or of input's shape
 function BCEWithLogitsLoss:forward(input, target)
   local f = fields(self)
   return loss(input, target, f.weight, f.reduction, f.pos_weight)

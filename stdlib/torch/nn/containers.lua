@@ -42,6 +42,7 @@ function methods:__setitem(i, child)
 end
 
 --- Adds at the end.
+---@param child Module
 ---@return Module self
 function methods:append(child)
   self:add_module(tostring(#self), child)
@@ -49,6 +50,7 @@ function methods:append(child)
 end
 
 --- Adds all of a list (or another container) at the end.
+---@param list Module[]|Module
 ---@return Module self
 function methods:extend(list)
   if native.is_module(list) then list = native.children_of(list) end
@@ -57,6 +59,9 @@ function methods:extend(list)
 end
 
 --- Adds before index i.
+---@param i integer from 0; negative from the end
+---@param child Module
+---@return Module self
 function methods:insert(i, child)
   local children = copy_of_list(self)
   table.insert(children, (i < 0 and #children + i or i) + 1, child)
@@ -65,6 +70,8 @@ function methods:insert(i, child)
 end
 
 --- Removes and returns the module at i.
+---@param i integer from 0; negative from the end
+---@return Module
 function methods:pop(i)
   local child = self[i]
   self[i] = nil

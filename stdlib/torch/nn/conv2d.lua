@@ -55,6 +55,18 @@ local function check(in_channels, out_channels, groups, padding, stride, mode)
   end
 end
 
+---@param in_channels integer divisible by groups
+---@param out_channels integer divisible by groups
+---@param kernel_size integer|integer[] one number for both or {height, width}
+---@param stride integer|integer[] between windows, 1
+---@param padding integer|integer[]|string on both sides, or 'same' or 'valid', 0
+---@param dilation integer|integer[] between the kernel's elements, 1
+---@param groups integer of channels that do not mix, 1
+---@param bias boolean adds a number to each output channel, true
+---@param padding_mode string 'zeros', 'reflect', 'replicate' or 'circular', 'zeros'
+---@param device any of its tensors, the default device
+---@param dtype dtype? of its tensors, the default dtype
+---@source torch.nn.Conv2d
 function Conv2d:__init(...)
   local in_channels, out_channels, kernel, stride, padding, dilation, groups, bias, mode, device, dtype = parse(...)
   kernel, stride, dilation = pair(kernel, "kernel_size"), pair(stride, "stride"), pair(dilation, "dilation")
@@ -69,6 +81,7 @@ function Conv2d:__init(...)
   self:reset_parameters()
 end
 
+--- Draws the parameters anew, as PyTorch does when it makes the layer.
 function Conv2d:reset_parameters()
   init.kaiming_uniform_(self.weight, math.sqrt(5))
   if self.bias then
@@ -80,6 +93,8 @@ function Conv2d:reset_parameters()
   end
 end
 
+---@param x Tensor [batch, in_channels, height, width] or without batch
+---@return Tensor [batch, out_channels, output height, output width]
 function Conv2d:forward(x)
   local f = fields(self)
   if f._sides then

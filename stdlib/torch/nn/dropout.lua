@@ -14,6 +14,9 @@ local Dropout = module.class("Dropout")
 local parse = require "torch.nn.typed"(signature("nn.Dropout", "p=0.5, inplace=false"), "nn.Dropout",
   "p: number, inplace: flag")
 
+---@param p number probability of a zero, 0.5
+---@param inplace boolean writes into the input, false
+---@source torch.nn.Dropout
 function Dropout:__init(...)
   self.p, self.inplace = parse(...)
   if type(self.p) ~= "number" or self.p < 0 or self.p > 1 then
@@ -21,6 +24,8 @@ function Dropout:__init(...)
   end
 end
 
+---@param x Tensor
+---@return Tensor of x's shape
 function Dropout:forward(x)
   local f = fields(self)
   return (f.inplace and dropout_ or dropout)(x, f.p, self.training)

@@ -19,6 +19,16 @@ local parse = require "torch.nn.typed"(
   "nn.Embedding", "num_embeddings: size, embedding_dim: size, padding_idx: integer?, max_norm: number?, "
   .. "norm_type: number, scale_grad_by_freq: flag, sparse: flag")
 
+---@param num_embeddings integer rows
+---@param embedding_dim integer columns
+---@param padding_idx integer? a row of zeros without gradient, nil
+---@param max_norm number? rows looked up are scaled in place to at most this norm, nil
+---@param norm_type number the norm's exponent, 2.0
+---@param scale_grad_by_freq boolean divides gradients by how often the row was looked up, false
+---@param sparse boolean the gradient is a sparse tensor, false
+---@param device any of its tensors, the default device
+---@param dtype dtype? of its tensors, the default dtype
+---@source torch.nn.Embedding
 function Embedding:__init(...)
   local count, dim, padding, max_norm, norm_type, by_freq, sparse, device, dtype = parse(...)
   if padding ~= nil then
@@ -31,11 +41,14 @@ function Embedding:__init(...)
   self:reset_parameters()
 end
 
+--- Draws the parameters anew, as PyTorch does when it makes the layer.
 function Embedding:reset_parameters()
   init.normal_(self.weight)
   if self.padding_idx then self.weight:detach():select(0, self.padding_idx):fill_(0) end
 end
 
+---@param x Tensor integers of any shape
+---@return Tensor [..., embedding_dim]
 function Embedding:forward(x)
   local f = fields(self)
   if f.max_norm then

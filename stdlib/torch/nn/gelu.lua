@@ -12,12 +12,18 @@ local GELU = module.class("GELU")
 local parse = require "torch.nn.typed"(signature("nn.GELU", "approximate='none'"), "nn.GELU",
   "approximate: text")
 
+---@param approximate string 'none' or 'tanh', 'none'
+---@source torch.nn.GELU
 function GELU:__init(...) self.approximate = parse(...) end
+
+---@param x Tensor
+---@return Tensor of x's shape
 function GELU:forward(x)
   local approximate = fields(self).approximate
   if approximate == "none" then return gelu(x) end
   return gelu(x, {approximate = approximate})
 end
+
 function GELU:extra_repr() return "approximate=" .. text.quoted(self.approximate) end
 
 return GELU

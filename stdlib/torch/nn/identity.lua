@@ -2,8 +2,11 @@
 local module = require "torch.nn.module"
 
 ---@class Identity : Module
+---@source torch.nn.Identity
 local Identity = module.class("Identity")
 
+---@param x any
+---@return any x
 function Identity:forward(x) return x end
 
 return Identity

@@ -10,7 +10,13 @@ local L1Loss = module.class("L1Loss")
 local parse = require "torch.nn.typed"(signature("nn.L1Loss", "reduction='mean'"), "nn.L1Loss",
   "reduction: reduction")
 
+---@param reduction string 'mean', 'sum' or 'none', 'mean'
+---@source torch.nn.L1Loss
 function L1Loss:__init(...) self.reduction = parse(...) end
+
+---@param input Tensor
+---@param target Tensor of input's shape
+---@return Tensor 0-dim, or of input's shape
 function L1Loss:forward(input, target) return l1_loss(input, target, self.reduction) end
 
 return L1Loss

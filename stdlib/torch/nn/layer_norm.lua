@@ -14,6 +14,13 @@ local parse = require "torch.nn.typed"(signature("nn.LayerNorm",
   "normalized_shape, eps=1e-5, elementwise_affine=true, bias=true, device=nil, dtype=nil"), "nn.LayerNorm",
   "normalized_shape: sizes, eps: number, elementwise_affine: flag, bias: flag?")
 
+---@param normalized_shape integer|integer[] the last dimensions
+---@param eps number added to the variance, 1e-5
+---@param elementwise_affine boolean has a weight and a bias, true
+---@param bias boolean with elementwise_affine, has a bias, true
+---@param device any of its tensors, the default device
+---@param dtype dtype? of its tensors, the default dtype
+---@source torch.nn.LayerNorm
 function LayerNorm:__init(...)
   local shape, eps, affine, bias, device, dtype = parse(...)
   if type(shape) ~= "table" then shape = {shape} end
@@ -23,11 +30,14 @@ function LayerNorm:__init(...)
   self:reset_parameters()
 end
 
+--- Sets the weight to 1 and the bias to 0.
 function LayerNorm:reset_parameters()
   if self.weight then self.weight:detach():fill_(1.0) end
   if self.bias then self.bias:detach():zero_() end
 end
 
+---@param x Tensor [..., normalized_shape]
+---@return Tensor of x's shape
 function LayerNorm:forward(x)
   local f = fields(self)
   return layer_norm(x, f.normalized_shape, f.weight, f.bias, f.eps)

@@ -15,6 +15,12 @@ local parse = require "torch.nn.typed"(
   signature("nn.Linear", "in_features, out_features, bias=true, device=nil, dtype=nil"),
   "nn.Linear", "in_features: size, out_features: size, bias: flag?")
 
+---@param in_features integer
+---@param out_features integer
+---@param bias boolean adds a vector, true
+---@param device any of its tensors, the default device
+---@param dtype dtype? of its tensors, the default dtype
+---@source torch.nn.Linear
 function Linear:__init(...)
   local in_features, out_features, bias, device, dtype = parse(...)
   self.in_features, self.out_features = in_features, out_features
@@ -23,6 +29,7 @@ function Linear:__init(...)
   self:reset_parameters()
 end
 
+--- Draws the parameters anew, as PyTorch does when it makes the layer.
 function Linear:reset_parameters()
   init.kaiming_uniform_(self.weight, math.sqrt(5))
   if self.bias then
@@ -32,6 +39,8 @@ function Linear:reset_parameters()
   end
 end
 
+---@param x Tensor [..., in_features]
+---@return Tensor [..., out_features]
 function Linear:forward(x)
   local f = fields(self)
   return linear(x, f.weight, f.bias)

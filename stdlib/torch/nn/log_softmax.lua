@@ -13,11 +13,17 @@ local LogSoftmax = module.class("LogSoftmax")
 local parse = require "torch.nn.typed"(signature("nn.LogSoftmax", "dim=nil"), "nn.LogSoftmax",
   "dim: integer?")
 
+---@param dim integer the dimension, from 0; must be given before a call
+---@source torch.nn.LogSoftmax
 function LogSoftmax:__init(...) self.dim = parse(...) end
+
+---@param x Tensor
+---@return Tensor of x's shape
 function LogSoftmax:forward(x)
   local dim = fields(self).dim
   return dim and log_softmax(x, dim) or functional.log_softmax(x)  -- which says what is missing
 end
+
 function LogSoftmax:extra_repr() return text.pairs("dim", self.dim) end
 
 return LogSoftmax

@@ -14,12 +14,22 @@ local parse = require "torch.nn.typed"(signature("nn.MaxPool2d",
   "kernel_size, stride=nil, padding=0, dilation=1, return_indices=false, ceil_mode=false"), "nn.MaxPool2d",
   "kernel_size: sizes, stride: sizes?, padding: sizes, dilation: sizes, return_indices: flag, ceil_mode: flag")
 
+---@param kernel_size integer|integer[] of the window
+---@param stride integer|integer[]? between windows, kernel_size
+---@param padding integer|integer[] minus infinity on both sides, 0
+---@param dilation integer|integer[] between the window's elements, 1
+---@param return_indices boolean also gives where the maxima were, false
+---@param ceil_mode boolean windows may reach over the end, false
+---@source torch.nn.MaxPool2d
 function MaxPool2d:__init(...)
   local kernel, stride, padding, dilation, indices, ceil = parse(...)
   self.kernel_size, self.stride, self.padding, self.dilation = kernel, stride or kernel, padding, dilation
   self.return_indices, self.ceil_mode = indices, ceil
 end
 
+---@param x Tensor [batch, channels, height, width] or without batch
+---@return Tensor maxima [batch, channels, output height, output width]
+---@return Tensor? indices int64, with return_indices
 function MaxPool2d:forward(x)
   local f = fields(self)
   if f.return_indices then

@@ -37,6 +37,7 @@ local function class(name, base)
   return make_class({__name = name, __base = base or Module}, base or Module)
 end
 
+--- What a class does with the arguments of its constructor: override it.
 function Module:__init() end
 
 --- Is this a module of the class or of one made from it?
@@ -68,21 +69,28 @@ local function check_free(self, name, slot)
   end
 end
 
---- Adds a parameter; nil reserves the name.
+--- Adds a parameter; nil reserves the name. A usage error if the name is taken.
+---@param name string
+---@param param Tensor? a Parameter, nil
 function Module:register_parameter(...)
   local name, parameter = parse_parameter(...)
   check_free(self, name, "parameter")
   native.register_parameter(self, name, parameter)
 end
 
---- Adds a tensor that is saved (unless persistent = false) and moved with the module, but not trained.
+--- Adds a tensor that is moved with the module, but not trained. A usage error if the name is taken.
+---@param name string
+---@param tensor Tensor? nil reserves the name, nil
+---@param persistent boolean is in the state dict, true
 function Module:register_buffer(...)
   local name, tensor, persistent = parse_buffer(...)
   check_free(self, name, "buffer")
   native.register_buffer(self, name, tensor, persistent)
 end
 
---- Adds a child.
+--- Adds a child. A usage error if the name is taken.
+---@param name string
+---@param module Module
 function Module:add_module(...)
   local name, child = parse_module(...)
   check_free(self, name, "child")
@@ -94,7 +102,7 @@ end
 Module.register_module = Module.add_module
 
 --- Training mode of this module and all below: Dropout and BatchNorm read it.
----@param mode? boolean true by default
+---@param mode boolean false is evaluation mode, true
 ---@return Module self
 function Module:train(mode)
   if mode == nil then mode = true end
@@ -114,6 +122,9 @@ function Module:eval() return self:train(false) end
 local TO <const> = {device = keywords.none, dtype = keywords.none, non_blocking = keywords.none}
 
 --- Converts parameters, gradients and buffers in place: to(device), to(dtype), to(device, dtype), to(tensor).
+---@param device any where to, where they are
+---@param dtype dtype? of floating point tensors, theirs
+---@param non_blocking boolean does not wait for the copies, false
 ---@return Module self
 function Module:to(...)
   local device, dtype, non_blocking
@@ -132,11 +143,29 @@ function Module:to(...)
   return self
 end
 
+--- Moves parameters, gradients and buffers to the CPU, in place.
+---@return Module self
 function Module:cpu() return self:to("cpu") end
+
+--- Moves parameters, gradients and buffers to a CUDA device, in place.
+---@param device integer? the device's number, the current device
+---@return Module self
 function Module:cuda(device) return self:to(device and "cuda:" .. device or "cuda") end
+
+--- Converts floating point parameters and buffers to float32, in place.
+---@return Module self
 function Module:float() return self:to(torch.float32) end
+
+--- Converts floating point parameters and buffers to float64, in place.
+---@return Module self
 function Module:double() return self:to(torch.float64) end
+
+--- Converts floating point parameters and buffers to float16, in place.
+---@return Module self
 function Module:half() return self:to(torch.float16) end
+
+--- Converts floating point parameters and buffers to bfloat16, in place.
+---@return Module self
 function Module:bfloat16() return self:to(torch.bfloat16) end
 
 local parse_zero = signature("Module.zero_grad", "set_to_none=true")
@@ -146,7 +175,7 @@ local parse_zero = signature("Module.zero_grad", "set_to_none=true")
 function Module:zero_grad(...) native.zero_grad(self, (parse_zero(...))) end
 
 --- Freezes (false) or unfreezes all parameters.
----@param requires_grad? boolean true by default
+---@param requires_grad boolean false freezes, true
 ---@return Module self
 function Module:requires_grad_(requires_grad)
   native.set_requires_grad(self, requires_grad == nil or requires_grad)
@@ -187,6 +216,7 @@ local parse_load = signature("Module.load_state_dict", "strict=true")
 
 --- Copies tensors by name into the module.
 ---@param state table<string, Tensor>
+---@param strict boolean missing and unexpected names are an error, true
 ---@return {missing_keys: string[], unexpected_keys: string[]}
 function Module:load_state_dict(state, ...)
   local strict = parse_load(...)

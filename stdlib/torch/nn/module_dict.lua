@@ -6,11 +6,14 @@ local ordered = require "host.ordered"
 ---@class ModuleDict : Module
 local ModuleDict = module.class("ModuleDict")
 
----@param modules? table<string, Module>|table[] by name (plain tables in sorted order) or a list of {name, module}
+---@param modules table<string, Module>|table[]? by name (plain tables in sorted order) or a list of {name, module}, nil
+---@source torch.nn.ModuleDict
 function ModuleDict:__init(modules)
   if modules then self:update(modules) end
 end
 
+--- Adds modules; one of the same name is replaced.
+---@param modules table<string, Module>|table[] by name (plain tables in sorted order) or a list of {name, module}
 ---@return ModuleDict self
 function ModuleDict:update(modules)
   if #modules > 0 then
@@ -40,14 +43,21 @@ function ModuleDict:items()
 end
 ModuleDict.__pairs = ModuleDict.items
 
+--- Is there a module of that name?
+---@param name string
+---@return boolean
 function ModuleDict:contains(name) return native.slot(self, name) == "child" end
 
+--- Removes a module and returns it.
+---@param name string
+---@return Module? nil if there was none
 function ModuleDict:pop(name)
   local child = self[name]
   self[name] = nil
   return child
 end
 
+--- Removes all modules.
 function ModuleDict:clear()
   for _, name in ipairs(self:keys()) do self[name] = nil end
 end

@@ -7,7 +7,8 @@ local native = require "native.model"
 local ModuleList = module.class("ModuleList")
 for name, method in pairs(containers) do ModuleList[name] = method end
 
----@param modules? Module[]
+---@param modules Module[]? in order, nil
+---@source torch.nn.ModuleList
 function ModuleList:__init(modules)
   if modules then self:extend(modules) end
 end

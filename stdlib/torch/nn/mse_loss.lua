@@ -10,7 +10,13 @@ local MSELoss = module.class("MSELoss")
 local parse = require "torch.nn.typed"(signature("nn.MSELoss", "reduction='mean'"), "nn.MSELoss",
   "reduction: reduction")
 
+---@param reduction string 'mean', 'sum' or 'none', 'mean'
+---@source torch.nn.MSELoss
 function MSELoss:__init(...) self.reduction = parse(...) end
+
+---@param input Tensor
+---@param target Tensor of input's shape
+---@return Tensor 0-dim, or of input's shape
 function MSELoss:forward(input, target) return mse_loss(input, target, self.reduction) end
 
 return MSELoss

@@ -8,8 +8,9 @@ local parse = signature("nn.Parameter", "data, requires_grad=true")
 
 --- Shares memory with `data`, without its history.
 ---@param data Tensor
----@param requires_grad? boolean true by default
+---@param requires_grad boolean gradients are kept for it, true
 ---@return Tensor
+---@source torch.nn.Parameter
 return function(...)
   local data, requires_grad = parse(...)
   if not torch.is_tensor(data) then

@@ -23,7 +23,12 @@ end
 
 --- Scales the gradients in place so that their norm, taken together, is at most max_norm.
 ---@param parameters Tensor[]|Tensor
+---@param max_norm number
+---@param norm_type number|"inf" the norm's exponent, 2.0
+---@param error_if_nonfinite boolean a norm that is NaN or infinite is an error, false
+---@param foreach boolean? one kernel for all gradients; false is refused, nil
 ---@return Tensor the norm before
+---@source torch.nn.utils.clip_grad_norm_
 function functions.clip_grad_norm_(...)
   local parameters, max_norm, norm_type, error_if_nonfinite, foreach = parse_norm(...)
   refuse("clip_grad_norm_", foreach, false)
@@ -32,6 +37,9 @@ end
 
 --- Clamps each gradient in place to [-clip_value, clip_value].
 ---@param parameters Tensor[]|Tensor
+---@param clip_value number
+---@param foreach boolean? one kernel for all gradients; true is refused, nil
+---@source torch.nn.utils.clip_grad_value_
 function functions.clip_grad_value_(...)
   local parameters, clip_value, foreach = parse_value(...)
   refuse("clip_grad_value_", foreach, true)
@@ -40,6 +48,7 @@ end
 
 --- The norm of all gradients together, without changing them.
 ---@param parameters Tensor[]|Tensor
+---@param norm_type number|"inf" the norm's exponent, 2.0
 ---@return Tensor
 function functions.get_grad_norm(...)
   local parameters, norm_type = parse_total(...)

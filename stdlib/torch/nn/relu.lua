@@ -12,8 +12,14 @@ local ReLU = module.class("ReLU")
 local parse = require "torch.nn.typed"(signature("nn.ReLU", "inplace=false"), "nn.ReLU",
   "inplace: flag")
 
+---@param inplace boolean writes into the input, false
+---@source torch.nn.ReLU
 function ReLU:__init(...) self.inplace = parse(...) end
+
+---@param x Tensor
+---@return Tensor of x's shape
 function ReLU:forward(x) return (fields(self).inplace and relu_ or relu)(x) end
+
 function ReLU:extra_repr() return self.inplace and "inplace=True" or "" end
 
 return ReLU

@@ -7,10 +7,12 @@ local ordered = require "host.ordered"
 local children_of <const> = native.children_of
 
 ---@class Sequential : Module
+---@source torch.nn.Sequential
 local Sequential = module.class("Sequential")
 for name, method in pairs(containers) do Sequential[name] = method end
 
 --- Modules in order; or one table: a list of modules, a list of {name, module} or an ordered table of them.
+---@source torch.nn.Sequential
 function Sequential:__init(...)
   local first = ...
   if type(first) ~= "table" then
@@ -25,6 +27,8 @@ function Sequential:__init(...)
   end
 end
 
+---@param x any what the first module takes
+---@return any what the last module gives
 function Sequential:forward(x)
   local list = children_of(self)
   for i = 1, #list do x = list[i](x) end

@@ -5,8 +5,11 @@ local module = require "torch.nn.module"
 local sigmoid <const> = functional.sigmoid
 
 ---@class Sigmoid : Module
+---@source torch.nn.Sigmoid
 local Sigmoid = module.class("Sigmoid")
 
+---@param x Tensor
+---@return Tensor of x's shape
 function Sigmoid:forward(x) return sigmoid(x) end
 
 return Sigmoid

@@ -13,11 +13,17 @@ local Softmax = module.class("Softmax")
 local parse = require "torch.nn.typed"(signature("nn.Softmax", "dim=nil"), "nn.Softmax",
   "dim: integer?")
 
+---@param dim integer the dimension, from 0; must be given before a call
+---@source torch.nn.Softmax
 function Softmax:__init(...) self.dim = parse(...) end
+
+---@param x Tensor
+---@return Tensor of x's shape
 function Softmax:forward(x)
   local dim = fields(self).dim
   return dim and softmax(x, dim) or functional.softmax(x)  -- which says what is missing
 end
+
 function Softmax:extra_repr() return text.pairs("dim", self.dim) end
 
 return Softmax

@@ -5,8 +5,11 @@ local module = require "torch.nn.module"
 local tanh <const> = functional.tanh
 
 ---@class Tanh : Module
+---@source torch.nn.Tanh
 local Tanh = module.class("Tanh")
 
+---@param x Tensor
+---@return Tensor of x's shape
 function Tanh:forward(x) return tanh(x) end
 
 return Tanh

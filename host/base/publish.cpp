@@ -1,8 +1,7 @@
-// Publishing files, folders and links in one step; reading by position.
-#include "host/save/file.h"
+// A temporary name beside the place, a sync, one rename.
+#include "host/base/publish.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,7 +17,7 @@
 #include "host/base/error.h"
 #include "host/base/file.h"
 
-namespace trainhost::save {
+namespace trainhost::file {
 namespace {
 
 namespace fs = std::filesystem;
@@ -32,7 +31,7 @@ namespace fs = std::filesystem;
 std::string temporary_prefix(const std::string& path) {
   std::string name = ".";
   name.append(fs::path(path).filename().string()).append(".tmp-");
-  return (fs::path(file::folder_of(path)) / name).string();
+  return (fs::path(folder_of(path)) / name).string();
 }
 
 std::string temporary_name(const std::string& path) {
@@ -49,7 +48,7 @@ std::string without_slash(std::string path) {
 void remove_leftovers(const std::string& path) {
   const std::string prefix = fs::path(temporary_prefix(path)).filename().string();
   std::error_code ignored;
-  for (fs::directory_iterator it(file::folder_of(path), ignored), end; !ignored && it != end; it.increment(ignored)) {
+  for (fs::directory_iterator it(folder_of(path), ignored), end; !ignored && it != end; it.increment(ignored)) {
     const std::string name = it->path().filename().string();
     if (name.compare(0, prefix.size(), prefix) != 0) continue;
     const long pid = std::strtol(name.c_str() + prefix.size(), nullptr, 10);
@@ -70,7 +69,7 @@ void sync_folder(const std::string& folder) {
 NewFile::NewFile(std::string path) : path_(std::move(path)), temporary_(temporary_name(path_)) {
   remove_leftovers(path_);
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (fd_ < 0) fail_write(path_, "create", errno);
+  if (fd_ < 0) fail_write(path_, "write", errno);
 }
 
 NewFile::~NewFile() {
@@ -93,14 +92,14 @@ void NewFile::write(const void* bytes, size_t count) {
 void NewFile::publish() {
   while (::fsync(fd_) != 0)
     if (errno != EINTR) fail_write(path_, "sync", errno);
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_write(path_, "rename into", errno);
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_write(path_, "write", errno);
   const int fd = std::exchange(fd_, -1);
   if (::close(fd) != 0 && errno != EINTR) fail_write(path_, "close", errno);
-  sync_folder(file::folder_of(path_));
+  sync_folder(folder_of(path_));
 }
 
 NewFolder::NewFolder(std::string path) : path_(without_slash(std::move(path))), temporary_(temporary_name(path_)) {
-  file::mkdir(file::folder_of(path_));
+  file::mkdir(folder_of(path_));
   remove_leftovers(path_);
   if (::mkdir(temporary_.c_str(), 0777) != 0) fail_write(path_, "create folder", errno);
 }
@@ -128,7 +127,7 @@ void NewFolder::publish() {
     }
     temporary_ = old;
   }
-  sync_folder(file::folder_of(path_));
+  sync_folder(folder_of(path_));
 }
 
 void publish_link(const std::string& target, const std::string& link) {
@@ -140,52 +139,7 @@ void publish_link(const std::string& target, const std::string& link) {
     ::unlink(temporary.c_str());
     fail_write(path, "rename into", code);
   }
-  sync_folder(file::folder_of(path));
+  sync_folder(folder_of(path));
 }
 
-ReadFile::ReadFile(std::string what, std::string path) : what_(std::move(what)), path_(std::move(path)) {
-  fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd_ < 0) fail(std::string("cannot be opened: ") + std::strerror(errno));
-  struct stat info;
-  if (::fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode)) {
-    ::close(fd_);
-    fail("is not a regular file");
-  }
-  size_ = static_cast<uint64_t>(info.st_size);
-}
-
-ReadFile::~ReadFile() { ::close(fd_); }
-
-void ReadFile::fail(const std::string& reason) const { throw_io(what_ + " " + path_ + ": " + reason); }
-
-void ReadFile::read(uint64_t offset, void* to, size_t count) const {
-  auto* at = static_cast<char*>(to);
-  while (count > 0) {
-    const ssize_t got = ::pread(fd_, at, std::min(count, size_t{1} << 30), static_cast<off_t>(offset));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fail(std::string("cannot be read: ") + std::strerror(errno));
-    if (got == 0)
-      fail("ends at byte " + std::to_string(offset) + ", expected " + std::to_string(count) + " bytes more");
-    at += got;
-    offset += static_cast<uint64_t>(got);
-    count -= static_cast<size_t>(got);
-  }
-}
-
-std::shared_ptr<char> ReadFile::map() const {
-  const size_t size = size_;
-  void* bytes = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd_, 0);
-  if (bytes == MAP_FAILED) fail(std::string("cannot be mapped: ") + std::strerror(errno));
-  return {static_cast<char*>(bytes), [size](char* p) { ::munmap(p, size); }};
-}
-
-std::string read_text(const std::string& what, const std::string& path, uint64_t most) {
-  const ReadFile file(what, path);
-  if (file.size() > most)
-    file.fail("holds " + std::to_string(file.size()) + " bytes, expected at most " + std::to_string(most));
-  std::string text(file.size(), '\0');
-  file.read(0, text.data(), text.size());
-  return text;
-}
-
-}  // namespace trainhost::save
+}  // namespace trainhost::file
