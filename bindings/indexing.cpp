@@ -81,11 +81,12 @@ const Row kSliceRows[] = {{"__tostring", guarded<slice_text>, "---@return string
                           {"__index", guarded<slice_field>, "---@return integer?"},
                           {nullptr, nullptr, nullptr}};
 
-constexpr char kFloatHint[] = "a float is no index: write n // 2 for n / 2, or math.tointeger(x)";
-
-// As in PyTorch a float is none, not even 1.0.
+// An integer, also as a float of exact integer value (28/2 is 14.0).
 std::optional<int64_t> integer_at(lua_State* L, int index) {
-  return lua_isinteger(L, index) ? std::optional<int64_t>(lua_tointeger(L, index)) : std::nullopt;
+  int exact = 0;
+  if (lua_type(L, index) != LUA_TNUMBER) return std::nullopt;
+  const lua_Integer value = lua_tointegerx(L, index, &exact);
+  return exact ? std::optional<int64_t>(value) : std::nullopt;
 }
 
 [[noreturn]] void bad_item(lua_State* L, int index) {
@@ -93,9 +94,7 @@ std::optional<int64_t> integer_at(lua_State* L, int index) {
       "tensor index: expected an integer, a boolean, a tensor, torch.None, torch.slice(...), an expression such as "
       "\"1:3, ...\" or a table of these, got " +
           describe(L, index),
-      lua_isnil(L, index)                 ? "None is written torch.None"
-      : lua_type(L, index) == LUA_TNUMBER ? kFloatHint
-                                          : "");
+      lua_isnil(L, index) ? "None is written torch.None" : "");
 }
 
 // The numbers of a nested table, row by row.
@@ -142,7 +141,9 @@ void read_nested(lua_State* L, int index, size_t depth, const char* what, Nested
 at::Tensor list_index(lua_State* L, int index) {
   Nested nested;
   read_nested(L, index, 0, "list index", nested);
-  if (!nested.all_integers) throw_usage("list index: expected integers or booleans, got a float", kFloatHint);
+  for (size_t i = 0; i < nested.numbers.size(); ++i)
+    if (static_cast<double>(nested.integers[i]) != nested.numbers[i] && !nested.all_integers)
+      throw_usage("list index: expected integers or booleans, got " + std::to_string(nested.numbers[i]));
   at::Tensor result = at::empty(nested.shape, at::TensorOptions(at::kLong));
   std::copy(nested.integers.begin(), nested.integers.end(), result.mutable_data_ptr<int64_t>());
   return nested.all_booleans && !nested.numbers.empty() ? result.to(at::kBool) : result;

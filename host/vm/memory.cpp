@@ -14,14 +14,14 @@ namespace {
 // A tensor is one pointer to Lua, so Lua's own pacing would let gigabytes of dead tensors pile up. Generational
 // steps free too little (tensors are promoted before they die: 873 MB peak on 300 chained 4 MB matmuls against
 // 243 MB for full collections every 16 MB; PyTorch peaks at 269 MB). A full collection costs in proportion to the
-// live script heap, so the budget starts at 16 MB and doubles while collecting takes more than 5 % of the CPU
-// time between two collections, and halves again while it takes less than 1 %. Freeing the tensors is not counted: a
+// live script heap, so the budget starts at 16 MB and doubles while collecting takes more than 8 % of the CPU
+// time between two collections, and halves again while it takes less than 2 %. Freeing the tensors is not counted: a
 // larger budget does not make it cheaper, and where it is most of the work (x + 1 of 4 MB) the budget grew without end
 // (1,190 MB peak, 203 MB now; PyTorch 254 MB).
 constexpr size_t kLeastBudget = size_t{16} << 20;
 constexpr size_t kMostBudget = size_t{1} << 30;
-constexpr double kDearShare = 0.05;
-constexpr double kCheapShare = 0.01;
+constexpr double kDearShare = 0.08;
+constexpr double kCheapShare = 0.02;
 
 double thread_cpu_seconds() {
   timespec t;

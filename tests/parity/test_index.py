@@ -19,7 +19,7 @@ def random_key(rng, size, exchange):
     kind = rng.random()
     if kind < 0.3:
         value = integer()
-        return Key(value, rng.choice([str(value)] * 2 + [f'"{value}"']), str(value))
+        return Key(value, rng.choice([str(value), f"{value}.0", f'"{value}"']), str(value))
     if kind < 0.62:
         start, stop = (None if rng.random() < 0.4 else integer() for _ in range(2))
         step = rng.choice([None, None, 1, 2, 3, -1, 0]) if rng.random() < 0.5 else None
