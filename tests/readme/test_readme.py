@@ -5,12 +5,17 @@ import pytest
 
 from conftest import ROOT
 
-BLOCKS = [block for block in re.findall(r"^```lua\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
-          if "fashion_mnist" not in block]
+ALL = re.findall(r"^```lua\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+BLOCKS = [block for block in ALL if "fashion_mnist" not in block]
 
 
 def test_the_readme_shows_lua():
     assert len(BLOCKS) >= 3
+
+
+def test_the_main_script_is_shown_as_it_is():
+    (shown,) = (block for block in ALL if "fashion_mnist" in block)
+    assert shown in (ROOT / "scripts/01_fashion_mnist.lua").read_text()
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: re.search(r"\w.*", block)[0][:40])
