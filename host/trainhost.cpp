@@ -180,7 +180,7 @@ std::vector<Value> Host::run_string(std::string_view code, const std::string& ch
 std::vector<Value> Host::call(std::string_view name, std::span<const Value> arguments) {
   Impl& impl = Impl::of(impl_);
   const auto run = [&] {
-    return vm::push_named(*impl.state, name) ? bindings::call_pushed(*impl.state, arguments) : 0;
+    return vm::push_function(*impl.state, name) ? bindings::call_pushed(*impl.state, arguments) : 0;
   };
   return impl.results_of(run, Results::taken);
 }

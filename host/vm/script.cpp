@@ -83,6 +83,13 @@ bool push_named(State& state, std::string_view name) {
   throw Error(ErrorKind::interrupted, "interrupted");
 }
 
+bool push_function(State& state, std::string_view name) {
+  if (!push_named(state, name)) return false;
+  if (!lua_isnil(state.lua(), -1)) return true;
+  lua_pop(state.lua(), 1);
+  throw_usage("the script has no function '" + std::string(name) + "'");
+}
+
 void set_named(State& state, std::string_view name) {
   lua_State* L = state.lua();
   lua_pushcfunction(L, store_named);

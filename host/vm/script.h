@@ -27,6 +27,8 @@ std::vector<UnreadParam> unread_params(State& state);
 // Pushes the global or the field in tables of that name, "a.b"; nil where there is none. Throws what Lua raises. False,
 // and nothing is pushed: a metamethod called os.exit.
 bool push_named(State& state, std::string_view name);
+// The same for one that is to be called; a usage Error if it is nil.
+bool push_function(State& state, std::string_view name);
 // Pops a value and stores it so; makes the tables between.
 void set_named(State& state, std::string_view name);
 
