@@ -142,6 +142,17 @@ void range(const Overload& overload, const Stack& stack) {
               "step must be 1 or more for an integral dtype");
 }
 
+// Sizes of windows and borders are added and multiplied unchecked: near 2^63 they wrap to a small output.
+void window(const Overload& overload, const Stack& stack) {
+  constexpr int64_t kMost = (int64_t{1} << 31) - 1;
+  for (size_t i = 0; i < overload.arguments.size(); ++i) {
+    if (overload.arguments[i].kind != Kind::integers || !stack[i].isIntList()) continue;
+    for (const int64_t value : stack[i].toIntVector())
+      TORCH_CHECK(value >= -kMost && value <= kMost, "expected ", overload.arguments[i].name, " below 2^31, got ",
+                  value);
+  }
+}
+
 }  // namespace
 
 Guard find_guard(std::string_view qualified_name) {
@@ -157,6 +168,21 @@ Guard find_guard(std::string_view qualified_name) {
       {"aten::range", range},
       {"aten::rnn_relu", recurrent},
       {"aten::rnn_tanh", recurrent},
+      {"aten::avg_pool1d", window},
+      {"aten::avg_pool2d", window},
+      {"aten::avg_pool3d", window},
+      {"aten::max_pool1d", window},
+      {"aten::max_pool1d_with_indices", window},
+      {"aten::max_pool2d", window},
+      {"aten::max_pool2d_with_indices", window},
+      {"aten::max_pool3d", window},
+      {"aten::max_pool3d_with_indices", window},
+      {"aten::reflection_pad1d", window},
+      {"aten::reflection_pad2d", window},
+      {"aten::reflection_pad3d", window},
+      {"aten::replication_pad1d", window},
+      {"aten::replication_pad2d", window},
+      {"aten::replication_pad3d", window},
   };
   const auto found = guards->find(qualified_name);
   return found == guards->end() ? nullptr : found->second;

@@ -114,3 +114,18 @@ test.case("range", function()
   test.equal(torch.range(1, 2, 0.5):tolist(), {1.0, 1.5, 2.0})
   test.equal(torch.range(1, 3, 1, {dtype = torch.int64}):tolist(), {1, 2, 3})
 end)
+
+test.case("windows and borders", function()
+  local image = torch.randn(1, 2, 4, 4)
+  test.equal(torch.max_pool2d(image, 2):size(), {1, 2, 2, 2})
+  test.equal(torch.replication_pad2d(image, {1, 1, 1, 1}):size(), {1, 2, 6, 6})
+  for _, call in ipairs {
+    function() torch.max_pool1d(torch.randn(1, 3), {math.maxinteger}) end,
+    function() torch.max_pool2d(image, math.maxinteger) end,
+    function() torch.avg_pool2d(image, {2, 1 << 40}) end,
+    function() torch.replication_pad2d(image, {math.maxinteger, math.maxinteger, 2, 1}) end,
+    function() torch.reflection_pad1d(torch.randn(1, 4), {math.mininteger, 1}) end,
+  } do
+    test.raises("below 2%^31", call)
+  end
+end)
