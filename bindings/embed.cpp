@@ -8,7 +8,6 @@
 #include "bindings/guard.h"
 #include "bindings/model.h"
 #include "bindings/tensor.h"
-#include "host/vm/modules.h"
 #include "host/vm/state.h"
 
 namespace trainhost::bindings {
@@ -219,8 +218,6 @@ void push_any(lua_State* L, const Value& value) {
     push_tensor(L, value.as_tensor());
   } else if (value.is_module()) {
     need_torch(L);
-    vm::push_native(L, "native.model");
-    lua_pop(L, 1);
     push_module(L, value.as_module());
   } else if (value.is_function()) push_function(L, value.as_function());
   else if (value.is_list()) {

@@ -11,8 +11,6 @@
 namespace trainhost::bindings {
 namespace {
 
-const char kDocs = 0;  // registry key of {[function] = docstring}
-
 bool mentions(const std::string& text, std::initializer_list<const char*> words) {
   for (const char* word : words)
     if (text.find(word) != std::string::npos) return true;
@@ -60,23 +58,10 @@ vm::Fault caught(const std::exception& e) {
 }
 
 void set_functions(lua_State* L, const Row* rows) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &kDocs);
-  if (lua_isnil(L, -1)) {
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &kDocs);
-  }
   for (; rows->name; ++rows) {
     lua_pushcfunction(L, rows->function);
-    if (rows->doc) {
-      lua_pushvalue(L, -1);
-      lua_pushstring(L, rows->doc);
-      lua_rawset(L, -4);
-    }
-    lua_setfield(L, -3, rows->name);
+    lua_setfield(L, -2, rows->name);
   }
-  lua_pop(L, 1);
 }
 
 std::string describe(lua_State* L, int index) {

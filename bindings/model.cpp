@@ -4,6 +4,7 @@
 #include "bindings/model_fields.h"
 #include "bindings/tensor.h"
 #include "host/model/module.h"
+#include "host/vm/modules.h"
 
 namespace trainhost::bindings {
 
@@ -253,9 +254,8 @@ int children_of(lua_State* L) {
 void push_module(lua_State* L, const ModulePtr& module) {
   if (!module) return lua_pushnil(L);
   if (!vm::State::of(L).metatable(TypeId::module)) {  // no script has asked for native.model yet
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "native.model");
-    lua_call(L, 1, 0);
+    vm::push_native(L, "native.model");
+    lua_pop(L, 1);
   }
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kIdentity);
   if (lua_rawgetp(L, -1, module.get()) == LUA_TUSERDATA && handle_at(L, -1).module == module) {

@@ -60,7 +60,7 @@ void Optimizer::add_group(std::vector<at::Tensor> parameters) {
   groups_.push_back(std::move(group));
 }
 
-void Optimizer::make_buckets(Group& group, const Hyper& hyper, bool wide) {
+void Optimizer::make_buckets(Group& group, bool wide) {
   group.buckets.clear();
   for (size_t i = 0; i < group.slots.size(); ++i) {
     if (!group.has_gradient[i]) continue;
@@ -121,7 +121,7 @@ void Optimizer::step(size_t index, const Hyper& hyper, const at::Tensor& found_i
       if (bucket.parameters[i].device() != bucket.parameters[0].device() ||
           bucket.parameters[i].scalar_type() != bucket.parameters[0].scalar_type())
         group.stale = true;
-  if (group.stale || group.wide != wide) make_buckets(group, hyper, wide);
+  if (group.stale || group.wide != wide) make_buckets(group, wide);
   for (Bucket& bucket : group.buckets) {
     for (const at::Tensor& parameter : bucket.parameters)
       bucket.gradients.push_back(in_layout_of(parameter, parameter.grad()));

@@ -30,7 +30,6 @@ class Optimizer {
   // Parameters of one group, floating point leaves that are in no group yet; usage error otherwise.
   void add_group(std::vector<at::Tensor> parameters);
   size_t group_count() const noexcept { return groups_.size(); }
-  size_t parameter_count(size_t group) const { return groups_.at(group).slots.size(); }
 
   // One step of the group's parameters that have a gradient. `found_inf` and `grad_scale` are one-element float
   // tensors or undefined: the step is skipped where found_inf is 1, gradients are divided by grad_scale.
@@ -61,7 +60,7 @@ class Optimizer {
     bool wide = false;  // made with momentum (SGD) or amsgrad (Adam)
   };
 
-  void make_buckets(Group& group, const Hyper& hyper, bool wide);
+  void make_buckets(Group& group, bool wide);
   void step_bucket(Bucket& bucket, const Hyper& hyper, const at::Tensor& found_inf, const at::Tensor& grad_scale);
   Slot& slot_at(size_t index);
 

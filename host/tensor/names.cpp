@@ -52,12 +52,6 @@ std::string_view name_of(ScalarType type) noexcept {
   return "undefined";
 }
 
-std::optional<ScalarType> dtype_named(std::string_view name) noexcept {
-  for (const auto& row : dtype_names())
-    if (row.name == name) return row.type;
-  return std::nullopt;
-}
-
 const std::vector<LayoutName>& layout_names() {
   static const std::vector<LayoutName> kNames = {
       {"strided", at::Layout::Strided},      {"sparse_coo", at::Layout::Sparse},

@@ -18,7 +18,6 @@ struct DtypeName {
 const std::vector<DtypeName>& dtype_names();
 // "float32"; "undefined" for what PyTorch does not name.
 std::string_view name_of(at::ScalarType type) noexcept;
-std::optional<at::ScalarType> dtype_named(std::string_view name) noexcept;
 
 struct LayoutName {
   std::string_view name;

@@ -68,11 +68,7 @@ SqliteSink::~SqliteSink() = default;
 
 SqliteSink::Connection& SqliteSink::connection() {
   if (!connection_) {
-    const auto hurried = [&] {
-      std::lock_guard lock(mutex_);
-      return hurried_;
-    }();
-    auto opened = std::make_unique<Connection>(path_, hurried);
+    auto opened = std::make_unique<Connection>(path_, hurried_);
     std::lock_guard lock(mutex_);
     if (hurried_) opened->database.hurry();
     connection_ = std::move(opened);

@@ -1,6 +1,7 @@
 // The embedded store as a sink: records into MLflow's tables, artifacts into local folders.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -25,7 +26,7 @@ class SqliteSink : public Sink {
 
   std::string path_;
   std::mutex mutex_;  // hurry() against opening
-  bool hurried_ = false;
+  std::atomic<bool> hurried_ = false;
   std::unique_ptr<Connection> connection_;
 };
 

@@ -183,16 +183,21 @@ TEST_CASE("an interruption from another thread reaches through a call into C++ a
   watchdog.join();
 }
 
+// Has `told` set to what the handlers of at_exit are told.
+static void tell_the_end(Host& host, std::string& told) {
+  host.add_function("tell", [&told](std::span<const Value> in) {
+    told = in[0].as_string();
+    return std::vector<Value>();
+  });
+  host.run_string("require('host').at_exit(tell)");
+}
+
 TEST_CASE("the end of the script is told how it ended") {
   for (const auto& [code, status] : {std::pair{"", "finished"}, std::pair{"error('x')", "failed"},
                                      std::pair{"os.exit(2)", "failed"}, std::pair{"os.exit()", "finished"}}) {
     std::string told;
     Host host;
-    host.add_function("tell", [&](std::span<const Value> in) {
-      told = in[0].as_string();
-      return std::vector<Value>();
-    });
-    host.run_string("require('host').at_exit(tell)");
+    tell_the_end(host, told);
     try {
       host.run_string(code);
     } catch (const Error&) {
@@ -223,11 +228,7 @@ TEST_CASE("a script whose results cannot be handed over has finished all the sam
   for (const char* code : {"return coroutine.create(print)", "return {1, 2, x = 3}"}) {
     std::string told;
     Host host;
-    host.add_function("tell", [&](std::span<const Value> in) {
-      told = in[0].as_string();
-      return std::vector<Value>();
-    });
-    host.run_string("require('host').at_exit(tell)");
+    tell_the_end(host, told);
     CHECK_THROWS_WITH(host.run_string(code), Holds("cannot be handed to C++"));
     CHECK(host.run_string(code, "=code", Results::dropped).empty());
     CHECK(host.close().empty());
