@@ -90,6 +90,17 @@ int invoke(lua_State* L, const Operator& op, bool method) {
   return push_results(L, overload, call, stack);
 }
 
+// The fault with the operator's name in front, and the name.
+std::string name_fault(const Operator& op, bool method, vm::Fault& fault) noexcept {
+  try {
+    std::string name = public_name(op, method);
+    if (fault.message.compare(0, name.size(), name) != 0) fault.message = name + ": " + fault.message;
+    return name;
+  } catch (const std::bad_alloc&) {  // the fault as it was
+    return {};
+  }
+}
+
 template <Form form>
 int call_operator(lua_State* L) {
   constexpr bool kMethod = form == Form::method || form == Form::unary;
@@ -103,8 +114,7 @@ int call_operator(lua_State* L) {
   } catch (const std::exception& e) {
     fault = caught(e);
   }
-  const std::string name = public_name(op, kMethod);
-  if (fault->message.compare(0, name.size(), name) != 0) fault->message = name + ": " + fault->message;
+  const std::string name = name_fault(op, kMethod, *fault);
   vm::raise(L, *fault, name.c_str());
 }
 

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <filesystem>
 #include <lua.hpp>
 #include <new>
 
@@ -99,8 +100,10 @@ constexpr const char* kSetUp = R"lua(
   net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Dropout(0.5), torch.nn.Linear(8, 3))
   optimizer = torch.optim.AdamW(net:parameters(), {lr = 1e-3})
   set = torch.utils.data.TensorDataset(torch.randn(12, 4), torch.randint(0, 3, {12}))
-  folder = os.tmpname()
-  file = folder .. ".safetensors"
+  file = folder .. "/net.safetensors"
+  mlflow, train = require "mlflow", require "train"
+  mlflow.set_tracking_uri("sqlite:///" .. folder .. "/runs.db")
+  run = mlflow.start_run()
 )lua";
 constexpr const char* kCalls[] = {
     "x + y",
@@ -142,6 +145,11 @@ constexpr const char* kCalls[] = {
     "require('host').param('lr', 0.1)",
     "torch.Generator():manual_seed(3):initial_seed()",
     "torch.get_rng_state()",
+    "run:log_metric('loss', 0.5, 3)",
+    "run:log_params {lr = 0.1, layers = {1, 2}}",
+    "run:log_metric('bad key!?#', 1)",
+    "train.fit {model = net, optimizer = optimizer, loss = F.cross_entropy, epochs = 1, verbose = 0, "
+    "train = torch.utils.data.DataLoader(set, {batch_size = 6}), callbacks = {train.EarlyStopping {monitor = 'loss'}}}",
 };
 
 // Runs the function on the stack's top with what fails set up; leaves the stack as it was. Was it called to its end?
@@ -189,12 +197,16 @@ TEST_CASE("a failed allocation is an error that leaves nothing behind") {
   static CountingAllocator allocator;
   c10::Allocator* const before = c10::GetCPUAllocator();
   c10::SetCPUAllocator(&allocator, 100);
+  std::string folder = std::filesystem::temp_directory_path() / "trainhost-allocation-XXXXXX";
+  REQUIRE(mkdtemp(folder.data()));
   {
     vm::State state({});
     lua_State* L = state.lua();
     bindings::open_all(L);
     usual = lua_getallocf(L, &usual_data);
     lua_setallocf(L, lua_allocate, nullptr);
+    lua_pushstring(L, folder.c_str());
+    lua_setglobal(L, "folder");
     state.run_string(kSetUp, "=setup");
     long swept = 0;
     for (const char* code : kCalls) {
@@ -221,6 +233,7 @@ TEST_CASE("a failed allocation is an error that leaves nothing behind") {
     CHECK(swept > 1000);
     lua_setallocf(L, usual, usual_data);
   }
+  std::filesystem::remove_all(folder);
   c10::SetCPUAllocator(before, 101);
   CHECK(live_tensors == 0);
 }
