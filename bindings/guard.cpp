@@ -11,6 +11,8 @@
 namespace trainhost::bindings {
 namespace {
 
+const char kRowTables = 0;  // its address is a registry key
+
 bool mentions(const std::string& text, std::initializer_list<const char*> words) {
   for (const char* word : words)
     if (text.find(word) != std::string::npos) return true;
@@ -65,7 +67,20 @@ vm::Fault caught(const std::exception& e) noexcept {
   }
 }
 
+void push_row_tables(lua_State* L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kRowTables) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kRowTables);
+}
+
 void set_functions(lua_State* L, const Row* rows) {
+  luaL_checkstack(L, 4, "functions");
+  push_row_tables(L);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, rows);
+  lua_pop(L, 1);
   for (; rows->name; ++rows) {
     lua_pushcfunction(L, rows->function);
     lua_setfield(L, -2, rows->name);

@@ -34,8 +34,11 @@ struct Row {
   const char* doc;
 };
 
-// Sets the functions of `rows` (ended by a null name) in the table on top of the stack.
+// Sets the functions of `rows` (ended by a null name, alive as long as the program) in the table on top of the stack,
+// and notes where they are: docstrings are read from the rows when somebody asks.
 void set_functions(lua_State* L, const Row* rows);
+// Pushes the note: {[light userdata Row*] = the table they were set in}.
+void push_row_tables(lua_State* L);
 
 // What a value is, in an error message: `number 3`, `string "x"`, `Tensor[2, 3] float32`, `nil`.
 std::string describe(lua_State* L, int index);
