@@ -119,6 +119,17 @@ int invoke(lua_State* L, const Operator& op, bool method) {
   return push_results(L, overload, call, stack);
 }
 
+// The fault with the operator's name in front, and the name.
+std::string name_fault(const Operator& op, bool method, vm::Fault& fault) noexcept {
+  try {
+    std::string name = public_name(op, method);
+    if (fault.message.compare(0, name.size(), name) != 0) fault.message = name + ": " + fault.message;
+    return name;
+  } catch (const std::bad_alloc&) {  // the fault as it was
+    return {};
+  }
+}
+
 template <Form form>
 int call_operator(lua_State* L) {
   constexpr bool kMethod = form == Form::method || form == Form::unary;
@@ -132,9 +143,24 @@ int call_operator(lua_State* L) {
   } catch (const std::exception& e) {
     fault = caught(e);
   }
-  const std::string name = public_name(op, kMethod);
-  if (fault->message.compare(0, name.size(), name) != 0) fault->message = name + ": " + fault->message;
+  const std::string name = name_fault(op, kMethod, *fault);
   vm::raise(L, *fault, name.c_str());
+}
+
+constexpr lua_CFunction kCalls[] = {call_operator<Form::function>, call_operator<Form::method>,
+                                    call_operator<Form::commutative>, call_operator<Form::unary>};
+
+// native.ops.name_of(value) -> "add", is it called as a method | nil
+int name_of(lua_State* L) {
+  for (const Form form : {Form::function, Form::method, Form::commutative, Form::unary}) {
+    if (lua_tocfunction(L, 1) != kCalls[static_cast<int>(form)]) continue;
+    if (!lua_getupvalue(L, 1, 1)) break;
+    lua_pushstring(L, static_cast<const Operator*>(lua_touserdata(L, -1))->name.c_str());
+    lua_pushboolean(L, form != Form::function);
+    return 2;
+  }
+  lua_pushnil(L);
+  return 1;
 }
 
 // native.ops.find(name [, method]) -> function | nil
@@ -185,8 +211,6 @@ int signatures(lua_State* L) {
 }  // namespace
 
 void push_operator(lua_State* L, const Operator& op, Form form) {
-  static constexpr lua_CFunction kCalls[] = {call_operator<Form::function>, call_operator<Form::method>,
-                                             call_operator<Form::commutative>, call_operator<Form::unary>};
   lua_pushlightuserdata(L, const_cast<Operator*>(&op));
   lua_pushcclosure(L, kCalls[static_cast<int>(form)], 1);
 }
@@ -208,6 +232,9 @@ int open_ops(lua_State* L) {
        "as x:name(...)\n@return function?"},
       {"find_any", guarded<find_any>,
        "Any operator of the dispatcher.\n@param name string \"aten::add\"\n@return function?"},
+      {"name_of", guarded<name_of>,
+       "The name of an operator's function, and whether it is called as a method; nil for other values.\n@param value "
+       "any\n@return string?\n@return boolean? method"},
       {"names", guarded<names>, "The names of all public operators, sorted.\n@return string[]"},
       {"nearest", guarded<nearest>,
        "\"did you mean ...?\" or \"\".\n@param name string\n@param method? boolean\n@return string"},
