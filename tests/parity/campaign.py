@@ -5,23 +5,22 @@ import contextlib
 import dataclasses
 import io
 import multiprocessing
-import os
-import pathlib
+import subprocess
 import tempfile
 import warnings
 
-import opinfo
-import tolerances
 import torch
+from case import prepare
 from differences import compare, compare_error
 from exchange import Exchange
-from trace import Trace, Untranslatable, leaves
+from trace import Untranslatable, leaves
 
 BATCH = 1500  # cases of one trainhost process
+NAMES = 12  # that a process takes at a time
 BYTES = 48 << 20  # of inputs and results of one
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(repr=False)
 class Outcome:
     name: str
     operator: str
@@ -31,7 +30,7 @@ class Outcome:
     lua: str = ""  # the call, of a wrong one
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(repr=False)
 class Report:
     outcomes: list = dataclasses.field(default_factory=list)
     untranslatable: collections.Counter = dataclasses.field(default_factory=collections.Counter)
@@ -78,103 +77,23 @@ class Batch:
                 elif result.error is not None:
                     wrong = f"error: {result.error}"
                 else:
-                    try: wrong = compare(wanted.operator, results, leaves(result.values))
-                    except Exception as e: wrong = f"TESTER {e!r}"
+                    wrong = compare(wanted.operator, results, leaves(result.values))
                 self.report.outcomes.append(Outcome(wanted.name, wanted.operator, wanted.aspect, trace.names(), wrong,
                                                     body if wrong else ""))
         self.folder.cleanup()
         self.start()
 
 
-def prepare(wanted, exchange):
-    """(trace, expected results, Lua code), or None where Python itself does not do it."""
-    start = len(exchange.bytes)
-    try:
-        return attempt(wanted, exchange)
-    except Untranslatable:
-        del exchange.bytes[start:]
-        raise
-
-
-def attempt(wanted, exchange):
-    trace = Trace(exchange)
-    torch.default_generator.manual_seed(opinfo_seed(wanted.name))
-    function, kwargs = wanted.function, wanted.kwargs
-    args = tuple(trace.copy(value) for value in wanted.args)
-    kwargs = {name: trace.copy(value) for name, value in kwargs.items()}
-    if isinstance(function, opinfo.Out):
-        for x in trace.inputs:
-            x.requires_grad_(False)
-        trace.inputs.clear(), trace.declared.clear()
-        function = function.function
-        try:
-            plain = function(*args, **kwargs)
-        except Exception:
-            return None
-        out = [torch.zeros_like(x) for x in leaves(plain) if isinstance(x, torch.Tensor) and x.layout == torch.strided]
-        if len(out) != len(leaves(plain)):
-            return None
-        out = [trace.declare(x) for x in out]
-        kwargs["out"] = out[0] if isinstance(plain, torch.Tensor) else tuple(out)
-    trace.run(function, args, kwargs)
-    if trace.error is not None:
-        if wanted.aspect != "error":
-            return None
-        code = trace.lua_error()
-        exchange.case(wanted.name, code)
-        return trace, None, code
-    if wanted.aspect == "error":
-        return None
-    results = trace.results()
-    gradients, order = gradients_of(results, trace.inputs, wanted.order)
-    body = trace.lua_body(order)
-    exchange.case(wanted.name, body)
-    return trace, results + gradients, body
-
-
-def opinfo_seed(name):
-    return hash_of(name)
-
-
-def hash_of(text):
-    return int.from_bytes(text.encode()[-6:], "little") & 0x7fffffff
-
-
-def ramp(tensor):
-    return torch.linspace(0.5, 1.5, tensor.numel(), dtype=tensor.dtype).reshape(tensor.shape)
-
-
-def gradients_of(results, inputs, order):
-    """The gradients up to `order`, and up to which order Python could make them."""
-    if not inputs or any(isinstance(x, torch.Tensor) and x.layout != torch.strided for x in results + inputs):
-        return [], 0
-    found, current = [], results
-    for level in range(order):
-        outputs = [torch.view_as_real(x.resolve_conj()) if x.is_complex() else x for x in current
-                   if isinstance(x, torch.Tensor) and x.requires_grad]
-        if not outputs:
-            break
-        try:
-            current = list(torch.autograd.grad(outputs, inputs, [ramp(x) for x in outputs], allow_unused=True,
-                                               create_graph=order == 2))
-        except RuntimeError:  # no formula, or none for this dtype
-            return gradients_of(results, inputs, 1) if level == 1 else ([], 0)
-        found += current
-    return found, order
-
-
-def work(names, whole, seed, trainhost_path):
-    """What one process does: the cases of some entries."""
+def work(names, source, size, seed, trainhost_path):
+    """What one process does: the cases of some names."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     report = Report()
     batch = Batch(Program(trainhost_path), report)
-    size = opinfo.WHOLE if whole else opinfo.SAMPLE
-    by_name = {op.full_name: op for op in opinfo.entries()}
     totals = [0, 0]
     with contextlib.redirect_stdout(io.StringIO()):
         for name in names:
-            for wanted in opinfo.cases_of(by_name[name], size, seed, totals):
+            for wanted in source(name, size, seed, totals):
                 batch.add(wanted)
         batch.finish()
     report.taken, report.there = totals
@@ -182,25 +101,24 @@ def work(names, whole, seed, trainhost_path):
 
 
 class Program:
-    """The trainhost program, without pytest's fixture."""
+    """The trainhost program in a process of the pool."""
 
     def __init__(self, path):
         self.path = path
 
     def run(self, script, timeout, check):
-        import subprocess
-
         return subprocess.run([self.path, str(script)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               errors="replace", timeout=timeout)
 
 
-def run(trainhost_path, whole, seed, only=None, processes=2):
-    names = [op.full_name for op in opinfo.entries() if only is None or op.name in only or op.full_name in only]
-    chunks = [names[i::max(1, len(names) // 12)] for i in range(max(1, len(names) // 12))] if names else []
+def run(trainhost, names, source, size, seed, processes=2):
+    """Runs the cases that source(name, size, seed, totals) gives for each name."""
+    count = max(1, len(names) // NAMES)
+    chunks = [names[i::count] for i in range(count)]
     report = Report()
     context = multiprocessing.get_context("fork")
     with concurrent.futures.ProcessPoolExecutor(processes, mp_context=context) as pool:
-        futures = {pool.submit(work, chunk, whole, seed, str(trainhost_path)): chunk for chunk in chunks}
+        futures = [pool.submit(work, chunk, source, size, seed, str(trainhost.path)) for chunk in chunks]
         for future in concurrent.futures.as_completed(futures):
             report.add(future.result())
     report.outcomes.sort(key=lambda outcome: outcome.name)

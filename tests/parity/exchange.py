@@ -44,7 +44,8 @@ class Exchange:
         tensor = tensor.conj() if conj else tensor
         tensor = torch._neg_view(tensor) if neg else tensor
         geometry = ""
-        if tensor.is_contiguous() and tensor.storage_offset() == 0:
+        usual = torch.empty(tensor.shape, device="meta").stride()
+        if tensor.stride() == usual and tensor.storage_offset() == 0:
             data = as_bytes(tensor)
         else:
             storage = tensor.untyped_storage()

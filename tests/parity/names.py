@@ -13,7 +13,8 @@ KEYWORDS = {"and", "break", "do", "else", "elseif", "end", "false", "for", "func
 OPERATORS = {
     "__add__": "{0} + {1}", "__radd__": "{1} + {0}", "__sub__": "{0} - {1}", "__rsub__": "{1} - {0}",
     "__mul__": "{0} * {1}", "__rmul__": "{1} * {0}", "__truediv__": "{0} / {1}", "__rtruediv__": "{1} / {0}",
-    "__div__": "{0} / {1}", "__rdiv__": "{1} / {0}",
+    "__rdiv__": "{1} / {0}",
+    "__div__": "{0} / {1}",
     "__floordiv__": "{0} // {1}", "__rfloordiv__": "{1} // {0}", "__mod__": "{0} % {1}", "__rmod__": "{1} % {0}",
     "__pow__": "{0} ^ {1}", "__rpow__": "{1} ^ {0}", "__and__": "{0} & {1}", "__rand__": "{1} & {0}",
     "__or__": "{0} | {1}", "__ror__": "{1} | {0}", "__xor__": "{0} ~ {1}", "__rxor__": "{1} ~ {0}",
@@ -40,7 +41,9 @@ def _paths():
         for name in dir(space):
             value = getattr(space, name, None)
             if callable(value) and not isinstance(value, type) and not name.startswith("__"):
-                paths.setdefault(id(value), (value, f"{prefix}.{name}"))
+                held = paths.get(id(value))
+                if held is None or held[1].startswith(f"{prefix}._") and not name.startswith("_"):
+                    paths[id(value)] = value, f"{prefix}.{name}"
     methods = {}
     for name in dir(torch.Tensor):
         value = getattr(torch.Tensor, name, None)

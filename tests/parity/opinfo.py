@@ -1,13 +1,14 @@
 # The cases that PyTorch's own test database gives: for each operator its sample inputs in several dtypes, as function,
 # method, in place and with out=, from non-contiguous memory, with first and second gradients, and its errors.
 import dataclasses
+import functools
 import itertools
 import random
 
 import numpy
 import torch
 
-ASPECTS = ("function", "gradgrad", "noncontiguous", "method", "inplace", "out", "error")
+ASPECTS = ("function", "gradgrad", "noncontiguous", "method", "inplace", "alias", "out", "error")
 OTHER_DTYPES = (torch.float64, torch.int64, torch.bool, torch.bfloat16, torch.complex64, torch.float16, torch.uint8,
                 torch.int32, torch.int8, torch.int16, torch.complex128)
 
@@ -24,7 +25,7 @@ class Size:
 
 
 SAMPLE = Size(3, 1, 1, 1, 4)
-WHOLE = Size(200, len(OTHER_DTYPES), 25, 25, 100)
+WHOLE = Size(1500, len(OTHER_DTYPES), 30, 25, 100)
 
 
 @dataclasses.dataclass
@@ -78,8 +79,14 @@ def short(dtype):
     return str(dtype).removeprefix("torch.")
 
 
-def cases_of(op, size, seed, totals):
+@functools.cache
+def by_name():
+    return {op.full_name: op for op in entries()}
+
+
+def cases_of(name, size, seed, totals):
     """All Wanted of one entry. `totals` counts what was taken and what there is."""
+    op = by_name()[name]
     rng = random.Random(f"{seed} {op.full_name}")
     second = [dtype for dtype in OTHER_DTYPES if dtype in op.dtypes]
     first = [torch.float32] if torch.float32 in op.dtypes else []
@@ -109,8 +116,10 @@ def cases_of(op, size, seed, totals):
 def variants(op, name, sample, gradients):
     args, kwargs = (sample.input, *sample.args), sample.kwargs
 
+    count = itertools.count()
+
     def wanted(aspect, function, args=args, kwargs=kwargs, order=0):
-        return Wanted(f"{name} {aspect}", op.full_name, aspect, function, args, kwargs, order)
+        return Wanted(f"{name} {aspect}{next(count)}", op.full_name, aspect, function, args, kwargs, order)
 
     try:
         other = sample.noncontiguous()
@@ -123,6 +132,12 @@ def variants(op, name, sample, gradients):
     if inplace is not None and not sample.broadcasts_input and isinstance(sample.input, torch.Tensor):
         yield wanted("inplace", lambda x, *args, **kwargs: inplace(x.clone(), *args, **kwargs),
                      order=int(gradients and op.supports_inplace_autograd))
+    for alias in op.aliases:
+        yield wanted("alias", alias.op, order=int(gradients))
+        if alias.method_variant is not None:
+            yield wanted("alias", alias.method_variant)
+        if alias.inplace_variant is not None and not sample.broadcasts_input:
+            yield wanted("alias", lambda x, *args, alias=alias, **kwargs: alias.inplace_variant(x.clone(), *args, **kwargs))
     if op.supports_out and "out" not in kwargs:
         yield wanted("out", Out(op.op))
 

@@ -3,7 +3,10 @@
 import fnmatch
 
 # operator pattern -> (rtol, atol, reason)
-TOLERANCES = {}
+TOLERANCES = {
+    "linalg.lstsq*": (1e-4, 1e-4, "the driver gelsy takes first pivots from memory that ATen leaves undefined: Python's own "
+                                  "results vary from call to call"),
+}
 
 
 # Operators whose values are those of the memory: only dtype, shape and strides are compared.

@@ -3,6 +3,7 @@ import torch
 from names import KEYWORDS, OPERATORS, lua_method, method_name, public_path
 from torch.overrides import TorchFunctionMode
 
+COMMUTATIVE = {"__radd__", "__rmul__", "__rand__", "__ror__", "__rxor__"}
 SEED = 5  # of every call, on both sides
 LARGEST = 1 << 20  # elements of an input
 
@@ -106,7 +107,12 @@ class Trace:
                 raise Untranslatable(f"calls {function}")
         if path is None and method in OPERATORS:
             if method == "__getitem__":
-                return f"{self.lua(args[0])}[{self.key(args[1])}]"
+                key = self.key(args[1])
+                return f"{self.lua(args[0])}[{f'{{{key}}}' if isinstance(args[1], list) else key}]"
+            if method in ("__rdiv__", "__rtruediv__") and isinstance(args[1], torch.Tensor):
+                return "({0}:reciprocal() * {1})".format(*map(self.lua, args))  # which is what Python does there
+            if method in COMMUTATIVE and isinstance(args[1], torch.Tensor):
+                method = "__" + method[3:]  # as Python does it: the tensor itself stays the first operand
             return "(" + OPERATORS[method].format(*map(self.lua, args)) + ")"
         given = [self.lua(value) if value is not None else "nil" for value in args]
         if path is None:
