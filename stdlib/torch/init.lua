@@ -33,6 +33,13 @@ local function operators_with(space, prefix)
       rawset(t, name, op)
       return op
     end,
+    __names = function()
+      local names = {}
+      for _, name in ipairs(ops.names()) do
+        if name:sub(1, #prefix) == prefix then names[#names + 1] = name:sub(#prefix + 1) end
+      end
+      return names
+    end,
   })
 end
 
@@ -94,5 +101,17 @@ return setmetatable(torch, {
     end
     rawset(t, name, value)
     return value
+  end,
+  -- What completion and help list: all that __index finds, the operators of torch.linalg and the like there.
+  __names = function()
+    local names = {}
+    for _, name in ipairs(ops.names()) do
+      if name ~= "repeat" and not name:find("^linalg_") and not name:find("^fft_") and not name:find("^special_") then
+        names[#names + 1] = name
+      end
+    end
+    for name in pairs(namespaces) do names[#names + 1] = name end
+    for name in pairs(held) do names[#names + 1] = name end
+    return names
   end,
 })
