@@ -10,6 +10,7 @@
 #include <sstream>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "host/tensor/guards.h"
 
@@ -234,6 +235,39 @@ class Catalog {
     return operators_.emplace(qualified_name, read_operator(qualified_name, row->second)).first->second.get();
   }
 
+  const Operator* find_overload(const std::string& qualified_name, const std::string& overload_name) {
+    std::lock_guard lock(mutex_);
+    const std::string key = qualified_name + "." + overload_name;
+    if (auto found = operators_.find(key); found != operators_.end()) return found->second.get();
+    const std::string name = overload_name == "default" ? "" : overload_name;
+    if (!c10::Dispatcher::singleton().findSchema({qualified_name, name})) return nullptr;
+    auto op = read_operator(qualified_name, {name}, /*one=*/true);
+    op->name = key;
+    return operators_.emplace(key, std::move(op)).first->second.get();
+  }
+
+  std::vector<std::string> overload_names(const std::string& qualified_name) {
+    std::lock_guard lock(mutex_);
+    if (index_.count(qualified_name) == 0) read_index();
+    std::vector<std::string> names;
+    if (auto row = index_.find(qualified_name); row != index_.end())
+      for (const std::string& name : row->second) names.push_back(name.empty() ? "default" : name);
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  void refresh() {
+    std::lock_guard lock(mutex_);
+    auto before = std::move(index_);
+    read_index();
+    for (const auto& [name, overloads] : index_) {
+      const auto known = before.find(name);
+      const auto found = operators_.find(name);
+      if (found == operators_.end() || (known != before.end() && known->second.size() == overloads.size())) continue;
+      replaced_.push_back(std::exchange(found->second, read_operator(name, overloads)));  // Lua may hold the old one
+    }
+  }
+
   const std::vector<std::string>& public_names() {
     std::lock_guard lock(mutex_);
     if (public_names_.empty()) {
@@ -258,14 +292,16 @@ class Catalog {
     for (auto& name : c10::Dispatcher::singleton().getAllOpNames()) index_[name.name].push_back(name.overload_name);
   }
 
-  std::unique_ptr<Operator> read_operator(const std::string& qualified_name, const std::vector<std::string>& names) {
+  // `one`: the overload was asked for by its name.
+  std::unique_ptr<Operator> read_operator(const std::string& qualified_name, const std::vector<std::string>& names,
+                                          bool one = false) {
     auto op = std::make_unique<Operator>();
     op->name = qualified_name.rfind("aten::", 0) == 0 ? qualified_name.substr(6) : qualified_name;
     op->numbers_as_tensors = takes_numbers_for_tensors(op->name);
     std::vector<Overload> overloads;
     for (const std::string& overload_name : names) {
       // PyTorch makes a tensor of the number instead: x + 1 is add.Tensor.
-      if (op->numbers_as_tensors && overload_name.rfind("Scalar", 0) == 0) continue;
+      if (!one && op->numbers_as_tensors && overload_name.rfind("Scalar", 0) == 0) continue;
       const auto handle = c10::Dispatcher::singleton().findSchema({qualified_name, overload_name});
       if (!handle) continue;
       std::optional<Overload> overload = read_overload(*handle);
@@ -282,6 +318,7 @@ class Catalog {
   std::mutex mutex_;
   std::unordered_map<std::string, std::vector<std::string>> index_;
   std::unordered_map<std::string, std::unique_ptr<Operator>> operators_;
+  std::vector<std::unique_ptr<Operator>> replaced_;
   std::vector<std::string> public_names_;
 };
 
@@ -336,6 +373,16 @@ std::string Overload::signature(bool method) const {
 }
 
 const Operator* find_any_operator(const std::string& qualified_name) { return Catalog::the().find(qualified_name); }
+
+const Operator* find_overload(const std::string& qualified_name, const std::string& overload_name) {
+  return Catalog::the().find_overload(qualified_name, overload_name);
+}
+
+std::vector<std::string> overload_names(const std::string& qualified_name) {
+  return Catalog::the().overload_names(qualified_name);
+}
+
+void refresh_catalog() { Catalog::the().refresh(); }
 
 const Operator* find_operator(std::string_view name) {
   if (!is_public(name)) return nullptr;
