@@ -77,6 +77,11 @@ function read.class(doc, text)
   return nil
 end
 
+function read.private(doc)
+  doc.private = true
+  return nil
+end
+
 function read.source(doc, text)
   doc.source = text
   return nil

@@ -3,6 +3,9 @@ local operators = require "host.help.operators"
 
 local link = {}
 
+-- Operators that PyTorch documents as functions of torch.nn.functional alone.
+local function is_layer(name) return require("torch.sentences.layers")[name] ~= nil end
+
 local SITE <const> = "https://docs.pytorch.org/docs/stable/"
 
 -- Namespaces whose functions stand on one page.
@@ -36,10 +39,13 @@ function link.of(entry)
   local space, last = path:match("^(.*)%.([%w_]+)$")
   if not space or OURS[path] or entry.kind == "namespace" or entry.kind == "value" then return nil end
   if entry.operator and not operators.sentence(entry.operator:match("::(.*)$")) then return nil end
+  if space == "torch" and entry.operator and is_layer(last) then
+    space, path = "torch.nn.functional", "torch.nn.functional." .. (last == "log_sigmoid" and "logsigmoid" or last)
+  end
   if PAGES[space] then return SITE .. PAGES[space] .. "#" .. path end
   local class = space:match("([%w_]+)$")
   if SPACES[space] and (class == "Tensor" or not class:match("^%u")) then
-    return ("%sgenerated/%s.html"):format(SITE, path), last
+    return ("%sgenerated/%s.html"):format(SITE, path)
   end
   return nil
 end

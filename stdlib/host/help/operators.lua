@@ -153,6 +153,8 @@ function operators.sentence(name)
   if text then return text end
   local plain = name:match("^(.*[^_])_$")
   if plain and sentences[plain] then return "In place: " .. sentences[plain] end
+  plain = name:match("^(.*)_copy$")
+  if plain then return ("As x:%s(...), but a copy and no view."):format(plain) end
   return nil
 end
 
