@@ -11,6 +11,8 @@
 namespace trainhost::bindings {
 namespace {
 
+const char kRowTables = 0;  // its address is a registry key
+
 bool mentions(const std::string& text, std::initializer_list<const char*> words) {
   for (const char* word : words)
     if (text.find(word) != std::string::npos) return true;
@@ -43,9 +45,7 @@ std::optional<vm::Fault> missing_backend(const std::string& message) {
   return vm::Fault{ErrorKind::device, message.substr(0, end + kEnd.size() - 1), hint};
 }
 
-}  // namespace
-
-vm::Fault caught(const std::exception& e) {
+vm::Fault read(const std::exception& e) {
   if (auto* error = dynamic_cast<const Error*>(&e)) return {error->kind(), error->message(), error->hint()};
   if (auto* error = dynamic_cast<const c10::Error*>(&e)) {
     std::string message = error->what_without_backtrace();
@@ -57,7 +57,30 @@ vm::Fault caught(const std::exception& e) {
   return {ErrorKind::internal, e.what(), {}};
 }
 
+}  // namespace
+
+vm::Fault caught(const std::exception& e) noexcept {
+  try {
+    return read(e);
+  } catch (const std::bad_alloc&) {
+    return {ErrorKind::memory, "out of memory", {}};  // short enough to need none
+  }
+}
+
+void push_row_tables(lua_State* L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kRowTables) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kRowTables);
+}
+
 void set_functions(lua_State* L, const Row* rows) {
+  luaL_checkstack(L, 4, "functions");
+  push_row_tables(L);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, rows);
+  lua_pop(L, 1);
   for (; rows->name; ++rows) {
     lua_pushcfunction(L, rows->function);
     lua_setfield(L, -2, rows->name);

@@ -10,4 +10,5 @@ return setmetatable({}, {
     rawset(utils, name, value)
     return value
   end,
+  __names = function() return {"data"} end,
 })
