@@ -69,6 +69,7 @@ for name, method in pairs(require "torch.tensor") do native.methods[name] = meth
 -- Namespaces that are files of their own, and the functions that one of them holds.
 local namespaces = {
   nn = "torch.nn", optim = "torch.optim", utils = "torch.utils", datasets = "torch.datasets",
+  serialization = "torch.serialization",
 }
 local held = {
   einsum = "torch.functional", meshgrid = "torch.functional", block_diag = "torch.functional",
