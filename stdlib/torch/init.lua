@@ -61,6 +61,7 @@ for name, method in pairs(require "torch.tensor") do native.methods[name] = meth
 local namespaces = {
   nn = "torch.nn", optim = "torch.optim", utils = "torch.utils", datasets = "torch.datasets", signal = "torch.signal",
   masked = "torch.masked", sparse = "torch.sparse", nested = "torch.nested", ops = "torch.ops",
+  serialization = "torch.serialization",
 }
 local held = {}
 for module, names in pairs {
