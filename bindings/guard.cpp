@@ -45,9 +45,7 @@ std::optional<vm::Fault> missing_backend(const std::string& message) {
   return vm::Fault{ErrorKind::device, message.substr(0, end + kEnd.size() - 1), hint};
 }
 
-}  // namespace
-
-vm::Fault caught(const std::exception& e) {
+vm::Fault read(const std::exception& e) {
   if (auto* error = dynamic_cast<const Error*>(&e)) return {error->kind(), error->message(), error->hint()};
   if (auto* error = dynamic_cast<const c10::Error*>(&e)) {
     std::string message = error->what_without_backtrace();
@@ -57,6 +55,16 @@ vm::Fault caught(const std::exception& e) {
   }
   if (dynamic_cast<const std::bad_alloc*>(&e)) return {ErrorKind::memory, "out of memory", {}};
   return {ErrorKind::internal, e.what(), {}};
+}
+
+}  // namespace
+
+vm::Fault caught(const std::exception& e) noexcept {
+  try {
+    return read(e);
+  } catch (const std::bad_alloc&) {
+    return {ErrorKind::memory, "out of memory", {}};  // short enough to need none
+  }
 }
 
 void push_row_tables(lua_State* L) {

@@ -12,7 +12,7 @@ namespace trainhost::bindings {
 
 // Reads the exception in flight (c10::Error without its C++ backtrace, trainhost::Error, std::exception). Never
 // used with `catch (...)`: that would swallow Lua's own throw.
-vm::Fault caught(const std::exception& e);
+vm::Fault caught(const std::exception& e) noexcept;
 
 // Every C++ function that Lua can call is registered as guarded<fn>. The catch block is left before the raise,
 // so that the exception is destroyed first.

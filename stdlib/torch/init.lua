@@ -55,27 +55,12 @@ torch.cuda = {
   synchronize = native.cuda_synchronize,
 }
 
--- torch.ops.aten.add, torch.ops.my_library.my_operator: any operator of the dispatcher, public or not.
-torch.ops = setmetatable({}, {
-  __index = function(t, library)
-    local space = setmetatable({}, {
-      __index = function(s, name)
-        local op = ops.find_any(library .. "::" .. name)
-        if not op then vm.raise("usage", ("torch.ops.%s has no operator '%s'"):format(library, name)) end
-        rawset(s, name, op)
-        return op
-      end,
-    })
-    rawset(t, library, space)
-    return space
-  end,
-})
-
 for name, method in pairs(require "torch.tensor") do native.methods[name] = method end
 
 -- Namespaces that are files of their own, and the functions that one of them holds.
 local namespaces = {
   nn = "torch.nn", optim = "torch.optim", utils = "torch.utils", datasets = "torch.datasets",
+  ops = "torch.ops",
 }
 local held = {
   einsum = "torch.functional", meshgrid = "torch.functional", block_diag = "torch.functional",
