@@ -135,8 +135,10 @@ void open_dtypes(lua_State* L) {
                                    {"__tostring", guarded<enum_tostring<at::ScalarType>>, nullptr},
                                    {nullptr, nullptr, nullptr}};
   static constexpr Row kLayout[] = {{"__tostring", guarded<enum_tostring<at::Layout>>, nullptr},
+                                    {"__eq", guarded<plain_equal<at::Layout>>, nullptr},
                                     {nullptr, nullptr, nullptr}};
   static constexpr Row kFormat[] = {{"__tostring", guarded<enum_tostring<at::MemoryFormat>>, nullptr},
+                                    {"__eq", guarded<plain_equal<at::MemoryFormat>>, nullptr},
                                     {nullptr, nullptr, nullptr}};
   static constexpr Row kDevice[] = {{"__index", guarded<device_index>, nullptr},
                                     {"__tostring", guarded<device_tostring>, nullptr},

@@ -64,7 +64,9 @@ std::string public_name(const Operator& op, bool method) {
     if (op.name.compare(0, size, space) == 0)
       return "torch." + std::string(space, size - 1) + "." + op.name.substr(size);
   }
-  return op.name.find("::") == std::string::npos ? "torch." + op.name : "torch.ops." + op.name;
+  const size_t colons = op.name.find("::");
+  if (colons == std::string::npos) return "torch." + op.name;
+  return "torch.ops." + op.name.substr(0, colons) + "." + op.name.substr(colons + 2);
 }
 
 [[noreturn]] void throw_no_overload(lua_State* L, const Operator& op, Call& call, bool method) {

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "host/tensor/guards.h"
 #include "host/tensor/schema.h"
@@ -49,6 +50,41 @@ class Catalog {
       if (row == index_.end()) return nullptr;
     }
     return operators.emplace(qualified_name, read_operator(qualified_name, row->second, all)).first->second.get();
+  }
+
+  const Operator* find_overload(const std::string& qualified_name, const std::string& overload_name) {
+    std::lock_guard lock(mutex_);
+    const std::string key = qualified_name + "." + overload_name;
+    auto& operators = operators_[true];
+    if (auto found = operators.find(key); found != operators.end()) return found->second.get();
+    const std::string name = overload_name == "default" ? "" : overload_name;
+    if (!c10::Dispatcher::singleton().findSchema({qualified_name, name})) return nullptr;
+    auto op = read_operator(qualified_name, {name}, /*all=*/true);
+    op->name = key;
+    return operators.emplace(key, std::move(op)).first->second.get();
+  }
+
+  std::vector<std::string> overload_names(const std::string& qualified_name) {
+    std::lock_guard lock(mutex_);
+    if (index_.count(qualified_name) == 0) read_index();
+    std::vector<std::string> names;
+    if (auto row = index_.find(qualified_name); row != index_.end())
+      for (const std::string& name : row->second) names.push_back(name.empty() ? "default" : name);
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  void refresh() {
+    std::lock_guard lock(mutex_);
+    auto before = std::move(index_);
+    read_index();
+    for (const auto& [name, overloads] : index_) {
+      const auto known = before.find(name);
+      if (known != before.end() && known->second.size() == overloads.size()) continue;
+      for (const bool all : {false, true})
+        if (const auto found = operators_[all].find(name); found != operators_[all].end())
+          replaced_.push_back(std::exchange(found->second, read_operator(name, overloads, all)));  // Lua may hold it
+    }
   }
 
   const std::vector<std::string>& public_names() {
@@ -118,6 +154,7 @@ class Catalog {
   std::mutex mutex_;
   std::unordered_map<std::string, std::vector<std::string>> index_;
   std::unordered_map<std::string, std::unique_ptr<Operator>> operators_[2];  // bound ones, all
+  std::vector<std::unique_ptr<Operator>> replaced_;
   std::vector<std::string> public_names_;
 };
 
@@ -126,6 +163,16 @@ class Catalog {
 const Operator* find_any_operator(const std::string& qualified_name) {
   return Catalog::the().find(qualified_name, true);
 }
+
+const Operator* find_overload(const std::string& qualified_name, const std::string& overload_name) {
+  return Catalog::the().find_overload(qualified_name, overload_name);
+}
+
+std::vector<std::string> overload_names(const std::string& qualified_name) {
+  return Catalog::the().overload_names(qualified_name);
+}
+
+void refresh_catalog() { Catalog::the().refresh(); }
 
 const Operator* find_operator(std::string_view name) {
   if (!is_public_name(name)) return nullptr;

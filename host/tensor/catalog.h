@@ -91,6 +91,12 @@ struct Operator {
 const Operator* find_operator(std::string_view name);
 // The operator "ns::name" whatever its visibility, for torch.ops: with the overloads that only torch.ops has.
 const Operator* find_any_operator(const std::string& qualified_name);
+// The one overload "ns::name.overload" of it ("default": the one without a name), to be called as an operator, or null.
+const Operator* find_overload(const std::string& qualified_name, const std::string& overload_name);
+// The names of its overloads, sorted, "default" for the one without a name; empty: no such operator.
+std::vector<std::string> overload_names(const std::string& qualified_name);
+// Notes what a library that was opened has registered: new operators, and overloads of operators found before.
+void refresh_catalog();
 // All public names, sorted.
 const std::vector<std::string>& operator_names();
 
