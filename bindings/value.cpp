@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "bindings/dtype.h"
+#include "bindings/generator.h"
 #include "bindings/indexing.h"
 
 namespace trainhost::bindings {

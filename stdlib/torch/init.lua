@@ -42,18 +42,13 @@ torch.special = operators_with("torch.special", "special_")
 
 torch.autograd = { backward = native.backward, grad = native.grad }
 
-torch.cuda = {
-  is_available = native.cuda_is_available,
-  device_count = native.cuda_device_count,
-  synchronize = native.cuda_synchronize,
-}
-
 for name, method in pairs(require "torch.tensor") do native.methods[name] = method end
 
 -- Namespaces that are files of their own, and the functions that one of them holds.
 local namespaces = {
   nn = "torch.nn", optim = "torch.optim", utils = "torch.utils", datasets = "torch.datasets",
-  ops = "torch.ops",
+  ops = "torch.ops", cpu = "torch.cpu", cuda = "torch.cuda", accelerator = "torch.accelerator", backends = "torch.backends",
+  amp = "torch.amp", random = "torch.random", __config__ = "torch.config",
 }
 local held = {
   einsum = "torch.functional", meshgrid = "torch.functional", block_diag = "torch.functional",
@@ -61,8 +56,27 @@ local held = {
   norm = "torch.functional", cdist = "torch.functional", stft = "torch.functional", unique = "torch.functional",
   unique_consecutive = "torch.functional", atleast_1d = "torch.functional", atleast_2d = "torch.functional",
   atleast_3d = "torch.functional",
+  use_deterministic_algorithms = "torch.process", are_deterministic_algorithms_enabled = "torch.process",
+  is_deterministic_algorithms_warn_only_enabled = "torch.process", set_deterministic_debug_mode = "torch.process",
+  get_deterministic_debug_mode = "torch.process", set_float32_matmul_precision = "torch.process",
+  get_float32_matmul_precision = "torch.process", set_flush_denormal = "torch.process",
+  is_warn_always_enabled = "torch.process", set_warn_always = "torch.process", has_mkl = "torch.process",
+  has_mkldnn = "torch.process", has_openmp = "torch.process", has_lapack = "torch.process",
+  has_spectral = "torch.process", compiled_with_cxx11_abi = "torch.process", get_device_module = "torch.process",
+  Stream = "torch.streams", Event = "torch.streams",
   save = "torch.serialization", load = "torch.serialization", load_metadata = "torch.serialization",
 }
+
+for _, name in ipairs {
+  "autocast", "is_autocast_enabled", "set_autocast_enabled", "get_autocast_dtype", "set_autocast_dtype",
+  "clear_autocast_cache", "is_autocast_cache_enabled", "set_autocast_cache_enabled", "autocast_increment_nesting",
+  "autocast_decrement_nesting", "is_autocast_cpu_enabled", "is_autocast_ipu_enabled", "is_autocast_xla_enabled",
+  "set_autocast_cpu_enabled", "set_autocast_ipu_enabled", "set_autocast_xla_enabled", "get_autocast_cpu_dtype",
+  "get_autocast_gpu_dtype", "get_autocast_ipu_dtype", "get_autocast_xla_dtype", "set_autocast_cpu_dtype",
+  "set_autocast_gpu_dtype", "set_autocast_ipu_dtype", "set_autocast_xla_dtype",
+} do
+  held[name] = "torch.amp"
+end
 
 return setmetatable(torch, {
   __index = function(t, name)
@@ -71,6 +85,7 @@ return setmetatable(torch, {
       value = require(namespaces[name])
     elseif held[name] then
       value = require(held[name])[name]
+      if value == false then return false end
     else
       value = type(name) == "string" and ops.find(name)
     end
