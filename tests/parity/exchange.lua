@@ -82,9 +82,10 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
     return quote(tostring(value))
   end
 
-  -- Runs body() and reports all it returns, or its error.
-  function exchange.case(name, body)
-    local results = table.pack(pcall(body))
+  -- Runs the statements of `text` and reports all they return, or their error.
+  function exchange.case(name, text)
+    local body, reason = load("local X, torch = ...\n" .. text, "=" .. name)
+    local results = table.pack(pcall(body or error, body and exchange or reason, torch))
     local line
     if results[1] then
       local ok, text = pcall(encode_list, {table.unpack(results, 2, results.n)}, results.n - 1)
