@@ -16,7 +16,8 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
       return strides and x:as_strided(shape, strides, storage_offset) or x
     end
     local x = input[{torch.slice(offset, offset + bytes)}]:clone():view(dtype)
-    return strides and x:as_strided(shape, strides, storage_offset) or x:reshape(shape)
+    x = strides and x:as_strided(shape, strides, storage_offset) or x:reshape(shape)
+    return x.data -- a tensor of its own and no view
   end
 
   -- Python's random numbers begin at the same place: see trace.py.
