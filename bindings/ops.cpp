@@ -5,7 +5,10 @@
 
 #include <algorithm>
 
+#include "bindings/dtype.h"
 #include "bindings/guard.h"
+#include "bindings/indexing.h"
+#include "bindings/keywords.h"
 #include "bindings/ops_overload.h"
 
 namespace trainhost::bindings {
@@ -40,6 +43,8 @@ class StackLease {
   }
   Stack stack_;
 };
+
+bool is_nil(lua_State* L, int index) { return lua_isnil(L, index) || is_none(L, index); }
 
 bool is_out_of_memory(const std::exception& e) { return caught(e).kind == ErrorKind::memory; }
 
@@ -76,17 +81,41 @@ int push_results(lua_State* L, const Overload& overload, const Call& call, Stack
   return count;
 }
 
+// With out=, dtype, layout and device are not given to the kernel: they have to be the output's.
+void check_out(lua_State* L, const Keyword& keyword, const at::Tensor& out) {
+  const std::string_view name = keyword.name();
+  if (name == "dtype" && !is_nil(L, keyword.index) && check_dtype(L, keyword.index) != out.scalar_type())
+    throw Error(ErrorKind::dtype, std::string("dtype ") + c10::toString(check_dtype(L, keyword.index)) +
+                                      " does not match dtype of out parameter (" + c10::toString(out.scalar_type()) +
+                                      ")");
+  if (name == "layout" && !is_nil(L, keyword.index) && check<at::Layout>(L, keyword.index).value != out.layout())
+    throw_usage("layout does not match layout of out parameter");
+  if (name == "device" && !is_nil(L, keyword.index) && check_device(L, keyword.index).type() != out.device().type())
+    throw Error(ErrorKind::device, "device does not match device of out parameter (" + out.device().str() + ")");
+}
+
+// What PyTorch itself does with tensor options that are no arguments of the operator. `stack` holds the results.
+void use_options(lua_State* L, const Call& call, Stack& stack) {
+  for (int k = 0; k < call.keyword_count; ++k) {
+    const Keyword& keyword = call.keywords[k];
+    if (keyword.name() == "requires_grad") {
+      if (!is_nil(L, keyword.index) && check_boolean(L, keyword.index, "torch", "requires_grad"))
+        stack[0].toTensor().set_requires_grad(true);
+    }
+  }
+}
+
 int invoke(lua_State* L, const Operator& op, bool method) {
   Call call;
   read_call(L, method, call);
   StackLease lease;
   Stack& stack = *lease;
   const Overload& overload = choose(L, op, call, method, stack);
+  if (call.out && overload.options)
+    for (int k = 0; k < call.keyword_count; ++k) check_out(L, call.keywords[k], stack.back().toTensor());
   call_with_retry(L, op, overload, call, method, stack);
-  if (overload.factory)
-    for (int k = 0; k < call.keyword_count; ++k)
-      if (call.keywords[k].name() == "requires_grad" && lua_toboolean(L, call.keywords[k].index))
-        stack[0].toTensor().set_requires_grad(true);
+  if (overload.deprecated) warn_deprecated(op, overload, method);
+  if (overload.options && call.keyword_count > 0) use_options(L, call, stack);
   return push_results(L, overload, call, stack);
 }
 
@@ -164,12 +193,17 @@ int nearest(lua_State* L) {
 }
 
 int signatures(lua_State* L) {
-  const Operator* op = tensor::find_any_operator("aten::" + std::string(luaL_checkstring(L, 1)));
+  const char* name = luaL_checkstring(L, 1);
+  const Operator* op = tensor::find_operator(name);
+  if (!op) op = tensor::find_any_operator("aten::" + std::string(name));
   lua_newtable(L);
+  const bool method = lua_toboolean(L, 2);
+  lua_Integer count = 0;
   if (op)
-    for (size_t i = 0; i < op->overloads.size(); ++i) {
-      lua_pushstring(L, op->overloads[i].signature(lua_toboolean(L, 2)).c_str());
-      lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+    for (const Overload& overload : op->overloads) {
+      if (overload.deprecated || (method && overload.self_positions.empty())) continue;
+      lua_pushstring(L, overload.signature(method).c_str());
+      lua_rawseti(L, -2, ++count);
     }
   return 1;
 }

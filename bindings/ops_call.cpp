@@ -6,14 +6,6 @@
 namespace trainhost::bindings {
 namespace {
 
-std::string_view canonical(std::string_view name) {
-  if (name == "self") return "input";
-  if (name == "end_") return "end";
-  if (name == "axis") return "dim";
-  if (name == "keepdims") return "keepdim";
-  return name;
-}
-
 // Does the table at `index` have string keys (and are all keys strings)?
 struct Keys {
   bool strings = false, others = false;
@@ -63,7 +55,7 @@ void read_call(lua_State* L, bool method, Call& call) {
       lua_pop(L, 1);
       continue;
     }
-    const std::string_view name = canonical(lua_tostring(L, -2));
+    const std::string_view name = lua_tostring(L, -2);
     if (call.keyword_count == kMostArguments) throw_usage("too many keyword arguments");
     const int index = lua_gettop(L) - 1;  // after the insert the value lies below its key
     lua_insert(L, index);

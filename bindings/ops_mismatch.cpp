@@ -1,6 +1,10 @@
 // What a call that no overload takes is told, and names that are near.
+#include <c10/util/Exception.h>
+
 #include <algorithm>
 #include <cstring>
+#include <mutex>
+#include <set>
 
 #include "bindings/guard.h"
 #include "bindings/ops.h"
@@ -42,6 +46,15 @@ std::string expected_text(const Argument& argument) {
                                            : "a number or " + text;
 }
 
+// The signatures that are not deprecated, a line each.
+std::string listed(const Operator& op, bool method) {
+  std::string text;
+  for (const Overload& overload : op.overloads)
+    if (!overload.deprecated && (!method || !overload.self_positions.empty()))
+      text += "\n * " + overload.listing(method);
+  return text;
+}
+
 }  // namespace
 
 std::string public_name(const Operator& op, bool method) {
@@ -51,7 +64,9 @@ std::string public_name(const Operator& op, bool method) {
     if (op.name.compare(0, size, space) == 0)
       return "torch." + std::string(space, size - 1) + "." + op.name.substr(size);
   }
-  return op.name.find("::") == std::string::npos ? "torch." + op.name : "torch.ops." + op.name;
+  const size_t colons = op.name.find("::");
+  if (colons == std::string::npos) return "torch." + op.name;
+  return "torch.ops." + op.name.substr(0, colons) + "." + op.name.substr(colons + 2);
 }
 
 [[noreturn]] void throw_no_overload(lua_State* L, const Operator& op, Call& call, bool method) {
@@ -73,8 +88,7 @@ std::string public_name(const Operator& op, bool method) {
     const Argument* misfit = nullptr;
     int index = 0;
     tensor::Stack stack;
-    bind(L, *only, call, method, op.numbers_as_tensors ? Fit::lenient_numbers_as_tensors : Fit::lenient, stack, &misfit,
-         &index);
+    bind(L, op, *only, call, method, Fit::lenient, stack, &misfit, &index);
     if (misfit && index == 0)
       throw_usage(name + ": missing argument '" + misfit->name + "' (" + expected_text(*misfit) + ")",
                   name + only->signature(method));
@@ -86,10 +100,19 @@ std::string public_name(const Operator& op, bool method) {
   for (int i = method ? 2 : 1; i <= call.positional; ++i) got += (got.empty() ? "" : ", ") + describe(L, i);
   for (int k = 0; k < call.keyword_count; ++k)
     got += (got.empty() ? "" : ", ") + std::string(call.keywords[k].name()) + "=" + describe(L, call.keywords[k].index);
-  std::string message = name + ": no signature takes (" + got + "); expected";
-  for (const Overload& overload : overloads)
-    if (!method || !overload.self_positions.empty()) message += "\n  " + name + overload.signature(method);
-  throw_usage(message);
+  throw_usage(name + ": received an invalid combination of arguments - got (" + got +
+              "), but expected one of:" + listed(op, method));
+}
+
+void warn_deprecated(const Operator& op, const Overload& overload, bool method) {
+  static std::mutex mutex;
+  static auto* const warned = new std::set<const Overload*>;
+  {
+    const std::lock_guard lock(mutex);
+    if (!warned->insert(&overload).second) return;
+  }
+  TORCH_WARN("This overload of ", op.name, " is deprecated:\n\t", op.name, overload.listing(method),
+             "\nConsider using one of the following signatures instead:", listed(op, method));
 }
 
 std::string nearest_operators(std::string_view name, bool method) {
@@ -106,7 +129,7 @@ std::string nearest_operators(std::string_view name, bool method) {
   std::string text;
   for (size_t i = 0, shown = 0; i < near.size() && shown < 3; ++i) {
     const Operator* op = tensor::find_operator(*near[i].second);
-    if (!op || (method && op->overloads.empty())) continue;
+    if (!op || op->name[0] == '_' || (method && op->overloads.empty())) continue;
     text += (shown++ ? ", '" : "did you mean '") + *near[i].second + "'";
   }
   return text.empty() ? text : text + "?";

@@ -2,6 +2,7 @@
 #include "bindings/tensor.h"
 
 #include "bindings/autograd.h"
+#include "bindings/complex.h"
 #include "bindings/dtype.h"
 #include "bindings/indexing.h"
 #include "bindings/nested.h"
@@ -121,6 +122,8 @@ int open_tensor(lua_State* L) {
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
   open_dtypes(L);
+  open_complex(L);
+  set_default_functions(L);
   set_nested_functions(L);
   set_autograd_functions(L);
   set_process_functions(L);

@@ -81,7 +81,7 @@ int no_pairs(lua_State* L) {
 
 // 2 / x as PyTorch computes it: reciprocal first. Upvalues: div, reciprocal, mul.
 int divide(lua_State* L) {
-  const bool number = lua_type(L, 1) == LUA_TNUMBER;
+  const bool number = !test_tensor(L, 1);
   lua_pushvalue(L, lua_upvalueindex(number ? 3 : 1));
   if (number) {
     lua_pushvalue(L, lua_upvalueindex(2));

@@ -55,36 +55,33 @@ torch.cuda = {
   synchronize = native.cuda_synchronize,
 }
 
--- torch.ops.aten.add, torch.ops.my_library.my_operator: any operator of the dispatcher, public or not.
-torch.ops = setmetatable({}, {
-  __index = function(t, library)
-    local space = setmetatable({}, {
-      __index = function(s, name)
-        local op = ops.find_any(library .. "::" .. name)
-        if not op then vm.raise("usage", ("torch.ops.%s has no operator '%s'"):format(library, name)) end
-        rawset(s, name, op)
-        return op
-      end,
-    })
-    rawset(t, library, space)
-    return space
-  end,
-})
-
 for name, method in pairs(require "torch.tensor") do native.methods[name] = method end
 
--- Namespaces that are files of their own, and the functions that one of them holds.
+-- Namespaces that are files of their own, and the functions that files hold.
 local namespaces = {
-  nn = "torch.nn", optim = "torch.optim", utils = "torch.utils", datasets = "torch.datasets",
+  nn = "torch.nn", optim = "torch.optim", utils = "torch.utils", datasets = "torch.datasets", signal = "torch.signal",
+  masked = "torch.masked", sparse = "torch.sparse", nested = "torch.nested", ops = "torch.ops",
+  serialization = "torch.serialization",
 }
-local held = {
-  einsum = "torch.functional", meshgrid = "torch.functional", block_diag = "torch.functional",
-  cartesian_prod = "torch.functional", broadcast_tensors = "torch.functional", tensordot = "torch.functional",
-  norm = "torch.functional", cdist = "torch.functional", stft = "torch.functional", unique = "torch.functional",
-  unique_consecutive = "torch.functional", atleast_1d = "torch.functional", atleast_2d = "torch.functional",
-  atleast_3d = "torch.functional",
-  save = "torch.serialization", load = "torch.serialization", load_metadata = "torch.serialization",
-}
+local held = {}
+for module, names in pairs {
+  ["torch.functional"] = "einsum meshgrid block_diag cartesian_prod broadcast_tensors chain_matmul tensordot norm cdist stft "
+    .. "atleast_1d atleast_2d atleast_3d",
+  ["torch.distinct"] = "unique unique_consecutive",
+  ["torch.shapes"] = "broadcast_shapes split unravel_index",
+  ["torch.decompositions"] = "lu svd_lowrank pca_lowrank",
+  ["torch.lobpcg"] = "lobpcg",
+  ["torch.removed"] = "matrix_rank solve lstsq eig symeig",
+  ["torch.arrays"] = "asarray frombuffer typename is_storage set_default_tensor_type",
+  ["torch.sparse_factories"] = "sparse_coo_tensor sparse_csr_tensor sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor "
+    .. "sparse_compressed_tensor",
+  ["torch.serialization"] = "save load load_metadata",
+} do
+  for name in names:gmatch "%S+" do held[name] = module end
+end
+-- Operators under another name.
+local aliases = { dsmm = "mm", spmm = "mm", hsmm = "hspmm", saddmm = "sspaddmm" }
+torch.newaxis = torch.None
 
 return setmetatable(torch, {
   __index = function(t, name)
@@ -94,7 +91,7 @@ return setmetatable(torch, {
     elseif held[name] then
       value = require(held[name])[name]
     else
-      value = type(name) == "string" and ops.find(name)
+      value = type(name) == "string" and ops.find(aliases[name] or name)
     end
     if not value then
       vm.raise("usage", ("torch has no '%s'"):format(tostring(name)), ops.nearest(tostring(name)))
@@ -112,6 +109,7 @@ return setmetatable(torch, {
     end
     for name in pairs(namespaces) do names[#names + 1] = name end
     for name in pairs(held) do names[#names + 1] = name end
+    for name in pairs(aliases) do names[#names + 1] = name end
     return names
   end,
 })

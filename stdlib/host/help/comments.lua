@@ -11,20 +11,34 @@ local function defined(line)
     or line:match("^%s*local ([%a_][%w_]*)%s*=") or line:match('^%s*[%w_]+%(%s*"([%w_]+)"') or nil
 end
 
--- signature("nn.Linear", "in_features, out_features, " .. "bias=true") -> the text of the parameters by name
+-- The string at `at`, which may be several joined by `..`; nil if none begins there.
+local function read_string(text, at)
+  local parts = {}
+  while at do
+    local part, stop = text:match('^"([^"\n]*)"%s*()', at)
+    if not part then part, stop = text:match("^'([^'\n]*)'%s*()", at) end
+    if not part then break end
+    parts[#parts + 1] = part
+    at = text:match("^%.%.%s*()", stop)
+    if not at then return table.concat(parts), stop end
+  end
+  return nil
+end
+
+-- signature("nn.Linear", "in_features, bias=true"), of_more("elu", "input, alpha=1.0") and the like: the parameters of a
+-- function by the name that errors give it.
 local function read_signatures(text)
   local found = {}
-  for name, rest in text:gmatch('[%w_]+%s*%(?%s*"([%w_%.]+)"%s*,%s*(["\'][^\n]*[^\n]*)') do
-    local at, spec = 1, {}
-    while true do
-      local quote = rest:sub(at, at)
-      local part, stop = rest:match("^" .. (quote == "'" and "'([^']*)'" or '"([^"]*)"') .. "()", at)
-      if not part then break end
-      spec[#spec + 1] = part
-      at = rest:match("^%s*%.%.%s*()[\"']", stop)
-      if not at then break end
+  for name, at in text:gmatch('%(%s*"([%a_][%w_%.]*)"%s*,%s*()["\']') do
+    local spec, stop = read_string(text, at)
+    if spec and not spec:find("[=,]") then  -- Optimizer.class("SGD", "sgd", "lr=0.001")
+      local after = text:match("^,%s*()", stop)
+      local next_string = after and read_string(text, after)
+      if next_string and next_string:find("=", 1, true) then spec = "params, " .. next_string end
     end
-    if #spec > 0 and found[name] == nil then found[name] = table.concat(spec) end
+    if spec and found[name] == nil and spec:find("^[%a_][%w_]*%s*[=,]") or spec and spec:find("^[%a_][%w_]*$") then
+      found[name] = found[name] or spec
+    end
   end
   return found
 end
@@ -37,8 +51,7 @@ local read = {}
 function comments.of(file)
   if read[file] then return read[file] end
   local text = native.text(file)
-  local result = {head = "", list = {}, by_line = {}, signatures = read_signatures((text:gsub("%s*\n%s*%.%.", " ..")
-    :gsub(",%s*\n%s*", ", ")))}
+  local result = {head = "", list = {}, by_line = {}, signatures = read_signatures(text)}
   local block, first, number, at_head = nil, nil, 0, true
   for line in (text .. "\n"):gmatch("(.-)\n") do
     number = number + 1
@@ -50,7 +63,8 @@ function comments.of(file)
       local words = at_head and line:match("^%-%-%s*(.*)$")
       if words then result.head = (result.head == "" and "" or result.head .. "\n") .. words else at_head = false end
       if block then
-        local entry = {name = defined(line) or "", file = file, line = number, doc = docstring.read(block)}
+        local entry = {name = defined(line) or "", file = file, line = number, doc = docstring.read(block),
+          parameters = line:match("function%s*[%w_%.:]*%((.-)%)")}
         result.list[#result.list + 1] = entry
         result.by_line[number] = entry
         block, first = nil, nil
@@ -106,8 +120,9 @@ function comments.of_name(path, file)
   if not name then return nil end
   local best, most
   for module, each in pairs(comments.files()) do
-    local score = shared_parts(path, module) + (each == file and 100 or 0)
-    if score > 1 or each == file then
+    local shared, parts = shared_parts(path, module), select(2, module:gsub("[^%.]+", ""))
+    local score = shared + (each == file and 100 or 0)
+    if shared > 0 and shared >= parts - 1 or each == file then
       for _, entry in ipairs(comments.of(each).list) do
         if last_part(entry.name) == name then
           local better = not most or score > most or score == most and each < best.file

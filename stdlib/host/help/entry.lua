@@ -5,6 +5,7 @@ local link = require "host.help.link"
 local names = require "host.help.names"
 local native = require "native.doc"
 local operators = require "host.help.operators"
+local ops = require "native.ops"
 
 local entry = {}
 
@@ -20,10 +21,7 @@ local function row_of(f, name)
     end
   end
   local same = rows_by_function[f]
-  if not same then
-    rows_by_function = not entry.settled and rows_by_function or nil
-    return nil
-  end
+  if not same then return nil end
   for _, row in ipairs(same) do
     if row.name == name and row.doc then return row end
   end
@@ -63,13 +61,15 @@ end
 
 -- How a function is called, by the names that errors give it.
 local function spec_of(f, path, comment)
+  path = path:gsub("%.__init$", "")
   local file = comment and comment.file or debug.getinfo(f, "S").source:match("^=stdlib/(.+)$")
   if not file then return nil end
   local signatures = comments.of(file).signatures
   local last = path:match("([%w_]+)$")
   local class = path:match("([%w_]+)%.[%w_]+$")
   return signatures[path] or signatures[path:gsub("^torch%.nn%.functional", "F")]
-    or signatures[path:gsub("^torch%.nn%.", "nn.")] or class and signatures[class .. "." .. last] or signatures[last]
+    or signatures[path:gsub("^torch%.nn%.", "nn.")] or class and signatures[class .. "." .. last]
+    or signatures["torch." .. last] or signatures[last]
 end
 
 local function lua_parameters(f)
@@ -77,7 +77,7 @@ local function lua_parameters(f)
   local info = debug.getinfo(f, "u")
   for i = 1, info.nparams do
     local name = debug.getlocal(f, i)
-    if name ~= "self" then list[#list + 1] = {name = name} end
+    if name ~= "self" then list[#list + 1] = {name = name, unknown = true} end
   end
   if info.isvararg then list[#list + 1] = {name = "..."} end
   return list
@@ -85,30 +85,46 @@ end
 
 local function is_optional_type(kind) return kind:sub(-1) == "?" or kind:find("|nil", 1, true) ~= nil end
 
--- The parameters of a function: named by its signature, its docstring or Lua, described by its docstring.
-local function parameters(doc, spec, f)
+local function by_name(params)
+  local map = {}
+  for _, param in ipairs(params) do map[param.name] = param end
+  return map
+end
+
+-- Do these names stand among those?
+local function stand_among(params, others)
+  local known = by_name(others)
+  for _, param in ipairs(params) do
+    if not known[param.name] then return false end
+  end
+  return true
+end
+
+local SELF <const> = {input = true, x = true, self = true, tensor = true}
+
+-- The parameters of a function: named by its signature, by Lua or by its docstring, described by its docstring.
+local function parameters(doc, spec, in_lua, is_method)
+  local described = by_name(doc.params)
+  local read = spec and read_spec(spec) or {}
   local list
-  local described = {}
-  for _, param in ipairs(doc.params) do described[param.name] = param end
-  if spec then
-    list = read_spec(spec)
-    for _, param in ipairs(doc.params) do  -- what the function takes before those that its signature reads
-      local known = false
-      for _, each in ipairs(list) do known = known or each.name == param.name end
-      if not known then table.insert(list, 1, {name = param.name}) end
+  if spec and (#doc.params == 0 or next(described) and stand_among({doc.params[#doc.params]}, read)) then
+    list = read
+    for i = #doc.params, 1, -1 do  -- what the function takes before those that its signature reads
+      if not stand_among({doc.params[i]}, list) then table.insert(list, 1, {name = doc.params[i].name}) end
     end
-  elseif #doc.params > 0 then
+  elseif #doc.params > 0 and not (in_lua and stand_among(doc.params, in_lua)) then
     list = {}
     for i, param in ipairs(doc.params) do list[i] = {name = param.name} end
-  elseif debug.getinfo(f, "S").what ~= "C" then
-    list = lua_parameters(f)
   else
-    list = {}
+    list = in_lua or {}
   end
+  if is_method and list[1] and SELF[list[1].name] then table.remove(list, 1) end
   for _, param in ipairs(list) do
     local from = described[param.name]
     if from then
+      param.unknown = nil
       param.type, param.text = from.type, from.text
+      param.default = param.default or from.default
       param.optional = param.optional or from.optional or is_optional_type(from.type)
     end
   end
@@ -117,7 +133,7 @@ end
 
 local function add_function(result, path, value)
   local last = path:match("([%w_]+)$")
-  local comment = comments.of_function(value, path)
+  local comment = comments.of_function(value, not result.is_operator and path or nil)
   local row = not comment and row_of(value, last)
   local doc = comment and comment.doc or row and row.doc and docstring.read(lines_of(row.doc))
     or docstring.read {}
@@ -125,8 +141,12 @@ local function add_function(result, path, value)
   result.documented = comment ~= nil or row ~= nil and row.doc ~= nil
   result.text, result.returns = doc.text, doc.returns
   result.examples, result.errors, result.source = doc.examples, doc.errors, doc.source
-  result.params = parameters(doc, spec_of(value, path, comment), value)
+  result.overloads = doc.overloads
   local owner = path:match("([%w_]+)%.[%w_]+$")
+  local spec, is_c = spec_of(value, path, comment), debug.getinfo(value, "S").what == "C"
+  result.spec = spec ~= nil or is_c  -- whether a last table is keywords
+  local of_tensor = owner == "Tensor" and not (comment and comment.name:find(":", 1, true))
+  result.params = parameters(doc, spec, not is_c and lua_parameters(value) or nil, of_tensor)
   result.method = comment and comment.name:find(":", 1, true) ~= nil or owner == "Tensor"
 end
 
@@ -143,8 +163,9 @@ end
 
 -- A class of stdlib: what its constructor takes, what its methods are.
 local function add_class(result, path, class)
-  local init = rawget(class, "__init")
-  if type(init) == "function" then
+  local Module = package.loaded["torch.nn.module"]
+  local init = type(class.__call) ~= "function" and class.__init
+  if type(init) == "function" and (init ~= Module.Module.__init or class == Module.Module) then
     add_function(result, path .. ".__init", init)
     result.method = false
   else
@@ -159,27 +180,44 @@ local function add_class(result, path, class)
   end
 end
 
-local function file_head(path)
-  local file = comments.files()[path]
-  return file and comments.of(file).head or ""
+-- "nn.Linear: x W^T + b." -> "x W^T + b."
+local function without_name(head)
+  local text = head:match("^[%w_%.]+:%s*(.*)$") or head
+  if text:find("^%l%l") or text:find("^a ") and text == head:match(":%s*(.*)$") then text = text:sub(1, 1):upper() .. text:sub(2) end
+  return text
 end
 
--- "nn.Linear: x W^T + b." -> "x W^T + b."
-local function class_head(class, path)
+-- Namespaces that are no file of their own.
+local SPACES <const> = {
+  ["torch.linalg"] = "Linear algebra: products, norms, factorizations, solvers.",
+  ["torch.fft"] = "Discrete Fourier transforms.",
+  ["torch.special"] = "Special functions.",
+  ["torch.autograd"] = "Gradients.",
+  ["torch.cuda"] = "CUDA devices.",
+  ["torch.ops"] = "Any operator of the dispatcher by its library and name: torch.ops.aten.add.",
+  ["torch.utils"] = "Data, and tools beside training.",
+  ["host.file"] = "Files and folders.",
+  ["host.json"] = "JSON as tables, and tables as JSON.",
+  ["host.log"] = "Messages on the standard error.",
+}
+
+-- What the first line of the file says that makes a class or namespace.
+local function head_of(value, path)
+  if SPACES[path] then return SPACES[path] end
   for module, file in pairs(comments.files()) do
-    local loaded = package.loaded[module]
-    if loaded == class then
-      local head = comments.of(file).head
-      local sentence = head:match("^[%w_%.]+:%s*(.*)$") or head:match("^[%w_%.]+%s+(.*)$") or head
-      return sentence:sub(1, 1):upper() .. sentence:sub(2), module
-    end
+    if package.loaded[module] == value then return without_name(comments.of(file).head), module end
   end
-  return file_head(path), path
+  local file = comments.files()[path]
+  return file and without_name(comments.of(file).head) or "", path
 end
 
 local function add_members(result, space, path)
   result.members = {}
-  for _, name in ipairs(names.of(space)) do result.members[#result.members + 1] = path .. "." .. name end
+  for _, name in ipairs(names.of(space)) do
+    local value = result.kind == "class" and rawget(space, name)
+    local comment = type(value) == "function" and comments.of_function(value)
+    if not (comment and comment.doc.private) then result.members[#result.members + 1] = path .. "." .. name end
+  end
 end
 
 -- The methods of what a constructor function makes: the comments of `Name:method` in its file.
@@ -191,6 +229,24 @@ local function methods_beside(comment, class)
     if owner == class and not name:find("^_") then list[#list + 1] = each end
   end
   return list
+end
+
+--- What is known of a method of what a constructor function makes: "DataLoader.iter", from the comment alone.
+---@param path string of the constructor
+---@param constructor function
+---@param name string
+---@return table? entry
+function entry.of_method(path, constructor, name)
+  local class = path:match("([%w_]+)$")
+  for _, each in ipairs(methods_beside(comments.of_function(constructor, path), class)) do
+    if each.name == class .. ":" .. name then
+      local doc, in_lua = each.doc, {}
+      for param in (each.parameters or ""):gmatch("[%w_%.]+") do in_lua[#in_lua + 1] = {name = param, unknown = true} end
+      return {path = path .. "." .. name, name = name, kind = "function", method = true, documented = true, text = doc.text,
+        params = parameters(doc, nil, in_lua), returns = doc.returns, examples = doc.examples, errors = doc.errors, source = doc.source}
+    end
+  end
+  return nil
 end
 
 --- What is known of a value under a path in full.
@@ -208,17 +264,19 @@ function entry.of(path, value)
     result.documented = row ~= nil and row.doc ~= nil
   elseif type(value) == "function" then
     result.kind = "function"
+    result.is_operator = operator ~= nil and ops.name_of(value) ~= nil
     add_function(result, path, value)
     if not result.documented and operator then add_operator(result, operator, method) end
-    if result.documented and not result.calls then result.beside = methods_beside(result.comment, result.name) end
+    result.beside = methods_beside(result.comment, result.name)
   elseif names.is_class(value) then
     result.kind = "class"
     if value == names.Tensor then
       result.text = "A tensor: its methods (x:add(y)) and attributes (x.shape)."
     else
-      local head, module = class_head(value, path)
+      local head, module = head_of(value, path)
       add_class(result, path, value)
-      result.text = result.text ~= "" and head .. "\n" .. result.text or head
+      local both = head ~= "" and result.text ~= ""
+      result.text = both and head .. "\n" .. result.text or head ~= "" and head or result.text
       if not result.params and module then
         local spec = comments.files()[module] and comments.of(comments.files()[module]).signatures[result.name]
         result.params = spec and read_spec(spec) or nil
@@ -228,7 +286,7 @@ function entry.of(path, value)
     add_members(result, value, path)
   elseif type(value) == "table" then
     result.kind = "namespace"
-    result.text = file_head(path):gsub("^[%w_%.]+:%s*", "")
+    result.text = head_of(value, path)
     result.documented = true
     add_members(result, value, path)
   else

@@ -63,6 +63,9 @@ function help.text(what)
   end
   local value, full, owner, missing = names.find(path)
   if value == nil then
+    local made = owner and owner ~= "" and names.find(owner)
+    local method = type(made) == "function" and entry.of_method(owner, made, missing)
+    if method then return show.text(method, width()) end
     local where = owner == "" and "there is no '%s'" or owner .. " has no '%s'"
     refuse("help: " .. where:format(missing or path), names.nearest(owner or "", missing or path))
   end

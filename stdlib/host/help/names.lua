@@ -31,17 +31,6 @@ function names.attributes()
   return homes(function(home) return home.requires_grad and home.dtype and home.shape and not home.methods end)
 end
 
---- The methods of a native type: "Generator".
----@param type_name string
----@return table<string, function>
-function names.methods_of_type(type_name)
-  local meta = homes(function(home) return rawget(home, "__name") == type_name end)
-  local index = rawget(meta, "__index")
-  if type(index) == "table" then return index end
-  -- A type with methods alone has its rows in __index itself.
-  return {}
-end
-
 local function tensor_methods() return require("native.tensor").methods end
 
 local function sorted(set)
@@ -102,6 +91,9 @@ local function field(value, name)
     if found == nil then found = names.attributes()[name] end
     if found == nil and is_public(name) then found = ops.find(name, true) end
     return found
+  end
+  if type(value) == "function" and value == package.loaded.torch.Generator then
+    return debug.getmetatable(value()).__index[name]
   end
   if type(value) ~= "table" then return nil end
   local found, result = pcall(function() return value[name] end)

@@ -42,7 +42,9 @@ end
 local function parameter(argument, numbers)
   local default = argument.default
   if default == "" then default = nil end
-  return {name = operators.lua_name(argument.name), type = type_of(argument, numbers),
+  local kind = type_of(argument, numbers)
+  if argument.optional and not argument.default then kind = kind .. "|nil" end  -- nil has to be written
+  return {name = operators.lua_name(argument.name), type = kind,
     optional = argument.default ~= nil, default = default ~= "nil" and default or nil}
 end
 
@@ -153,6 +155,8 @@ function operators.sentence(name)
   if text then return text end
   local plain = name:match("^(.*[^_])_$")
   if plain and sentences[plain] then return "In place: " .. sentences[plain] end
+  plain = name:match("^(.*)_copy$")
+  if plain then return ("As x:%s(...), but a copy and no view."):format(plain) end
   return nil
 end
 

@@ -129,6 +129,13 @@ local function columns(list, width)
   return lines
 end
 
+-- "  name    its first sentence ..."
+local function member_line(name, text, widest, width)
+  local room = width - widest - 4
+  if #text > room then text = text:sub(1, room - 3):gsub("%s+%S*$", "") .. " ..." end
+  return (("  %-" .. widest .. "s  %s"):format(name, text):gsub("%s+$", ""))
+end
+
 local MOST_WITH_SENTENCES <const> = 120
 
 local function member_lines(lines, it, width)
@@ -147,9 +154,7 @@ local function member_lines(lines, it, width)
     local member = entry.of(path, value)
     local text = docstring.sentence(member.text)
     if member.kind == "value" then text = tostring(member.value) end
-    local room = width - widest - 4
-    if #text > room then text = text:sub(1, room - 3):gsub("%s+%S*$", "") .. " ..." end
-    lines[#lines + 1] = (("  %-" .. widest .. "s  %s"):format(list[i], text)):gsub("%s+$", "")
+    lines[#lines + 1] = member_line(list[i], text, widest, width)
   end
 end
 
@@ -176,9 +181,12 @@ function show.text(it, width)
     if it.params then lines[#lines + 1] = "" end
     member_lines(lines, it, width)
   end
+  local widest = 0
+  for _, each in ipairs(it.beside or {}) do widest = math.max(widest, #each.name:match("([%w_]+)$")) end
   for i, each in ipairs(it.beside or {}) do
     if i == 1 then lines[#lines + 1] = "" end
-    lines[#lines + 1] = ("  :%s  %s"):format(each.name:match("([%w_]+)$"), docstring.sentence(each.doc.text))
+    lines[#lines + 1] = member_line(":" .. each.name:match("([%w_]+)$"), docstring.sentence(each.doc.text), widest + 1,
+      width)
   end
   if it.link then
     lines[#lines + 1] = ""
