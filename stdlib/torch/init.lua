@@ -15,6 +15,7 @@ for _, name in ipairs {
   "set_default_dtype", "get_default_dtype", "no_grad", "enable_grad", "set_grad_enabled", "is_grad_enabled",
   "inference_mode", "is_inference_mode_enabled", "manual_seed", "seed", "initial_seed", "get_rng_state",
   "set_rng_state", "set_num_threads", "get_num_threads", "set_num_interop_threads", "get_num_interop_threads",
+  "complex", "Size", "finfo", "iinfo", "set_default_device", "get_default_device",
 } do
   torch[name] = native[name]
 end
