@@ -4,6 +4,7 @@
 #include "bindings/autograd.h"
 #include "bindings/complex.h"
 #include "bindings/dtype.h"
+#include "bindings/generator.h"
 #include "bindings/indexing.h"
 #include "bindings/nested.h"
 #include "bindings/printing.h"
@@ -129,6 +130,7 @@ int open_tensor(lua_State* L) {
   set_making_functions(L);
   set_autograd_functions(L);
   set_process_functions(L);
+  open_generators(L);
   static constexpr Row kFunctions[] = {
       {"slice", guarded<slice>,
        "Python's slice in a tuple key: x[{0, torch.slice(1, 3)}].\n@param start? integer or stop if alone\n@param "

@@ -11,6 +11,7 @@
 
 #include "bindings/complex.h"
 #include "bindings/dtype.h"
+#include "bindings/generator.h"
 #include "bindings/indexing.h"
 #include "bindings/size.h"
 
