@@ -42,6 +42,7 @@ constexpr std::string_view kInternal[] = {
 // PyTorch builds on them checks first.
 constexpr std::string_view kUnchecked[] = {
     "_add_batch_dim",
+    "_cholesky_solve_helper",
     "_convert_indices_from_coo_to_csr",
     "_convert_indices_from_csr_to_coo",
     "_dyn_quant_matmul_4bit",
@@ -52,6 +53,8 @@ constexpr std::string_view kUnchecked[] = {
     "_nnpack_spatial_convolution",
     "_remove_batch_dim",
     "_reshape_alias_copy",
+    "_saturate_weight_to_fp16",
+    "_scaled_dot_product_attention_math",
     "_sobol_engine_draw",
     "_sobol_engine_ff_",
     "_sobol_engine_initialize_state_",

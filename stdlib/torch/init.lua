@@ -62,7 +62,7 @@ local namespaces = {
 }
 local held = {}
 for module, names in pairs {
-  ["torch.functional"] = "einsum meshgrid block_diag cartesian_prod broadcast_tensors chain_matmul tensordot norm cdist stft "
+  ["torch.functional"] = "einsum meshgrid block_diag cartesian_prod broadcast_tensors chain_matmul tensordot norm cdist stft nonzero "
     .. "atleast_1d atleast_2d atleast_3d",
   ["torch.distinct"] = "unique unique_consecutive",
   ["torch.shapes"] = "broadcast_shapes split unravel_index",
