@@ -151,6 +151,7 @@ end
 
 -- host.checkpoint and the like are modules of their own, loaded when they are first used.
 return setmetatable(host, {
+  __names = function() return {"checkpoint", "help"} end,
   __index = function(_, name)
     if type(name) ~= "string" then return nil end
     local found, loader = pcall(require, "host." .. name)

@@ -68,7 +68,8 @@ local function spec_of(f, path, comment)
   local last = path:match("([%w_]+)$")
   local class = path:match("([%w_]+)%.[%w_]+$")
   return signatures[path] or signatures[path:gsub("^torch%.nn%.functional", "F")]
-    or signatures[path:gsub("^torch%.nn%.", "nn.")] or class and signatures[class .. "." .. last] or signatures[last]
+    or signatures[path:gsub("^torch%.nn%.", "nn.")] or class and signatures[class .. "." .. last]
+    or signatures["torch." .. last] or signatures[last]
 end
 
 local function lua_parameters(f)
@@ -84,40 +85,46 @@ end
 
 local function is_optional_type(kind) return kind:sub(-1) == "?" or kind:find("|nil", 1, true) ~= nil end
 
--- The parameters of a function: named by its signature, its docstring or Lua, described by its docstring.
-local function parameters(doc, spec, f)
+local function by_name(params)
+  local map = {}
+  for _, param in ipairs(params) do map[param.name] = param end
+  return map
+end
+
+-- Do these names stand among those?
+local function stand_among(params, others)
+  local known = by_name(others)
+  for _, param in ipairs(params) do
+    if not known[param.name] then return false end
+  end
+  return true
+end
+
+local SELF <const> = {input = true, x = true, self = true, tensor = true}
+
+-- The parameters of a function: named by its signature, by Lua or by its docstring, described by its docstring.
+local function parameters(doc, spec, in_lua, is_method)
+  local described = by_name(doc.params)
+  local read = spec and read_spec(spec) or {}
   local list
-  local described = {}
-  for _, param in ipairs(doc.params) do described[param.name] = param end
-  local read, known = spec and read_spec(spec) or {}, #doc.params == 0
-  for _, param in ipairs(read) do known = known or described[param.name] ~= nil end
-  if spec and known then
+  if spec and (#doc.params == 0 or next(described) and stand_among({doc.params[#doc.params]}, read)) then
     list = read
-    for _, param in ipairs(doc.params) do  -- what the function takes before those that its signature reads
-      local is_read = false
-      for _, each in ipairs(list) do is_read = is_read or each.name == param.name end
-      if not is_read then table.insert(list, 1, {name = param.name}) end
+    for i = #doc.params, 1, -1 do  -- what the function takes before those that its signature reads
+      if not stand_among({doc.params[i]}, list) then table.insert(list, 1, {name = doc.params[i].name}) end
     end
-  elseif #doc.params > 0 then
+  elseif #doc.params > 0 and not (in_lua and stand_among(doc.params, in_lua)) then
     list = {}
     for i, param in ipairs(doc.params) do list[i] = {name = param.name} end
-  elseif debug.getinfo(f, "S").what ~= "C" then
-    list = lua_parameters(f)
   else
-    list = {}
+    list = in_lua or {}
   end
-  -- A docstring may leave out the last parameters.
-  if list[1] and not (spec and known) and debug.getinfo(f, "S").what ~= "C" then
-    local all = lua_parameters(f)
-    if #all > #list and all[#list + 1].name ~= "..." and list[1].name == all[1].name then
-      table.move(all, #list + 1, #all, #list + 1, list)
-    end
-  end
+  if is_method and list[1] and SELF[list[1].name] then table.remove(list, 1) end
   for _, param in ipairs(list) do
     local from = described[param.name]
     if from then
       param.unknown = nil
       param.type, param.text = from.type, from.text
+      param.default = param.default or from.default
       param.optional = param.optional or from.optional or is_optional_type(from.type)
     end
   end
@@ -134,8 +141,12 @@ local function add_function(result, path, value)
   result.documented = comment ~= nil or row ~= nil and row.doc ~= nil
   result.text, result.returns = doc.text, doc.returns
   result.examples, result.errors, result.source = doc.examples, doc.errors, doc.source
-  result.params = parameters(doc, spec_of(value, path, comment), value)
+  result.overloads = doc.overloads
   local owner = path:match("([%w_]+)%.[%w_]+$")
+  local spec, is_c = spec_of(value, path, comment), debug.getinfo(value, "S").what == "C"
+  result.spec = spec ~= nil or is_c  -- whether a last table is keywords
+  local of_tensor = owner == "Tensor" and not (comment and comment.name:find(":", 1, true))
+  result.params = parameters(doc, spec, not is_c and lua_parameters(value) or nil, of_tensor)
   result.method = comment and comment.name:find(":", 1, true) ~= nil or owner == "Tensor"
 end
 
@@ -229,9 +240,10 @@ function entry.of_method(path, constructor, name)
   local class = path:match("([%w_]+)$")
   for _, each in ipairs(methods_beside(comments.of_function(constructor, path), class)) do
     if each.name == class .. ":" .. name then
-      local doc = each.doc
+      local doc, in_lua = each.doc, {}
+      for param in (each.parameters or ""):gmatch("[%w_%.]+") do in_lua[#in_lua + 1] = {name = param, unknown = true} end
       return {path = path .. "." .. name, name = name, kind = "function", method = true, documented = true, text = doc.text,
-        params = doc.params, returns = doc.returns, examples = doc.examples, errors = doc.errors, source = doc.source}
+        params = parameters(doc, nil, in_lua), returns = doc.returns, examples = doc.examples, errors = doc.errors, source = doc.source}
     end
   end
   return nil

@@ -37,10 +37,9 @@ local function function_stub(lines, name, it)
   local seen = false
   for _, param in ipairs(params) do seen = seen or param.name == "..." end
   local returns = it.returns or {}
-  if not seen and #params == 0 and #returns == 0 and not it.documented then
-    params[1] = {name = "...", type = "any"}
-  end
-  call.write(lines, name, it.text, call.forms_of_function(params, returns, it.spec), it.link)
+  if #returns == 0 then returns = {{type = "any"}} end  -- without it the editor takes the result for nil
+  if not seen and #params == 0 and not it.documented then params[1] = {name = "...", type = "any"} end
+  call.write(lines, name, it.text, call.forms_of_function(params, returns, it.spec), it.link, it.overloads)
 end
 
 local function constant_stub(lines, name, value)
@@ -98,10 +97,8 @@ local function class_stub(lines, local_name, path, class, made_as)
   end
   describe()
   lines[#lines + 1] = ("---@class %s%s"):format(name, base and ": " .. class_name(base) or "")
-  if path == "torch.nn.Module" then
-    lines[#lines + 1] = "---@field training boolean"
-    lines[#lines + 1] = "---@field [string] any"
-  end
+  if path == "torch.nn.Module" then lines[#lines + 1] = "---@field training boolean" end
+  if not base then lines[#lines + 1] = "---@field [string] any" end
   if path:find("^torch%.nn%.") then lines[#lines + 1] = "---@overload " .. forward_of(path, class) end
   lines[#lines + 1] = ("local %s = {}\n"):format(local_name)
   for key, value in sorted_pairs(class) do
@@ -114,7 +111,7 @@ local function class_stub(lines, local_name, path, class, made_as)
   end
   if not made_as then return end
   describe()
-  lines[#lines + 1] = ("---@class %s.class"):format(name)
+  lines[#lines + 1] = ("---@class %s.class: table"):format(name)
   lines[#lines + 1] = "---@field [string] any"
   local params = it.params or {{name = "...", type = "any"}}
   for _, form in ipairs(call.forms_of_function(params, {{type = name}}, true)) do
@@ -131,6 +128,7 @@ local function object_stub(lines, path, value)
   local name = class_name(path)
   types.define(name)
   lines[#lines + 1] = ("---@class %s"):format(name)
+  lines[#lines + 1] = "---@field [string] any"
   lines[#lines + 1] = ("local %s = {}"):format(local_name)
   lines[#lines + 1] = ""
   for _, each in ipairs(it.beside) do
@@ -207,19 +205,19 @@ end
 local function tensor_file()
   local lines = {"---@meta _", "", "---A tensor. Indices begin at 0, as in PyTorch: x[0], x[{0, 1}], x[\"1:3, ...\"].",
     "---@class Tensor"}
+  local attributes = {}  -- no @field: the editor would take any table where a Tensor is allowed for a wrong Tensor
   for key in sorted_pairs(names.attributes()) do
     local it = entry.of("torch.Tensor." .. key, (names.find("torch.Tensor." .. key)))
-    lines[#lines + 1] = (("---@field %s %s %s"):format(key, types.written(it.type or "any"),
-      it.text:gsub("\n", " ")):gsub("%s+$", ""))
+    attributes[#attributes + 1] = ("---%s\n---@type %s\nTensor.%s = nil\n"):format((it.text:gsub("\n", " ")),
+      types.written(it.type or "any"), key)
   end
-  for _, kind in ipairs {"integer", "Tensor", "table"} do lines[#lines + 1] = ("---@field [%s] Tensor"):format(kind) end
   for _, each in ipairs(METAMETHODS) do
     lines[#lines + 1] = ("---@operator %s%s: %s"):format(each[1], each[2] and "(" .. each[2] .. ")" or "", each[3])
   end
   lines[#lines + 1] = "local Tensor = {}\n"
-  local attributes = names.attributes()
+  table.move(attributes, 1, #attributes, #lines + 1, lines)
   for _, key in ipairs(names.of_tensor()) do
-    if not attributes[key] then
+    if not names.attributes()[key] then
       function_stub(lines, "Tensor:" .. key, entry.of("torch.Tensor." .. key, (names.find("torch.Tensor." .. key))))
     end
   end
@@ -235,9 +233,13 @@ local function types_file()
   for key, value in sorted_pairs(Generator) do
     function_stub(lines, "Generator:" .. key, entry.of("torch.Generator." .. key, value))
   end
-  lines[#lines + 1] = "---@class dtype\n---@field is_floating_point boolean\n---@field is_complex boolean\n"
-    .. "---@field is_signed boolean\n---@field itemsize integer\n"
-  lines[#lines + 1] = "---@class device\n---@field type string\n---@field index integer?\n"
+  lines[#lines + 1] = "---@class dtype\nlocal dtype = {}\n"
+  for _, each in ipairs {"is_floating_point", "is_complex", "is_signed"} do
+    lines[#lines + 1] = ("---@type boolean\ndtype.%s = nil\n"):format(each)
+  end
+  lines[#lines + 1] = "---@type integer\ndtype.itemsize = nil\n"
+  lines[#lines + 1] = "---@class device\nlocal device = {}\n\n---@type string\ndevice.type = nil\n"
+  lines[#lines + 1] = "---@type integer|nil\ndevice.index = nil\n"
   for _, name in ipairs {"layout", "memory_format", "scope"} do lines[#lines + 1] = "---@class " .. name .. "\n" end
   lines[#lines + 1] = "---The arguments of the script: what stands after `--`.\n---@type string[]\narg = {}\n"
   lines[#lines + 1] = "---Shows what there is about a value or a name; a global of the console alone.\n"

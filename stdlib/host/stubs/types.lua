@@ -10,11 +10,11 @@ types.CLASSES = {
 }
 
 local KNOWN <const> = {any = true, ["nil"] = true, boolean = true, number = true, integer = true, string = true,
-  table = true, ["function"] = true, userdata = true, thread = true, fun = true, ["true"] = true, ["false"] = true,
+  table = true, ["function"] = true, thread = true, fun = true, ["true"] = true, ["false"] = true,
   self = true, lightuserdata = true, unknown = true}
 
 local WRITTEN <const> = {int = "integer", float = "number", bool = "boolean", str = "string", func = "function",
-  list = "any[]", Size = "integer[]"}
+  list = "any[]", userdata = "any", Size = "integer[]"}
 
 local NAMED <const> = {  -- what a default says of its parameter
   {"^true$", "boolean"}, {"^false$", "boolean"}, {"^['\"]", "string"}, {"^%-?%d+$", "number"}, {"^%-?[%d%.e%-]+$", "number"},
@@ -65,7 +65,7 @@ function types.written(text)
       at = at + 1
     end
   end
-  text = table.concat(out)
+  text = table.concat(out):gsub("|nil|nil", "|nil")
   if text == "..." or text == "" then return "any" end
   return text
 end

@@ -23,7 +23,8 @@ function LearningRateScheduler:on_epoch_end(state)
 end
 
 ---Sets the learning rate at the begin of each epoch to `schedule(epoch, lr)`, epoch counted from 0.
----@param arguments table {schedule = function, verbose = false}; a function alone is the schedule
+---@param arguments table|fun(epoch: integer, lr: number): number {schedule = function, verbose = false}; a function alone is
+--- the schedule
 ---@return table callback
 return function(arguments)
   if type(arguments) == "function" then arguments = {schedule = arguments} end
