@@ -24,7 +24,7 @@ end
 -- The coefficients of the polynomial with these roots, from the constant one.
 local function coefficients(roots)
   local order = roots:size(-1)
-  local shape = roots.shape
+  local shape = {table.unpack(roots.shape)}
   shape[#shape] = order + 2
   local poly = roots:new_zeros(shape)
   poly:select(-1, 0):fill_(1)
@@ -49,7 +49,7 @@ local function partial(values_grad, vectors_grad, a, values, vectors, largest)
   local m, k = a:size(-1), values:size(-1)
   local options = {dtype = a.dtype, device = a.device}
   local projector = add_to_diagonal(-vectors:matmul(vectors.mT:contiguous()), 1)
-  local random_shape = a.shape
+  local random_shape = {table.unpack(a.shape)}
   random_shape[#random_shape] = m - k
   options.generator = native.Generator(a.device)
   local outside = projector:matmul(op "randn"(random_shape, options))
