@@ -65,9 +65,10 @@ for module, names in pairs {
   ["torch.functional"] = "einsum meshgrid block_diag cartesian_prod broadcast_tensors chain_matmul tensordot norm cdist stft nonzero "
     .. "atleast_1d atleast_2d atleast_3d",
   ["torch.distinct"] = "unique unique_consecutive",
-  ["torch.shapes"] = "broadcast_shapes split unravel_index",
+  ["torch.shapes"] = "broadcast_shapes split unravel_index nonzero",
   ["torch.decompositions"] = "lu svd_lowrank pca_lowrank",
   ["torch.lobpcg"] = "lobpcg",
+  ["torch.control_flow"] = "cond while_loop",
   ["torch.removed"] = "matrix_rank solve lstsq eig symeig",
   ["torch.arrays"] = "asarray frombuffer typename is_storage set_default_tensor_type",
   ["torch.sparse_factories"] = "sparse_coo_tensor sparse_csr_tensor sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor "
