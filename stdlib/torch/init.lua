@@ -49,12 +49,6 @@ torch.special = operators_with("torch.special", "special_")
 
 torch.autograd = { backward = native.backward, grad = native.grad }
 
-torch.cuda = {
-  is_available = native.cuda_is_available,
-  device_count = native.cuda_device_count,
-  synchronize = native.cuda_synchronize,
-}
-
 for name, method in pairs(require "torch.tensor") do native.methods[name] = method end
 
 -- Namespaces that are files of their own, and the functions that files hold.
@@ -62,6 +56,8 @@ local namespaces = {
   nn = "torch.nn", optim = "torch.optim", utils = "torch.utils", datasets = "torch.datasets", signal = "torch.signal",
   masked = "torch.masked", sparse = "torch.sparse", nested = "torch.nested", ops = "torch.ops",
   serialization = "torch.serialization",
+  cpu = "torch.cpu", cuda = "torch.cuda", accelerator = "torch.accelerator", backends = "torch.backends",
+  amp = "torch.amp", random = "torch.random", __config__ = "torch.config",
 }
 local held = {}
 for module, names in pairs {
@@ -76,6 +72,17 @@ for module, names in pairs {
   ["torch.sparse_factories"] = "sparse_coo_tensor sparse_csr_tensor sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor "
     .. "sparse_compressed_tensor",
   ["torch.serialization"] = "save load load_metadata",
+  ["torch.process"] = "use_deterministic_algorithms are_deterministic_algorithms_enabled "
+    .. "is_deterministic_algorithms_warn_only_enabled set_deterministic_debug_mode get_deterministic_debug_mode "
+    .. "set_float32_matmul_precision get_float32_matmul_precision set_flush_denormal is_warn_always_enabled "
+    .. "set_warn_always has_mkl has_mkldnn has_openmp has_lapack has_spectral compiled_with_cxx11_abi get_device_module",
+  ["torch.streams"] = "Stream Event",
+  ["torch.amp"] = "autocast is_autocast_enabled set_autocast_enabled get_autocast_dtype set_autocast_dtype "
+    .. "clear_autocast_cache is_autocast_cache_enabled set_autocast_cache_enabled autocast_increment_nesting "
+    .. "autocast_decrement_nesting is_autocast_cpu_enabled is_autocast_ipu_enabled is_autocast_xla_enabled "
+    .. "set_autocast_cpu_enabled set_autocast_ipu_enabled set_autocast_xla_enabled get_autocast_cpu_dtype "
+    .. "get_autocast_gpu_dtype get_autocast_ipu_dtype get_autocast_xla_dtype set_autocast_cpu_dtype "
+    .. "set_autocast_gpu_dtype set_autocast_ipu_dtype set_autocast_xla_dtype",
 } do
   for name in names:gmatch "%S+" do held[name] = module end
 end
@@ -90,6 +97,7 @@ return setmetatable(torch, {
       value = require(namespaces[name])
     elseif held[name] then
       value = require(held[name])[name]
+      if value == false then return false end
     else
       value = type(name) == "string" and ops.find(aliases[name] or name)
     end
