@@ -373,7 +373,7 @@ int call_operator(lua_State* L) {
   if constexpr (form == Form::commutative)
     if (lua_type(L, 1) == LUA_TNUMBER) lua_insert(L, 1);
   const auto& op = *static_cast<const Operator*>(lua_touserdata(L, lua_upvalueindex(1)));
-  std::optional<vm::Fault> fault;
+  std::optional<Caught> fault;
   try {
     return invoke(L, op, kMethod);
   } catch (const std::exception& e) {
@@ -381,7 +381,7 @@ int call_operator(lua_State* L) {
   }
   const std::string name = public_name(op, kMethod);
   if (fault->message.compare(0, name.size(), name) != 0) fault->message = name + ": " + fault->message;
-  vm::raise(L, *fault, name.c_str());
+  raise(L, *fault, name.c_str());
 }
 
 // native.ops.find(name [, method]) -> function | nil

@@ -28,6 +28,8 @@ enum class TypeId : unsigned char {
   memory_format,
   generator,
   node,
+  context,
+  handle,
   scope,
   module,
   optimizer,

@@ -3,6 +3,7 @@
 local ops = require "native.ops"
 local model = require "native.model"
 local native = require "native.tensor"
+local autograd = require "native.autograd"
 local vm = require "native.vm"
 
 local torch = { __version__ = vm.versions().torch, is_tensor = model.is_tensor }
@@ -12,11 +13,16 @@ torch.pi, torch.e, torch.inf, torch.nan = math.pi, math.exp(1), math.huge, -(0 /
 -- Functions of the native module that PyTorch has under the same name.
 for _, name in ipairs {
   "tensor", "as_tensor", "device", "Generator", "None", "slice", "set_printoptions", "get_printoptions",
-  "set_default_dtype", "get_default_dtype", "no_grad", "enable_grad", "set_grad_enabled", "is_grad_enabled",
-  "inference_mode", "is_inference_mode_enabled", "manual_seed", "seed", "initial_seed", "get_rng_state",
+  "set_default_dtype", "get_default_dtype", "manual_seed", "seed", "initial_seed", "get_rng_state",
   "set_rng_state", "set_num_threads", "get_num_threads", "set_num_interop_threads", "get_num_interop_threads",
 } do
   torch[name] = native[name]
+end
+for _, name in ipairs {
+  "no_grad", "enable_grad", "set_grad_enabled", "is_grad_enabled", "inference_mode", "is_inference_mode_enabled",
+  "set_anomaly_enabled", "is_anomaly_enabled", "is_anomaly_check_nan_enabled",
+} do
+  torch[name] = autograd[name]
 end
 for name, value in pairs(native) do
   if type(value) == "userdata" then torch[name] = value end -- dtypes, layouts, memory formats
@@ -39,8 +45,6 @@ end
 torch.linalg = operators_with("torch.linalg", "linalg_")
 torch.fft = operators_with("torch.fft", "fft_")
 torch.special = operators_with("torch.special", "special_")
-
-torch.autograd = { backward = native.backward, grad = native.grad }
 
 torch.cuda = {
   is_available = native.cuda_is_available,
@@ -68,6 +72,7 @@ for name, method in pairs(require "torch.tensor") do native.methods[name] = meth
 
 -- Namespaces that are files of their own, and the functions that one of them holds.
 local namespaces = {
+  autograd = "torch.autograd", func = "torch.func",
   nn = "torch.nn", optim = "torch.optim", utils = "torch.utils", datasets = "torch.datasets",
 }
 local held = {
@@ -76,6 +81,7 @@ local held = {
   norm = "torch.functional", cdist = "torch.functional", stft = "torch.functional", unique = "torch.functional",
   unique_consecutive = "torch.functional", atleast_1d = "torch.functional", atleast_2d = "torch.functional",
   atleast_3d = "torch.functional",
+  vmap = "torch.func",
   save = "torch.serialization", load = "torch.serialization", load_metadata = "torch.serialization",
 }
 
