@@ -199,6 +199,13 @@ int delayed_error(lua_State* L) {
   return count;
 }
 
+// undefined_grad(tensor): the same values, and no gradient reaches the tensor.
+int undefined_grad(lua_State* L) {
+  const auto node = autograd::make_node<torch::autograd::UndefinedGrad>();
+  const variable_list outputs = (*node)({check_tensor(L, 1)});
+  return push_or_nil(L, outputs.at(0)), 1;
+}
+
 }  // namespace
 
 void FunctionNode::save() {
@@ -322,6 +329,8 @@ void set_function(lua_State* L) {
        "grad_fn is called\n@param ... any the arguments of forward\n@return any ... what forward returned"},
       {"delayed_error", guarded<delayed_error>,
        "The tensors, whose gradient is an error.\n@param message string\n@param ... Tensor?\n@return Tensor? ..."},
+      {"undefined_grad", guarded<undefined_grad>,
+       "The same values; the gradient that reaches the tensor is undefined.\n@param tensor Tensor\n@return Tensor"},
       {nullptr, nullptr, nullptr}};
   set_context(L);
   set_functions(L, kRows);

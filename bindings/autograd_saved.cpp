@@ -1,5 +1,6 @@
 // Hooks on the tensors that operators save for backward: torch.autograd.graph.saved_tensors_hooks.
 #include <ATen/SavedTensorHooks.h>
+#include <torch/csrc/autograd/engine.h>
 #include <torch/csrc/autograd/graph_task.h>
 #include <torch/csrc/autograd/saved_variable_hooks.h>
 
@@ -97,6 +98,11 @@ int disable_saved_tensors_hooks(lua_State* L) {
 // -1 outside a backward: what belongs to one run of the engine can be told from another's.
 int graph_task_id(lua_State* L) { return lua_pushinteger(L, torch::autograd::get_current_graph_task_id()), 1; }
 
+// False in a backward that computes the gradients of some inputs alone.
+int is_checkpoint_valid(lua_State* L) {
+  return lua_pushboolean(L, torch::autograd::Engine::get_default_engine().is_checkpoint_valid()), 1;
+}
+
 }  // namespace
 
 void set_saved_hooks(lua_State* L) {
@@ -108,6 +114,8 @@ void set_saved_hooks(lua_State* L) {
       {"disable_saved_tensors_hooks", guarded<disable_saved_tensors_hooks>,
        "Until the scope ends, saved_tensors_hooks is an error.\n@param error_message string\n@return scope"},
       {"graph_task_id", guarded<graph_task_id>, "The number of the backward that runs, -1 if none.\n@return integer"},
+      {"is_checkpoint_valid", guarded<is_checkpoint_valid>,
+       "May a backward be nested in the one that runs? Not where that computes some gradients alone.\n@return boolean"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);
 }

@@ -56,10 +56,6 @@ int device_tostring(lua_State* L) {
 
 // torch.device("cuda", 0), torch.device("cuda:0"), torch.device(0)
 int make_device(lua_State* L) {
-  if (lua_isinteger(L, 1)) {
-    push_device(L, at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(lua_tointeger(L, 1))));
-    return 1;
-  }
   at::Device device = check_device(L, 1);
   if (!lua_isnoneornil(L, 2)) {
     if (!lua_isinteger(L, 2)) throw_argument(L, "torch.device", "index", "an integer", 2);
@@ -127,6 +123,8 @@ at::Device check_device(lua_State* L, int index) {
   at::Device device(at::kCPU);
   if (const auto* handle = test<at::Device>(L, index)) device = handle->value;
   else if (lua_type(L, index) == LUA_TSTRING) device = tensor::parse_device(lua_tostring(L, index));
+  else if (lua_isinteger(L, index))
+    device = at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(lua_tointeger(L, index)));
   else throw_usage("expected a device such as \"cpu\" or \"cuda:0\", got " + describe(L, index));
   if (device.is_cuda()) tensor::load_cuda();
   return device;

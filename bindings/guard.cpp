@@ -13,6 +13,8 @@
 namespace trainhost::bindings {
 namespace {
 
+const char kRowTables = 0;  // its address is a registry key
+
 bool mentions(const std::string& text, std::initializer_list<const char*> words) {
   for (const char* word : words)
     if (text.find(word) != std::string::npos) return true;
@@ -45,9 +47,7 @@ std::optional<vm::Fault> missing_backend(const std::string& message) {
   return vm::Fault{ErrorKind::device, message.substr(0, end + kEnd.size() - 1), hint};
 }
 
-}  // namespace
-
-Caught caught(const std::exception& e) {
+Caught read(const std::exception& e) {
   if (auto* raised = dynamic_cast<const Raised*>(&e))
     return {{raised->kind(), raised->message(), raised->hint()}, raised->value()};
   if (auto* error = dynamic_cast<const Error*>(&e)) return {{error->kind(), error->message(), error->hint()}, nullptr};
@@ -61,6 +61,16 @@ Caught caught(const std::exception& e) {
   return {{ErrorKind::internal, e.what(), {}}, nullptr};
 }
 
+}  // namespace
+
+Caught caught(const std::exception& e) noexcept {
+  try {
+    return read(e);
+  } catch (const std::bad_alloc&) {
+    return {{ErrorKind::memory, "out of memory", {}}, nullptr};  // short enough to need none
+  }
+}
+
 void raise(lua_State* L, const Caught& caught, const char* op) {
   if (!caught.value || !caught.value->belongs_to(vm::State::of(L))) vm::raise(L, caught, op);
   luaL_checkstack(L, 3, "error value");
@@ -69,7 +79,20 @@ void raise(lua_State* L, const Caught& caught, const char* op) {
   std::abort();  // lua_error does not return
 }
 
+void push_row_tables(lua_State* L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kRowTables) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kRowTables);
+}
+
 void set_functions(lua_State* L, const Row* rows) {
+  luaL_checkstack(L, 4, "functions");
+  push_row_tables(L);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, rows);
+  lua_pop(L, 1);
   for (; rows->name; ++rows) {
     lua_pushcfunction(L, rows->function);
     lua_setfield(L, -2, rows->name);

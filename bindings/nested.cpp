@@ -274,18 +274,6 @@ int tensor_cuda(lua_State* L) {
   return 1;
 }
 
-int set_default_dtype(lua_State* L) {
-  const at::ScalarType type = check_dtype(L, 1);
-  if (!at::isFloatingType(type))
-    throw Error(ErrorKind::dtype, std::string("torch.set_default_dtype: only floating-point types are supported as the "
-                                              "default type, got torch.") +
-                                      dtype_name(type));
-  c10::set_default_dtype(c10::scalarTypeToTypeMeta(type));
-  return 0;
-}
-
-int get_default_dtype(lua_State* L) { return push_dtype(L, c10::get_default_dtype_as_scalartype()), 1; }
-
 }  // namespace
 
 at::Tensor nested_to_tensor(lua_State* L, int index, std::optional<at::ScalarType> dtype) {
@@ -348,9 +336,6 @@ void set_nested_functions(lua_State* L) {
       {"as_tensor", guarded<as_tensor>,
        "The tensor itself, or a new one from data.\n@param data any\n@param dtype? dtype\n@param device? "
        "device\n@return Tensor"},
-      {"set_default_dtype", guarded<set_default_dtype>,
-       "The dtype of floating-point tensors from now on.\n@param dtype dtype"},
-      {"get_default_dtype", guarded<get_default_dtype>, "@return dtype"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);
 }

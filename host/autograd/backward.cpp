@@ -162,8 +162,8 @@ std::vector<at::Tensor> run_backward(BackwardRequest request) {
     if (grads[i].defined()) continue;
     if (!request.allow_unused)
       throw_usage(
-          "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this "
-          "is the desired behavior.");
+          "The differentiated Tensor at index " + std::to_string(i) +
+          " appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior.");
     if (request.materialize_grads) grads[i] = at::zeros_like(request.inputs[i]).set_requires_grad(request.create_graph);
   }
   return grads;

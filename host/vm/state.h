@@ -27,6 +27,7 @@ enum class TypeId : unsigned char {
   layout,
   memory_format,
   generator,
+  complex,
   node,
   context,
   handle,

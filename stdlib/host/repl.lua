@@ -69,7 +69,6 @@ local function operators(value)
   if meta and meta.__name == "Tensor" then
     return ops.names(), function(name) return ops.find(name, true) ~= nil end
   end
-  if value == loaded.torch then return ops.names() end
   return {}
 end
 

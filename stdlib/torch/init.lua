@@ -39,6 +39,13 @@ local function operators_with(space, prefix)
       rawset(t, name, op)
       return op
     end,
+    __names = function()
+      local names = {}
+      for _, name in ipairs(ops.names()) do
+        if name:sub(1, #prefix) == prefix then names[#names + 1] = name:sub(#prefix + 1) end
+      end
+      return names
+    end,
   })
 end
 
@@ -52,28 +59,13 @@ torch.cuda = {
   synchronize = native.cuda_synchronize,
 }
 
--- torch.ops.aten.add, torch.ops.my_library.my_operator: any operator of the dispatcher, public or not.
-torch.ops = setmetatable({}, {
-  __index = function(t, library)
-    local space = setmetatable({}, {
-      __index = function(s, name)
-        local op = ops.find_any(library .. "::" .. name)
-        if not op then vm.raise("usage", ("torch.ops.%s has no operator '%s'"):format(library, name)) end
-        rawset(s, name, op)
-        return op
-      end,
-    })
-    rawset(t, library, space)
-    return space
-  end,
-})
-
 for name, method in pairs(require "torch.tensor") do native.methods[name] = method end
 
 -- Namespaces that are files of their own, and the functions that one of them holds.
 local namespaces = {
   autograd = "torch.autograd", func = "torch.func",
   nn = "torch.nn", optim = "torch.optim", utils = "torch.utils", datasets = "torch.datasets",
+  ops = "torch.ops",
 }
 local held = {
   einsum = "torch.functional", meshgrid = "torch.functional", block_diag = "torch.functional",
@@ -100,5 +92,17 @@ return setmetatable(torch, {
     end
     rawset(t, name, value)
     return value
+  end,
+  -- What completion and help list: all that __index finds, the operators of torch.linalg and the like there.
+  __names = function()
+    local names = {}
+    for _, name in ipairs(ops.names()) do
+      if name ~= "repeat" and not name:find("^linalg_") and not name:find("^fft_") and not name:find("^special_") then
+        names[#names + 1] = name
+      end
+    end
+    for name in pairs(namespaces) do names[#names + 1] = name end
+    for name in pairs(held) do names[#names + 1] = name end
+    return names
   end,
 })

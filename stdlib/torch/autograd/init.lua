@@ -51,4 +51,10 @@ return setmetatable(autograd, {
     rawset(self, name, value)
     return value
   end,
+  __names = function()
+    local names = {}
+    for name in pairs(files) do if name ~= "function" then names[#names + 1] = name end end
+    for name in pairs(held) do names[#names + 1] = name end
+    return names
+  end,
 })

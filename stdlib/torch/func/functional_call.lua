@@ -28,20 +28,29 @@ local function merge(dicts)
   return all
 end
 
+-- Where a parameter or buffer lies: the fields of its module, and its name there.
+local function place_of(module, name)
+  local path, last = name:match("^(.-)%.?([^.]+)$")
+  return model.fields(path == "" and module or module:get_submodule(path)), last
+end
+
 -- Names of the module's parameters and buffers, and the names that share a tensor with each.
 local function names_of(module)
   local known, ties, first = {}, {}, {}
-  for _, each in ipairs {module.named_parameters, module.named_buffers} do
-    for name, tensor in each(module, {remove_duplicate = false}) do
-      known[#known + 1] = name
-      known[name] = true
-      local key = first[tensor] or name
-      first[tensor] = key
-      ties[key] = ties[key] or {}
-      table.insert(ties[key], name)
-      ties[name] = ties[key]
-    end
+  local function add(name)
+    if known[name] then return end
+    known[#known + 1] = name
+    known[name] = true
+    local fields, last = place_of(module, name)
+    local tensor = rawget(fields, last)
+    local key = tensor and first[tensor] or name
+    if tensor then first[tensor] = key end
+    ties[key] = ties[key] or {}
+    table.insert(ties[key], name)
+    ties[name] = ties[key]
   end
+  for _, name in ipairs((model.state(module))) do add(name) end
+  for name in module:named_buffers() do add(name) end  -- those that are not in the state, too
   return known, ties
 end
 
@@ -89,8 +98,7 @@ end
 local function swap(module, tensors)
   local swapped = setmetatable({}, Swapped)
   for _, name in ipairs(ordered.keys(tensors)) do
-    local path, last = name:match("^(.-)%.?([^.]+)$")
-    local fields = model.fields(path == "" and module or module:get_submodule(path))
+    local fields, last = place_of(module, name)
     swapped[#swapped + 1] = {fields = fields, name = last, before = rawget(fields, last)}
     fields[last] = tensors[name]
   end

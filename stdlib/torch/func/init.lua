@@ -21,4 +21,9 @@ return setmetatable({}, {
     rawset(self, name, value)
     return value
   end,
+  __names = function()
+    local names = {}
+    for name in pairs(held) do names[#names + 1] = name end
+    return names
+  end,
 })

@@ -1,0 +1,288 @@
+-- What is known of one name: its calls, text, parameters, results, members and PyTorch's page.
+local comments = require "host.help.comments"
+local docstring = require "host.help.docstring"
+local link = require "host.help.link"
+local names = require "host.help.names"
+local native = require "native.doc"
+local operators = require "host.help.operators"
+local ops = require "native.ops"
+
+local entry = {}
+
+local rows_by_function
+
+local function row_of(f, name)
+  if not rows_by_function then
+    rows_by_function = {}
+    for _, row in ipairs(native.rows()) do
+      local same = rows_by_function[row.fn] or {}
+      same[#same + 1] = row
+      rows_by_function[row.fn] = same
+    end
+  end
+  local same = rows_by_function[f]
+  if not same then return nil end
+  for _, row in ipairs(same) do
+    if row.name == name and row.doc then return row end
+  end
+  for _, row in ipairs(same) do
+    if row.doc then return row end
+  end
+  return same[1]
+end
+
+--- Forgets what was read of rows: a native module may have been opened since.
+function entry.refresh() rows_by_function = nil end
+
+local function lines_of(text)
+  local lines = {}
+  for line in (text .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = line end
+  return lines
+end
+
+-- "in_features, bias=true" as parameters by name and in order
+local function read_spec(spec)
+  local list, at = {}, 1
+  while at <= #spec do
+    local name, after = spec:match("^%s*([%a_][%w_]*)%s*()", at)
+    if not name then break end
+    local param = {name = name}
+    if spec:sub(after, after) == "=" then
+      local text = spec:match("^=%s*(%b{})", after) or spec:match("^=%s*([^,]+)", after)
+      param.default = text:gsub("%s+$", "")
+      param.optional = true
+      after = spec:find(text, after, true) + #text
+    end
+    list[#list + 1] = param
+    at = spec:match("^%s*,?()", after)
+  end
+  return list
+end
+
+-- How a function is called, by the names that errors give it.
+local function spec_of(f, path, comment)
+  path = path:gsub("%.__init$", "")
+  local file = comment and comment.file or debug.getinfo(f, "S").source:match("^=stdlib/(.+)$")
+  if not file then return nil end
+  local signatures = comments.of(file).signatures
+  local last = path:match("([%w_]+)$")
+  local class = path:match("([%w_]+)%.[%w_]+$")
+  return signatures[path] or signatures[path:gsub("^torch%.nn%.functional", "F")]
+    or signatures[path:gsub("^torch%.nn%.", "nn.")] or class and signatures[class .. "." .. last] or signatures[last]
+end
+
+local function lua_parameters(f)
+  local list = {}
+  local info = debug.getinfo(f, "u")
+  for i = 1, info.nparams do
+    local name = debug.getlocal(f, i)
+    if name ~= "self" then list[#list + 1] = {name = name, unknown = true} end
+  end
+  if info.isvararg then list[#list + 1] = {name = "..."} end
+  return list
+end
+
+local function is_optional_type(kind) return kind:sub(-1) == "?" or kind:find("|nil", 1, true) ~= nil end
+
+-- The parameters of a function: named by its signature, its docstring or Lua, described by its docstring.
+local function parameters(doc, spec, f)
+  local list
+  local described = {}
+  for _, param in ipairs(doc.params) do described[param.name] = param end
+  local read, known = spec and read_spec(spec) or {}, #doc.params == 0
+  for _, param in ipairs(read) do known = known or described[param.name] ~= nil end
+  if spec and known then
+    list = read
+    for _, param in ipairs(doc.params) do  -- what the function takes before those that its signature reads
+      local is_read = false
+      for _, each in ipairs(list) do is_read = is_read or each.name == param.name end
+      if not is_read then table.insert(list, 1, {name = param.name}) end
+    end
+  elseif #doc.params > 0 then
+    list = {}
+    for i, param in ipairs(doc.params) do list[i] = {name = param.name} end
+  elseif debug.getinfo(f, "S").what ~= "C" then
+    list = lua_parameters(f)
+  else
+    list = {}
+  end
+  -- A docstring may leave out the last parameters.
+  if list[1] and not (spec and known) and debug.getinfo(f, "S").what ~= "C" then
+    local all = lua_parameters(f)
+    if #all > #list and all[#list + 1].name ~= "..." and list[1].name == all[1].name then
+      table.move(all, #list + 1, #all, #list + 1, list)
+    end
+  end
+  for _, param in ipairs(list) do
+    local from = described[param.name]
+    if from then
+      param.unknown = nil
+      param.type, param.text = from.type, from.text
+      param.optional = param.optional or from.optional or is_optional_type(from.type)
+    end
+  end
+  return list
+end
+
+local function add_function(result, path, value)
+  local last = path:match("([%w_]+)$")
+  local comment = comments.of_function(value, not result.is_operator and path or nil)
+  local row = not comment and row_of(value, last)
+  local doc = comment and comment.doc or row and row.doc and docstring.read(lines_of(row.doc))
+    or docstring.read {}
+  result.comment = comment
+  result.documented = comment ~= nil or row ~= nil and row.doc ~= nil
+  result.text, result.returns = doc.text, doc.returns
+  result.examples, result.errors, result.source = doc.examples, doc.errors, doc.source
+  result.params = parameters(doc, spec_of(value, path, comment), value)
+  local owner = path:match("([%w_]+)%.[%w_]+$")
+  result.method = comment and comment.name:find(":", 1, true) ~= nil or owner == "Tensor"
+end
+
+local function add_operator(result, name, method)
+  local short = name:match("::(.*)$")
+  result.operator = name
+  result.text = operators.sentence(short) or result.text
+  result.calls = operators.calls(name, method)
+  result.methods = not method and operators.calls(name, true) or {}
+  result.in_place = operators.in_place(name)
+  result.symbol = operators.SYMBOLS[short]
+  result.documented = result.documented or #result.calls + #result.methods > 0
+end
+
+-- A class of stdlib: what its constructor takes, what its methods are.
+local function add_class(result, path, class)
+  local Module = package.loaded["torch.nn.module"]
+  local init = type(class.__call) ~= "function" and class.__init
+  if type(init) == "function" and (init ~= Module.Module.__init or class == Module.Module) then
+    add_function(result, path .. ".__init", init)
+    result.method = false
+  else
+    local call = debug.getmetatable(class) and debug.getmetatable(class).__call
+    result.params = nil
+    if type(call) == "function" and debug.getinfo(call, "S").what ~= "C" then
+      local name = class.__name or path
+      local file = comments.files()[path:gsub("%.%u%w*$", function(last) return "." .. last:lower() end)]
+      local spec = file and comments.of(file).signatures[name]
+      result.params = spec and read_spec(spec) or nil
+    end
+  end
+end
+
+-- "nn.Linear: x W^T + b." -> "x W^T + b."
+local function without_name(head)
+  local text = head:match("^[%w_%.]+:%s*(.*)$") or head
+  if text:find("^%l%l") or text:find("^a ") and text == head:match(":%s*(.*)$") then text = text:sub(1, 1):upper() .. text:sub(2) end
+  return text
+end
+
+-- Namespaces that are no file of their own.
+local SPACES <const> = {
+  ["torch.linalg"] = "Linear algebra: products, norms, factorizations, solvers.",
+  ["torch.fft"] = "Discrete Fourier transforms.",
+  ["torch.special"] = "Special functions.",
+  ["torch.autograd"] = "Gradients.",
+  ["torch.cuda"] = "CUDA devices.",
+  ["torch.ops"] = "Any operator of the dispatcher by its library and name: torch.ops.aten.add.",
+  ["torch.utils"] = "Data, and tools beside training.",
+  ["host.file"] = "Files and folders.",
+  ["host.json"] = "JSON as tables, and tables as JSON.",
+  ["host.log"] = "Messages on the standard error.",
+}
+
+-- What the first line of the file says that makes a class or namespace.
+local function head_of(value, path)
+  if SPACES[path] then return SPACES[path] end
+  for module, file in pairs(comments.files()) do
+    if package.loaded[module] == value then return without_name(comments.of(file).head), module end
+  end
+  local file = comments.files()[path]
+  return file and without_name(comments.of(file).head) or "", path
+end
+
+local function add_members(result, space, path)
+  result.members = {}
+  for _, name in ipairs(names.of(space)) do
+    local value = result.kind == "class" and rawget(space, name)
+    local comment = type(value) == "function" and comments.of_function(value)
+    if not (comment and comment.doc.private) then result.members[#result.members + 1] = path .. "." .. name end
+  end
+end
+
+-- The methods of what a constructor function makes: the comments of `Name:method` in its file.
+local function methods_beside(comment, class)
+  local list = {}
+  if not comment then return list end
+  for _, each in ipairs(comments.of(comment.file).list) do
+    local owner, name = each.name:match("^([%w_]+):([%w_]+)$")
+    if owner == class and not name:find("^_") then list[#list + 1] = each end
+  end
+  return list
+end
+
+--- What is known of a method of what a constructor function makes: "DataLoader.iter", from the comment alone.
+---@param path string of the constructor
+---@param constructor function
+---@param name string
+---@return table? entry
+function entry.of_method(path, constructor, name)
+  local class = path:match("([%w_]+)$")
+  for _, each in ipairs(methods_beside(comments.of_function(constructor, path), class)) do
+    if each.name == class .. ":" .. name then
+      local doc = each.doc
+      return {path = path .. "." .. name, name = name, kind = "function", method = true, documented = true, text = doc.text,
+        params = doc.params, returns = doc.returns, examples = doc.examples, errors = doc.errors, source = doc.source}
+    end
+  end
+  return nil
+end
+
+--- What is known of a value under a path in full.
+---@param path string
+---@param value any
+---@return table
+function entry.of(path, value)
+  local result = {path = path, name = path:match("([%w_]+)$"), kind = "value", text = "", returns = {}, examples = {},
+    errors = {}}
+  local operator, method = names.operator_of(path, value)
+  if type(value) == "function" and path:find("^torch%.Tensor%.") and rawequal(names.attributes()[result.name], value) then
+    local row = row_of(value, result.name)
+    local doc = docstring.read(lines_of(row and row.doc or ""))
+    result.kind, result.text, result.type = "attribute", doc.text ~= "" and doc.text or doc.type_text or "", doc.type
+    result.documented = row ~= nil and row.doc ~= nil
+  elseif type(value) == "function" then
+    result.kind = "function"
+    result.is_operator = operator ~= nil and ops.name_of(value) ~= nil
+    add_function(result, path, value)
+    if not result.documented and operator then add_operator(result, operator, method) end
+    result.beside = methods_beside(result.comment, result.name)
+  elseif names.is_class(value) then
+    result.kind = "class"
+    if value == names.Tensor then
+      result.text = "A tensor: its methods (x:add(y)) and attributes (x.shape)."
+    else
+      local head, module = head_of(value, path)
+      add_class(result, path, value)
+      local both = head ~= "" and result.text ~= ""
+      result.text = both and head .. "\n" .. result.text or head ~= "" and head or result.text
+      if not result.params and module then
+        local spec = comments.files()[module] and comments.of(comments.files()[module]).signatures[result.name]
+        result.params = spec and read_spec(spec) or nil
+      end
+    end
+    result.documented = result.text ~= ""
+    add_members(result, value, path)
+  elseif type(value) == "table" then
+    result.kind = "namespace"
+    result.text = head_of(value, path)
+    result.documented = true
+    add_members(result, value, path)
+  else
+    result.value = value
+    result.documented = true
+  end
+  result.link = link.of(result)
+  return result
+end
+
+return entry
