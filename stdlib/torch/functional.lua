@@ -214,20 +214,4 @@ do
   end
 end
 
-do
-  local of, columns = op "nonzero", op "nonzero_numpy"
-  local parse = signature("torch.nonzero", "input, as_tuple=false, out=nil")
-  --- Where the elements are that are not zero: a row each, or a list with the indices of each dimension.
-  ---@param input Tensor
-  ---@param as_tuple? boolean false
-  ---@return Tensor|Tensor[] indices [count, dimensions]
-  ---@source torch.nonzero
-  function functional.nonzero(...)
-    if select("#", ...) == 1 then return of(...) end
-    local input, as_tuple, out = parse(...)
-    if as_tuple then return columns(input) end
-    return call(of, {out = out}, input)
-  end
-end
-
 return functional

@@ -57,7 +57,7 @@ function method.is_shared(_) return true end
 
 -- Methods in files of their own, loaded when one is first called.
 local files = {
-  ["torch.functional"] = "norm stft nonzero",
+  ["torch.functional"] = "norm stft",
   ["torch.distinct"] = "unique unique_consecutive",
   ["torch.decompositions"] = "lu",
   ["torch.removed"] = "solve lstsq eig symeig",
