@@ -27,10 +27,10 @@ void open_all(lua_State* L) {
     const char* module;
     lua_CFunction open;
   } kModules[] = {
-      {"native.tensor", open_tensor}, {"native.ops", open_ops},     {"native.data", open_data},
-      {"native.save", open_save},     {"native.model", open_model}, {"native.optim", open_optim},
-      {"native.track", open_track},   {"native.vm", open_vm},       {"native.file", open_file},
-      {"native.json", open_json},     {"native.log", open_log},     {"native.doc", open_doc},
+      {"native.tensor", open_tensor},   {"native.ops", open_ops},     {"native.data", open_data},
+      {"native.save", open_save},       {"native.model", open_model}, {"native.optim", open_optim},
+      {"native.track", open_track},     {"native.vm", open_vm},       {"native.file", open_file},
+      {"native.json", open_json},       {"native.log", open_log},     {"native.doc", open_doc},
       {"native.library", open_library},
   };
   for (const auto& row : kModules) vm::add_native(L, row.module, row.open);

@@ -6,20 +6,27 @@ local method = {}
 -- x:rep(2, 2) is Tensor.repeat, whose name is a keyword of Lua.
 method.rep = ops.find("repeat", true)
 
+local split_sizes, split_chunks = ops.find("split_with_sizes", true), ops.find("split", true)
+
 --- Splits into chunks of a size, or of the given sizes, along a dimension.
 ---@param split integer|integer[]
 ---@param dim? integer 0
 ---@return Tensor[]
-local split_sizes, split_chunks = ops.find("split_with_sizes", true), ops.find("split", true)
 function method.split(x, split, ...)
   if type(split) == "table" then return split_sizes(x, split, ...) end
   return split_chunks(x, split, ...)
 end
 
---- Is it complex, floating point, signed: answered by the dtype.
+--- Whether the dtype is a floating point one.
 ---@return boolean
 function method.is_floating_point(x) return x.dtype.is_floating_point end
+
+--- Whether the dtype is a complex one.
+---@return boolean
 function method.is_complex(x) return x.dtype.is_complex end
+
+--- Whether the dtype has a sign.
+---@return boolean
 function method.is_signed(x) return x.dtype.is_signed end
 
 --- The same type and device as another tensor.

@@ -138,6 +138,7 @@ local function add_function(result, path, value)
   local doc = comment and comment.doc or row and row.doc and docstring.read(lines_of(row.doc))
     or docstring.read {}
   result.comment = comment
+  if doc.text == "" and last == "forward" then doc.text = "What the layer makes of its input." end
   result.documented = comment ~= nil or row ~= nil and row.doc ~= nil
   result.text, result.returns = doc.text, doc.returns
   result.examples, result.errors, result.source = doc.examples, doc.errors, doc.source

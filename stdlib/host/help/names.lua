@@ -47,7 +47,7 @@ function names.of_tensor()
   for name in next, tensor_methods() do set[name] = true end
   for name in next, names.attributes() do set[name] = true end
   for _, name in ipairs(ops.names()) do
-    if not set[name] and name ~= "repeat" and ops.find(name, true) then set[name] = true end
+    if not set[name] and name:find("^%a") and name ~= "repeat" and ops.find(name, true) then set[name] = true end
   end
   return sorted(set)
 end
@@ -64,9 +64,12 @@ function names.of(space)
     if is_public(name) then set[name] = true end
   end
   local meta = debug.getmetatable(space)
-  local list = meta and type(meta) == "table" and rawget(meta, "__names")
-  if list then
-    for _, name in ipairs(list(space)) do
+  if type(meta) == "table" and rawget(meta, "__names") then
+    for _, name in ipairs(meta.__names(space)) do
+      if is_public(name) then set[name] = true end
+    end
+  elseif type(meta) == "table" and rawget(meta, "__pairs") then  -- what is loaded when it is first used
+    for name in pairs(space) do
       if is_public(name) then set[name] = true end
     end
   end

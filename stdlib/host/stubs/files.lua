@@ -195,7 +195,7 @@ local function space_files(result, path, value, add_space)
     end
     head[#head + 1] = "---@class " .. path
     if i == 1 then table.move(fields, 1, #fields, #head + 1, head) end
-    if i == 1 and #names.of(value) == 0 then head[#head + 1] = "---@field [string] any" end
+    if i == 1 and (path == "torch.ops" or #names.of(value) == 0) then head[#head + 1] = "---@field [string] any" end
     head[#head + 1] = ("local %s = {}\n"):format(space)
     result[i == 1 and file .. ".lua" or ("%s_%d.lua"):format(file, i)] = table.concat(head, "\n") .. "\n"
       .. table.concat(part, "\n") .. ("\nreturn %s\n"):format(space)
