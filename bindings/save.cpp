@@ -5,13 +5,13 @@
 #include "bindings/guard.h"
 #include "bindings/keywords.h"
 #include "bindings/list.h"
+#include "bindings/save.h"
 #include "bindings/tensor.h"
 #include "host/base/publish.h"
 #include "host/save/checkpoint.h"
 #include "host/save/safetensors.h"
 
 namespace trainhost::bindings {
-namespace {
 
 std::vector<save::NamedTensor> check_named(lua_State* L, int index, const char* function) {
   std::vector<save::NamedTensor> tensors;
@@ -31,6 +31,15 @@ void push_named(lua_State* L, std::vector<save::NamedTensor>& tensors) {
     lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
   }
 }
+
+std::optional<uint64_t> check_limit(lua_State* L, int index) {
+  if (lua_isnoneornil(L, index)) return std::nullopt;
+  const lua_Integer limit = check_integer(L, index, "torch.load", "memory_limit");
+  if (limit < 0) throw_argument(L, "torch.load", "memory_limit", "a number of bytes", index);
+  return static_cast<uint64_t>(limit);
+}
+
+namespace {
 
 // The list {{key, text}, ...} at `index`.
 std::vector<std::pair<std::string, std::string>> check_texts(lua_State* L, int index, const char* function) {
@@ -127,6 +136,8 @@ int open_save(lua_State* L) {
       {nullptr, nullptr, nullptr}};
   lua_newtable(L);
   set_functions(L, kFunctions);
+  set_torch_files(L);
+  set_numpy_files(L);
   return 1;
 }
 

@@ -37,6 +37,8 @@ enum class TypeId : unsigned char {
   loader_iterator,
   run,
   function,
+  stream,
+  event,
   count
 };
 

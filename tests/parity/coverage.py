@@ -124,3 +124,38 @@ def check(found, trainhost, folder):
     assert len(answers) == len(found), answers[-3:]
     for entry, answer in zip(found, answers):
         entry.callable = answer == "yes"
+
+
+def mark_equal(found, outcomes):
+    """What a case went through without a difference is equal, under each of its names."""
+    agreed = {name for outcome in outcomes if outcome.wrong is None for name in outcome.calls}
+    same = {}
+    for entry in found:
+        same.setdefault(identity(entry.name), []).append(entry)
+    for group in same.values():
+        if any(entry.name in agreed for entry in group):
+            for entry in group:
+                entry.equal = True
+
+
+def identity(name):
+    """The same for names of one object, and for an operator and the public function that is nothing but it."""
+    prefix, _, short = name.rpartition(".")
+    if prefix == "torch.ops.aten":
+        for space, start in (("torch.linalg", "linalg_"), ("torch.fft", "fft_"), ("torch.special", "special_")):
+            if short.startswith(start) and hasattr(SPACES[space], short.removeprefix(start)):
+                return id(getattr(SPACES[space], short.removeprefix(start)))
+        if isinstance(getattr(torch, short, None), types.BuiltinFunctionType):
+            return id(getattr(torch, short))
+        return getattr(torch.Tensor, short, name) if not hasattr(torch, short) else name
+    if prefix == "torch.Tensor":
+        return getattr(torch.Tensor, short, name)
+    return id(getattr(SPACES[prefix], short))
+
+
+def table(found):
+    """The whole table as tab-separated text."""
+    rows = ["name\tkind\tcallable\tequal\treason"]
+    rows += ["\t".join([entry.name, entry.kind, "yes" if entry.callable else "no", "yes" if entry.equal else "",
+                        entry.skip]) for entry in found]
+    return "\n".join(rows) + "\n"

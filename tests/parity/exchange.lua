@@ -16,7 +16,8 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
       return strides and x:as_strided(shape, strides, storage_offset) or x
     end
     local x = input[{torch.slice(offset, offset + bytes)}]:clone():view(dtype)
-    return strides and x:as_strided(shape, strides, storage_offset) or x:reshape(shape)
+    x = strides and x:as_strided(shape, strides, storage_offset) or x:reshape(shape)
+    return x.data -- a tensor of its own and no view
   end
 
   -- Python's random numbers begin at the same place: see trace.py.
@@ -82,9 +83,10 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
     return quote(tostring(value))
   end
 
-  -- Runs body() and reports all it returns, or its error.
-  function exchange.case(name, body)
-    local results = table.pack(pcall(body))
+  -- Runs the statements of `text` and reports all they return, or their error.
+  function exchange.case(name, text)
+    local body, reason = load("local X, torch = ...\n" .. text, "=" .. name)
+    local results = table.pack(pcall(body or error, body and exchange or reason, torch))
     local line
     if results[1] then
       local ok, text = pcall(encode_list, {table.unpack(results, 2, results.n)}, results.n - 1)

@@ -109,6 +109,7 @@ class Exchange:
         results, names = {}, [name for name, _ in self.cases]
         while len(results) < len(names):
             done = self.start(trainhost, len(results), timeout)
+            assert report.exists(), f"{done.stdout[-2000:]}{done.stderr[-4000:]}"
             data = torch.from_file(str(outputs), shared=False, size=OUTPUT_BYTES, dtype=torch.uint8)
             for line in report.read_text().splitlines():
                 row = json.loads(line)
@@ -131,7 +132,7 @@ class Exchange:
             "in.bin", "out.bin", "report.jsonl", "cases.lua"))
         head = (f'local torch = require "torch"\ntorch.set_num_threads(1)\nlocal X = dofile({self.lua(str(EXCHANGE))})'
                 f"({inputs}, {len(self.bytes)}, {outputs}, {OUTPUT_BYTES}, {report})\n")
-        bodies = "\n".join(f"X.case({self.lua(name)}, function()\n  {body}\nend)" for name, body in self.cases[first:])
+        bodies = "\n".join(f"X.case({self.lua(name)}, [==[\n  {body}\n]==])" for name, body in self.cases[first:])
         (self.folder / "cases.lua").write_text(head + bodies + "\n")
         try:
             return trainhost.run(self.folder / "cases.lua", timeout=timeout, check=False)
