@@ -229,8 +229,7 @@ end
 local function types_file()
   local lines = {"---@meta _", ""}
   lines[#lines + 1] = "---@class Generator\nlocal Generator = {}\n"
-  local Generator = debug.getmetatable(require("torch").Generator()).__index
-  for key, value in sorted_pairs(Generator) do
+  for key, value in sorted_pairs(names.generator()) do
     function_stub(lines, "Generator:" .. key, entry.of("torch.Generator." .. key, value))
   end
   lines[#lines + 1] = "---@class dtype\nlocal dtype = {}\n"

@@ -42,12 +42,15 @@ test.case("every exported function has a docstring or a schema", function()
   test.equal(missing, {})
 end)
 
+-- Namespaces and constants whose value here is nothing: listed all the same.
+local ABSENT <const> = {}
+
 test.case("every name that a namespace lists is there", function()
   local missing = {}
   for _, path in ipairs {"torch", "torch.Tensor", "torch.nn", "torch.nn.functional", "torch.linalg", "torch.fft",
     "torch.special", "torch.optim", "torch.utils", "torch.utils.data", "train", "train.metrics", "mlflow", "host"} do
     for _, name in ipairs(names.of((names.find(path)))) do
-      if names.find(path .. "." .. name) == nil then missing[#missing + 1] = path .. "." .. name end
+      if names.find(path .. "." .. name) == nil and not ABSENT[path .. "." .. name] then missing[#missing + 1] = path .. "." .. name end
     end
   end
   test.equal(missing, {})
