@@ -3,15 +3,17 @@ local comments = require "host.help.comments"
 
 local parameters = {}
 
---- "in_features, bias=true" as a list of {name, default, optional}.
+--- "in_features, *, bias=true" as a list of {name, default, optional, keyword}.
 ---@param spec string
 ---@return table[]
 function parameters.read(spec)
-  local list, at = {}, 1
+  local list, at, keyword = {}, 1, nil
   while at <= #spec do
+    local star = spec:match("^%s*%*%s*,%s*()", at)  -- what follows is given by name alone
+    if star then at, keyword = star, true end
     local name, after = spec:match("^%s*([%a_][%w_]*)%s*()", at)
     if not name then break end
-    local param = {name = name}
+    local param = {name = name, keyword = keyword}
     if spec:sub(after, after) == "=" then
       local text = spec:match("^=%s*(%b{})", after) or spec:match("^=%s*([^,]+)", after)
       param.default = text:gsub("%s+$", "")
