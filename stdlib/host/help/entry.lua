@@ -60,6 +60,7 @@ local function add_function(result, path, value)
   result.overloads = doc.overloads
   local owner = path:match("([%w_]+)%.[%w_]+$")
   local spec, is_c = parameters.spec_of(value, path, comment), debug.getinfo(value, "S").what == "C"
+  result.is_native = is_c
   local info = debug.getinfo(value, "u")
   result.spec = spec ~= nil or is_c or info.isvararg and info.nparams == 0  -- whether a last table is keywords
   local of_tensor = owner == "Tensor" and not (comment and comment.name:find(":", 1, true))

@@ -42,7 +42,7 @@ local function function_stub(lines, name, it)
   end
   local returns = it.returns or {}
   if #returns == 0 then returns = {{type = "any"}} end  -- without it the editor takes the result for nil
-  if #params == 0 and not it.comment then params[1] = {name = "...", type = "any"} end
+  if #params == 0 and (it.is_native or not it.comment) then params[1] = {name = "...", type = "any"} end
   call.write(lines, name, it.text, call.forms_of_function(params, returns, it.spec), it.link, overloads)
 end
 
