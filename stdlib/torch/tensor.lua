@@ -32,10 +32,16 @@ function method.nonzero(x, options)
   return nonzero_named(x, options)
 end
 
---- Is it complex, floating point, signed: answered by the dtype.
+--- Whether the dtype is a floating point one.
 ---@return boolean
 function method.is_floating_point(x) return x.dtype.is_floating_point end
+
+--- Whether the dtype is a complex one.
+---@return boolean
 function method.is_complex(x) return x.dtype.is_complex end
+
+--- Whether the dtype has a sign.
+---@return boolean
 function method.is_signed(x) return x.dtype.is_signed end
 
 --- The same type and device as another tensor.
