@@ -3,6 +3,7 @@
 
 #include <exception>
 #include <lua.hpp>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -10,19 +11,49 @@
 
 namespace trainhost::bindings {
 
+class Reference;
+
+// What C++ threw; `value` is what a Lua function raised that C++ had called.
+struct Caught : vm::Fault {
+  std::shared_ptr<const Reference> value;
+};
+
 // Reads the exception in flight (c10::Error without its C++ backtrace, trainhost::Error, std::exception). Never
 // used with `catch (...)`: that would swallow Lua's own throw.
-vm::Fault caught(const std::exception& e) noexcept;
+Caught caught(const std::exception& e) noexcept;
+[[noreturn]] void raise(lua_State* L, const Caught& caught, const char* op = "");
 
 // Every C++ function that Lua can call is registered as guarded<fn>. The catch block is left before the raise,
 // so that the exception is destroyed first.
 template <lua_CFunction fn>
 int guarded(lua_State* L) {
-  std::optional<vm::Fault> fault;
+  std::optional<Caught> fault;
   try {
     return fn(L);
   } catch (const std::exception& e) {
     fault = caught(e);
+  }
+  raise(L, *fault);
+}
+
+// Collects everything, so that memory comes back.
+void collect_all(lua_State* L);
+
+// The same for a function that may be called twice, as it changes nothing before it fails: when memory runs out, what
+// the script holds no more is collected and the function is called once more.
+template <lua_CFunction fn>
+int guarded_repeatable(lua_State* L) {
+  const int top = lua_gettop(L);
+  std::optional<vm::Fault> fault;
+  for (bool again = false;; again = true) {
+    try {
+      return fn(L);
+    } catch (const std::exception& e) {
+      fault = caught(e);
+    }
+    if (again || fault->kind != ErrorKind::memory) break;
+    lua_settop(L, top);
+    collect_all(L);
   }
   vm::raise(L, *fault);
 }

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "host/vm/scope.h"
+
 struct lua_State;
 
 namespace trainhost::vm {
@@ -35,11 +37,21 @@ class NativeBytes {
   void collect_due(lua_State* L);
   // Collects everything, now.
   void collect(lua_State* L);
+  // Has `before` and `after` called around every full collection: see Note [Cycles through C++] in
+  // bindings/reference.cpp.
+  void around_collections(void (*before)(lua_State*), void (*after)(lua_State*)) noexcept {
+    before_ = before;
+    after_ = after;
+  }
   // For the `__gc` of a native object: has `release(object)` called after the collection that is running, so that
   // what freeing costs is not taken for the price of collecting. False if none is running: release it at once.
   bool release_later(void* object, void (*release)(void*)) noexcept;
   // The most aggressive collector: a full collection after every `every` bytes (0: off). For tests.
   void stress(int every) noexcept;
+
+  // The innermost torch.scope that runs, or null.
+  ScopeLink* scope() const noexcept { return scope_; }
+  void set_scope(ScopeLink* scope) noexcept { scope_ = scope; }
 
   uint64_t charged() const noexcept { return charged_; }  // ever
   size_t budget() const noexcept { return budget_; }
@@ -58,7 +70,10 @@ class NativeBytes {
   bool stressed_ = false;
   bool collecting_ = false;
   uint64_t collections_ = 0, full_collections_ = 0;
+  void (*before_)(lua_State*) = nullptr;
+  void (*after_)(lua_State*) = nullptr;
   std::vector<std::pair<void*, void (*)(void*)>> released_;
+  ScopeLink* scope_ = nullptr;
   double collected_at_ = 0.0;  // CPU seconds of this thread when the last full collection ended
 };
 

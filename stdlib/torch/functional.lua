@@ -209,8 +209,7 @@ do
       vm.raise("usage", "stft align_to_window should only be set when center = false")
     end
     local options = {hop_length = hop, win_length = length, window = window, normalized = normalized,
-      onesided = onesided, return_complex = complex, align_to_window = align}
-    if center then options.center, options.pad_mode = true, pad_mode end
+      onesided = onesided, return_complex = complex, align_to_window = align, center = center, pad_mode = pad_mode}
     return of(input, n_fft, options)
   end
 end
