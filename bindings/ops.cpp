@@ -145,14 +145,14 @@ int call_operator(lua_State* L) {
   if constexpr (form == Form::commutative)
     if (lua_type(L, 1) == LUA_TNUMBER) lua_insert(L, 1);
   const auto& op = *static_cast<const Operator*>(lua_touserdata(L, lua_upvalueindex(1)));
-  std::optional<vm::Fault> fault;
+  std::optional<Caught> fault;
   try {
     return invoke(L, op, kMethod);
   } catch (const std::exception& e) {
     fault = caught(e);
   }
   const std::string name = name_fault(op, kMethod, *fault);
-  vm::raise(L, *fault, name.c_str());
+  raise(L, *fault, name.c_str());
 }
 
 constexpr lua_CFunction kCalls[] = {call_operator<Form::function>, call_operator<Form::method>,

@@ -128,7 +128,6 @@ int open_tensor(lua_State* L) {
   set_default_functions(L);
   open_size(L);
   set_making_functions(L);
-  set_autograd_functions(L);
   set_process_functions(L);
   open_generators(L);
   static constexpr Row kFunctions[] = {

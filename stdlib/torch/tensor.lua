@@ -21,10 +21,27 @@ function method.split(x, split_size, ...)
   return split_named(x, split_size, ...)
 end
 
---- Is it complex, floating point, signed: answered by the dtype.
+local nonzero <const> = ops.find("nonzero", true)
+local nonzero_named
+
+--- The positions of what is not zero: a row each, or with {as_tuple = true} a list with a tensor for each dimension.
+---@return Tensor|Tensor[]
+function method.nonzero(x, options)
+  if options == nil then return nonzero(x) end
+  nonzero_named = nonzero_named or require("torch.shapes").nonzero
+  return nonzero_named(x, options)
+end
+
+--- Whether the dtype is a floating point one.
 ---@return boolean
 function method.is_floating_point(x) return x.dtype.is_floating_point end
+
+--- Whether the dtype is a complex one.
+---@return boolean
 function method.is_complex(x) return x.dtype.is_complex end
+
+--- Whether the dtype has a sign.
+---@return boolean
 function method.is_signed(x) return x.dtype.is_signed end
 
 --- The same type and device as another tensor.
@@ -46,12 +63,13 @@ function method.is_shared(_) return true end
 
 -- Methods in files of their own, loaded when one is first called.
 local files = {
-  ["torch.functional"] = "norm stft nonzero",
+  ["torch.functional"] = "norm stft",
   ["torch.distinct"] = "unique unique_consecutive",
   ["torch.decompositions"] = "lu",
   ["torch.removed"] = "solve lstsq eig symeig",
   ["torch.arrays"] = "type",
-  ["torch.tensor_methods"] = "apply_ map_ map2_ new new_tensor dim_order module_load reinforce xpu ipu mtia",
+  ["torch.tensor_methods"] = "apply_ map_ map2_ new new_tensor dim_order module_load reinforce resize resize_as xpu "
+    .. "ipu mtia",
   ["torch.dunders"] = [[__add__ __radd__ __iadd__ __sub__ __rsub__ __isub__ __mul__ __rmul__ __imul__ __truediv__ __div__
     __rtruediv__ __rdiv__ __itruediv__ __idiv__ __floordiv__ __rfloordiv__ __ifloordiv__ __mod__ __rmod__ __imod__ __pow__
     __rpow__ __ipow__ __matmul__ __rmatmul__ __and__ __rand__ __iand__ __or__ __ror__ __ior__ __xor__ __rxor__ __ixor__

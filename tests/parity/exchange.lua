@@ -35,7 +35,8 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
   local encode, encode_tensor
 
   local function encode_sparse(x, layout)
-    local aten, parts = torch.ops.aten, nil
+    local aten = torch.ops.aten
+    local parts
     if layout == "torch.sparse_coo" then
       parts = {aten._indices(x), aten._values(x)}
     elseif layout == "torch.sparse_csr" or layout == "torch.sparse_bsr" then
@@ -82,6 +83,8 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
     if kind == "table" then return encode_list(value, #value) end
     if is_complex(value) then return ('{"complex":["%a","%a"]}'):format(value.real, value.imag) end
     if is_tensor(value) then return encode_tensor(value) end
+    local complex, real, imag = pcall(function() return value.real, value.imag end)
+    if complex and real then return ('{"complex":["%a","%a"]}'):format(real, imag) end
     return quote(tostring(value))
   end
 
@@ -91,8 +94,8 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
     local results = table.pack(pcall(body or error, body and exchange or reason, torch))
     local line
     if results[1] then
-      local ok, text = pcall(encode_list, {table.unpack(results, 2, results.n)}, results.n - 1)
-      line = ok and '"values":' .. text or '"error":' .. quote("result: " .. tostring(text))
+      local ok, values = pcall(encode_list, {table.unpack(results, 2, results.n)}, results.n - 1)
+      line = ok and '"values":' .. values or '"error":' .. quote("result: " .. tostring(values))
     else
       local failure = results[2]
       local ok, message = pcall(function() return failure.message end)

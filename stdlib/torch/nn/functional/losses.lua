@@ -125,7 +125,7 @@ function losses.binary_cross_entropy(...)
       .. "same size.", tostring(target.shape), tostring(input.shape))
   end
   if weight ~= nil then
-    weight = weight:expand(require("torch.functional").broadcast_shapes(target.shape, weight.shape))
+    weight = weight:expand(require("torch.shapes").broadcast_shapes(target.shape, weight.shape))
   end
   return binary(input, target, weight, number)
 end
