@@ -10,6 +10,7 @@ namespace trainhost::bindings {
 // Each pushes its module table, as a lua_CFunction given to `require "native.NOUN"`.
 int open_tensor(lua_State* L);
 int open_ops(lua_State* L);
+int open_autograd(lua_State* L);
 int open_data(lua_State* L);
 int open_save(lua_State* L);
 int open_model(lua_State* L);
@@ -38,6 +39,7 @@ void open_all(lua_State* L) {
       {"native.log", open_log},         {"native.library", open_library},
       {"native.context", open_context}, {"native.autocast", open_autocast},
       {"native.device", open_device},   {"native.doc", open_doc},
+      {"native.autograd", open_autograd},
   };
   for (const auto& row : kModules) vm::add_native(L, row.module, row.open);
 }

@@ -27,16 +27,10 @@ class Pusher {
 
   void run() {
     const std::vector<uint32_t> order = document_.reachable();
-    kinds_.assign(document_.boxes.size(), Kind::none);
-    note(document_.root);
-    for (const uint32_t i : order) {
-      for (const Value item : document_.boxes[i].items) note(item);
-      note(document_.boxes[i].attributes);
-    }
     for (const uint32_t i : order) make(i);
     for (const uint32_t i : order) {
       lua_rawgeti(L_, boxes_, i);
-      fill(document_.boxes[i], kinds_[i]);
+      fill(document_.boxes[i]);
       lua_pop(L_, 1);
       document_.boxes[i].items = {};
     }
@@ -46,13 +40,9 @@ class Pusher {
   }
 
  private:
-  void note(Value value) {
-    if (is_box(value.kind)) kinds_[value.index] = value.kind;
-  }
-
   void make(uint32_t index) {
     const Box& box = document_.boxes[index];
-    const Kind kind = kinds_[index];
+    const Kind kind = box.kind;
     if (kind == Kind::dict || kind == Kind::set) {
       lua_pushvalue(L_, new_);
       lua_pushstring(L_, kind == Kind::set           ? "set"
@@ -73,7 +63,8 @@ class Pusher {
   }
 
   // The table on top.
-  void fill(const Box& box, Kind kind) {
+  void fill(const Box& box) {
+    const Kind kind = box.kind;
     if (kind == Kind::list || kind == Kind::tuple) {
       for (size_t i = 0; i < box.items.size(); ++i) {
         item(box.items[i]);
@@ -180,7 +171,6 @@ class Pusher {
   save::TorchFile& file_;
   save::Document& document_;
   int new_, none_, boxes_, tensors_, texts_;
-  std::vector<Kind> kinds_;
 };
 
 }  // namespace

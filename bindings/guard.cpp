@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdlib>
 #include <new>
 
+#include "bindings/reference.h"
 #include "bindings/tensor.h"
 #include "host/tensor/cuda.h"
 
@@ -53,26 +55,36 @@ std::optional<vm::Fault> missing_backend(const std::string& message) {
   return vm::Fault{ErrorKind::device, message.substr(0, end + kEnd.size() - 1), {}};
 }
 
-vm::Fault read(const std::exception& e) {
-  if (auto* error = dynamic_cast<const Error*>(&e)) return {error->kind(), error->message(), error->hint()};
+Caught read(const std::exception& e) {
+  if (auto* raised = dynamic_cast<const Raised*>(&e))
+    return {{raised->kind(), raised->message(), raised->hint()}, raised->value()};
+  if (auto* error = dynamic_cast<const Error*>(&e)) return {{error->kind(), error->message(), error->hint()}, nullptr};
   if (auto* error = dynamic_cast<const c10::Error*>(&e)) {
     std::string message = error->what_without_backtrace();
     while (!message.empty() && message.back() == '\n') message.pop_back();
-    if (auto fault = missing_backend(message)) return *fault;
-    return {kind_of(*error, message), message, {}};
+    if (auto fault = missing_backend(message)) return {*fault, nullptr};
+    return {{kind_of(*error, message), message, {}}, nullptr};
   }
-  if (dynamic_cast<const std::bad_alloc*>(&e)) return {ErrorKind::memory, "out of memory", {}};
-  return {ErrorKind::internal, e.what(), {}};
+  if (dynamic_cast<const std::bad_alloc*>(&e)) return {{ErrorKind::memory, "out of memory", {}}, nullptr};
+  return {{ErrorKind::internal, e.what(), {}}, nullptr};
 }
 
 }  // namespace
 
-vm::Fault caught(const std::exception& e) noexcept {
+Caught caught(const std::exception& e) noexcept {
   try {
     return read(e);
   } catch (const std::bad_alloc&) {
-    return {ErrorKind::memory, "out of memory", {}};  // short enough to need none
+    return {{ErrorKind::memory, "out of memory", {}}, nullptr};  // short enough to need none
   }
+}
+
+void raise(lua_State* L, const Caught& caught, const char* op) {
+  if (!caught.value || !caught.value->belongs_to(vm::State::of(L))) vm::raise(L, caught, op);
+  luaL_checkstack(L, 3, "error value");
+  caught.value->push(L);
+  lua_error(L);
+  std::abort();  // lua_error does not return
 }
 
 void push_row_tables(lua_State* L) {

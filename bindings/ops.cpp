@@ -1,6 +1,7 @@
 // From a Lua call to the dispatcher and back: the call itself and its results.
 #include "bindings/ops.h"
 
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/ivalue.h>
 
 #include <algorithm>
@@ -50,6 +51,9 @@ bool is_out_of_memory(const std::exception& e) { return caught(e).kind == ErrorK
 
 void call_with_retry(lua_State* L, const Operator& op, const Overload& overload, Call& call, bool method,
                      Stack& stack) {
+  // As PyTorch makes them: below autograd, so that nothing counts as a change of the new tensor.
+  std::optional<at::AutoDispatchBelowADInplaceOrView> below;
+  if (overload.factory) below.emplace();
   try {
     overload.call(stack);
     return;
@@ -137,14 +141,14 @@ int call_operator(lua_State* L) {
   if constexpr (form == Form::commutative)
     if (lua_type(L, 1) == LUA_TNUMBER) lua_insert(L, 1);
   const auto& op = *static_cast<const Operator*>(lua_touserdata(L, lua_upvalueindex(1)));
-  std::optional<vm::Fault> fault;
+  std::optional<Caught> fault;
   try {
     return invoke(L, op, kMethod);
   } catch (const std::exception& e) {
     fault = caught(e);
   }
   const std::string name = name_fault(op, kMethod, *fault);
-  vm::raise(L, *fault, name.c_str());
+  raise(L, *fault, name.c_str());
 }
 
 constexpr lua_CFunction kCalls[] = {call_operator<Form::function>, call_operator<Form::method>,

@@ -59,7 +59,8 @@ std::vector<std::pair<std::string, std::string>> check_texts(lua_State* L, int i
 }
 
 int read_safetensors(lua_State* L) {
-  auto file = save::read_safetensors(std::string(check_string(L, 1, "torch.load", "path")), lua_toboolean(L, 2));
+  auto file = save::read_safetensors(std::string(check_string(L, 1, "torch.load", "path")), lua_toboolean(L, 2),
+                                     check_limit(L, 3));
   push_named(L, file.tensors);
   lua_createtable(L, 0, static_cast<int>(file.metadata.size()));
   for (const auto& [key, value] : file.metadata) {
@@ -121,8 +122,8 @@ int publish_link(lua_State* L) {
 int open_save(lua_State* L) {
   static constexpr Row kFunctions[] = {
       {"read_safetensors", guarded<read_safetensors>,
-       "@param path string\n@param map? boolean share a mapping of the file\n@return table {{name, Tensor}, "
-       "...}\n@return table metadata"},
+       "@param path string\n@param map? boolean share a mapping of the file\n@param memory_limit? integer "
+       "bytes\n@return table {{name, Tensor}, ...}\n@return table metadata"},
       {"write_safetensors", guarded<write_safetensors>,
        "Replaces the file in one step.\n@param path string\n@param tensors table {{name, Tensor}, ...}\n@param "
        "metadata? table {{key, text}, ...}"},

@@ -22,10 +22,16 @@ using c10::IValue;
 using tensor::Argument;
 using tensor::Kind;
 
+// Inside vmap or grad a tensor has no number to give: asking for it would fail while overloads are being compared.
+bool is_transformed(const at::Tensor& tensor) {
+  return tensor.unsafeGetTensorImpl()->key_set().has_any(
+      c10::DispatchKeySet({c10::DispatchKey::FuncTorchBatched, c10::DispatchKey::FuncTorchGradWrapper}));
+}
+
 // A tensor that PyTorch takes for a number.
 const at::Tensor* number_like(lua_State* L, int index) {
   const at::Tensor* tensor = test_tensor(L, index);
-  return tensor && tensor->dim() == 0 && !tensor->requires_grad() ? tensor : nullptr;
+  return tensor && tensor->dim() == 0 && !tensor->requires_grad() && !is_transformed(*tensor) ? tensor : nullptr;
 }
 
 bool to_real(lua_State* L, int index, double& out) {
@@ -180,7 +186,7 @@ bool to_integer(lua_State* L, int index, Fit fit, int64_t& out) {
     return exact != 0;
   }
   const at::Tensor* tensor = test_tensor(L, index);
-  if (!tensor || tensor->numel() != 1 || tensor->requires_grad() ||
+  if (!tensor || tensor->numel() != 1 || tensor->requires_grad() || is_transformed(*tensor) ||
       !at::isIntegralType(tensor->scalar_type(), /*includeBool=*/false))
     return false;
   out = tensor->item().toLong();

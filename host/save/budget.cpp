@@ -8,7 +8,7 @@ namespace {
 
 constexpr uint64_t kMebibyte = uint64_t{1} << 20;
 // Of the 64 MB, what allocators keep back and the collector has not seen yet.
-constexpr uint64_t kReserve = 24 * kMebibyte;
+constexpr uint64_t kReserve = 16 * kMebibyte;
 
 }  // namespace
 

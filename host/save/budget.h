@@ -27,7 +27,7 @@ class Budget {
   template <class T>
   void push(std::vector<T>& items, T item) {
     if (items.size() == items.capacity()) {
-      const size_t old = items.capacity(), grown = old < 4 ? 4 : 2 * old;
+      const size_t old = items.capacity(), grown = old == 0 ? 1 : 2 * old;
       take(grown * sizeof(T));
       items.reserve(grown);
       give(old * sizeof(T));

@@ -58,6 +58,7 @@ enum class Dict : uint8_t { plain, ordered, counter };
 struct Box {
   std::vector<Value> items;
   Value attributes;  // of an OrderedDict: a dict, or none
+  Kind kind = Kind::list;
   Dict dict = Dict::plain;
 };
 
@@ -108,7 +109,7 @@ struct Document {
     return Value::at(Kind::text, texts.size() - 1);
   }
   Value add_box(Kind kind, Dict dict = Dict::plain) {
-    boxes.emplace_back().dict = dict;
+    boxes.push_back({{}, {}, kind, dict});
     return Value::at(kind, boxes.size() - 1);
   }
   const Box& box(Value value) const { return boxes[value.index]; }

@@ -37,6 +37,7 @@ class TorchFile {
 
  private:
   void read_zip();
+  void check_values();
   void read_legacy();
   bool read_legacy_head(Unpickler& unpickler);
   void place_legacy(Unpickler& unpickler, Value keys);

@@ -15,6 +15,8 @@ namespace {
 constexpr const char* kWhat = "PyTorch file";
 constexpr int64_t kLegacyProtocol = 1001;
 constexpr uint64_t kMapAlignment = 16;  // of the largest element
+// What lists and dicts become in Lua, roughly, in bytes: a dict keeps its order in tables of its own.
+constexpr uint64_t kListCost = 80, kItemCost = 16, kDictCost = 900, kPairCost = 200;
 
 }  // namespace
 
@@ -51,10 +53,22 @@ TorchFile::TorchFile(const std::string& path, bool map, std::optional<uint64_t> 
                   "order to use mmap.");
     read_legacy();
   }
-  for (const uint32_t i : document_.reachable())
-    for (const Value item : document_.boxes[i].items)
-      if (item.kind == Kind::global) file_.fail("Weights only load failed: it holds a class, expected plain values");
-  if (document_.root.kind == Kind::global) file_.fail("Weights only load failed: it is a class, expected plain values");
+  check_values();
+}
+
+// What the root leads to becomes Lua's: paid for before it is made.
+void TorchFile::check_values() {
+  const auto check = [&](Value value) {
+    if (value.kind == Kind::global) file_.fail("Weights only load failed: it holds a class, expected plain values");
+  };
+  check(document_.root);
+  for (const uint32_t i : document_.reachable()) {
+    const Box& box = document_.boxes[i];
+    if (box.kind == Kind::dict) budget_.take(kDictCost + box.items.size() / 2 * kPairCost);
+    else if (box.kind == Kind::set) budget_.take(kDictCost + box.items.size() * kPairCost);
+    else budget_.take(kListCost + box.items.size() * kItemCost);
+    for (const Value item : box.items) check(item);
+  }
 }
 
 std::string TorchFile::record(const ZipEntry& entry) {

@@ -4,8 +4,7 @@
 namespace trainhost::save {
 namespace {
 
-// What a value becomes in Lua, roughly, in bytes: counted where it is made.
-constexpr uint64_t kTableCost = 150, kOrderedCost = 1000, kItemCost = 16, kPairCost = 200, kTextCost = 100;
+constexpr uint64_t kTextCost = 70;  // a string in Lua, and its place
 
 }  // namespace
 
@@ -58,14 +57,12 @@ Unpickler::Args Unpickler::pop_mark() {
 }
 
 Value Unpickler::new_box(Kind kind, Dict dict) {
-  const bool ordered = kind == Kind::dict || kind == Kind::set;
-  budget_.take(sizeof(Box) + (ordered ? kOrderedCost : kTableCost));
+  budget_.take(sizeof(Box));
   return document_.add_box(kind, dict);
 }
 
 void Unpickler::add_items(Value list, const Args& items) {
   std::vector<Value>& to = document_.box(list).items;
-  budget_.take(items.size() * (list.kind == Kind::set ? kPairCost : kItemCost));
   for (const Value item : items) {
     if (list.kind == Kind::set && (item.kind == Kind::list || item.kind == Kind::dict || item.kind == Kind::set))
       fail("a set holds a list or a dict, which Python cannot hash");
@@ -76,7 +73,6 @@ void Unpickler::add_items(Value list, const Args& items) {
 void Unpickler::set_items(Value dict, const Args& items) {
   if (items.size() % 2 != 0) fail("a dict is given a key without a value");
   std::vector<Value>& to = document_.box(dict).items;
-  budget_.take(items.size() / 2 * kPairCost);
   for (size_t i = 0; i < items.size(); i += 2) {
     const Kind kind = items[i].kind;
     if (kind == Kind::list || kind == Kind::dict || kind == Kind::set) fail("a key is a list or a dict");

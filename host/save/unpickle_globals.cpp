@@ -232,7 +232,7 @@ Value Unpickler::persistent(Value id) {
     made.key = key;
     made.location = location;
     made.root = static_cast<uint32_t>(document_.storages.size());
-    budget_.take(sizeof(Storage) + 2 * key.size() + location.size() + 400);
+    budget_.take(sizeof(Storage) + 2 * key.size() + location.size() + 420);
     found = storages_.emplace(std::move(key), made.root).first;
     document_.storages.push_back(std::move(made));
   }

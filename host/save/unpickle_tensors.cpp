@@ -9,7 +9,7 @@ namespace trainhost::save {
 namespace {
 
 constexpr size_t kMostDims = 64;
-constexpr uint64_t kTensorCost = 1000;  // the tensor and its userdata
+constexpr uint64_t kTensorCost = 520;  // the tensor and its userdata
 
 bool has_gradients(at::ScalarType type) { return at::isFloatingType(type) || at::isComplexType(type); }
 

@@ -29,6 +29,8 @@ enum class TypeId : unsigned char {
   generator,
   complex,
   node,
+  context,
+  handle,
   scope,
   module,
   optimizer,

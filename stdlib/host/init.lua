@@ -22,6 +22,8 @@ local host = {
   native_bytes = vm.native_bytes,
   graceful = vm.graceful,
   stop_wished = vm.stop_wished,
+  --- Ends the script with an exit code, as os.exit does: scopes are closed, runs are ended.
+  ---@param code integer|boolean|nil true (0) without one
   exit = os.exit,
 }
 host.version = host.versions.trainhost

@@ -217,10 +217,12 @@ function cuda.manual_seed_all(seed)
   for i = 0, cuda.device_count() - 1 do native.device_manual_seed(seed, ("cuda:%d"):format(i)) end
 end
 
---- Seeds from the system's entropy, the current device's generator or all.
+--- Seeds the current device's generator from the system's entropy.
 function cuda.seed()
   if cuda.is_available() then cuda.manual_seed(native.Generator():seed()) end
 end
+
+--- Seeds the generators of all devices from the system's entropy.
 function cuda.seed_all()
   if cuda.is_available() then cuda.manual_seed_all(native.Generator():seed()) end
 end

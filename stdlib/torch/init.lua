@@ -3,6 +3,7 @@
 local ops = require "native.ops"
 local model = require "native.model"
 local native = require "native.tensor"
+local autograd = require "native.autograd"
 local vm = require "native.vm"
 
 local torch = { __version__ = vm.versions().torch, is_tensor = model.is_tensor }
@@ -12,11 +13,17 @@ torch.pi, torch.e, torch.inf, torch.nan = math.pi, math.exp(1), math.huge, -(0 /
 -- Functions of the native module that PyTorch has under the same name.
 for _, name in ipairs {
   "tensor", "as_tensor", "device", "Generator", "None", "slice", "set_printoptions", "get_printoptions",
-  "set_default_dtype", "get_default_dtype", "no_grad", "enable_grad", "set_grad_enabled", "is_grad_enabled",
-  "inference_mode", "is_inference_mode_enabled", "manual_seed", "seed", "initial_seed", "get_rng_state",
+  "set_default_dtype", "get_default_dtype", "manual_seed", "seed", "initial_seed", "get_rng_state",
   "set_rng_state", "set_num_threads", "get_num_threads", "set_num_interop_threads", "get_num_interop_threads",
+  "complex", "Size", "finfo", "iinfo", "set_default_device", "get_default_device",
 } do
   torch[name] = native[name]
+end
+for _, name in ipairs {
+  "no_grad", "enable_grad", "set_grad_enabled", "is_grad_enabled", "inference_mode", "is_inference_mode_enabled",
+  "set_anomaly_enabled", "is_anomaly_enabled", "is_anomaly_check_nan_enabled",
+} do
+  torch[name] = autograd[name]
 end
 for name, value in pairs(native) do
   if type(value) == "userdata" then torch[name] = value end -- dtypes, layouts, memory formats
@@ -47,12 +54,11 @@ torch.linalg = operators_with("torch.linalg", "linalg_")
 torch.fft = operators_with("torch.fft", "fft_")
 torch.special = operators_with("torch.special", "special_")
 
-torch.autograd = { backward = native.backward, grad = native.grad }
-
 for name, method in pairs(require "torch.tensor") do native.methods[name] = method end
 
 -- Namespaces that are files of their own, and the functions that files hold.
 local namespaces = {
+  autograd = "torch.autograd", func = "torch.func",
   nn = "torch.nn", optim = "torch.optim", utils = "torch.utils", datasets = "torch.datasets", signal = "torch.signal",
   masked = "torch.masked", sparse = "torch.sparse", nested = "torch.nested", ops = "torch.ops",
   serialization = "torch.serialization",
@@ -73,6 +79,7 @@ for module, names in pairs {
   ["torch.sparse_factories"] = "sparse_coo_tensor sparse_csr_tensor sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor "
     .. "sparse_compressed_tensor",
   ["torch.serialization"] = "save load load_metadata",
+  ["torch.func"] = "vmap",
   ["torch.process"] = "use_deterministic_algorithms are_deterministic_algorithms_enabled "
     .. "is_deterministic_algorithms_warn_only_enabled set_deterministic_debug_mode get_deterministic_debug_mode "
     .. "set_float32_matmul_precision get_float32_matmul_precision set_flush_denormal is_warn_always_enabled "

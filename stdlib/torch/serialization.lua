@@ -1,6 +1,7 @@
 -- torch.save and torch.load: PyTorch's own files (.pt), safetensors, and numpy's .npy and .npz.
 --
 -- A file is written as its name says, and read as its bytes say. Nothing in a file is ever run.
+local file = require "native.file"
 local json = require "native.json"
 local native = require "native.save"
 local ordered = require "host.ordered"
@@ -88,7 +89,6 @@ local function save_safetensors(value, path, metadata)
     list = serialization.pairs_of("torch.save", value)
   else
     local made = structure.take_apart("torch.save", value, "", list)
-    for _, pair in ipairs(list) do pair[1] = pair[1]:sub(2) end  -- ".a.b"
     texts[#texts + 1] = {STRUCTURE, json.encode(made)}
   end
   native.write_safetensors(path, list, texts)
@@ -150,9 +150,13 @@ local function damaged(path, what)
 end
 
 local function load_safetensors(path, o)
-  local list, metadata = native.read_safetensors(path, o.mmap)
+  local list, metadata = native.read_safetensors(path, o.mmap, o.memory_limit)
   local tensors = serialization.table_of(list)
   if not metadata[STRUCTURE] then return tensors end
+  -- Three bytes of JSON, "[],", make two tables.
+  if #metadata[STRUCTURE] * 60 > (o.memory_limit or 2 * file.size(path) + (40 << 20)) then
+    damaged(path, ("%d bytes of it would take too much memory"):format(#metadata[STRUCTURE]))
+  end
   local ok, made = pcall(json.decode, metadata[STRUCTURE])
   if ok then ok, made = pcall(structure.put_together, made, tensors) end
   if not ok then damaged(path, type(made) == "string" and made or made.message or tostring(made)) end
@@ -199,6 +203,7 @@ function serialization.load(...)
   if pickle_module ~= nil or not weights_only then
     vm.raise("usage", "torch.load: only weights_only = true is supported: no code of a file is ever run")
   end
+  if type(map_location) == "table" and next(map_location) == nil then map_location = nil end
   local o = {mmap = mmap == true, memory_limit = memory_limit}
   local format = extension(f) == "safetensors" and "safetensors" or native.format_of(f)
   if format == "torch_zip" or format == "torch_legacy" then

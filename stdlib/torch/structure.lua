@@ -9,6 +9,8 @@ local vm = require "native.vm"
 
 local structure = {}
 
+local function join(place, key) return place == "" and tostring(key) or place .. "." .. tostring(key) end
+
 -- What marks a table as a list, be it empty.
 structure.list = getmetatable(json.array {})
 
@@ -26,7 +28,7 @@ end
 --- What JSON can hold of a value. Tensors leave their name behind; one that is met again keeps its name.
 ---@param name string of the function, for errors
 ---@param value any
----@param where string its place, which begins the names of tensors
+---@param where string its place, which begins the names of tensors, "" for none
 ---@param tensors? table gets {name, tensor} for each; nil: none are allowed
 ---@return any
 function structure.take_apart(name, value, where, tensors)
@@ -49,7 +51,7 @@ function structure.take_apart(name, value, where, tensors)
       if item ~= nil or none and none[key] then
         local kind = type(key)
         if kind ~= "string" and kind ~= "number" and kind ~= "boolean" then bad("a key of " .. place, key) end
-        list[#list + 1] = {key, item == nil and json.null or take(item, place .. "." .. tostring(key))}
+        list[#list + 1] = {key, item == nil and json.null or take(item, join(place, key))}
       end
     end
     return list
@@ -82,10 +84,10 @@ function structure.take_apart(name, value, where, tensors)
       local shape = shape_of(from)
       if shape == "list" then
         result = json.array {}
-        for i = 1, #from do result[i] = take(from[i], place .. "." .. (i - 1)) end
+        for i = 1, #from do result[i] = take(from[i], join(place, i - 1)) end
       elseif shape == "names" then
         result = {}
-        for _, key in ipairs(ordered.keys(from)) do result[key] = take(from[key], place .. "." .. key) end
+        for _, key in ipairs(ordered.keys(from)) do result[key] = take(from[key], join(place, key)) end
       else
         result = {["$pairs"] = take_pairs(from, place)}
       end
@@ -116,7 +118,7 @@ function structure.put_together(value, tensors)
     if type(list) ~= "table" then error("it has pairs that are no list", 0) end
     for _, pair in ipairs(list) do
       local key = type(pair) == "table" and pair[1]
-      if key == nil or key ~= key or type(key) == "table" then error("it has a pair without a key", 0) end
+      if key == nil or key == json.null or key ~= key or type(key) == "table" then error("it has a pair without a key", 0) end
       if pair[2] == json.null and ordered.is(result) then ordered.set_none(result, key)
       else result[key] = structure.put_together(pair[2], tensors) end
     end

@@ -32,10 +32,16 @@ function method.nonzero(x, options)
   return nonzero_named(x, options)
 end
 
---- Is it complex, floating point, signed: answered by the dtype.
+--- Whether the dtype is a floating point one.
 ---@return boolean
 function method.is_floating_point(x) return x.dtype.is_floating_point end
+
+--- Whether the dtype is a complex one.
+---@return boolean
 function method.is_complex(x) return x.dtype.is_complex end
+
+--- Whether the dtype has a sign.
+---@return boolean
 function method.is_signed(x) return x.dtype.is_signed end
 
 --- The same type and device as another tensor.
@@ -43,21 +49,9 @@ function method.is_signed(x) return x.dtype.is_signed end
 ---@return Tensor
 function method.type_as(x, other) return x:to(other) end
 
---- As complex64.
----@return Tensor
-function method.cfloat(x, ...) return x:to(native.complex64, ...) end
-
---- As complex128.
----@return Tensor
-function method.cdouble(x, ...) return x:to(native.complex128, ...) end
-
 --- As a sparse COO tensor.
 ---@return Tensor
 function method.to_sparse_coo(x) return x:to_sparse() end
-
---- Address of the first element.
----@return integer
-function method.const_data_ptr(x) return x:data_ptr() end
 
 --- Does nothing: the threads of a program, workers among them, share all tensors.
 ---@return Tensor

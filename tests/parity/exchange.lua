@@ -30,11 +30,13 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
   end
 
   local function is_tensor(value) return type(value) == "userdata" and getmetatable(value) ~= nil and pcall(torch.numel, value) end
+  local function is_complex(value) return type(value) == "userdata" and getmetatable(value) == "complex" end
 
   local encode, encode_tensor
 
   local function encode_sparse(x, layout)
-    local aten, parts = torch.ops.aten, nil
+    local aten = torch.ops.aten
+    local parts
     if layout == "torch.sparse_coo" then
       parts = {aten._indices(x), aten._values(x)}
     elseif layout == "torch.sparse_csr" or layout == "torch.sparse_bsr" then
@@ -79,7 +81,10 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
     if math.type(value) == "integer" then return ('{"integer":"%d"}'):format(value) end
     if kind == "number" then return ('{"float":"%a"}'):format(value) end
     if kind == "table" then return encode_list(value, #value) end
+    if is_complex(value) then return ('{"complex":["%a","%a"]}'):format(value.real, value.imag) end
     if is_tensor(value) then return encode_tensor(value) end
+    local complex, real, imag = pcall(function() return value.real, value.imag end)
+    if complex and real then return ('{"complex":["%a","%a"]}'):format(real, imag) end
     return quote(tostring(value))
   end
 
@@ -89,8 +94,8 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
     local results = table.pack(pcall(body or error, body and exchange or reason, torch))
     local line
     if results[1] then
-      local ok, text = pcall(encode_list, {table.unpack(results, 2, results.n)}, results.n - 1)
-      line = ok and '"values":' .. text or '"error":' .. quote("result: " .. tostring(text))
+      local ok, values = pcall(encode_list, {table.unpack(results, 2, results.n)}, results.n - 1)
+      line = ok and '"values":' .. values or '"error":' .. quote("result: " .. tostring(values))
     else
       local failure = results[2]
       local ok, message = pcall(function() return failure.message end)

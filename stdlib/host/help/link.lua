@@ -25,7 +25,8 @@ local SPACES <const> = {
 
 -- Names of ours in PyTorch's namespaces.
 local OURS <const> = {
-  ["torch.nn.class"] = true, ["torch.nn.is_module"] = true,
+  ["torch.nn.class"] = true, ["torch.nn.is_module"] = true, ["torch.cuda.cudnn_version"] = true,
+  ["torch.cuda.versions"] = true,
   ["torch.nn.init.calculate_fan_in_and_fan_out"] = true, ["torch.nn.utils.get_grad_norm"] = true,
 }
 

@@ -7,7 +7,9 @@ local call = {}
 local kMostForms <const> = 6
 
 local function param_type(param)
-  return types.written(param.type or param.default and types.of_default(param.default) or "any")
+  local text = types.written(param.type or param.default and types.of_default(param.default) or "any", true)
+  -- Else the results of a function would take in what follows.
+  return text:find("fun(", 1, true) and not text:find("^%(") and "(" .. text .. ")" or text
 end
 
 local function written(param)
@@ -78,8 +80,12 @@ end
 ---@param spec boolean
 ---@return table[]
 function call.forms_of_function(params, results, spec)
-  local list = {}
-  for _, form in ipairs(spec and forms_of(params, {}) or {params}) do list[#list + 1] = {params = form, results = results} end
+  local list, positional, keywords = {}, {}, {}
+  for _, param in ipairs(params) do
+    local into = param.keyword and keywords or positional
+    into[#into + 1] = param
+  end
+  for _, form in ipairs(spec and forms_of(positional, keywords) or {params}) do list[#list + 1] = {params = form, results = results} end
   return list
 end
 

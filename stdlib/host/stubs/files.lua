@@ -26,20 +26,24 @@ local METAMETHODS <const> = {
 local function function_stub(lines, name, it)
   if it.calls then
     local forms = call.forms(#it.calls > 0 and it.calls or it.methods)
-    if #forms == 0 then forms = {{params = {{name = "...", type = "any"}}, results = {{type = "any"}}}} end
+    if #forms == 0 or not it.is_operator then  -- a function around it takes more than the operator
+      forms[#forms + 1] = {params = {{name = "...", type = "any"}}, results = {{type = "any"}}}
+    end
     return call.write(lines, name, it.text, forms, it.link)
   end
   local params = {}
   for i, param in ipairs(it.params or {}) do
     params[i] = {name = param.name, type = param.type, text = param.text, optional = param.optional or param.unknown,
-      default = param.default}
+      default = param.default, keyword = param.keyword}
   end
-  local seen = false
-  for _, param in ipairs(params) do seen = seen or param.name == "..." end
+  local overloads = it.overloads
+  for _, param in ipairs(params) do  -- a function that runs under a mode may stand at any place
+    if param.name == "fn" then overloads = {"fun(...: any): any"} end
+  end
   local returns = it.returns or {}
   if #returns == 0 then returns = {{type = "any"}} end  -- without it the editor takes the result for nil
-  if not seen and #params == 0 and not it.documented then params[1] = {name = "...", type = "any"} end
-  call.write(lines, name, it.text, call.forms_of_function(params, returns, it.spec), it.link, it.overloads)
+  if #params == 0 and (it.is_native or not it.comment) then params[1] = {name = "...", type = "any"} end
+  call.write(lines, name, it.text, call.forms_of_function(params, returns, it.spec), it.link, overloads)
 end
 
 local function constant_stub(lines, name, value)
@@ -195,7 +199,9 @@ local function space_files(result, path, value, add_space)
     end
     head[#head + 1] = "---@class " .. path
     if i == 1 then table.move(fields, 1, #fields, #head + 1, head) end
-    if i == 1 and #names.of(value) == 0 then head[#head + 1] = "---@field [string] any" end
+    local meta = getmetatable(value)
+    local is_open = path == "torch.ops" or #names.of(value) == 0 or type(meta) == "table" and meta.__newindex
+    if i == 1 and is_open then head[#head + 1] = "---@field [string] any" end
     head[#head + 1] = ("local %s = {}\n"):format(space)
     result[i == 1 and file .. ".lua" or ("%s_%d.lua"):format(file, i)] = table.concat(head, "\n") .. "\n"
       .. table.concat(part, "\n") .. ("\nreturn %s\n"):format(space)
@@ -228,9 +234,8 @@ end
 -- Types of native values: their methods, and classes that are names alone.
 local function types_file()
   local lines = {"---@meta _", ""}
-  lines[#lines + 1] = "---@class Generator\nlocal Generator = {}\n"
-  local Generator = debug.getmetatable(require("torch").Generator()).__index
-  for key, value in sorted_pairs(Generator) do
+  lines[#lines + 1] = "---@class Generator\n---@field [string] any\nlocal Generator = {}\n"
+  for key, value in sorted_pairs(names.generator()) do
     function_stub(lines, "Generator:" .. key, entry.of("torch.Generator." .. key, value))
   end
   lines[#lines + 1] = "---@class dtype\nlocal dtype = {}\n"

@@ -7,6 +7,9 @@ local LearningRateScheduler = {__name = "LearningRateScheduler", group = "policy
   state_fields = {}}
 LearningRateScheduler.__index = LearningRateScheduler
 
+--- Finds what does not fit this training before its first step.
+---@private
+---@param state table
 function LearningRateScheduler:check(state) learning_rate.check(state) end
 
 function LearningRateScheduler:on_epoch_begin(state)
