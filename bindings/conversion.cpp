@@ -1,13 +1,8 @@
-// Tensors of another dtype or on another device: to, type, float, cpu ...
-#include <ATen/Context.h>
-
-#include <string>
-
+// Tensors of another dtype or on another device: to, float, cpu ...
 #include "bindings/dtype.h"
 #include "bindings/indexing.h"
 #include "bindings/keywords.h"
 #include "bindings/nested.h"
-#include "host/tensor/names.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -55,8 +50,8 @@ int tensor_to(lua_State* L) {
   if (int i = keywords.find("dtype"); is_given(L, i)) dtype = check_dtype(L, i);
   if (int i = keywords.find("device"); is_given(L, i)) device = check_device(L, i);
   const bool non_blocking = flag(L, keywords, kName, "non_blocking"), copy = flag(L, keywords, kName, "copy");
-  return push_converted(L, self, self.to(dtype, std::nullopt, device, std::nullopt, non_blocking, copy,
-                                         memory_format(L, keywords)));
+  return push_converted(
+      L, self, self.to(dtype, std::nullopt, device, std::nullopt, non_blocking, copy, memory_format(L, keywords)));
 }
 
 // x:long(), x:float() ...: to with one thing fixed.
@@ -74,92 +69,21 @@ int tensor_as(lua_State* L) {
 int tensor_cpu(lua_State* L) {
   const at::Tensor self = check_tensor(L, 1);
   const Keywords keywords(L, "Tensor.cpu", 2, {"memory_format"});
-  return push_converted(L, self, self.to(at::Device(at::kCPU), self.scalar_type(), false, false,
-                                         memory_format(L, keywords)));
+  return push_converted(L, self,
+                        self.to(at::Device(at::kCPU), self.scalar_type(), false, false, memory_format(L, keywords)));
 }
 
-// x:cuda(), x:cuda(1), x:xpu() ...
-template <at::DeviceType type>
-int tensor_on(lua_State* L) {
-  const std::string place = c10::DeviceTypeName(type, /*lower_case=*/true), name = "Tensor." + place;
+int tensor_cuda(lua_State* L) {
+  constexpr const char* kName = "Tensor.cuda";
   const at::Tensor self = check_tensor(L, 1);
-  const Keywords keywords(L, name.c_str(), 2, {"device", "non_blocking", "memory_format"});
-  at::Device device(type);
-  if (const int i = keywords.find("device"); is_given(L, i))
-    device = lua_isinteger(L, i) ? at::Device(type, static_cast<c10::DeviceIndex>(lua_tointeger(L, i)))
-                                 : check_device(L, i);
-  else if (type == at::kCUDA) {
-    lua_pushstring(L, place.c_str());
-    device = check_device(L, -1);  // loads CUDA
-  }
-  if (device.type() != type)
-    throw Error(ErrorKind::device, name + ": Invalid device, must be " + place + " device");
-  return push_converted(L, self, self.to(device, self.scalar_type(), flag(L, keywords, name.c_str(), "non_blocking"),
-                                         false, memory_format(L, keywords)));
-}
-
-// --- x:type(): the names of old, "torch.cuda.FloatTensor".
-
-struct OldName {
-  const char* name;
-  at::ScalarType type;
-};
-constexpr OldName kOldNames[] = {{"FloatTensor", at::kFloat},         {"DoubleTensor", at::kDouble},
-                                 {"HalfTensor", at::kHalf},           {"BFloat16Tensor", at::kBFloat16},
-                                 {"ByteTensor", at::kByte},           {"CharTensor", at::kChar},
-                                 {"ShortTensor", at::kShort},         {"IntTensor", at::kInt},
-                                 {"LongTensor", at::kLong},           {"BoolTensor", at::kBool},
-                                 {"ComplexFloatTensor", at::kComplexFloat}, {"ComplexDoubleTensor", at::kComplexDouble},
-                                 {"ComplexHalfTensor", at::kComplexHalf},   {"UInt16Tensor", at::kUInt16},
-                                 {"UInt32Tensor", at::kUInt32},       {"UInt64Tensor", at::kUInt64}};
-
-std::string type_text(const at::Tensor& tensor) {
-  std::string text = "torch.";
-  if (!tensor.is_cpu()) text += c10::DeviceTypeName(tensor.device().type(), /*lower_case=*/true) + ".";
-  if (tensor.is_sparse()) text += "sparse.";
-  for (const OldName& row : kOldNames)
-    if (row.type == tensor.scalar_type()) return text + row.name;
-  return text + std::string(c10::toString(tensor.scalar_type())) + "Tensor";
-}
-
-int tensor_type(lua_State* L) {
-  constexpr const char* kName = "Tensor.type";
-  const at::Tensor self = check_tensor(L, 1);
-  const Keywords keywords(L, kName, 2, {"dtype", "non_blocking", "memory_format"});
-  const int index = keywords.find("dtype");
-  if (!is_given(L, index)) {
-    const std::string text = type_text(self);
-    return lua_pushlstring(L, text.data(), text.size()), 1;
-  }
-  at::ScalarType dtype = self.scalar_type();
-  at::Device device = self.device();
-  if (test<at::ScalarType>(L, index)) {
-    dtype = check_dtype(L, index);
-  } else {
-    size_t size = 0;
-    std::string_view given = luaL_tolstring(L, index, &size), rest = given;  // torch.DoubleTensor writes itself so
-    if (lua_type(L, index) != LUA_TSTRING && !lua_istable(L, index))
-      throw_usage("Tensor.type: dtype must be a type, str, or dtype object, got " + describe(L, index));
-    const auto take = [&](std::string_view begin) {
-      const bool begins = rest.starts_with(begin);
-      if (begins) rest.remove_prefix(begin.size());
-      return begins;
-    };
-    const bool is_torch = take("torch.");
-    const at::DeviceType place = take("cuda.") ? at::kCUDA : at::kCPU;
-    const OldName* found = nullptr;
-    for (const OldName& row : kOldNames)
-      if (rest == row.name) found = &row;
-    if (!is_torch || (!found && rest != "Tensor"))
-      throw_usage("Tensor.type: invalid type: '" + std::string(given) + "'");
-    if (found) dtype = found->type;
-    if (place != device.type()) {
-      lua_pushstring(L, place == at::kCUDA ? "cuda" : "cpu");
-      device = check_device(L, -1);
-    }
-  }
-  return push_converted(L, self, self.to(device, dtype, flag(L, keywords, kName, "non_blocking"), false,
-                                         memory_format(L, keywords)));
+  const Keywords keywords(L, kName, 2, {"device", "non_blocking", "memory_format"});
+  const int index = keywords.find("device");
+  if (!is_given(L, index)) lua_pushliteral(L, "cuda");
+  const at::Device device = check_device(L, is_given(L, index) ? index : lua_gettop(L));
+  if (!device.is_cuda()) throw Error(ErrorKind::device, "Tensor.cuda: Invalid device, must be cuda device");
+  return push_converted(
+      L, self,
+      self.to(device, self.scalar_type(), flag(L, keywords, kName, "non_blocking"), false, memory_format(L, keywords)));
 }
 
 int tensor_is_contiguous(lua_State* L) {
@@ -183,9 +107,6 @@ void set_conversion_methods(lua_State* L) {
        "Converted to a dtype, a device, both, or as another tensor; itself if nothing changes.\n@param ... "
        "dtype|device|Tensor\n@param non_blocking? boolean false\n@param copy? boolean false\n@param memory_format? "
        "memory_format\n@return Tensor"},
-      {"type", guarded<tensor_type>,
-       "The old name of its type, \"torch.FloatTensor\", or itself converted to a dtype or a type of such a "
-       "name.\n@param dtype? dtype|string\n@param non_blocking? boolean false\n@return string|Tensor"},
       {"float", guarded<tensor_as<at::kFloat>>, "As float32.\n@param memory_format? memory_format\n@return Tensor"},
       {"double", guarded<tensor_as<at::kDouble>>, "As float64.\n@param memory_format? memory_format\n@return Tensor"},
       {"half", guarded<tensor_as<at::kHalf>>, "As float16.\n@param memory_format? memory_format\n@return Tensor"},
@@ -204,12 +125,9 @@ void set_conversion_methods(lua_State* L) {
       {"chalf", guarded<tensor_as<at::kComplexHalf>>,
        "As complex32.\n@param memory_format? memory_format\n@return Tensor"},
       {"cpu", guarded<tensor_cpu>, "On the CPU.\n@param memory_format? memory_format\n@return Tensor"},
-      {"cuda", guarded<tensor_on<at::kCUDA>>,
+      {"cuda", guarded<tensor_cuda>,
        "On a CUDA device.\n@param device? device|integer the current one\n@param non_blocking? boolean false\n@return "
        "Tensor"},
-      {"xpu", guarded<tensor_on<at::kXPU>>, "On an XPU device.\n@param device? device|integer\n@return Tensor"},
-      {"mtia", guarded<tensor_on<at::kMTIA>>, "On an MTIA device.\n@param device? device|integer\n@return Tensor"},
-      {"ipu", guarded<tensor_on<at::kIPU>>, "On an IPU device.\n@param device? device|integer\n@return Tensor"},
       {"is_contiguous", guarded<tensor_is_contiguous>,
        "Is it laid out row by row, or in another memory format?\n@param memory_format? memory_format\n@return boolean"},
       {"contiguous", guarded<tensor_contiguous>,

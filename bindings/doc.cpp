@@ -1,4 +1,5 @@
-// native.doc: what help and the editor's stubs are made of: docstrings of rows, schemas of operators, the text of stdlib.
+// native.doc: what help and the editor's stubs are made of: docstrings of rows, schemas of operators, the text of
+// stdlib.
 #include <ATen/core/function_schema.h>
 #include <ATen/core/ivalue.h>
 
@@ -231,14 +232,16 @@ int text(lua_State* L) {
 
 constexpr Row kRows[] = {
     {"rows", guarded<rows>,
-     "Returns every row of the native modules and types that are open: {name, fn, doc (nil: none), home = the table it\n"
+     "Returns every row of the native modules and types that are open: {name, fn, doc (nil: none), home = the table "
+     "it\n"
      "was set in}.\n@return table[]"},
     {"overloads", guarded<overloads>,
      "Returns the overloads of an operator in the order in which they are tried, those with out= behind: {overload,\n"
      "arguments = {name, kind, optional, keyword, out, one_or_list, default}[], positions, self_positions, varargs,\n"
      "self_varargs, factory, out, results = {type, name}[]}; nil if there is no such operator.\n"
      "@param name string \"aten::add\"\n@return table[]?"},
-    {"files", guarded<files>, "Returns the files of the standard library, each {name = module, file}.\n@return table[]"},
+    {"files", guarded<files>,
+     "Returns the files of the standard library, each {name = module, file}.\n@return table[]"},
     {"text", guarded<text>, "Returns the text of one of them.\n@param file string\n@return string"},
     {nullptr, nullptr, nullptr},
 };

@@ -24,6 +24,13 @@ int plain_equal(lua_State* L) {
   return 1;
 }
 
+int dtype_to_real(lua_State* L) {
+  const at::ScalarType type = check<at::ScalarType>(L, 1).value;
+  return push_dtype(L, at::isComplexType(type) ? c10::toRealValueType(type) : type), 1;
+}
+
+int dtype_to_complex(lua_State* L) { return push_dtype(L, at::toComplexType(check<at::ScalarType>(L, 1).value)), 1; }
+
 int dtype_index(lua_State* L) {
   const at::ScalarType type = check<at::ScalarType>(L, 1).value;
   const std::string_view key = luaL_checkstring(L, 2);
@@ -31,9 +38,11 @@ int dtype_index(lua_State* L) {
   else if (key == "is_floating_point") lua_pushboolean(L, at::isFloatingType(type));
   else if (key == "is_complex") lua_pushboolean(L, at::isComplexType(type));
   else if (key == "is_signed") lua_pushboolean(L, at::isSignedType(type));
+  else if (key == "to_real") lua_pushcfunction(L, guarded<dtype_to_real>);
+  else if (key == "to_complex") lua_pushcfunction(L, guarded<dtype_to_complex>);
   else
     throw_usage("a dtype has no field '" + std::string(key) + "'",
-                "it has itemsize, is_floating_point, is_complex and is_signed");
+                "it has itemsize, is_floating_point, is_complex, is_signed, to_real() and to_complex()");
   return 1;
 }
 

@@ -6,8 +6,8 @@
 #include <cstring>
 #include <vector>
 
-#include "bindings/size.h"
 #include "bindings/guard.h"
+#include "bindings/size.h"
 #include "host/base/utf8.h"
 
 namespace trainhost::bindings {

@@ -1,4 +1,4 @@
-// torch.tensor, torch.as_tensor, x:new_tensor.
+// torch.tensor and torch.as_tensor.
 #include "bindings/complex.h"
 #include "bindings/dtype.h"
 #include "bindings/keywords.h"
@@ -58,31 +58,7 @@ int as_tensor(lua_State* L) {
   return 1;
 }
 
-// x:new_tensor(data, {dtype =, device =, requires_grad =}): as x where nothing else is said.
-int tensor_new_tensor(lua_State* L) {
-  constexpr const char* kName = "Tensor.new_tensor";
-  const at::Tensor& self = check_tensor(L, 1);
-  if (lua_isnone(L, 2)) throw_usage("Tensor.new_tensor: missing argument 'data' (a number, boolean or nested table)");
-  const Keywords keywords(L, kName, 3, {"dtype", "device", "requires_grad", "layout", "pin_memory"});
-  at::Tensor tensor = nested_to_tensor(L, 2, optional_dtype(L, keywords).value_or(self.scalar_type()), kName);
-  const int device = keywords.find("device");
-  tensor = tensor.to(device ? check_device(L, device) : self.device());
-  if (int i = keywords.find("requires_grad")) tensor.set_requires_grad(check_boolean(L, i, kName, "requires_grad"));
-  push_tensor(L, std::move(tensor));
-  return 1;
-}
-
 }  // namespace
-
-void set_making_methods(lua_State* L) {
-  static constexpr Row kRows[] = {
-      {"new_tensor", guarded<tensor_new_tensor>,
-       "A new tensor with a copy of the data, of this one's dtype and device.\n@param data "
-       "number|boolean|table|Tensor\n@param dtype? dtype\n@param device? device\n@param requires_grad? boolean "
-       "false\n@return Tensor"},
-      {nullptr, nullptr, nullptr}};
-  set_functions(L, kRows);
-}
 
 void set_making_functions(lua_State* L) {
   static constexpr Row kRows[] = {

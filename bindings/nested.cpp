@@ -81,8 +81,8 @@ struct Reader {
       const at::Scalar value = tensor->item();
       return add(kind_of(value), value);
     }
-    throw_usage(std::string(what) + ": expected numbers, booleans or nested tables of them, got " +
-                describe(L, index));
+    if (lua_istable(L, index)) throw_usage(std::string(what) + ": numbers and tables mixed");
+    throw_usage(std::string(what) + ": expected numbers, booleans or nested tables of them, got " + describe(L, index));
   }
 
   static Found kind_of(const at::Scalar& value) {
@@ -142,7 +142,8 @@ void check_range(const std::vector<T>& numbers, at::ScalarType type) {
 template <class T>
 void push_element(lua_State* L, const T* element) {
   if constexpr (std::is_same_v<T, bool>) lua_pushboolean(L, *element);
-  else if constexpr (std::is_same_v<T, c10::complex<double>>) push_complex(L, static_cast<std::complex<double>>(*element));
+  else if constexpr (std::is_same_v<T, c10::complex<double>>)
+    push_complex(L, static_cast<std::complex<double>>(*element));
   else if constexpr (std::is_integral_v<T>) lua_pushinteger(L, static_cast<lua_Integer>(*element));
   else lua_pushnumber(L, static_cast<double>(*element));
 }
@@ -167,10 +168,10 @@ at::Tensor readable(const at::Tensor& tensor) {
   at::Tensor plain = tensor.detach();
   if (plain.layout() != at::kStrided) plain = plain.to_dense();
   const auto type = plain.scalar_type();
-  const auto wide = plain.is_complex()           ? at::kComplexDouble
-                    : at::isFloatingType(type)   ? at::kDouble
-                    : type == at::kBool          ? at::kBool
-                                                 : at::kLong;
+  const auto wide = plain.is_complex()         ? at::kComplexDouble
+                    : at::isFloatingType(type) ? at::kDouble
+                    : type == at::kBool        ? at::kBool
+                                               : at::kLong;
   return plain.to(wide).resolve_conj().resolve_neg().cpu();
 }
 
@@ -186,10 +187,10 @@ int tensor_tolist(lua_State* L) {
 int tensor_item(lua_State* L) {
   const at::Tensor& tensor = check_tensor(L, 1);
   if (tensor.numel() != 1)
-    throw Error(ErrorKind::shape,
-                "Tensor.item: a Tensor with " + std::to_string(tensor.numel()) +
-                    " elements cannot be converted to Scalar",
-                "item() reads a tensor of one element");
+    throw Error(
+        ErrorKind::shape,
+        "Tensor.item: a Tensor with " + std::to_string(tensor.numel()) + " elements cannot be converted to Scalar",
+        "item() reads a tensor of one element");
   push_scalar(L, tensor.item());
   return 1;
 }

@@ -13,10 +13,9 @@ at::Tensor nested_to_tensor(lua_State* L, int index, std::optional<at::ScalarTyp
 
 // Set item and tolist in the methods table on top of the stack.
 void set_nested_methods(lua_State* L);
-// Set new_tensor in the methods table, tensor and as_tensor in the module table on top of the stack.
-void set_making_methods(lua_State* L);
+// Set tensor and as_tensor in the module table on top of the stack.
 void set_making_functions(lua_State* L);
-// Set to, type, float, cpu ... in the methods table on top of the stack.
+// Set to, float, cpu ... in the methods table on top of the stack.
 void set_conversion_methods(lua_State* L);
 
 }  // namespace trainhost::bindings

@@ -94,14 +94,11 @@ int make_size(lua_State* L) {
   return 1;
 }
 
-constexpr Row kMetamethods[] = {{"__tostring", guarded<size_text>, nullptr},
-                                {"__eq", guarded<size_equal>, nullptr},
-                                {"__len", guarded<size_length>, nullptr},
-                                {"__concat", guarded<size_join>, nullptr},
-                                {"__add", guarded<size_join>, nullptr},
-                                {"__newindex", guarded<size_assign>, nullptr},
-                                {"__pairs", guarded<size_pairs>, nullptr},
-                                {nullptr, nullptr, nullptr}};
+constexpr Row kMetamethods[] = {
+    {"__tostring", guarded<size_text>, nullptr}, {"__eq", guarded<size_equal>, nullptr},
+    {"__len", guarded<size_length>, nullptr},    {"__concat", guarded<size_join>, nullptr},
+    {"__add", guarded<size_join>, nullptr},      {"__newindex", guarded<size_assign>, nullptr},
+    {"__pairs", guarded<size_pairs>, nullptr},   {nullptr, nullptr, nullptr}};
 
 }  // namespace
 
@@ -166,8 +163,8 @@ void open_size(lua_State* L) {
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kSizes);
-  static constexpr Row kMethods[] = {
-      {"numel", guarded<size_numel>, "The product of the sizes.\n@return integer"}, {nullptr, nullptr, nullptr}};
+  static constexpr Row kMethods[] = {{"numel", guarded<size_numel>, "The product of the sizes.\n@return integer"},
+                                     {nullptr, nullptr, nullptr}};
   lua_newtable(L);
   lua_newtable(L);
   set_functions(L, kMethods);

@@ -114,7 +114,6 @@ int open_tensor(lua_State* L) {
   lua_newtable(L);
   set_tensor_methods(L);
   set_nested_methods(L);
-  set_making_methods(L);
   set_conversion_methods(L);
   set_autograd_methods(L);
   lua_pushvalue(L, -1);

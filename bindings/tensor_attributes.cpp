@@ -29,9 +29,7 @@ int get_is_cpu(lua_State* L) { return lua_pushboolean(L, check_tensor(L, 1).is_c
 int get_is_sparse(lua_State* L) { return lua_pushboolean(L, check_tensor(L, 1).is_sparse()), 1; }
 int get_is_meta(lua_State* L) { return lua_pushboolean(L, check_tensor(L, 1).is_meta()), 1; }
 int get_is_quantized(lua_State* L) { return lua_pushboolean(L, check_tensor(L, 1).is_quantized()), 1; }
-int get_is_sparse_csr(lua_State* L) {
-  return lua_pushboolean(L, check_tensor(L, 1).layout() == at::kSparseCsr), 1;
-}
+int get_is_sparse_csr(lua_State* L) { return lua_pushboolean(L, check_tensor(L, 1).layout() == at::kSparseCsr), 1; }
 int get_is_nested(lua_State* L) { return lua_pushboolean(L, check_tensor(L, 1).is_nested()), 1; }
 int get_is_mkldnn(lua_State* L) { return lua_pushboolean(L, check_tensor(L, 1).is_mkldnn()), 1; }
 template <at::DeviceType type>

@@ -209,9 +209,24 @@ do
       vm.raise("usage", "stft align_to_window should only be set when center = false")
     end
     local options = {hop_length = hop, win_length = length, window = window, normalized = normalized,
-      onesided = onesided, return_complex = complex, align_to_window = align}
-    if center then options.center, options.pad_mode = true, pad_mode end
+      onesided = onesided, return_complex = complex, align_to_window = align, center = center, pad_mode = pad_mode}
     return of(input, n_fft, options)
+  end
+end
+
+do
+  local of, columns = op "nonzero", op "nonzero_numpy"
+  local parse = signature("torch.nonzero", "input, as_tuple=false, out=nil")
+  --- Where the elements are that are not zero: a row each, or a list with the indices of each dimension.
+  ---@param input Tensor
+  ---@param as_tuple? boolean false
+  ---@return Tensor|Tensor[] indices [count, dimensions]
+  ---@source torch.nonzero
+  function functional.nonzero(...)
+    if select("#", ...) == 1 then return of(...) end
+    local input, as_tuple, out = parse(...)
+    if as_tuple then return columns(input) end
+    return call(of, {out = out}, input)
   end
 end
 

@@ -15,6 +15,7 @@ for _, name in ipairs {
   "set_default_dtype", "get_default_dtype", "no_grad", "enable_grad", "set_grad_enabled", "is_grad_enabled",
   "inference_mode", "is_inference_mode_enabled", "manual_seed", "seed", "initial_seed", "get_rng_state",
   "set_rng_state", "set_num_threads", "get_num_threads", "set_num_interop_threads", "get_num_interop_threads",
+  "complex", "Size", "finfo", "iinfo", "set_default_device", "get_default_device",
 } do
   torch[name] = native[name]
 end
@@ -61,12 +62,13 @@ local namespaces = {
 }
 local held = {}
 for module, names in pairs {
-  ["torch.functional"] = "einsum meshgrid block_diag cartesian_prod broadcast_tensors chain_matmul tensordot norm cdist stft "
+  ["torch.functional"] = "einsum meshgrid block_diag cartesian_prod broadcast_tensors chain_matmul tensordot norm cdist stft nonzero "
     .. "atleast_1d atleast_2d atleast_3d",
   ["torch.distinct"] = "unique unique_consecutive",
-  ["torch.shapes"] = "broadcast_shapes split unravel_index",
+  ["torch.shapes"] = "broadcast_shapes split unravel_index nonzero",
   ["torch.decompositions"] = "lu svd_lowrank pca_lowrank",
   ["torch.lobpcg"] = "lobpcg",
+  ["torch.control_flow"] = "cond while_loop",
   ["torch.removed"] = "matrix_rank solve lstsq eig symeig",
   ["torch.arrays"] = "asarray frombuffer typename is_storage set_default_tensor_type",
   ["torch.sparse_factories"] = "sparse_coo_tensor sparse_csr_tensor sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor "

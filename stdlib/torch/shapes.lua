@@ -1,4 +1,4 @@
--- Functions of shapes: broadcasting, splitting, indices of flat positions. As in torch/functional.py.
+-- Functions of shapes and places: broadcasting, splitting, coordinates of flat positions, of what is not zero. As in torch/functional.py.
 local is_tensor = require("native.model").is_tensor
 local ops = require "native.ops"
 local signature = require "torch.signature"
@@ -98,6 +98,21 @@ function shapes.unravel_index(...)
     dtype = require("native.tensor").int64}
   local coordinates = indices:unsqueeze(-1):floor_divide(tensor(factors, options)) % tensor(shape, options)
   return table.unpack(coordinates:unbind(-1))
+end
+
+local nonzero <const>, nonzero_numpy <const> = op "nonzero", op "nonzero_numpy"
+local parse_nonzero = signature("torch.nonzero", "input, *, out=nil, as_tuple=false")
+
+--- The positions of what is not zero.
+---@param input Tensor
+---@param out? Tensor
+---@param as_tuple? boolean a list with a tensor for each dimension, false
+---@return Tensor|Tensor[] int64 [count, dimensions]
+function shapes.nonzero(...)
+  local input, out, as_tuple = parse_nonzero(...)
+  if as_tuple then return nonzero_numpy(input) end
+  if out == nil then return nonzero(input) end
+  return nonzero(input, {out = out})
 end
 
 return shapes

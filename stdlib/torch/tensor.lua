@@ -21,6 +21,17 @@ function method.split(x, split_size, ...)
   return split_named(x, split_size, ...)
 end
 
+local nonzero <const> = ops.find("nonzero", true)
+local nonzero_named
+
+--- The positions of what is not zero: a row each, or with {as_tuple = true} a list with a tensor for each dimension.
+---@return Tensor|Tensor[]
+function method.nonzero(x, options)
+  if options == nil then return nonzero(x) end
+  nonzero_named = nonzero_named or require("torch.shapes").nonzero
+  return nonzero_named(x, options)
+end
+
 --- Is it complex, floating point, signed: answered by the dtype.
 ---@return boolean
 function method.is_floating_point(x) return x.dtype.is_floating_point end
@@ -32,21 +43,9 @@ function method.is_signed(x) return x.dtype.is_signed end
 ---@return Tensor
 function method.type_as(x, other) return x:to(other) end
 
---- As complex64.
----@return Tensor
-function method.cfloat(x, ...) return x:to(native.complex64, ...) end
-
---- As complex128.
----@return Tensor
-function method.cdouble(x, ...) return x:to(native.complex128, ...) end
-
 --- As a sparse COO tensor.
 ---@return Tensor
 function method.to_sparse_coo(x) return x:to_sparse() end
-
---- Address of the first element.
----@return integer
-function method.const_data_ptr(x) return x:data_ptr() end
 
 --- Does nothing: the threads of a program, workers among them, share all tensors.
 ---@return Tensor
@@ -58,12 +57,13 @@ function method.is_shared(_) return true end
 
 -- Methods in files of their own, loaded when one is first called.
 local files = {
-  ["torch.functional"] = "norm stft",
+  ["torch.functional"] = "norm stft nonzero",
   ["torch.distinct"] = "unique unique_consecutive",
   ["torch.decompositions"] = "lu",
   ["torch.removed"] = "solve lstsq eig symeig",
   ["torch.arrays"] = "type",
-  ["torch.tensor_methods"] = "apply_ map_ map2_ new new_tensor dim_order module_load reinforce xpu ipu mtia",
+  ["torch.tensor_methods"] = "apply_ map_ map2_ new new_tensor dim_order module_load reinforce resize resize_as xpu "
+    .. "ipu mtia",
   ["torch.dunders"] = [[__add__ __radd__ __iadd__ __sub__ __rsub__ __isub__ __mul__ __rmul__ __imul__ __truediv__ __div__
     __rtruediv__ __rdiv__ __itruediv__ __idiv__ __floordiv__ __rfloordiv__ __ifloordiv__ __mod__ __rmod__ __imod__ __pow__
     __rpow__ __ipow__ __matmul__ __rmatmul__ __and__ __rand__ __iand__ __or__ __ror__ __ior__ __xor__ __rxor__ __ixor__

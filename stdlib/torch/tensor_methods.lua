@@ -3,7 +3,9 @@ local is_tensor = require("native.model").is_tensor
 local arrays = require "torch.arrays"
 local keywords = require "host.keywords"
 local native = require "native.tensor"
+local text = require "torch.python_text"
 local vm = require "native.vm"
+local warn = require "torch.warn"
 
 local methods = {}
 
@@ -154,6 +156,34 @@ function methods.module_load(x, other, assign)
   if type(assign) == "table" then assign = assign.assign end
   if assign then return other:detach() end
   return x:copy_(other):detach()
+end
+
+local function resized(x, sizes)
+  local count = 1
+  for _, size in ipairs(sizes) do count = count * size end
+  if count ~= x:numel() then
+    fail("requested resize to %s (%d elements in total), but the given tensor has a size of %s (%d elements). autograd's "
+      .. "resize can only change the shape of a given tensor, while preserving the number of elements. ",
+      text.value({table.unpack(sizes)}), count, table.concat(x.shape, "x"), x:numel())
+  end
+  return x:contiguous():view(sizes)
+end
+
+--- Another shape of as many elements; deprecated by reshape.
+---@param ... integer|integer[]
+---@return Tensor
+function methods.resize(x, ...)
+  warn "non-inplace resize is deprecated"
+  local first = ...
+  return resized(x, type(first) == "table" and first or {...})
+end
+
+--- The shape of another tensor of as many elements; deprecated by reshape.
+---@param tensor Tensor
+---@return Tensor
+function methods.resize_as(x, tensor)
+  warn "non-inplace resize_as is deprecated"
+  return resized(x, tensor.shape)
 end
 
 --- Was removed from PyTorch: torch.distributions took its place.

@@ -30,6 +30,7 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
   end
 
   local function is_tensor(value) return type(value) == "userdata" and getmetatable(value) ~= nil and pcall(torch.numel, value) end
+  local function is_complex(value) return type(value) == "userdata" and getmetatable(value) == "complex" end
 
   local encode, encode_tensor
 
@@ -80,6 +81,7 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
     if math.type(value) == "integer" then return ('{"integer":"%d"}'):format(value) end
     if kind == "number" then return ('{"float":"%a"}'):format(value) end
     if kind == "table" then return encode_list(value, #value) end
+    if is_complex(value) then return ('{"complex":["%a","%a"]}'):format(value.real, value.imag) end
     if is_tensor(value) then return encode_tensor(value) end
     local complex, real, imag = pcall(function() return value.real, value.imag end)
     if complex and real then return ('{"complex":["%a","%a"]}'):format(real, imag) end

@@ -154,6 +154,8 @@ def read(value, data):
         return value
     if "integer" in value:
         return int(value["integer"])
+    if "complex" in value:
+        return complex(*(float(part) if "n" in part else float.fromhex(part) for part in value["complex"]))
     if "float" in value:
         return float.fromhex(value["float"])
     if "complex" in value:

@@ -116,7 +116,7 @@ function sparse.reduce_coo(name, input, dims, keepdim, dtype)
   if indices:numel() > 0 then
     local inverse
     indices, inverse = unique_dim(indices, 1, true, true, false)
-    local size = values.shape
+    local size = {table.unpack(values.shape)}
     size[1] = indices:size(1)
     for _ = 1, values:dim() - 1 do inverse = inverse:unsqueeze(-1) end
     local places = inverse:expand(values.shape)

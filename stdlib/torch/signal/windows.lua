@@ -62,7 +62,6 @@ local parse_general_hamming = signature("torch.signal.windows.general_hamming", 
 ---@return Tensor [M]
 function windows.general_cosine(...)
   local length, a, sym, dtype, layout, device, requires_grad = parse_general_cosine(...)
-  if a == nil then fail "general_cosine() missing 1 required keyword-only argument: 'a'" end
   return general_cosine("general_cosine", length, a, sym, dtype, layout, device, requires_grad)
 end
 

@@ -127,3 +127,47 @@ test.case("layouts are equal by value", function()
   test.truthy(torch.ones(1):to_sparse().layout ~= torch.strided)
   test.equal(torch.dsmm(torch.eye(2):to_sparse(), torch.eye(2)), torch.eye(2))
 end)
+
+test.case("lobpcg finds the extreme eigenvalues, dense, sparse and of a batch", function()
+  torch.manual_seed(3)
+  local a = torch.randn(12, 12, {dtype = torch.float64})
+  a = a:mm(a.mT) + torch.eye(12)
+  local all = torch.linalg.eigvalsh(a)
+  local values, vectors = torch.lobpcg(a, 2)
+  test.near(values, all:flip(0):narrow(0, 0, 2), 1e-5)
+  test.near(a:mm(vectors), vectors * values, 1e-3)
+  test.near(torch.lobpcg(a, 1, {largest = false, method = "basic"}), all:narrow(0, 0, 1), 1e-5)
+  test.near(torch.lobpcg(a:to_sparse(), 1), all:narrow(0, 11, 1), 1e-5)
+  test.near(torch.lobpcg(torch.stack {a, a * 2}, 1), torch.stack {all:narrow(0, 11, 1), all:narrow(0, 11, 1) * 2}, 1e-4)
+  local steps = 0
+  torch.lobpcg(a, 1, {tracker = function(worker)
+    steps = steps + 1
+    if steps == 2 then worker.bvars.force_stop = true end
+  end})
+  test.equal(steps, 2)
+  test.raises("smaller than 3 x the number of requested eigenpairs (=5)", torch.lobpcg, a, 5)
+end)
+
+test.case("cond and while_loop take tensors as conditions", function()
+  local x = torch.tensor(2.0)
+  local function double(a) return a * 2 end
+  test.equal(torch.cond(x:gt(1), double, print, {x}):item(), 4.0)
+  test.equal(torch.while_loop(function(i) return i:lt(5) end, double, {x}):item(), 8.0)
+  test.raises("Expected pred to be bool or single-element tensor", torch.cond, torch.ones(2), print, print)
+  test.raises("Expect both branches to be callable.", torch.cond, true, print, 3)
+  test.raises("body_fn should return the same number of elements as inputs: 1, got 2", torch.while_loop,
+    function() return true end, function(a) return a, a end, {x})
+end)
+
+test.case("resize keeps the number of elements", function()
+  test.equal(torch.arange(4):resize(2, 2), torch.tensor{{0, 1}, {2, 3}})
+  test.raises("requested resize to (3,) (3 elements in total), but the given tensor has a size of 2x2 (4 elements).",
+    function() return torch.ones(2, 2):resize(3) end)
+end)
+
+test.case("nonzero gives rows, or a tensor for each dimension", function()
+  local x = torch.tensor{{1, 0}, {0, 2}}
+  test.equal(x:nonzero(), torch.tensor{{0, 0}, {1, 1}})
+  test.equal(x:nonzero({as_tuple = true}), {torch.tensor{0, 1}, torch.tensor{0, 1}})
+  test.equal(torch.nonzero(x, {as_tuple = true}), torch.where(x:ne(0)))
+end)

@@ -13,7 +13,7 @@ test.case("windows are symmetric by default, and refuse what PyTorch refuses", f
   test.raises("Standard deviation must be positive, got: 0 instead.", windows.gaussian, 3, {std = 0})
   test.raises("Center must be None for symmetric windows", windows.exponential, 3, {center = 1})
   test.raises("kaiser expects float32 or float64 dtypes, got: torch.int64", windows.kaiser, 3, {dtype = torch.int64})
-  test.raises("missing 1 required keyword-only argument: 'a'", windows.general_cosine, 3)
+  test.raises("Coefficients must be a list/tuple", windows.general_cosine, 3)
   test.raises("Coefficients cannot be empty", windows.general_cosine, 3, {a = {}})
   test.raises("takes at most 1 arguments", windows.hann, 3, true)
 end)
