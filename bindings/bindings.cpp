@@ -22,6 +22,9 @@ int open_json(lua_State* L);
 int open_log(lua_State* L);
 int open_doc(lua_State* L);
 int open_library(lua_State* L);
+int open_context(lua_State* L);
+int open_autocast(lua_State* L);
+int open_device(lua_State* L);
 
 void open_all(lua_State* L) {
   static constexpr struct {
@@ -33,8 +36,10 @@ void open_all(lua_State* L) {
       {"native.model", open_model},     {"native.optim", open_optim},
       {"native.track", open_track},     {"native.vm", open_vm},
       {"native.file", open_file},       {"native.json", open_json},
-      {"native.log", open_log},         {"native.doc", open_doc},
-      {"native.library", open_library}, {"native.autograd", open_autograd},
+      {"native.log", open_log},         {"native.library", open_library},
+      {"native.context", open_context}, {"native.autocast", open_autocast},
+      {"native.device", open_device},   {"native.doc", open_doc},
+      {"native.autograd", open_autograd},
   };
   for (const auto& row : kModules) vm::add_native(L, row.module, row.open);
 }

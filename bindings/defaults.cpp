@@ -138,34 +138,33 @@ int finfo(lua_State* L) {
 
 int iinfo(lua_State* L) {
   const at::ScalarType type = check_dtype(L, 1);
-  const bool quantized = at::isQIntType(type);
-  if (!at::isIntegralType(type, /*includeBool=*/false) && !quantized)
+  if (!at::isIntegralType(type, /*includeBool=*/false))
     throw Error(ErrorKind::dtype, type == at::kBool
                                       ? "torch.bool is not supported by torch.iinfo"
                                       : std::string("torch.iinfo() requires an integer input type. Use torch.finfo to "
                                                     "handle 'torch.") +
                                             dtype_name(type) + "'");
-  const at::ScalarType plain = quantized ? c10::toUnderlying(type) : type;
-  const int bits = static_cast<int>(c10::elementSize(plain)) * 8;
-  const bool is_signed = at::isSignedType(plain);
+  const int bits = static_cast<int>(c10::elementSize(type)) * 8;
+  const bool is_signed = at::isSignedType(type);
   const lua_Integer least = is_signed ? static_cast<lua_Integer>(-1) << (bits - 1) : 0;
   lua_newtable(L);
   lua_pushinteger(L, bits);
   lua_setfield(L, -2, "bits");
   lua_pushinteger(L, least);
   lua_setfield(L, -2, "min");
-  std::string most;
+  double most = 0;
   if (bits == 64 && !is_signed) {
-    set_number(L, "max", std::ldexp(1.0, 64));  // Lua's integers end at 2^63 - 1
-    most = "18446744073709551615";
+    most = std::ldexp(1.0, 64);  // Lua's integers end at 2^63 - 1
+    lua_pushnumber(L, most);
   } else {
     const lua_Integer value = is_signed ? ~least : (static_cast<lua_Integer>(1) << bits) - 1;
+    most = static_cast<double>(value);
     lua_pushinteger(L, value);
-    lua_setfield(L, -2, "max");
-    most = std::to_string(value);
   }
+  lua_setfield(L, -2, "max");
   set_text(L, "dtype", dtype_name(type));
-  finish_info(L, "iinfo(min=" + std::to_string(least) + ", max=" + most + ", dtype=" + dtype_name(type) + ")");
+  finish_info(L, "iinfo(min=" + short_number(static_cast<double>(least)) + ", max=" + short_number(most) +
+                     ", dtype=" + dtype_name(type) + ")");
   return 1;
 }
 

@@ -5,6 +5,7 @@
 #include "bindings/guard.h"
 #include "bindings/model.h"
 #include "bindings/reference.h"
+#include "bindings/size.h"
 #include "bindings/tensor.h"
 #include "host/vm/state.h"
 
@@ -108,6 +109,7 @@ Value table_to_value(lua_State* L, int index, int depth) {
   if (depth >= kMostDepth) throw_usage("a table nested deeper than 100 cannot be handed to C++");
   reserve(L, 6);
   const int table = lua_absindex(L, index);
+  unwrap_size(L, table);
   const auto count = static_cast<lua_Integer>(lua_rawlen(L, table));
   Value::List list;
   Value::Map map;

@@ -3,6 +3,8 @@
 
 #include <c10/util/Exception.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <new>
 
@@ -35,16 +37,22 @@ ErrorKind kind_of(const c10::Error& e, const std::string& message) {
 }
 
 // The dispatcher lists every registration, some 60 lines: "Could not run 'aten::X' with arguments from the 'CUDA'
-// backend. This could be because ..." is cut to its first sentence.
+// backend. This could be because ..." is cut to its first sentence, or is PyTorch's sentence for a backend that is not
+// there at all, which Python raises before the dispatcher is asked.
 std::optional<vm::Fault> missing_backend(const std::string& message) {
-  constexpr std::string_view kEnd = "' backend.";
+  constexpr std::string_view kEnd = "' backend.", kUnlinked = "PyTorch is not linked with support for ";
+  if (message.rfind(kUnlinked, 0) == 0) {
+    std::string device = message.substr(kUnlinked.size(), message.find(' ', kUnlinked.size()) - kUnlinked.size());
+    std::transform(device.begin(), device.end(), device.begin(), [](unsigned char c) { return std::toupper(c); });
+    return vm::Fault{ErrorKind::device, "Torch not compiled with " + device + " enabled", {}};
+  }
   const size_t end = message.find(kEnd);
   if (message.rfind("Could not run '", 0) != 0 || end == std::string::npos) return std::nullopt;
   const size_t name = message.rfind('\'', end - 1) + 1;
-  std::string hint;
-  if (message.compare(name, 4, "CUDA") == 0 && !tensor::cuda_is_available())
-    hint = "there is no CUDA device, or this LibTorch was built without CUDA: torch.cuda.is_available() is false";
-  return vm::Fault{ErrorKind::device, message.substr(0, end + kEnd.size() - 1), hint};
+  const std::string backend = message.substr(name, end - name);
+  const bool unbuilt = (backend == "CUDA" && !tensor::cuda_is_built()) || backend == "XPU" || backend == "MTIA";
+  if (unbuilt) return vm::Fault{ErrorKind::device, "Torch not compiled with " + backend + " enabled", {}};
+  return vm::Fault{ErrorKind::device, message.substr(0, end + kEnd.size() - 1), {}};
 }
 
 Caught read(const std::exception& e) {

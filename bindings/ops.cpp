@@ -1,6 +1,7 @@
 // From a Lua call to the dispatcher and back: the call itself and its results.
 #include "bindings/ops.h"
 
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/ivalue.h>
 
 #include <algorithm>
@@ -50,6 +51,9 @@ bool is_out_of_memory(const std::exception& e) { return caught(e).kind == ErrorK
 
 void call_with_retry(lua_State* L, const Operator& op, const Overload& overload, Call& call, bool method,
                      Stack& stack) {
+  // As PyTorch makes them: below autograd, so that nothing counts as a change of the new tensor.
+  std::optional<at::AutoDispatchBelowADInplaceOrView> below;
+  if (overload.factory) below.emplace();
   try {
     overload.call(stack);
     return;

@@ -46,6 +46,50 @@ std::string expected_text(const Argument& argument) {
                                            : "a number or " + text;
 }
 
+// The one overload that could be meant, by how many arguments it takes, as PyTorch tells; null if there are several.
+const Overload* plausible(const std::vector<Overload>& overloads, const Call& call, bool method) {
+  const Overload *only = nullptr, *found = nullptr;
+  int count = 0, fit = 0;
+  const int given = call.positional + call.keyword_count;
+  for (const Overload& overload : overloads) {
+    if (overload.deprecated || (method && overload.self_positions.empty())) continue;
+    const auto needed = std::count_if(overload.arguments.begin(), overload.arguments.end(), [](const Argument& a) {
+      return !a.default_value && !a.is_out && a.kind != Kind::unsupported;
+    });
+    only = &overload;
+    ++count;
+    if (given < needed || given > static_cast<int>(overload.arguments.size()) + overload.options) continue;
+    found = &overload;
+    ++fit;
+  }
+  return count == 1 ? only : fit == 1 ? found : nullptr;
+}
+
+// Too many values, an unknown keyword, or one given twice: in PyTorch's words.
+void refuse_places(const Operator& op, const Overload& overload, const Call& call, bool method,
+                   const std::string& name) {
+  const auto& positions = method ? overload.self_positions : overload.positions;
+  const auto most = static_cast<int>(positions.size()), first = method ? 1 : 0;
+  const bool varies = method ? overload.self_varargs : overload.varargs;
+  if (call.positional > most && !varies)
+    throw_usage(name + ": " + op.name + "() takes " + std::to_string(most - first) + " positional argument" +
+                    (most - first == 1 ? "" : "s") + " but " + std::to_string(call.positional - first) +
+                    (call.positional - first == 1 ? " was given" : " were given"),
+                name + overload.signature(method));
+  for (int k = 0; k < call.keyword_count; ++k) {
+    const size_t argument = find_argument(overload, call.keywords[k].name());
+    const std::string keyword(call.keywords[k].name());
+    const auto place = std::find(positions.begin(), positions.end(), static_cast<int>(argument));
+    if (argument == overload.arguments.size()) {
+      if (!overload.options || !is_option(keyword))
+        throw_usage(name + ": " + op.name + "() got an unexpected keyword argument '" + keyword + "'",
+                    name + overload.signature(method));
+    } else if (place - positions.begin() < call.positional) {
+      throw_usage(name + ": " + op.name + "() got multiple values for argument '" + keyword + "'");
+    }
+  }
+}
+
 // The signatures that are not deprecated, a line each.
 std::string listed(const Operator& op, bool method) {
   std::string text;
@@ -75,19 +119,11 @@ std::string public_name(const Operator& op, bool method) {
     throw_usage(name + ": the first argument must be a Tensor, got " + describe(L, 1),
                 "call a method with ':', as in x:" + op.name + "()");
   const auto& overloads = call.out ? op.outs : op.overloads;
-  const Overload* only = nullptr;
-  int candidates = 0;
-  Slots slots;
-  bool varargs;
-  for (const Overload& overload : overloads)
-    if (place(overload, call, method, slots, varargs)) {
-      only = &overload;
-      ++candidates;
-    }
-  if (candidates == 1) {
+  if (const Overload* only = plausible(overloads, call, method)) {
     const Argument* misfit = nullptr;
     int index = 0;
     tensor::Stack stack;
+    refuse_places(op, *only, call, method, name);
     bind(L, op, *only, call, method, Fit::lenient, stack, &misfit, &index);
     if (misfit && index == 0)
       throw_usage(name + ": missing argument '" + misfit->name + "' (" + expected_text(*misfit) + ")",

@@ -27,20 +27,6 @@ bool is_alias(const std::string& argument, std::string_view keyword) {
   return argument == "end" && keyword == "end_";
 }
 
-// The argument of that name; as many as there are if there is none.
-size_t find_argument(const Overload& overload, std::string_view keyword) {
-  const size_t size = overload.arguments.size();
-  for (size_t i = 0; i < size; ++i)
-    if (overload.arguments[i].name == keyword) return i;
-  for (size_t i = 0; i < size; ++i)
-    if (is_alias(overload.arguments[i].name, keyword)) return i;
-  return size;
-}
-
-bool is_option(std::string_view name) {
-  return name == "requires_grad" || name == "dtype" || name == "layout" || name == "device" || name == "pin_memory";
-}
-
 // x:view(2, 3): the numbers from the first list argument on are one list. A single number is one, too.
 bool take_varargs(lua_State* L, int first, int last, Fit fit, IValue& out) {
   std::vector<int64_t> values(static_cast<size_t>(last - first + 1));
@@ -74,6 +60,19 @@ bool take_number(lua_State* L, int index, int beside, IValue& out) {
 }
 
 }  // namespace
+
+size_t find_argument(const Overload& overload, std::string_view keyword) {
+  const size_t size = overload.arguments.size();
+  for (size_t i = 0; i < size; ++i)
+    if (overload.arguments[i].name == keyword) return i;
+  for (size_t i = 0; i < size; ++i)
+    if (is_alias(overload.arguments[i].name, keyword)) return i;
+  return size;
+}
+
+bool is_option(std::string_view name) {
+  return name == "requires_grad" || name == "dtype" || name == "layout" || name == "device" || name == "pin_memory";
+}
 
 bool place(const Overload& overload, const Call& call, bool method, Slots& slots, bool& varargs) {
   const auto& positions = method ? overload.self_positions : overload.positions;

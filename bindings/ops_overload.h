@@ -14,6 +14,10 @@ namespace trainhost::bindings {
 // The Lua index of each argument's value; 0: not given.
 using Slots = std::array<int, kMostArguments>;
 
+// The argument of that name or alias ("axis" for "dim"); as many as there are if there is none.
+size_t find_argument(const tensor::Overload& overload, std::string_view keyword);
+// Is it dtype, layout, device, pin_memory or requires_grad?
+bool is_option(std::string_view name);
 // Fills `slots`. False if the values cannot be placed. `varargs`: numbers stand for the one list.
 bool place(const tensor::Overload& overload, const Call& call, bool method, Slots& slots, bool& varargs);
 // Converts everything the overload takes. `misfit`: the argument that did not fit, and the index of its value.

@@ -5,13 +5,13 @@
 #include "bindings/guard.h"
 #include "bindings/keywords.h"
 #include "bindings/list.h"
+#include "bindings/save.h"
 #include "bindings/tensor.h"
 #include "host/base/publish.h"
 #include "host/save/checkpoint.h"
 #include "host/save/safetensors.h"
 
 namespace trainhost::bindings {
-namespace {
 
 std::vector<save::NamedTensor> check_named(lua_State* L, int index, const char* function) {
   std::vector<save::NamedTensor> tensors;
@@ -32,6 +32,15 @@ void push_named(lua_State* L, std::vector<save::NamedTensor>& tensors) {
   }
 }
 
+std::optional<uint64_t> check_limit(lua_State* L, int index) {
+  if (lua_isnoneornil(L, index)) return std::nullopt;
+  const lua_Integer limit = check_integer(L, index, "torch.load", "memory_limit");
+  if (limit < 0) throw_argument(L, "torch.load", "memory_limit", "a number of bytes", index);
+  return static_cast<uint64_t>(limit);
+}
+
+namespace {
+
 // The list {{key, text}, ...} at `index`.
 std::vector<std::pair<std::string, std::string>> check_texts(lua_State* L, int index, const char* function) {
   std::vector<std::pair<std::string, std::string>> texts;
@@ -50,7 +59,8 @@ std::vector<std::pair<std::string, std::string>> check_texts(lua_State* L, int i
 }
 
 int read_safetensors(lua_State* L) {
-  auto file = save::read_safetensors(std::string(check_string(L, 1, "torch.load", "path")), lua_toboolean(L, 2));
+  auto file = save::read_safetensors(std::string(check_string(L, 1, "torch.load", "path")), lua_toboolean(L, 2),
+                                     check_limit(L, 3));
   push_named(L, file.tensors);
   lua_createtable(L, 0, static_cast<int>(file.metadata.size()));
   for (const auto& [key, value] : file.metadata) {
@@ -112,8 +122,8 @@ int publish_link(lua_State* L) {
 int open_save(lua_State* L) {
   static constexpr Row kFunctions[] = {
       {"read_safetensors", guarded<read_safetensors>,
-       "@param path string\n@param map? boolean share a mapping of the file\n@return table {{name, Tensor}, "
-       "...}\n@return table metadata"},
+       "@param path string\n@param map? boolean share a mapping of the file\n@param memory_limit? integer "
+       "bytes\n@return table {{name, Tensor}, ...}\n@return table metadata"},
       {"write_safetensors", guarded<write_safetensors>,
        "Replaces the file in one step.\n@param path string\n@param tensors table {{name, Tensor}, ...}\n@param "
        "metadata? table {{key, text}, ...}"},
@@ -127,6 +137,8 @@ int open_save(lua_State* L) {
       {nullptr, nullptr, nullptr}};
   lua_newtable(L);
   set_functions(L, kFunctions);
+  set_torch_files(L);
+  set_numpy_files(L);
   return 1;
 }
 

@@ -4,10 +4,12 @@
 #include "bindings/autograd.h"
 #include "bindings/complex.h"
 #include "bindings/dtype.h"
+#include "bindings/generator.h"
 #include "bindings/indexing.h"
 #include "bindings/nested.h"
 #include "bindings/printing.h"
 #include "bindings/process.h"
+#include "bindings/size.h"
 #include "bindings/tensor_type.h"
 
 namespace trainhost::bindings {
@@ -98,7 +100,6 @@ bool is_parameter(lua_State* L, int index) noexcept {
 
 int open_tensor(lua_State* L) {
   define(L, TypeId::tensor, Type<at::Tensor>::name, tensor_collect, guarded<tensor_close>, nullptr, nullptr);
-  open_size(L);
   lua_newtable(L);  // the identity map: weak values
   lua_newtable(L);
   lua_pushliteral(L, "v");
@@ -113,6 +114,7 @@ int open_tensor(lua_State* L) {
   lua_newtable(L);
   set_tensor_methods(L);
   set_nested_methods(L);
+  set_conversion_methods(L);
   set_autograd_methods(L);
   lua_pushvalue(L, -1);
   lua_setfield(L, -4, "methods");  // where stdlib/torch adds its own
@@ -124,8 +126,10 @@ int open_tensor(lua_State* L) {
   open_dtypes(L);
   open_complex(L);
   set_default_functions(L);
-  set_nested_functions(L);
+  open_size(L);
+  set_making_functions(L);
   set_process_functions(L);
+  open_generators(L);
   static constexpr Row kFunctions[] = {
       {"slice", guarded<slice>,
        "Python's slice in a tuple key: x[{0, torch.slice(1, 3)}].\n@param start? integer or stop if alone\n@param "

@@ -29,6 +29,23 @@ int get_is_cpu(lua_State* L) { return lua_pushboolean(L, check_tensor(L, 1).is_c
 int get_is_sparse(lua_State* L) { return lua_pushboolean(L, check_tensor(L, 1).is_sparse()), 1; }
 int get_is_meta(lua_State* L) { return lua_pushboolean(L, check_tensor(L, 1).is_meta()), 1; }
 int get_is_quantized(lua_State* L) { return lua_pushboolean(L, check_tensor(L, 1).is_quantized()), 1; }
+int get_is_sparse_csr(lua_State* L) { return lua_pushboolean(L, check_tensor(L, 1).layout() == at::kSparseCsr), 1; }
+int get_is_nested(lua_State* L) { return lua_pushboolean(L, check_tensor(L, 1).is_nested()), 1; }
+int get_is_mkldnn(lua_State* L) { return lua_pushboolean(L, check_tensor(L, 1).is_mkldnn()), 1; }
+template <at::DeviceType type>
+int get_is_on(lua_State* L) {
+  return lua_pushboolean(L, check_tensor(L, 1).device().type() == type), 1;
+}
+int get_output_nr(lua_State* L) {
+  return lua_pushinteger(L, static_cast<lua_Integer>(check_tensor(L, 1).output_nr())), 1;
+}
+int get_version(lua_State* L) { return lua_pushinteger(L, check_tensor(L, 1)._version()), 1; }
+int get_name(lua_State* L) {
+  const std::string& name = check_tensor(L, 1).name();
+  if (name.empty()) lua_pushnil(L);
+  else lua_pushlstring(L, name.data(), name.size());
+  return 1;
+}
 int get_retains_grad(lua_State* L) { return lua_pushboolean(L, check_tensor(L, 1).retains_grad()), 1; }
 int get_data(lua_State* L) { return push_view(L, check_tensor(L, 1).variable_data()), 1; }
 int get_grad(lua_State* L) { return push_identity(L, check_tensor(L, 1).grad()), 1; }
@@ -64,6 +81,19 @@ constexpr Row kAttributes[] = {
     {"is_sparse", guarded<get_is_sparse>, "@type boolean"},
     {"is_meta", guarded<get_is_meta>, "@type boolean"},
     {"is_quantized", guarded<get_is_quantized>, "@type boolean"},
+    {"is_sparse_csr", guarded<get_is_sparse_csr>, "@type boolean"},
+    {"is_nested", guarded<get_is_nested>, "@type boolean"},
+    {"is_mkldnn", guarded<get_is_mkldnn>, "@type boolean"},
+    {"is_xpu", guarded<get_is_on<at::kXPU>>, "@type boolean"},
+    {"is_ipu", guarded<get_is_on<at::kIPU>>, "@type boolean"},
+    {"is_mps", guarded<get_is_on<at::kMPS>>, "@type boolean"},
+    {"is_mtia", guarded<get_is_on<at::kMTIA>>, "@type boolean"},
+    {"is_maia", guarded<get_is_on<at::kMAIA>>, "@type boolean"},
+    {"is_vulkan", guarded<get_is_on<at::kVulkan>>, "@type boolean"},
+    {"is_xla", guarded<get_is_on<at::kXLA>>, "@type boolean"},
+    {"output_nr", guarded<get_output_nr>, "Which output of grad_fn it is.\n@type integer"},
+    {"_version", guarded<get_version>, "How often it was written to in place.\n@type integer"},
+    {"name", guarded<get_name>, "@type string?"},
     {"retains_grad", guarded<get_retains_grad>, "@type boolean"},
     {"data", guarded<get_data>, "The same memory without history.\n@type Tensor"},
     {"grad", guarded<get_grad>, "The accumulated gradient, or nil; assignable.\n@type Tensor?"},

@@ -1,5 +1,7 @@
 // Methods of Tensor that are no operators, and iteration.
 #include "bindings/guard.h"
+#include "bindings/keywords.h"
+#include "bindings/list.h"
 #include "bindings/tensor.h"
 #include "bindings/tensor_type.h"
 
@@ -8,17 +10,19 @@ namespace {
 
 int tensor_size(lua_State* L) {
   const at::Tensor& tensor = check_tensor(L, 1);
-  if (lua_isnoneornil(L, 2)) return push_sizes(L, tensor.sizes()), 1;
-  if (!lua_isinteger(L, 2)) throw_argument(L, "Tensor.size", "dim", "an integer", 2);
-  lua_pushinteger(L, tensor.size(lua_tointeger(L, 2)));
+  const Keywords keywords(L, "Tensor.size", 2, {"dim"});
+  const int dim = keywords.find("dim");
+  if (!dim) return push_sizes(L, tensor.sizes()), 1;
+  lua_pushinteger(L, tensor.size(check_integer(L, dim, "Tensor.size", "dim")));
   return 1;
 }
 
 int tensor_stride(lua_State* L) {
   const at::Tensor& tensor = check_tensor(L, 1);
-  if (lua_isnoneornil(L, 2)) return push_sizes(L, tensor.strides()), 1;
-  if (!lua_isinteger(L, 2)) throw_argument(L, "Tensor.stride", "dim", "an integer", 2);
-  lua_pushinteger(L, tensor.stride(lua_tointeger(L, 2)));
+  const Keywords keywords(L, "Tensor.stride", 2, {"dim"});
+  const int dim = keywords.find("dim");
+  if (!dim) return push_integers(L, tensor.strides().vec()), 1;
+  lua_pushinteger(L, tensor.stride(check_integer(L, dim, "Tensor.stride", "dim")));
   return 1;
 }
 
@@ -29,7 +33,10 @@ int tensor_storage_offset(lua_State* L) { return lua_pushinteger(L, check_tensor
 int tensor_data_ptr(lua_State* L) {
   return lua_pushinteger(L, reinterpret_cast<lua_Integer>(check_tensor(L, 1).data_ptr())), 1;
 }
-int tensor_is_contiguous(lua_State* L) { return lua_pushboolean(L, check_tensor(L, 1).is_contiguous()), 1; }
+int tensor_const_data_ptr(lua_State* L) {
+  return lua_pushinteger(L, reinterpret_cast<lua_Integer>(check_tensor(L, 1).const_data_ptr())), 1;
+}
+int tensor_is_view(lua_State* L) { return lua_pushboolean(L, check_tensor(L, 1).is_view()), 1; }
 
 int iterate(lua_State* L) {
   const at::Tensor& tensor = check_tensor(L, lua_upvalueindex(1));
@@ -42,7 +49,7 @@ int iterate(lua_State* L) {
 }
 
 int tensor_iter(lua_State* L) {
-  if (check_tensor(L, 1).dim() == 0) throw Error(ErrorKind::shape, "iteration over a 0-dim tensor");
+  if (check_tensor(L, 1).dim() == 0) throw Error(ErrorKind::shape, "iteration over a 0-d tensor");
   lua_pushvalue(L, 1);
   lua_pushinteger(L, 0);
   lua_pushcclosure(L, guarded<iterate>, 2);
@@ -61,7 +68,9 @@ constexpr Row kMethods[] = {
     {"element_size", guarded<tensor_element_size>, "Bytes of one element.\n@return integer"},
     {"storage_offset", guarded<tensor_storage_offset>, "Offset in its storage, in elements.\n@return integer"},
     {"data_ptr", guarded<tensor_data_ptr>, "Address of the first element.\n@return integer"},
-    {"is_contiguous", guarded<tensor_is_contiguous>, "Is it laid out row by row?\n@return boolean"},
+    {"const_data_ptr", guarded<tensor_const_data_ptr>,
+     "Address of the first element, for reading alone.\n@return integer"},
+    {"_is_view", guarded<tensor_is_view>, "Does autograd see it as a view of another tensor?\n@return boolean"},
     {"iter", guarded<tensor_iter>, "Iterates over the first dimension: for row in x:iter() do.\n@return fun(): Tensor"},
     {"free", guarded<tensor_close>, "Lets go of the tensor now instead of at the next collection."},
     {nullptr, nullptr, nullptr}};

@@ -7,8 +7,6 @@ namespace trainhost::bindings {
 
 // x:free() and the end of `local x <close>`.
 int tensor_close(lua_State* L);
-// Defines torch.Size, which push_sizes gives to its tables.
-void open_size(lua_State* L);
 // Set shape, dtype, grad ... in the table on top of the stack: getters, called with the tensor at 1.
 void set_attributes(lua_State* L);
 // tensor.name = value for what can be assigned; stack: tensor, name, value.

@@ -11,7 +11,9 @@
 
 #include "bindings/complex.h"
 #include "bindings/dtype.h"
+#include "bindings/generator.h"
 #include "bindings/indexing.h"
+#include "bindings/size.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -47,7 +49,11 @@ bool to_real(lua_State* L, int index, double& out) {
 template <class Take>
 bool each(lua_State* L, int index, Take take) {
   if (!lua_istable(L, index)) return false;
-  const lua_Integer size = static_cast<lua_Integer>(lua_rawlen(L, index));
+  lua_Integer size = static_cast<lua_Integer>(lua_rawlen(L, index));
+  if (size == 0) {
+    unwrap_size(L, index);
+    size = static_cast<lua_Integer>(lua_rawlen(L, index));
+  }
   if (size == 0) {
     lua_pushnil(L);
     if (lua_next(L, index)) {  // a table with string keys only is no list

@@ -18,6 +18,7 @@ class ReadFile {
   ReadFile& operator=(const ReadFile&) = delete;
 
   uint64_t size() const noexcept { return size_; }
+  const std::string& what() const noexcept { return what_; }
   const std::string& path() const noexcept { return path_; }
   // Error{io} if the bytes are not there.
   void read(uint64_t offset, void* to, size_t count) const;

@@ -62,9 +62,10 @@ void check_dense(const NamedTensor& named) {
 
 }  // namespace
 
-TensorFile read_safetensors(const std::string& path, bool map) {
+TensorFile read_safetensors(const std::string& path, bool map, std::optional<uint64_t> limit) {
   const file::ReadFile file(kWhat, path);
-  Header header = read_header(file);
+  Budget budget(file, limit);
+  Header header = read_header(file, budget);
   TensorFile result;
   result.metadata = std::move(header.metadata);
   result.tensors.reserve(header.entries.size());
@@ -75,7 +76,10 @@ TensorFile read_safetensors(const std::string& path, bool map) {
     if (mapping && entry.end > entry.begin && at % c10::elementSize(entry.type) == 0)
       tensor = at::from_blob(
           mapping.get() + at, entry.shape, [mapping](void*) {}, at::TensorOptions().dtype(entry.type));
-    else tensor = read_tensor(file, header, entry);
+    else {
+      budget.take(entry.end - entry.begin);
+      tensor = read_tensor(file, header, entry);
+    }
     check_bools(file, entry, tensor);
     result.tensors.push_back({std::move(entry.name), std::move(tensor)});
   }

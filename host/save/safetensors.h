@@ -3,6 +3,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,8 +26,9 @@ struct TensorFile {
 // memory of their own (the file must then not be shortened while they live); where an offset does not suit a
 // tensor's dtype, that tensor is copied all the same.
 // Every length, offset, shape and name is checked before memory is asked for; Error{io} names the file and what
-// was wrong. The file's bytes have no checksum: a flipped bit in a value is not found here.
-TensorFile read_safetensors(const std::string& path, bool map = false);
+// was wrong. `limit`: how much memory that may be, as in Budget. The file's bytes have no checksum: a flipped bit in a
+// value is not found here.
+TensorFile read_safetensors(const std::string& path, bool map = false, std::optional<uint64_t> limit = std::nullopt);
 
 // Writes in one step (see NewFile). The header keeps the order given; the data lie by falling element size, so that
 // every tensor is aligned. Tensors on a device and strided views are copied; tensors that share memory are written

@@ -35,6 +35,8 @@ constexpr std::array<DtypeName, 19> kDtypes = {{{"BOOL", at::kBool},
                                                 {"F64", at::kDouble},
                                                 {"C64", at::kComplexFloat}}};
 constexpr size_t kMostDims = 64;
+// What a tensor, or a text of the metadata, becomes with its place in Lua's tables, roughly, in bytes.
+constexpr uint64_t kTensorCost = 800, kTextCost = 200;
 
 std::string in_quotes(std::string_view text) {
   std::string quoted = "'";
@@ -45,7 +47,7 @@ std::string in_quotes(std::string_view text) {
 // Events come in as: { name : { field : value ... } ... }.
 class Reader : public nlohmann::json_sax<Json> {
  public:
-  Reader(const file::ReadFile& file, Header& header) : file_(file), header_(header) {}
+  Reader(const file::ReadFile& file, Budget& budget, Header& header) : file_(file), budget_(budget), header_(header) {}
 
   bool start_object(std::size_t) override {
     if (depth_ == 0) {
@@ -56,7 +58,10 @@ class Reader : public nlohmann::json_sax<Json> {
     depth_ = 2;
     metadata_ = name_ == "__metadata__";
     if (metadata_ && std::exchange(metadata_seen_, true)) file_.fail("the header has '__metadata__' twice");
-    if (!metadata_) header_.entries.push_back({name_, at::kFloat, {}, 0, 0});
+    if (!metadata_) {
+      budget_.take(kTensorCost + 3 * name_.size());
+      budget_.push(header_.entries, {name_, at::kFloat, {}, 0, 0});
+    }
     seen_ = 0;
     return true;
   }
@@ -110,7 +115,8 @@ class Reader : public nlohmann::json_sax<Json> {
 
   bool string(string_t& value) override {
     if (depth_ == 2 && metadata_) {
-      header_.metadata.emplace_back(field_, value);
+      budget_.take(kTextCost + 2 * (field_.size() + value.size()));
+      budget_.push(header_.metadata, {field_, value});
       return true;
     }
     if (depth_ != 2 || list_ != List::none || field_ != "dtype") wrong("a string");
@@ -142,6 +148,7 @@ class Reader : public nlohmann::json_sax<Json> {
   }
 
   const file::ReadFile& file_;
+  Budget& budget_;
   Header& header_;
   int depth_ = 0;
   std::string name_, field_;
@@ -196,7 +203,7 @@ std::optional<at::ScalarType> torch_dtype(std::string_view name) noexcept {
   return std::nullopt;
 }
 
-Header read_header(const file::ReadFile& file) {
+Header read_header(const file::ReadFile& file, Budget& budget) {
   if (file.size() < 8) file.fail("expected at least 8 bytes, got " + std::to_string(file.size()));
   std::array<unsigned char, 8> prefix{};
   file.read(0, prefix.data(), prefix.size());
@@ -208,13 +215,14 @@ Header read_header(const file::ReadFile& file) {
   if (length > kMostHeaderBytes)
     file.fail("the header's length is " + std::to_string(length) + ", expected at most " +
               std::to_string(kMostHeaderBytes));
+  budget.take(length);
   std::string text(length, '\0');
   file.read(8, text.data(), text.size());
   if (text.empty() || text.front() != '{') file.fail("the header does not begin with '{'");
 
   Header header;
   header.data = 8 + length;
-  Reader reader(file, header);
+  Reader reader(file, budget, header);
   Json::sax_parse(text, &reader);
   const auto name = [](const HeaderEntry& entry) { return std::string_view(entry.name); };
   const auto key = [](const auto& pair) { return std::string_view(pair.first); };

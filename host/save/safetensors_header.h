@@ -10,11 +10,12 @@
 #include <vector>
 
 #include "host/base/read_file.h"
+#include "host/save/budget.h"
 
 namespace trainhost::save {
 
-// At most this many bytes of header are read. Files of today's largest models need 1 MiB.
-inline constexpr uint64_t kMostHeaderBytes = uint64_t{16} << 20;
+// At most this many bytes of header are read, as by the safetensors package.
+inline constexpr uint64_t kMostHeaderBytes = 100'000'000;
 
 struct HeaderEntry {
   std::string name;
@@ -31,7 +32,7 @@ struct Header {
 
 // Throws Error{io} for anything that is not a well-formed header of a file of this size: offsets that overlap, leave
 // a hole or end elsewhere than the file does, sizes that do not follow from dtype and shape, names given twice.
-Header read_header(const file::ReadFile& file);
+Header read_header(const file::ReadFile& file, Budget& budget);
 
 // "F32" and back; empty for a dtype that the format does not know, or LibTorch does not.
 std::string_view safetensors_dtype(at::ScalarType type) noexcept;

@@ -19,9 +19,9 @@ namespace {
 
 bool takes_numbers_for_tensors(const std::string& name) {
   static const std::unordered_set<std::string> kNames = {
-      "add",    "add_",    "sub",         "sub_",         "subtract",     "subtract_",
-      "mul",    "mul_",    "multiply",    "multiply_",    "div",          "div_",
-      "divide", "divide_", "true_divide", "true_divide_", "floor_divide", "floor_divide_"};
+      "add",         "add_",         "sub",          "sub_",          "subtract", "subtract_", "mul",
+      "mul_",        "multiply",     "multiply_",    "div",           "div_",     "divide",    "divide_",
+      "true_divide", "true_divide_", "floor_divide", "floor_divide_", "copy_"};
   return kNames.count(name) > 0;
 }
 

@@ -2,6 +2,7 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/ivalue.h>
 
+#include <algorithm>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -27,13 +28,17 @@ std::string default_text(const Argument& argument) {
 
 std::string python_default(const Argument& argument) {
   const c10::IValue& value = *argument.default_value;
-  if (value.isNone() || (value.isIntList() && value.toIntVector().empty())) return "None";
+  if (value.isNone() || argument.kind == Kind::dtype || (value.isIntList() && value.toIntVector().empty()))
+    return "None";
   if (value.isBool()) return value.toBool() ? "True" : "False";
+  if (value.isString()) return '"' + value.toStringRef() + '"';
   if (!value.isIntList()) return default_text(argument);
-  std::string text = default_text(argument);
-  text.front() = '(';
-  text.back() = ')';
-  return text;
+  const std::vector<int64_t> values = value.toIntVector();
+  if (argument.length > 0 && std::all_of(values.begin(), values.end(), [&](int64_t v) { return v == values[0]; }))
+    return std::to_string(values[0]);
+  std::string text = "{";
+  for (const int64_t v : values) text += (text.size() > 1 ? "," : "") + std::to_string(v);
+  return text + "}";
 }
 
 std::string kind_text(const Argument& argument) {
@@ -100,7 +105,10 @@ std::string Overload::listing(bool method) const {
     text += (text.size() > 1 ? ", " : "") + item;
   };
   const auto item = [&](const Argument& argument) {
-    return std::string(kNames[static_cast<int>(argument.kind)]) + " " + argument.name +
+    // PyTorch calls a `self` that is no tensor by that name.
+    const bool self = argument.kind != Kind::tensor && argument.name == "input" &&
+                      schema->arguments()[static_cast<size_t>(&argument - arguments.data())].name() == "self";
+    return std::string(kNames[static_cast<int>(argument.kind)]) + " " + (self ? "self" : argument.name) +
            (argument.default_value ? " = " + python_default(argument) : "");
   };
   const auto& order = method ? self_positions : positions;
@@ -113,8 +121,8 @@ std::string Overload::listing(bool method) const {
       of_options.push_back(argument.name == "pin_memory" ? "bool pin_memory = False" : item(argument));
     else add(item(argument), true);
   }
-  if (outs == 1) add("Tensor out = None", true);
-  if (outs > 1) add("tuple of Tensors out = None", true);
+  if (outs == 1 && !method) add("Tensor out = None", true);
+  if (outs > 1 && !method) add("tuple of Tensors out = None", true);
   for (const std::string& option : of_options) add(option, true);
   if (options) add("bool requires_grad = False", true);
   return text + ")";

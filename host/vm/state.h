@@ -39,6 +39,8 @@ enum class TypeId : unsigned char {
   loader_iterator,
   run,
   function,
+  stream,
+  event,
   count
 };
 

@@ -6,6 +6,7 @@ local keywords = require "host.keywords"
 local native = require "native.save"
 local ordered = require "host.ordered"
 local serialization = require "torch.serialization"
+local structure = require "torch.structure"
 local torch = require "torch"
 local vm = require "native.vm"
 
@@ -16,70 +17,8 @@ local function bad(where, value)
     :format(where, vm.describe(value)))
 end
 
--- A list of 1 ... n, names only, or neither.
-local function shape_of(value)
-  local count, names = 0, true
-  for key in pairs(value) do
-    count = count + 1
-    if type(key) ~= "string" or key:sub(1, 1) == "$" then names = false end
-  end
-  if count > 0 and #value == count then return "list" end
-  return names and "names" or "pairs"
-end
-
--- What JSON can hold of a value. Tensors are added to `tensors` (nil: none are allowed) and leave their name behind.
-local function take_apart(value, where, tensors, open)
-  local kind = type(value)
-  if kind == "number" and value - value ~= 0 then
-    return {["$number"] = value ~= value and "nan" or value > 0 and "inf" or "-inf"}
-  end
-  if tensors and torch.is_tensor(value) then
-    local name = where
-    while tensors[name] do name = name .. "_" end  -- {["a.b"] = x, a = {b = y}}
-    tensors[name] = true
-    tensors[#tensors + 1] = {name, value}
-    return {["$tensor"] = name}
-  end
-  if kind == "nil" or kind == "boolean" or kind == "number" or kind == "string" then return value end
-  if kind ~= "table" then bad(where, value) end
-  if open[value] then vm.raise("usage", ("host.checkpoint.save: %s holds itself"):format(where)) end
-  open[value] = true
-  local shape, result = shape_of(value), {}
-  if shape == "list" then
-    for i, item in ipairs(value) do result[i] = take_apart(item, where .. "." .. (i - 1), tensors, open) end
-  else
-    local list = {}
-    for i, key in ipairs(ordered.keys(value)) do
-      local item = take_apart(value[key], where .. "." .. tostring(key), tensors, open)
-      if shape == "names" then
-        result[key] = item
-      else
-        local kind_of_key = type(key)
-        if kind_of_key ~= "string" and kind_of_key ~= "number" and kind_of_key ~= "boolean" then
-          bad("a key of " .. where, key)
-        end
-        list[i] = {key, item}
-      end
-    end
-    if shape == "pairs" then result["$pairs"] = list end
-  end
-  open[value] = nil
-  return result
-end
-
-local specials = {nan = 0 / 0, inf = math.huge, ["-inf"] = -math.huge}
-
-local function put_together(value, tensors)
-  if type(value) ~= "table" then return value end
-  if value["$number"] then return specials[value["$number"]] end
-  if value["$tensor"] then return tensors[value["$tensor"]] end
-  local result = {}
-  if value["$pairs"] then
-    for _, pair in ipairs(value["$pairs"]) do result[pair[1]] = put_together(pair[2], tensors) end
-    return result
-  end
-  for key, item in pairs(value) do result[key] = put_together(item, tensors) end
-  return result
+local function take_apart(value, where, tensors)
+  return structure.take_apart("host.checkpoint.save", value, where, tensors)
 end
 
 -- A flat state dict, or the list of {name, tensor} that one is made of; nil for anything else.
@@ -108,11 +47,11 @@ function checkpoint.save(folder, contents)
     local list = flat_pairs(name, group)
     if not list then
       list = {}
-      nested[name] = take_apart(group, name, list, {})
+      nested[name] = take_apart(group, name, list)
     end
     groups[i] = {name, list}
   end
-  local state = {version = 1, state = take_apart(c.state, "state", nil, {}), nested = nested}
+  local state = {version = 1, state = take_apart(c.state, "state"), nested = nested}
   native.write_checkpoint(folder, groups, {{"state.json", json.encode(state) .. "\n"}})
 end
 
@@ -128,9 +67,9 @@ function checkpoint.load(folder)
   local tensors = {}
   for name, list in pairs(groups) do
     local flat = serialization.table_of(list)
-    tensors[name] = state.nested[name] and put_together(state.nested[name], flat) or flat
+    tensors[name] = state.nested[name] and structure.put_together(state.nested[name], flat) or flat
   end
-  return {tensors = tensors, state = put_together(state.state, {})}
+  return {tensors = tensors, state = structure.put_together(state.state, {})}
 end
 
 --- Writes one group of tensors as a .safetensors file, in one step.

@@ -3,12 +3,17 @@
 -- Reads and overwrites are those of a plain table; only a new key costs a call.
 local ordered = {}
 
-local function new_meta()
+local function new_meta(kind)
   local order, known = {}, {}
-  local meta = {__name = "ordered", order = order}
+  local meta = {__name = "ordered", order = order, kind = kind}
 
   function meta.__newindex(self, key, value)
     if value == nil then return end
+    if meta.none and meta.none[key] then  -- it has its place
+      meta.none[key] = nil
+      rawset(self, key, value)
+      return
+    end
     if known[key] then  -- removed before: it goes to the end
       for i = #order, 1, -1 do
         if order[i] == key then table.remove(order, i) break end
@@ -17,6 +22,16 @@ local function new_meta()
     known[key] = true
     order[#order + 1] = key
     rawset(self, key, value)
+  end
+
+  function meta.set_none(self, key)
+    if not known[key] then
+      known[key] = true
+      order[#order + 1] = key
+    end
+    meta.none = meta.none or {}
+    meta.none[key] = true
+    rawset(self, key, nil)
   end
 
   function meta.__pairs(self)
@@ -38,12 +53,18 @@ end
 --- An ordered table, filled from a list of keys and a list of values.
 ---@param keys? any[]
 ---@param values? any[]
+---@param kind? string what it is in Python: "dict", "OrderedDict", "Counter", "set"; torch.save writes it as that
 ---@return table
-function ordered.new(keys, values)
-  local self = setmetatable({}, new_meta())
+function ordered.new(keys, values, kind)
+  local self = setmetatable({}, new_meta(kind))
   for i = 1, keys and #keys or 0 do self[keys[i]] = values[i] end
   return self
 end
+
+--- Keeps a place for a key whose value is nil: None in a dict of Python. torch.save writes it.
+---@param t table an ordered one
+---@param key any
+function ordered.set_none(t, key) getmetatable(t).set_none(t, key) end
 
 --- Is it one?
 ---@param value any

@@ -35,6 +35,7 @@ return function(name, files, find, held)
       for held_name in next, self do names[#names + 1] = held_name end
       vm.raise("usage", ("%s has no '%s'"):format(name, tostring(key)), keywords.did_you_mean(key, names))
     end,
+    __names = function() return ordered.keys(home) end,
     __pairs = function(self)
       for _, key in ipairs(ordered.keys(home)) do
         if rawget(self, key) == nil then get(self, key) end

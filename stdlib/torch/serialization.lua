@@ -1,21 +1,49 @@
--- torch.save and torch.load: named tensors in .safetensors files.
-local keywords = require "host.keywords"
+-- torch.save and torch.load: PyTorch's own files (.pt), safetensors, and numpy's .npy and .npz.
+--
+-- A file is written as its name says, and read as its bytes say. Nothing in a file is ever run.
+local file = require "native.file"
+local json = require "native.json"
 local native = require "native.save"
 local ordered = require "host.ordered"
+local signature = require "torch.signature"
+local structure = require "torch.structure"
 local torch = require "torch"
 local vm = require "native.vm"
 
 local serialization = {}
 
+-- The key of a safetensors file's metadata that holds the structure of what is no flat table.
+local STRUCTURE = "trainhost"
+
+-- What a tuple of Python is: a list that torch.save writes as a tuple again.
+local tuple = {__name = "tuple"}
+
+local kinds = {
+  new = function(kind) return ordered.new(nil, nil, kind) end,
+  set_none = ordered.set_none,
+  list = structure.list,
+  tuple = tuple,
+  none = torch.None,
+}
+
+--- Marks a list as a tuple: torch.save writes it to a .pt file as one.
+---@param list any[]
+---@return any[] list the same table
+function serialization.tuple(list) return setmetatable(list, tuple) end
+
+--- Marks a table as a list, which an empty one is not by itself.
+---@param list any[]
+---@return any[] list the same table
+function serialization.list(list) return setmetatable(list, structure.list) end
+
 local function check_path(name, path)
   if type(path) ~= "string" then
-    vm.raise("usage", ("%s: 'path' must be a string, got %s"):format(name, vm.describe(path)))
+    vm.raise("usage", ("%s: 'f' must be a string, the path of a file, got %s"):format(name, vm.describe(path)))
   end
-  if not path:find("%.safetensors$") then
-    vm.raise("usage", ("%s: only .safetensors files are supported, got '%s'"):format(name, path),
-      "PyTorch's own .pt format is not; in Python, safetensors.torch.save_file and load_file write and read them")
-  end
+  return path
 end
+
+local function extension(path) return path:match("%.(%w+)$") end
 
 --- A table name -> Tensor as a list of {name, tensor}: in its own order if it has one, else sorted.
 ---@param tensors table
@@ -30,7 +58,7 @@ function serialization.pairs_of(name, tensors)
     local tensor = tensors[key]
     if type(key) ~= "string" or not torch.is_tensor(tensor) then
       vm.raise("usage", ("%s: expected a flat table of named tensors, got %s = %s"):format(name, vm.describe(key),
-        vm.describe(tensor)), "host.checkpoint.save takes nested tables with other values")
+        vm.describe(tensor)))
     end
     list[i] = {key, tensor}
   end
@@ -45,35 +73,161 @@ function serialization.table_of(list)
   return tensors
 end
 
---- Writes named tensors, such as a state dict, into a .safetensors file, in one step: a reader sees the old file or
---- the new one.
----@param tensors table<string, Tensor>
----@param path string that ends in .safetensors
----@param options? table {metadata = table<string, string>}
-function serialization.save(tensors, path, options)
-  check_path("torch.save", path)
-  local o = keywords.check("torch.save", options, {metadata = {format = "pt"}})
-  local metadata = {}
-  for i, key in ipairs(ordered.keys(o.metadata)) do metadata[i] = {key, o.metadata[key]} end
-  native.write_safetensors(path, serialization.pairs_of("torch.save", tensors), metadata)
+local function is_flat(value)
+  for key, tensor in pairs(value) do
+    if type(key) ~= "string" or not torch.is_tensor(tensor) then return false end
+  end
+  return not (getmetatable(value) and getmetatable(value).none)
 end
 
---- Reads a .safetensors file: a table name -> Tensor in the file's order, on the CPU.
----@param path string
----@param options? table {mmap = true: share a mapping of the file instead of reading it}
----@return table<string, Tensor> tensors the only value, so that model:load_state_dict(torch.load(path)) takes it alone
-function serialization.load(path, options)
-  check_path("torch.load", path)
-  local o = keywords.check("torch.load", options, {mmap = false})
-  return serialization.table_of((native.read_safetensors(path, o.mmap)))
+local function save_safetensors(value, path, metadata)
+  local list, texts = {}, {}
+  for i, key in ipairs(ordered.keys(metadata or {format = "pt"})) do
+    texts[i] = {key, (metadata or {format = "pt"})[key]}
+  end
+  if type(value) ~= "table" or is_flat(value) then
+    list = serialization.pairs_of("torch.save", value)
+  else
+    local made = structure.take_apart("torch.save", value, "", list)
+    texts[#texts + 1] = {STRUCTURE, json.encode(made)}
+  end
+  native.write_safetensors(path, list, texts)
+end
+
+local writers = {
+  safetensors = save_safetensors,
+  npy = function(value, path)
+    if not torch.is_tensor(value) then
+      vm.raise("usage", "torch.save: a .npy file holds one Tensor, got " .. vm.describe(value),
+        "several go into a .npz file")
+    end
+    native.write_npy(path, value)
+  end,
+  npz = function(value, path, _, compressed)
+    if type(value) == "table" and #value > 0 and not ordered.is(value) then  -- numpy.savez(path, a, b)
+      local names = {}
+      for i = 1, #value do names[i] = ("arr_%d"):format(i - 1) end
+      value = ordered.new(names, value)
+    end
+    native.write_npz(path, serialization.pairs_of("torch.save", value), compressed)
+  end,
+}
+
+local parse_save = signature("torch.save", "obj=nil, f=nil, metadata=nil, compressed=false")
+
+--- Writes a value in one step: a reader sees the old file or the new one. The name says how.
+---
+--- `.safetensors`: a flat table of named tensors, such as a state dict; nested tables of tensors, numbers, strings and
+--- booleans too: their structure goes into the metadata as JSON, so that other readers find the tensors by their path
+--- ("optimizer.state.0.exp_avg"). Tensors that share memory are written once each.
+---
+--- `.npy`: one tensor. `.npz`: a flat table of named tensors, or a list of tensors.
+---
+--- Any other name (`.pt`, `.pth`): PyTorch's own format, which torch.load(weights_only=True) opens in Python. Tables
+--- of anything above, dtypes, devices, torch.Size, Parameters, sparse tensors, torch.None and nil. A table of 1 ... n is a list, an
+--- ordered one (a state dict) an OrderedDict, any other a dict; an empty one is a dict. Tensors that share memory share
+--- it in the file, and a view brings its whole storage along: clone it first.
+---@param obj any
+---@param f string the file's path
+---@param metadata? table<string, string> of a .safetensors file, {format = "pt"}
+---@param compressed? boolean packs a .npz file, false
+function serialization.save(...)
+  local obj, f, metadata, compressed = parse_save(...)
+  check_path("torch.save", f)
+  local writer = writers[extension(f)]
+  if metadata ~= nil and extension(f) ~= "safetensors" then
+    vm.raise("usage", "torch.save: 'metadata' is for .safetensors files, got the path " .. f)
+  end
+  if compressed and extension(f) ~= "npz" then
+    vm.raise("usage", "torch.save: 'compressed' is for .npz files, got the path " .. f)
+  end
+  if writer then writer(obj, f, metadata, compressed)
+  else native.write_torch(f, obj, kinds) end
+end
+
+local function damaged(path, what)
+  vm.raise("io", ("safetensors file %s: the structure in its metadata is damaged: %s"):format(path, what))
+end
+
+local function load_safetensors(path, o)
+  local list, metadata = native.read_safetensors(path, o.mmap, o.memory_limit)
+  local tensors = serialization.table_of(list)
+  if not metadata[STRUCTURE] then return tensors end
+  -- Three bytes of JSON, "[],", make two tables.
+  if #metadata[STRUCTURE] * 60 > (o.memory_limit or 2 * file.size(path) + (40 << 20)) then
+    damaged(path, ("%d bytes of it would take too much memory"):format(#metadata[STRUCTURE]))
+  end
+  local ok, made = pcall(json.decode, metadata[STRUCTURE])
+  if ok then ok, made = pcall(structure.put_together, made, tensors) end
+  if not ok then damaged(path, type(made) == "string" and made or made.message or tostring(made)) end
+  return made
+end
+
+local readers = {
+  npy = function(path, o) return native.read_npy(path, o.mmap) end,
+  npz = function(path, o) return serialization.table_of(native.read_npz(path, o.mmap, o.memory_limit)) end,
+  torch_tar = function(path)
+    vm.raise("io", ("PyTorch file %s: Cannot use ``weights_only=True`` with files saved in the legacy .tar format.")
+      :format(path), "load and save it again with a PyTorch of 2017 to 2025")
+  end,
+  other = function(path)
+    vm.raise("io", ("torch.load: %s is no file of torch.save, safetensors or numpy"):format(path))
+  end,
+}
+
+-- Moves the tensors of a file that names no devices.
+local function move(value, location, seen)
+  if torch.is_tensor(value) then return value:to(location) end
+  if type(value) ~= "table" or seen[value] then return value end
+  seen[value] = true
+  for key, item in next, value do value[key] = move(item, location, seen) end
+  return value
+end
+
+local parse_load = signature("torch.load",
+  "f, map_location=nil, pickle_module=nil, weights_only=true, mmap=false, memory_limit=nil")
+
+--- Reads a file of torch.save (also of Python's, new and old), safetensors or numpy. No code in it is ever run: an
+--- unknown global is an error that names it, as with torch.load(weights_only=True).
+---
+--- Dicts become tables that keep their order and their keys, lists and tuples tables from 1 on. None is nil in a dict
+--- (torch.save writes it back) and torch.None in a list. Tensors that shared memory share it again.
+---@param f string the file's path
+---@param map_location? string|device|table|fun(storage: Tensor, location: string): Tensor|string|nil where storages go
+---@param mmap? boolean shares a mapping of the file instead of reading it, where it is aligned; false
+---@param memory_limit? integer bytes that reading may take instead of twice the file's size and 64 MB
+---@return any value the only one, so that model:load_state_dict(torch.load(path)) takes it alone
+function serialization.load(...)
+  local f, map_location, pickle_module, weights_only, mmap, memory_limit = parse_load(...)
+  check_path("torch.load", f)
+  if pickle_module ~= nil or not weights_only then
+    vm.raise("usage", "torch.load: only weights_only = true is supported: no code of a file is ever run")
+  end
+  if type(map_location) == "table" and next(map_location) == nil then map_location = nil end
+  local o = {mmap = mmap == true, memory_limit = memory_limit}
+  local format = extension(f) == "safetensors" and "safetensors" or native.format_of(f)
+  if format == "torch_zip" or format == "torch_legacy" then
+    return native.read_torch(f, kinds, o.mmap, map_location, memory_limit)
+  end
+  local value
+  if format == "safetensors" then value = load_safetensors(f, o) else value = readers[format](f, o) end
+  if map_location == nil then return value end
+  if type(map_location) == "table" or type(map_location) == "function" then
+    vm.raise("usage", ("Loading %s file with %s map_location is not supported. Use a device string or torch.device "
+      .. "instead."):format(format, type(map_location) == "table" and "dict" or "callable"))
+  end
+  return move(value, map_location, {})
 end
 
 --- Reads the metadata of a .safetensors file: what torch.save was given as `metadata`.
 ---@param path string
 ---@return table<string, string> metadata
 function serialization.load_metadata(path)
-  check_path("torch.load_metadata", path)
+  if not check_path("torch.load_metadata", path):find("%.safetensors$") then
+    vm.raise("usage", ("torch.load_metadata: only .safetensors files have metadata, got '%s'"):format(path))
+  end
   local _, metadata = native.read_safetensors(path, true)
+  metadata[STRUCTURE] = nil
   return metadata
 end
 

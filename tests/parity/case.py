@@ -23,17 +23,16 @@ def attempt(wanted, exchange):
     if isinstance(function, opinfo.Out):
         for x in trace.inputs:
             x.requires_grad_(False)
-        trace.inputs.clear(), trace.declared.clear()
-        function = function.function
+        trace.inputs, trace.declared = [], []
         try:
-            plain = function(*args, **kwargs)
+            plain = function.function(*args, **kwargs)
         except Exception:
             return None
-        out = [torch.zeros_like(x) for x in leaves(plain) if isinstance(x, torch.Tensor) and x.layout == torch.strided]
-        if len(out) != len(leaves(plain)):
+        if not all(isinstance(x, torch.Tensor) and x.layout == torch.strided for x in leaves(plain)):
             return None
-        out = [trace.declare(x) for x in out]
+        out = [trace.declare(x) for x in function.tensors(leaves(plain))]
         kwargs["out"] = out[0] if isinstance(plain, torch.Tensor) else tuple(out)
+        function = function.function
     trace.run(function, args, kwargs)
     if trace.error is not None:
         if wanted.aspect != "error" or not is_of_pytorch(trace.error, args):

@@ -1,13 +1,14 @@
-# What the parity tests share: one run over PyTorch's test database, and the lines that the suite ends with.
+# What the parity tests share: the runs over PyTorch's test database and its schemas, and the lines that the suite
+# ends with.
 import os
-import pathlib
 
 import campaign
 import opinfo
 import pytest
 import report as reports
+import schemas
 
-LONG = os.environ.get("TRAINHOST_LONG") == "1"
+LONG = os.environ.get("TRAINHOST_LONG", "0") not in ("", "0")
 SEED = int(os.environ.get("TRAINHOST_PARITY_SEED", "0"))
 LINES = []
 
@@ -19,6 +20,11 @@ def whole():
 
 
 @pytest.fixture(scope="session")
+def lines():
+    return LINES
+
+
+@pytest.fixture(scope="session")
 def folder(root):
     """Where reports go."""
     path = root / "build/test"
@@ -26,17 +32,31 @@ def folder(root):
     return path
 
 
+def finish(done, path, what, count):
+    operators = len({outcome.operator for outcome in done.outcomes})
+    wrong = sum(outcome.wrong is not None for outcome in done.outcomes)
+    title = f"{what}: {len(done.outcomes)} calls of {operators} of {count} operators, {wrong} differ, seed {SEED}"
+    if done.there:
+        title += f"; {done.taken} of {done.there} samples"
+    reports.write(done, path, title)
+    LINES.append(title)
+    return done
+
+
 @pytest.fixture(scope="session")
 def report(trainhost, folder):
     """Every case of PyTorch's test database, run on both sides."""
     names = [op.full_name for op in opinfo.entries()]
     done = campaign.run(trainhost, names, opinfo.cases_of, opinfo.WHOLE if LONG else opinfo.SAMPLE, SEED)
-    wrong = sum(outcome.wrong is not None for outcome in done.outcomes)
-    title = (f"OpInfo: {len(done.outcomes)} calls of {len({o.operator for o in done.outcomes})} entries, {wrong} differ; "
-             f"{done.taken} of {done.there} samples{'' if LONG else f', seed {SEED}'}")
-    reports.write(done, folder / "parity_failures.txt", title)
-    LINES.append(title)
-    return done
+    return finish(done, folder / "parity_failures.txt", "OpInfo", len(names))
+
+
+@pytest.fixture(scope="session")
+def schema_report(trainhost, folder):
+    """Every operator with arguments made from its schema."""
+    names = schemas.names()
+    done = campaign.run(trainhost, names, schemas.cases_of, 4 if LONG else 1, SEED)
+    return finish(done, folder / "schema_failures.txt", "schemas", len(names))
 
 
 def pytest_terminal_summary(terminalreporter):

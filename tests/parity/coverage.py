@@ -1,8 +1,7 @@
 # What PyTorch has, read from PyTorch: the functions and attributes of its public namespaces, and its operators.
 import dataclasses
-import fnmatch
-import json
 import pathlib
+import re
 import types
 
 import torch
@@ -13,7 +12,6 @@ LEAST = 0.98  # of the names are callable
 VALUES = (torch.dtype, torch.layout, torch.memory_format, float, torch.Generator)
 # Types that scripts call as functions have small letters; dtype, layout ... cannot be called at all.
 NOT_MADE = (torch.dtype, torch.layout, torch.memory_format, torch.qscheme)
-PYTHON = "Python's own protocol for objects, pickles, arrays and subclasses"
 
 
 @dataclasses.dataclass
@@ -23,6 +21,10 @@ class Entry:
     callable: bool = False
     equal: bool = False
     skip: str = ""  # the reason
+
+
+# Modules whose functions others import for their own use.
+IMPORTED = (torch.overrides, torch._jit_internal, torch._utils, torch.nn.modules.utils)
 
 
 def listed(module):
@@ -45,6 +47,8 @@ def is_of(value, module):
     if not isinstance(value, (types.BuiltinFunctionType, types.FunctionType, types.MethodType)):
         return hasattr(value, "__wrapped__") and value.__wrapped__.__module__.startswith("torch")
     home = getattr(value, "__module__", None)
+    if module is not torch.Tensor and any(getattr(other, value.__name__, None) is value for other in IMPORTED):
+        return False
     imported = ("torch._C", "torch.overrides", "torch._jit_internal", "torch.utils", "torch._utils", "typing", "torch.types")
     if isinstance(value, types.FunctionType) and home is not None and module is not torch.Tensor:
         return home.startswith("torch") and home not in imported
@@ -84,30 +88,36 @@ local function is_callable(value)
   local meta = debug.getmetatable(value)
   return type(value) == "function" or meta and meta.__call
 end
+-- Of the first tensor that has it; one that refuses for its dtype or layout has it, too.
 local function attribute(name)
   for _, x in ipairs(tensors) do
-    local ok, why = pcall(function() return x[name] end)
-    if ok then return true end
-    if not tostring(why):find("has no", 1, true) then return true end
+    local ok, value = pcall(function() return x[name] end)
+    if ok then return true, tostring(value) end
+    if not tostring(value):find("has no", 1, true) then return true end
   end
   return false
 end
 for line in io.lines(arg[1]) do
   local kind, name = line:match("^(%S+) (.+)$")
-  local ok, value = pcall(function()
+  local ok, there, text = pcall(function()
     if kind == "attribute" then return attribute(name) end
     if kind == "method" then return is_callable(tensors[1][name]) end
-    if kind == "expression" then return load("local a, b = ... return " .. name)(torch.tensor{3, 4}, torch.tensor{1, 2}) end
+    if kind == "expression" then
+      local f = load("local torch, a, b = ... return " .. name)
+      local works = pcall(f, torch, torch.tensor{3, 4}, torch.tensor{0, 1})
+      return works or f(torch, torch.ones(2, 2), torch.ones(2, 2)) ~= nil
+    end
     local value = find(name)
-    return kind == "value" and value ~= nil or is_callable(value)
+    if kind == "value" then return value ~= nil, tostring(value) end
+    return is_callable(value)
   end)
-  print(ok and value and "yes" or "no")
+  print((ok and there and "yes" or "no") .. "\t" .. (ok and text and text:gsub("%s+", " ") or ""))
 end
 """
 
 
 def check(found, trainhost, folder):
-    """Asks trainhost which of the entries it has."""
+    """Asks trainhost which of the entries it has; values and attributes are compared, too."""
     script, names = folder / "coverage.lua", folder / "names.txt"
     script.write_text(LUA)
     lines = []
@@ -120,7 +130,59 @@ def check(found, trainhost, folder):
         else:
             lines.append(f"{entry.kind} {entry.name.removeprefix('torch.')}")
     names.write_text("\n".join(lines) + "\n")
-    answers = trainhost.run(script, "--", names).stdout.split()
+    answers = trainhost.run(script, "--", names).stdout.splitlines()
     assert len(answers) == len(found), answers[-3:]
     for entry, answer in zip(found, answers):
-        entry.callable = answer == "yes"
+        there, text = answer.split("\t")
+        entry.callable = there == "yes"
+        if entry.kind in ("value", "attribute"):
+            entry.equal = entry.callable and text == value_text(entry)
+
+
+def value_text(entry):
+    """What Lua's tostring gives of the value."""
+    short = entry.name.rpartition(".")[2]
+    try:
+        value = getattr(torch.zeros(2, 2) if entry.kind == "attribute" else torch, short)
+    except RuntimeError:  # not for this dtype
+        value = getattr(torch.zeros(2, 2, dtype=torch.complex64), short)
+    if isinstance(value, (bool, type(None))):
+        return {True: "true", False: "false", None: "nil"}[value]
+    if isinstance(value, float):
+        return f"{value:.14g}"
+    return str(tuple(value)) if isinstance(value, tuple) else re.sub(r"\s+", " ", str(value))
+
+
+def mark_equal(found, outcomes):
+    """What a case went through without a difference is equal, under each of its names."""
+    agreed = {name for outcome in outcomes if outcome.wrong is None for name in outcome.calls}
+    same = {}
+    for entry in found:
+        same.setdefault(identity(entry.name), []).append(entry)
+    for group in same.values():
+        if any(entry.name in agreed for entry in group):
+            for entry in group:
+                entry.equal = True
+
+
+def identity(name):
+    """The same for names of one object, and for an operator and the public function that is nothing but it."""
+    prefix, _, short = name.rpartition(".")
+    if prefix == "torch.ops.aten":
+        for space, start in (("torch.linalg", "linalg_"), ("torch.fft", "fft_"), ("torch.special", "special_")):
+            if short.startswith(start) and hasattr(SPACES[space], short.removeprefix(start)):
+                return id(getattr(SPACES[space], short.removeprefix(start)))
+        if isinstance(getattr(torch, short, None), types.BuiltinFunctionType):
+            return id(getattr(torch, short))
+        return getattr(torch.Tensor, short, name) if not hasattr(torch, short) else name
+    if prefix == "torch.Tensor":
+        return getattr(torch.Tensor, short, name)
+    return id(getattr(SPACES[prefix], short))
+
+
+def table(found):
+    """The whole table as tab-separated text."""
+    rows = ["name\tkind\tcallable\tequal\treason"]
+    rows += ["\t".join([entry.name, entry.kind, "yes" if entry.callable else "no", "yes" if entry.equal else "",
+                        entry.skip]) for entry in found]
+    return "\n".join(rows) + "\n"

@@ -8,6 +8,8 @@ from exchange import Sparse, as_bytes, difference
 
 def compare(operator, expected, got):
     rtol, atol = tolerances.of(operator)
+    if expected == [None] and not got:  # Python's functions return None, Lua's nothing
+        return None
     if len(expected) != len(got):
         return f"expected {len(expected)} values, got {len(got)}"
     for place, (a, b) in enumerate(zip(expected, got)):

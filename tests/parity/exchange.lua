@@ -16,7 +16,8 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
       return strides and x:as_strided(shape, strides, storage_offset) or x
     end
     local x = input[{torch.slice(offset, offset + bytes)}]:clone():view(dtype)
-    return strides and x:as_strided(shape, strides, storage_offset) or x:reshape(shape)
+    x = strides and x:as_strided(shape, strides, storage_offset) or x:reshape(shape)
+    return x.data -- a tensor of its own and no view
   end
 
   -- Python's random numbers begin at the same place: see trace.py.
@@ -29,11 +30,13 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
   end
 
   local function is_tensor(value) return type(value) == "userdata" and getmetatable(value) ~= nil and pcall(torch.numel, value) end
+  local function is_complex(value) return type(value) == "userdata" and getmetatable(value) == "complex" end
 
   local encode, encode_tensor
 
   local function encode_sparse(x, layout)
-    local aten, parts = torch.ops.aten, nil
+    local aten = torch.ops.aten
+    local parts
     if layout == "torch.sparse_coo" then
       parts = {aten._indices(x), aten._values(x)}
     elseif layout == "torch.sparse_csr" or layout == "torch.sparse_bsr" then
@@ -78,17 +81,21 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
     if math.type(value) == "integer" then return ('{"integer":"%d"}'):format(value) end
     if kind == "number" then return ('{"float":"%a"}'):format(value) end
     if kind == "table" then return encode_list(value, #value) end
+    if is_complex(value) then return ('{"complex":["%a","%a"]}'):format(value.real, value.imag) end
     if is_tensor(value) then return encode_tensor(value) end
+    local complex, real, imag = pcall(function() return value.real, value.imag end)
+    if complex and real then return ('{"complex":["%a","%a"]}'):format(real, imag) end
     return quote(tostring(value))
   end
 
-  -- Runs body() and reports all it returns, or its error.
-  function exchange.case(name, body)
-    local results = table.pack(pcall(body))
+  -- Runs the statements of `text` and reports all they return, or their error.
+  function exchange.case(name, text)
+    local body, reason = load("local X, torch = ...\n" .. text, "=" .. name)
+    local results = table.pack(pcall(body or error, body and exchange or reason, torch))
     local line
     if results[1] then
-      local ok, text = pcall(encode_list, {table.unpack(results, 2, results.n)}, results.n - 1)
-      line = ok and '"values":' .. text or '"error":' .. quote("result: " .. tostring(text))
+      local ok, values = pcall(encode_list, {table.unpack(results, 2, results.n)}, results.n - 1)
+      line = ok and '"values":' .. values or '"error":' .. quote("result: " .. tostring(values))
     else
       local failure = results[2]
       local ok, message = pcall(function() return failure.message end)

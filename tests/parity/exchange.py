@@ -109,6 +109,7 @@ class Exchange:
         results, names = {}, [name for name, _ in self.cases]
         while len(results) < len(names):
             done = self.start(trainhost, len(results), timeout)
+            assert report.exists(), f"{done.stdout[-2000:]}{done.stderr[-4000:]}"
             data = torch.from_file(str(outputs), shared=False, size=OUTPUT_BYTES, dtype=torch.uint8)
             for line in report.read_text().splitlines():
                 row = json.loads(line)
@@ -131,7 +132,7 @@ class Exchange:
             "in.bin", "out.bin", "report.jsonl", "cases.lua"))
         head = (f'local torch = require "torch"\ntorch.set_num_threads(1)\nlocal X = dofile({self.lua(str(EXCHANGE))})'
                 f"({inputs}, {len(self.bytes)}, {outputs}, {OUTPUT_BYTES}, {report})\n")
-        bodies = "\n".join(f"X.case({self.lua(name)}, function()\n  {body}\nend)" for name, body in self.cases[first:])
+        bodies = "\n".join(f"X.case({self.lua(name)}, [==[\n  {body}\n]==])" for name, body in self.cases[first:])
         (self.folder / "cases.lua").write_text(head + bodies + "\n")
         try:
             return trainhost.run(self.folder / "cases.lua", timeout=timeout, check=False)
@@ -153,8 +154,12 @@ def read(value, data):
         return value
     if "integer" in value:
         return int(value["integer"])
+    if "complex" in value:
+        return complex(*(float(part) if "n" in part else float.fromhex(part) for part in value["complex"]))
     if "float" in value:
-        return float(value["float"]) if "n" in value["float"] else float.fromhex(value["float"])
+        return float.fromhex(value["float"])
+    if "complex" in value:
+        return complex(*map(float.fromhex, value["complex"]))
     if "layout" in value:
         return Sparse(value["layout"], value["coalesced"], value["shape"], [read(part, data) for part in value["parts"]])
     dtype = getattr(torch, value["dtype"].removeprefix("torch."))
@@ -198,6 +203,8 @@ def difference(expected, got, rtol=0.0, atol=0.0):
         same = math.isclose(expected, got, rel_tol=rtol, abs_tol=atol) or expected == got or (
             math.isnan(expected) and math.isnan(got))
         return None if same else f"expected {expected!r}, got {got!r}"
+    if isinstance(expected, complex) and isinstance(got, complex):
+        return difference([expected.real, expected.imag], [got.real, got.imag], rtol, atol)
     if isinstance(expected, (torch.dtype, torch.device)):
         expected = str(expected)
     return None if type(expected) is type(got) and expected == got else f"expected {expected!r}, got {got!r}"

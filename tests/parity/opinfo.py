@@ -139,14 +139,18 @@ def variants(op, name, sample, gradients):
         if alias.inplace_variant is not None and not sample.broadcasts_input:
             yield wanted("alias", lambda x, *args, alias=alias, **kwargs: alias.inplace_variant(x.clone(), *args, **kwargs))
     if op.supports_out and "out" not in kwargs:
-        yield wanted("out", Out(op.op))
+        yield wanted("out", Out(op.op, empty=False))
+        yield wanted("out", Out(op.op, empty=True))
 
 
 class Out:
     """Calls an operator with out= tensors of the results' shapes, or empty ones that it resizes."""
 
-    def __init__(self, function):
-        self.function = function
+    def __init__(self, function, empty):
+        self.function, self.empty = function, empty
+
+    def tensors(self, results):
+        return [x.new_empty(0) if self.empty else torch.zeros_like(x) for x in results]
 
 
 def errors(op, count):

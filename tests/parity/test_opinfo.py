@@ -22,8 +22,9 @@ def test_every_entry_is_run(report):
     assert missed == set(expected.NOT_RUN), (missed - set(expected.NOT_RUN), set(expected.NOT_RUN) - missed)
 
 
-def test_what_is_expected_to_differ_still_does(report, whole):
-    needed = collections.Counter(expected.reason(outcome) for outcome in report.outcomes if outcome.wrong)
+def test_what_is_expected_to_differ_still_does(report, schema_report, whole):
+    needed = collections.Counter(expected.reason(outcome) for outcome in report.outcomes + schema_report.outcomes
+                                 if outcome.wrong)
     if whole:
         assert not [key for key in expected.FAILURES if not needed[key]]
     assert all(expected.FAILURES.values())

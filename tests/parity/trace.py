@@ -121,7 +121,8 @@ class Trace:
                  for name, value in kwargs.items() if value is not None]
         if named:
             given.append("{" + ", ".join(named) + "}")
-        return f"{path}({', '.join(given)})"
+        head, _, last = path.rpartition(".")
+        return (f'{head}["{last}"]' if last in KEYWORDS else path) + f"({', '.join(given)})"
 
     def lua(self, value):
         if isinstance(value, torch.Tensor):

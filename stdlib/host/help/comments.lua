@@ -63,7 +63,8 @@ function comments.of(file)
       local words = at_head and line:match("^%-%-%s*(.*)$")
       if words then result.head = (result.head == "" and "" or result.head .. "\n") .. words else at_head = false end
       if block then
-        local entry = {name = defined(line) or "", file = file, line = number, doc = docstring.read(block)}
+        local entry = {name = defined(line) or "", file = file, line = number, doc = docstring.read(block),
+          parameters = line:match("function%s*[%w_%.:]*%((.-)%)")}
         result.list[#result.list + 1] = entry
         result.by_line[number] = entry
         block, first = nil, nil

@@ -47,6 +47,18 @@ local function split_type(text)
   return text:sub(1, stop - 1), (text:sub(stop):gsub("^%s+", ""))
 end
 
+-- "probability of a zero, 0.5" -> "probability of a zero", "0.5"
+local function split_default(text)
+  local words, last = text:match("^(.*),%s+(%S+)$")
+  if not words then words, last = "", text end
+  last = last:match("^default%s+(.*)$") or last
+  if last:match("^%-?%d[%w%.%-]*$") and tonumber(last) or last:match('^"[^"]*"$') or last:match("^'[^']*'$") or last == "true"
+    or last == "false" or last == "nil" then
+    return words, last
+  end
+  return text, nil
+end
+
 local read = {}
 
 function read.param(doc, text)
@@ -54,6 +66,8 @@ function read.param(doc, text)
   if not name then return nil end
   local kind, words = split_type(rest)
   local param = {name = name, optional = mark == "?", type = kind, text = words}
+  param.text, param.default = split_default(words)
+  param.optional = param.optional or param.default ~= nil
   doc.params[#doc.params + 1] = param
   return param
 end
@@ -82,6 +96,11 @@ function read.private(doc)
   return nil
 end
 
+function read.overload(doc, text)
+  doc.overloads[#doc.overloads + 1] = text
+  return nil
+end
+
 function read.source(doc, text)
   doc.source = text
   return nil
@@ -103,7 +122,7 @@ end
 ---@param lines string[] without the leading ---
 ---@return table doc {text, params, returns, examples, errors, source, type, class}
 function docstring.read(lines)
-  local doc = {params = {}, returns = {}, examples = {}, errors = {}}
+  local doc = {params = {}, returns = {}, examples = {}, errors = {}, overloads = {}}
   local words, part = {}, nil
   for _, line in ipairs(lines) do
     line = line:gsub("^%-%-%-", "")

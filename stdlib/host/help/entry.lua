@@ -6,6 +6,7 @@ local names = require "host.help.names"
 local native = require "native.doc"
 local operators = require "host.help.operators"
 local ops = require "native.ops"
+local parameters = require "host.help.parameters"
 
 local entry = {}
 
@@ -40,90 +41,6 @@ local function lines_of(text)
   return lines
 end
 
--- "in_features, bias=true" as parameters by name and in order
-local function read_spec(spec)
-  local list, at = {}, 1
-  while at <= #spec do
-    local name, after = spec:match("^%s*([%a_][%w_]*)%s*()", at)
-    if not name then break end
-    local param = {name = name}
-    if spec:sub(after, after) == "=" then
-      local text = spec:match("^=%s*(%b{})", after) or spec:match("^=%s*([^,]+)", after)
-      param.default = text:gsub("%s+$", "")
-      param.optional = true
-      after = spec:find(text, after, true) + #text
-    end
-    list[#list + 1] = param
-    at = spec:match("^%s*,?()", after)
-  end
-  return list
-end
-
--- How a function is called, by the names that errors give it.
-local function spec_of(f, path, comment)
-  path = path:gsub("%.__init$", "")
-  local file = comment and comment.file or debug.getinfo(f, "S").source:match("^=stdlib/(.+)$")
-  if not file then return nil end
-  local signatures = comments.of(file).signatures
-  local last = path:match("([%w_]+)$")
-  local class = path:match("([%w_]+)%.[%w_]+$")
-  return signatures[path] or signatures[path:gsub("^torch%.nn%.functional", "F")]
-    or signatures[path:gsub("^torch%.nn%.", "nn.")] or class and signatures[class .. "." .. last] or signatures[last]
-end
-
-local function lua_parameters(f)
-  local list = {}
-  local info = debug.getinfo(f, "u")
-  for i = 1, info.nparams do
-    local name = debug.getlocal(f, i)
-    if name ~= "self" then list[#list + 1] = {name = name, unknown = true} end
-  end
-  if info.isvararg then list[#list + 1] = {name = "..."} end
-  return list
-end
-
-local function is_optional_type(kind) return kind:sub(-1) == "?" or kind:find("|nil", 1, true) ~= nil end
-
--- The parameters of a function: named by its signature, its docstring or Lua, described by its docstring.
-local function parameters(doc, spec, f)
-  local list
-  local described = {}
-  for _, param in ipairs(doc.params) do described[param.name] = param end
-  local read, known = spec and read_spec(spec) or {}, #doc.params == 0
-  for _, param in ipairs(read) do known = known or described[param.name] ~= nil end
-  if spec and known then
-    list = read
-    for _, param in ipairs(doc.params) do  -- what the function takes before those that its signature reads
-      local is_read = false
-      for _, each in ipairs(list) do is_read = is_read or each.name == param.name end
-      if not is_read then table.insert(list, 1, {name = param.name}) end
-    end
-  elseif #doc.params > 0 then
-    list = {}
-    for i, param in ipairs(doc.params) do list[i] = {name = param.name} end
-  elseif debug.getinfo(f, "S").what ~= "C" then
-    list = lua_parameters(f)
-  else
-    list = {}
-  end
-  -- A docstring may leave out the last parameters.
-  if list[1] and not (spec and known) and debug.getinfo(f, "S").what ~= "C" then
-    local all = lua_parameters(f)
-    if #all > #list and all[#list + 1].name ~= "..." and list[1].name == all[1].name then
-      table.move(all, #list + 1, #all, #list + 1, list)
-    end
-  end
-  for _, param in ipairs(list) do
-    local from = described[param.name]
-    if from then
-      param.unknown = nil
-      param.type, param.text = from.type, from.text
-      param.optional = param.optional or from.optional or is_optional_type(from.type)
-    end
-  end
-  return list
-end
-
 local function add_function(result, path, value)
   local last = path:match("([%w_]+)$")
   local comment = comments.of_function(value, not result.is_operator and path or nil)
@@ -131,11 +48,23 @@ local function add_function(result, path, value)
   local doc = comment and comment.doc or row and row.doc and docstring.read(lines_of(row.doc))
     or docstring.read {}
   result.comment = comment
+  if doc.text == "" and last == "forward" then doc.text = "What the layer makes of its input." end
   result.documented = comment ~= nil or row ~= nil and row.doc ~= nil
   result.text, result.returns = doc.text, doc.returns
+  if doc.text == "" and not result.is_operator then
+    doc.text = operators.sentence(path) or operators.sentence("torch." .. last) or ""
+    result.documented = result.documented or doc.text ~= ""
+  end
+  result.text = doc.text
   result.examples, result.errors, result.source = doc.examples, doc.errors, doc.source
-  result.params = parameters(doc, spec_of(value, path, comment), value)
+  result.overloads = doc.overloads
   local owner = path:match("([%w_]+)%.[%w_]+$")
+  local spec, is_c = parameters.spec_of(value, path, comment), debug.getinfo(value, "S").what == "C"
+  result.is_native = is_c
+  local info = debug.getinfo(value, "u")
+  result.spec = spec ~= nil or is_c or info.isvararg and info.nparams == 0  -- whether a last table is keywords
+  local of_tensor = owner == "Tensor" and not (comment and comment.name:find(":", 1, true))
+  result.params = parameters.of(doc, spec, not is_c and parameters.of_lua(value) or nil, of_tensor)
   result.method = comment and comment.name:find(":", 1, true) ~= nil or owner == "Tensor"
 end
 
@@ -164,7 +93,7 @@ local function add_class(result, path, class)
       local name = class.__name or path
       local file = comments.files()[path:gsub("%.%u%w*$", function(last) return "." .. last:lower() end)]
       local spec = file and comments.of(file).signatures[name]
-      result.params = spec and read_spec(spec) or nil
+      result.params = spec and parameters.read(spec) or nil
     end
   end
 end
@@ -215,7 +144,7 @@ local function methods_beside(comment, class)
   if not comment then return list end
   for _, each in ipairs(comments.of(comment.file).list) do
     local owner, name = each.name:match("^([%w_]+):([%w_]+)$")
-    if owner == class and not name:find("^_") then list[#list + 1] = each end
+    if owner == class and not name:find("^_") and not each.doc.private then list[#list + 1] = each end
   end
   return list
 end
@@ -229,9 +158,10 @@ function entry.of_method(path, constructor, name)
   local class = path:match("([%w_]+)$")
   for _, each in ipairs(methods_beside(comments.of_function(constructor, path), class)) do
     if each.name == class .. ":" .. name then
-      local doc = each.doc
+      local doc, in_lua = each.doc, {}
+      for param in (each.parameters or ""):gmatch("[%w_%.]+") do in_lua[#in_lua + 1] = {name = param, unknown = true} end
       return {path = path .. "." .. name, name = name, kind = "function", method = true, documented = true, text = doc.text,
-        params = doc.params, returns = doc.returns, examples = doc.examples, errors = doc.errors, source = doc.source}
+        params = parameters.of(doc, nil, in_lua), returns = doc.returns, examples = doc.examples, errors = doc.errors, source = doc.source}
     end
   end
   return nil
@@ -267,7 +197,7 @@ function entry.of(path, value)
       result.text = both and head .. "\n" .. result.text or head ~= "" and head or result.text
       if not result.params and module then
         local spec = comments.files()[module] and comments.of(comments.files()[module]).signatures[result.name]
-        result.params = spec and read_spec(spec) or nil
+        result.params = spec and parameters.read(spec) or nil
       end
     end
     result.documented = result.text ~= ""

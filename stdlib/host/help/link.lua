@@ -1,5 +1,5 @@
 -- PyTorch's page about a name of ours.
-local operators = require "host.help.operators"
+local pages = require "host.help.pages"
 
 local link = {}
 
@@ -25,22 +25,25 @@ local SPACES <const> = {
 
 -- Names of ours in PyTorch's namespaces.
 local OURS <const> = {
-  ["torch.None"] = true, ["torch.slice"] = true, ["torch.nn.class"] = true, ["torch.nn.is_module"] = true,
-  ["torch.scope"] = true, ["torch.load_metadata"] = true, ["torch.is_inference_mode_enabled"] = true,
-  ["torch.Tensor.free"] = true, ["torch.Tensor.iter"] = true, ["torch.nn.init"] = true,
+  ["torch.nn.class"] = true, ["torch.nn.is_module"] = true, ["torch.cuda.cudnn_version"] = true,
+  ["torch.cuda.versions"] = true,
+  ["torch.nn.init.calculate_fan_in_and_fan_out"] = true, ["torch.nn.utils.get_grad_norm"] = true,
 }
 
 --- The page about what an entry describes; nil if PyTorch has none, or we do not know.
 ---@param entry table
 ---@return string?
 function link.of(entry)
-  local path = entry.source and entry.source:match("^torch[%w_%.]*") or entry.path
+  local path = entry.kind ~= "class" and entry.source and entry.source:match("^torch[%w_%.]*") or entry.path
   path = path:gsub("^torch%.Tensor%.rep$", "torch.Tensor.repeat")
   local space, last = path:match("^(.*)%.([%w_]+)$")
   if not space or OURS[path] or entry.kind == "namespace" or entry.kind == "value" then return nil end
-  if entry.operator and not operators.sentence(entry.operator:match("::(.*)$")) then return nil end
-  if space == "torch" and entry.operator and is_layer(last) then
-    space, path = "torch.nn.functional", "torch.nn.functional." .. (last == "log_sigmoid" and "logsigmoid" or last)
+  local listed = pages[space]
+  if listed and not listed[last] then
+    local other = entry.operator and pages["torch.Tensor"][last] and "torch.Tensor"
+      or entry.operator and is_layer(last) and "torch.nn.functional"
+    if not other or space == "torch.Tensor" then return nil end
+    space, path = other, other .. "." .. (last == "log_sigmoid" and "logsigmoid" or last)
   end
   if PAGES[space] then return SITE .. PAGES[space] .. "#" .. path end
   local class = space:match("([%w_]+)$")

@@ -31,11 +31,21 @@ function names.attributes()
   return homes(function(home) return home.requires_grad and home.dtype and home.shape and not home.methods end)
 end
 
+--- The methods of random number generators.
+---@return table<string, function>
+function names.generator()
+  return homes(function(home) return home.get_state and home.set_state and home.initial_seed and not home.methods end)
+end
+
 local function tensor_methods() return require("native.tensor").methods end
+
+local function is_public(name) return type(name) == "string" and name:match("^%a[%w_]*$") ~= nil end
 
 local function sorted(set)
   local list = {}
-  for name in pairs(set) do list[#list + 1] = name end
+  for name in pairs(set) do
+    if is_public(name) then list[#list + 1] = name end
+  end
   table.sort(list)
   return list
 end
@@ -47,12 +57,10 @@ function names.of_tensor()
   for name in next, tensor_methods() do set[name] = true end
   for name in next, names.attributes() do set[name] = true end
   for _, name in ipairs(ops.names()) do
-    if not set[name] and name ~= "repeat" and ops.find(name, true) then set[name] = true end
+    if not set[name] and name:find("^%a") and name ~= "repeat" and ops.find(name, true) then set[name] = true end
   end
   return sorted(set)
 end
-
-local function is_public(name) return type(name) == "string" and name:match("^%a[%w_]*$") ~= nil end
 
 --- The names in a namespace or class, what is not loaded yet among them; sorted, without those that begin with `_`.
 ---@param space table
@@ -60,15 +68,12 @@ local function is_public(name) return type(name) == "string" and name:match("^%a
 function names.of(space)
   if space == names.Tensor then return names.of_tensor() end
   local set = {}
-  for name in next, space do
-    if is_public(name) then set[name] = true end
-  end
+  for name in next, space do set[name] = true end
   local meta = debug.getmetatable(space)
-  local list = meta and type(meta) == "table" and rawget(meta, "__names")
-  if list then
-    for _, name in ipairs(list(space)) do
-      if is_public(name) then set[name] = true end
-    end
+  if type(meta) == "table" and rawget(meta, "__names") then
+    for _, name in ipairs(meta.__names(space)) do set[name] = true end
+  elseif type(meta) == "table" and rawget(meta, "__pairs") then  -- what is loaded when it is first used
+    for name in pairs(space) do set[name] = true end
   end
   return sorted(set)
 end
@@ -93,7 +98,7 @@ local function field(value, name)
     return found
   end
   if type(value) == "function" and value == package.loaded.torch.Generator then
-    return debug.getmetatable(value()).__index[name]
+    return names.generator()[name]
   end
   if type(value) ~= "table" then return nil end
   local found, result = pcall(function() return value[name] end)

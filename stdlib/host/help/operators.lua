@@ -42,7 +42,9 @@ end
 local function parameter(argument, numbers)
   local default = argument.default
   if default == "" then default = nil end
-  return {name = operators.lua_name(argument.name), type = type_of(argument, numbers),
+  local kind = type_of(argument, numbers)
+  if argument.optional and not argument.default then kind = kind .. "|nil" end  -- nil has to be written
+  return {name = operators.lua_name(argument.name), type = kind,
     optional = argument.default ~= nil, default = default ~= "nil" and default or nil}
 end
 

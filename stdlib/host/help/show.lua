@@ -91,7 +91,12 @@ end
 
 local function function_lines(lines, it, width)
   local parts, results = {}, {}
-  for i, param in ipairs(it.params) do parts[i] = param_text(param, false) end
+  local keywords = {}
+  for _, param in ipairs(it.params) do
+    local into = param.keyword and keywords or parts
+    into[#into + 1] = param_text(param, false)
+  end
+  if #keywords > 0 then parts[#parts + 1] = "{" .. table.concat(keywords, ", ") .. "}" end
   for i, each in ipairs(it.returns) do results[i] = each.type end
   lines[#lines + 1] = "  " .. wrap(("%s(%s)%s"):format(call_name(it), table.concat(parts, ", "),
     #results > 0 and " -> " .. table.concat(results, ", ") or ""), width - 4, "      ")

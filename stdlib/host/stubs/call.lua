@@ -7,7 +7,9 @@ local call = {}
 local kMostForms <const> = 6
 
 local function param_type(param)
-  return types.written(param.type or param.default and types.of_default(param.default) or "any")
+  local text = types.written(param.type or param.default and types.of_default(param.default) or "any", true)
+  -- Else the results of a function would take in what follows.
+  return text:find("fun(", 1, true) and not text:find("^%(") and "(" .. text .. ")" or text
 end
 
 local function written(param)
@@ -23,7 +25,11 @@ end
 
 -- The parameters of each form: those by position alone, then with each number of optional ones a table of the rest.
 local function forms_of(positional, keywords)
-  local forms = {positional}
+  local forms, is_optional = {positional}, false
+  for _, param in ipairs(positional) do  -- as in Python: what follows an optional one is optional
+    is_optional = is_optional or param.optional
+    param.optional = is_optional or nil
+  end
   local required = 0
   for i, param in ipairs(positional) do
     if not param.optional then required = i end
@@ -34,7 +40,7 @@ local function forms_of(positional, keywords)
     if #rest > 0 and #forms < kMostForms then
       local form = table.move(positional, 1, count, 1, {})
       for i = 1, count do  -- before a table nil has to be written
-        form[i] = {name = form[i].name, type = param_type(form[i]) .. (form[i].optional and "|nil" or "")}
+        form[i] = {name = form[i].name, type = types.written(param_type(form[i]) .. (form[i].optional and "|nil" or ""))}
       end
       form[count + 1] = {name = "options", type = table_of(rest)}
       forms[#forms + 1] = form
@@ -74,8 +80,12 @@ end
 ---@param spec boolean
 ---@return table[]
 function call.forms_of_function(params, results, spec)
-  local list = {}
-  for _, form in ipairs(spec and forms_of(params, {}) or {params}) do list[#list + 1] = {params = form, results = results} end
+  local list, positional, keywords = {}, {}, {}
+  for _, param in ipairs(params) do
+    local into = param.keyword and keywords or positional
+    into[#into + 1] = param
+  end
+  for _, form in ipairs(spec and forms_of(positional, keywords) or {params}) do list[#list + 1] = {params = form, results = results} end
   return list
 end
 
@@ -97,7 +107,8 @@ local function one_line(text) return (text:gsub("%s*\n%s*", " ")) end
 ---@param text string
 ---@param forms table[] the first is the function itself
 ---@param link? string
-function call.write(lines, name, text, forms, link)
+---@param overloads? string[] further forms, as the docstring writes them
+function call.write(lines, name, text, forms, link, overloads)
   for line in (text .. "\n"):gmatch("(.-)\n") do
     if line ~= "" or text ~= "" then lines[#lines + 1] = "---" .. line end
   end
@@ -116,10 +127,11 @@ function call.write(lines, name, text, forms, link)
       one_line(param.text or param.default and "default " .. param.default or "")):gsub("%s+$", ""))
   end
   for _, each in ipairs(main.results) do
-    lines[#lines + 1] = (("---@return %s %s"):format(types.written(each.type), one_line(each.name or each.text and "# "
-      .. each.text or "")):gsub("[%s#]+$", ""))
+    local words = each.name or each.text and (each.text:find("^%.%.%.") and each.text or "# " .. each.text) or ""
+    lines[#lines + 1] = (("---@return %s %s"):format(types.written(each.type), one_line(words)):gsub("[%s#]+$", ""))
   end
   for i = 2, #forms do lines[#lines + 1] = "---@overload " .. call.fun(forms[i], self) end
+  for _, each in ipairs(overloads or {}) do lines[#lines + 1] = "---@overload " .. types.written(each) end
   lines[#lines + 1] = ("function %s(%s) end"):format(name, table.concat(parameters, ", "))
   lines[#lines + 1] = ""
 end

@@ -1,22 +1,7 @@
 -- `trainhost stubs FOLDER`: the editor's stubs of everything, for completion and checks by lua-language-server.
-local file = require "native.file"
+local write = require "host.stubs.write"
 
 local kFailed <const>, kUsage <const> = 1, 2
-
---- Writes the stubs of everything into a folder, over older ones.
----@param folder string
----@return string[] files that were written, sorted
-local function write(folder)
-  local list = {}
-  for name, text in pairs(require("host.stubs.files").all()) do
-    local path = folder .. "/" .. name
-    file.mkdir(path:match("^(.*)/"))
-    file.write_atomic(path, text)
-    list[#list + 1] = name
-  end
-  table.sort(list)
-  return list
-end
 
 --- Does what the command line asks for.
 ---@param args string[]

@@ -26,21 +26,24 @@ local METAMETHODS <const> = {
 local function function_stub(lines, name, it)
   if it.calls then
     local forms = call.forms(#it.calls > 0 and it.calls or it.methods)
-    if #forms == 0 then forms = {{params = {{name = "...", type = "any"}}, results = {{type = "any"}}}} end
+    if #forms == 0 or not it.is_operator then  -- a function around it takes more than the operator
+      forms[#forms + 1] = {params = {{name = "...", type = "any"}}, results = {{type = "any"}}}
+    end
     return call.write(lines, name, it.text, forms, it.link)
   end
   local params = {}
   for i, param in ipairs(it.params or {}) do
     params[i] = {name = param.name, type = param.type, text = param.text, optional = param.optional or param.unknown,
-      default = param.default}
+      default = param.default, keyword = param.keyword}
   end
-  local seen = false
-  for _, param in ipairs(params) do seen = seen or param.name == "..." end
+  local overloads = it.overloads
+  for _, param in ipairs(params) do  -- a function that runs under a mode may stand at any place
+    if param.name == "fn" then overloads = {"fun(...: any): any"} end
+  end
   local returns = it.returns or {}
-  if not seen and #params == 0 and #returns == 0 and not it.documented then
-    params[1] = {name = "...", type = "any"}
-  end
-  call.write(lines, name, it.text, call.forms_of_function(params, returns, it.spec), it.link)
+  if #returns == 0 then returns = {{type = "any"}} end  -- without it the editor takes the result for nil
+  if #params == 0 and (it.is_native or not it.comment) then params[1] = {name = "...", type = "any"} end
+  call.write(lines, name, it.text, call.forms_of_function(params, returns, it.spec), it.link, overloads)
 end
 
 local function constant_stub(lines, name, value)
@@ -98,10 +101,8 @@ local function class_stub(lines, local_name, path, class, made_as)
   end
   describe()
   lines[#lines + 1] = ("---@class %s%s"):format(name, base and ": " .. class_name(base) or "")
-  if path == "torch.nn.Module" then
-    lines[#lines + 1] = "---@field training boolean"
-    lines[#lines + 1] = "---@field [string] any"
-  end
+  if path == "torch.nn.Module" then lines[#lines + 1] = "---@field training boolean" end
+  if not base then lines[#lines + 1] = "---@field [string] any" end
   if path:find("^torch%.nn%.") then lines[#lines + 1] = "---@overload " .. forward_of(path, class) end
   lines[#lines + 1] = ("local %s = {}\n"):format(local_name)
   for key, value in sorted_pairs(class) do
@@ -114,7 +115,7 @@ local function class_stub(lines, local_name, path, class, made_as)
   end
   if not made_as then return end
   describe()
-  lines[#lines + 1] = ("---@class %s.class"):format(name)
+  lines[#lines + 1] = ("---@class %s.class: table"):format(name)
   lines[#lines + 1] = "---@field [string] any"
   local params = it.params or {{name = "...", type = "any"}}
   for _, form in ipairs(call.forms_of_function(params, {{type = name}}, true)) do
@@ -131,6 +132,7 @@ local function object_stub(lines, path, value)
   local name = class_name(path)
   types.define(name)
   lines[#lines + 1] = ("---@class %s"):format(name)
+  lines[#lines + 1] = "---@field [string] any"
   lines[#lines + 1] = ("local %s = {}"):format(local_name)
   lines[#lines + 1] = ""
   for _, each in ipairs(it.beside) do
@@ -197,7 +199,9 @@ local function space_files(result, path, value, add_space)
     end
     head[#head + 1] = "---@class " .. path
     if i == 1 then table.move(fields, 1, #fields, #head + 1, head) end
-    if i == 1 and #names.of(value) == 0 then head[#head + 1] = "---@field [string] any" end
+    local meta = getmetatable(value)
+    local is_open = path == "torch.ops" or #names.of(value) == 0 or type(meta) == "table" and meta.__newindex
+    if i == 1 and is_open then head[#head + 1] = "---@field [string] any" end
     head[#head + 1] = ("local %s = {}\n"):format(space)
     result[i == 1 and file .. ".lua" or ("%s_%d.lua"):format(file, i)] = table.concat(head, "\n") .. "\n"
       .. table.concat(part, "\n") .. ("\nreturn %s\n"):format(space)
@@ -207,19 +211,19 @@ end
 local function tensor_file()
   local lines = {"---@meta _", "", "---A tensor. Indices begin at 0, as in PyTorch: x[0], x[{0, 1}], x[\"1:3, ...\"].",
     "---@class Tensor"}
+  local attributes = {}  -- no @field: the editor would take any table where a Tensor is allowed for a wrong Tensor
   for key in sorted_pairs(names.attributes()) do
     local it = entry.of("torch.Tensor." .. key, (names.find("torch.Tensor." .. key)))
-    lines[#lines + 1] = (("---@field %s %s %s"):format(key, types.written(it.type or "any"),
-      it.text:gsub("\n", " ")):gsub("%s+$", ""))
+    attributes[#attributes + 1] = ("---%s\n---@type %s\nTensor.%s = nil\n"):format((it.text:gsub("\n", " ")),
+      types.written(it.type or "any"), key)
   end
-  for _, kind in ipairs {"integer", "Tensor", "table"} do lines[#lines + 1] = ("---@field [%s] Tensor"):format(kind) end
   for _, each in ipairs(METAMETHODS) do
     lines[#lines + 1] = ("---@operator %s%s: %s"):format(each[1], each[2] and "(" .. each[2] .. ")" or "", each[3])
   end
   lines[#lines + 1] = "local Tensor = {}\n"
-  local attributes = names.attributes()
+  table.move(attributes, 1, #attributes, #lines + 1, lines)
   for _, key in ipairs(names.of_tensor()) do
-    if not attributes[key] then
+    if not names.attributes()[key] then
       function_stub(lines, "Tensor:" .. key, entry.of("torch.Tensor." .. key, (names.find("torch.Tensor." .. key))))
     end
   end
@@ -230,14 +234,17 @@ end
 -- Types of native values: their methods, and classes that are names alone.
 local function types_file()
   local lines = {"---@meta _", ""}
-  lines[#lines + 1] = "---@class Generator\nlocal Generator = {}\n"
-  local Generator = debug.getmetatable(require("torch").Generator()).__index
-  for key, value in sorted_pairs(Generator) do
+  lines[#lines + 1] = "---@class Generator\n---@field [string] any\nlocal Generator = {}\n"
+  for key, value in sorted_pairs(names.generator()) do
     function_stub(lines, "Generator:" .. key, entry.of("torch.Generator." .. key, value))
   end
-  lines[#lines + 1] = "---@class dtype\n---@field is_floating_point boolean\n---@field is_complex boolean\n"
-    .. "---@field is_signed boolean\n---@field itemsize integer\n"
-  lines[#lines + 1] = "---@class device\n---@field type string\n---@field index integer?\n"
+  lines[#lines + 1] = "---@class dtype\nlocal dtype = {}\n"
+  for _, each in ipairs {"is_floating_point", "is_complex", "is_signed"} do
+    lines[#lines + 1] = ("---@type boolean\ndtype.%s = nil\n"):format(each)
+  end
+  lines[#lines + 1] = "---@type integer\ndtype.itemsize = nil\n"
+  lines[#lines + 1] = "---@class device\nlocal device = {}\n\n---@type string\ndevice.type = nil\n"
+  lines[#lines + 1] = "---@type integer|nil\ndevice.index = nil\n"
   for _, name in ipairs {"layout", "memory_format", "scope"} do lines[#lines + 1] = "---@class " .. name .. "\n" end
   lines[#lines + 1] = "---The arguments of the script: what stands after `--`.\n---@type string[]\narg = {}\n"
   lines[#lines + 1] = "---Shows what there is about a value or a name; a global of the console alone.\n"

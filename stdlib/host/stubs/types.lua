@@ -10,11 +10,11 @@ types.CLASSES = {
 }
 
 local KNOWN <const> = {any = true, ["nil"] = true, boolean = true, number = true, integer = true, string = true,
-  table = true, ["function"] = true, userdata = true, thread = true, fun = true, ["true"] = true, ["false"] = true,
+  table = true, ["function"] = true, thread = true, fun = true, ["true"] = true, ["false"] = true,
   self = true, lightuserdata = true, unknown = true}
 
 local WRITTEN <const> = {int = "integer", float = "number", bool = "boolean", str = "string", func = "function",
-  list = "any[]", Size = "integer[]"}
+  list = "any[]", userdata = "any", Size = "integer[]"}
 
 local NAMED <const> = {  -- what a default says of its parameter
   {"^true$", "boolean"}, {"^false$", "boolean"}, {"^['\"]", "string"}, {"^%-?%d+$", "number"}, {"^%-?[%d%.e%-]+$", "number"},
@@ -41,8 +41,9 @@ local function is_known(name) return KNOWN[name] or types.CLASSES[name] or extra
 
 --- Writes a type of a docstring so that the editor knows every name in it.
 ---@param text string "Tensor|number", "{lr: number}", "fun(x: Tensor): Tensor"
+---@param is_parameter? boolean where a device may be named by a string
 ---@return string
-function types.written(text)
+function types.written(text, is_parameter)
   text = text:gsub("%s*|%s*", "|")
   local out, at = {}, 1
   while at <= #text do
@@ -54,6 +55,8 @@ function types.written(text)
     elseif name then
       local after = at + #name
       if text:find("^%??%s*:", after) and name ~= "fun" then out[#out + 1] = name  -- a field or a parameter
+      elseif is_parameter and name == "device" and not text:find("string", 1, true) then
+        out[#out + 1] = text:find("^%[", after) and "(device|string)" or "device|string"
       elseif is_known(name) then out[#out + 1] = name
       else out[#out + 1] = WRITTEN[name] or "any" end
       at = after
@@ -65,7 +68,7 @@ function types.written(text)
       at = at + 1
     end
   end
-  text = table.concat(out)
+  text = table.concat(out):gsub("|nil|nil", "|nil")
   if text == "..." or text == "" then return "any" end
   return text
 end

@@ -3,6 +3,7 @@
 -- `opt.param_groups` are plain tables that every step reads: writing opt.param_groups[1].lr takes effect.
 local model = require "native.model"
 local native = require "native.optim"
+local ordered = require "host.ordered"
 local signature = require "torch.signature"
 local text = require "torch.python_text"
 local torch = require "torch"
@@ -193,7 +194,8 @@ end
 --- {state = {[0] = {...}}, param_groups = {{lr = ..., params = {0, 1}}}}, as PyTorch lays it out.
 ---@return table
 function Optimizer:state_dict()
-  local state, groups, index = {}, {}, 0
+  -- Ordered, so that it is a dict whatever its keys are: {[1] = ...} would be a list.
+  local state, groups, index = ordered.new(nil, nil, "dict"), {}, 0
   for i, group in ipairs(self.param_groups) do
     local copy = copy_group(group)
     copy.params = {}

@@ -13,7 +13,8 @@ local function of_input(name)
   local parse = signature("F." .. name, "input, inplace=false")
   return function(input, inplace, ...)
     if (inplace == nil or inplace == false) and type(input) == "userdata" then return plain(input) end
-    input, inplace = parse(input, inplace, ...)
+    if type(input) == "table" then input, inplace = parse(input)
+    else input, inplace = parse(input, inplace, ...) end
     return (inplace and in_place or plain)(input)
   end
 end

@@ -74,7 +74,7 @@ local function equal(a, b) return table.concat(a, ",") == table.concat(b, ",") e
 ---@source torch.nn.functional.linear_cross_entropy
 function losses.linear_cross_entropy(...)
   local input, matrix, target, bias, weight, name, ignore_index, smoothing = parse_linear(...)
-  local shape, rows = input.shape, matrix.shape
+  local shape, rows = {table.unpack(input.shape)}, {table.unpack(matrix.shape)}
   if #shape < 1 or #shape > 2 then fail("expected input with dimensionality 1 or 2, got %d", #shape) end
   if #rows < 2 then fail("expected linear_weight with dimensionality at least 2, got %d", #rows) end
   local in_features = table.remove(shape)
@@ -125,7 +125,7 @@ function losses.binary_cross_entropy(...)
       .. "same size.", tostring(target.shape), tostring(input.shape))
   end
   if weight ~= nil then
-    weight = weight:expand(require("torch.functional").broadcast_shapes(target.shape, weight.shape))
+    weight = weight:expand(require("torch.shapes").broadcast_shapes(target.shape, weight.shape))
   end
   return binary(input, target, weight, number)
 end

@@ -20,7 +20,7 @@ end
 ---@param count integer of dimensions that the size has
 ---@return integer|integer[]
 function sizes.or_input(size, input, count)
-  if type(size) ~= "table" then return size end
+  if type(size) ~= "table" or next(size) == nil then return size end  -- the operator refuses {}
   count = math.max(count, #size)
   local dims = input:dim()
   if dims <= count then vm.raise("usage", ("Input dimension should be at least %d"):format(count + 1)) end

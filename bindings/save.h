@@ -1,0 +1,23 @@
+// The parts of native.save.
+#pragma once
+
+#include <cstdint>
+#include <lua.hpp>
+#include <optional>
+#include <vector>
+
+#include "host/save/safetensors.h"
+
+namespace trainhost::bindings {
+
+// {{name, tensor}, ...}, from Lua and back.
+std::vector<save::NamedTensor> check_named(lua_State* L, int index, const char* function);
+void push_named(lua_State* L, std::vector<save::NamedTensor>& tensors);
+// torch.load's `memory_limit`, in bytes.
+std::optional<uint64_t> check_limit(lua_State* L, int index);
+
+// Each sets its functions in the module table on top of the stack.
+void set_torch_files(lua_State* L);  // save_torch.cpp: .pt
+void set_numpy_files(lua_State* L);  // save_numpy.cpp: .npy, .npz
+
+}  // namespace trainhost::bindings

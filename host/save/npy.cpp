@@ -1,0 +1,143 @@
+// Arrays as views of the bytes that were read or mapped.
+#include "host/save/npy.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+
+#include <algorithm>
+#include <cstring>
+#include <unordered_set>
+
+#include "host/base/error.h"
+#include "host/base/publish.h"
+#include "host/base/read_file.h"
+#include "host/save/dtypes.h"
+#include "host/save/npy_header.h"
+#include "host/save/zip.h"
+
+namespace trainhost::save {
+namespace {
+
+const auto kBytes = at::TensorOptions().dtype(at::kByte);
+
+at::Tensor mapped(const std::shared_ptr<char>& mapping, uint64_t at, uint64_t size) {
+  return at::from_blob(
+      mapping.get() + at, {static_cast<int64_t>(size)}, [mapping](void*) {}, kBytes);
+}
+
+// The array whose file or record `bytes` is.
+at::Tensor array_of(const at::Tensor& bytes, const Fail& fail) {
+  const auto size = static_cast<uint64_t>(bytes.numel());
+  const char* begin = static_cast<const char*>(bytes.const_data_ptr());
+  const NpyHeader header =
+      read_npy_header({begin, static_cast<size_t>(std::min<uint64_t>(size, kMostNpyHeader))}, size, fail);
+  if (header.type == at::kBool && !are_bools(begin + header.data, header.bytes))
+    fail("an array of bool holds bytes other than 0 and 1");
+  std::vector<int64_t> strides(header.shape.size());
+  int64_t stride = 1;
+  for (size_t i = 0; i < strides.size(); ++i) {
+    const size_t d = header.fortran ? i : strides.size() - 1 - i;
+    strides[d] = stride;
+    stride *= std::max<int64_t>(header.shape[d], 1);
+  }
+  const uint64_t item = c10::elementSize(header.type);
+  const auto options = at::TensorOptions().dtype(header.type);
+  const bool aligned = header.data % item == 0 && reinterpret_cast<uintptr_t>(begin) % item == 0;
+  at::Tensor array = at::empty({0}, options);
+  if (aligned && !header.big_endian) {
+    array.set_(bytes.storage(), static_cast<int64_t>(header.data / item), header.shape, strides);
+  } else {
+    const at::Tensor copy = at::empty({static_cast<int64_t>(header.bytes)}, kBytes);
+    if (header.bytes > 0) std::memcpy(copy.mutable_data_ptr(), begin + header.data, header.bytes);
+    if (header.big_endian) swap_bytes(copy.mutable_data_ptr(), header.bytes, header.type);
+    array.set_(copy.storage(), 0, header.shape, strides);
+  }
+  return array;
+}
+
+struct Written {
+  std::string header;
+  at::Tensor data;
+};
+
+Written prepared(const at::Tensor& tensor, const std::string& name) {
+  if (!tensor.defined() || tensor.layout() != at::kStrided || tensor.is_quantized() || tensor.is_meta())
+    throw_usage("torch.save: '" + name + "' has no dense storage");
+  at::Tensor data = tensor.detach().resolve_conj().resolve_neg();
+  bool fortran = false;
+  const auto shape = data.sizes().vec();
+  const std::string header_c = npy_header(data.scalar_type(), shape, false);
+  if (!data.is_contiguous()) {
+    std::vector<int64_t> turned(shape.size());
+    for (size_t i = 0; i < turned.size(); ++i) turned[i] = static_cast<int64_t>(turned.size() - 1 - i);
+    fortran = data.permute(turned).is_contiguous();
+    if (fortran) data = data.permute(turned);
+  }
+  return {fortran ? npy_header(data.scalar_type(), shape, true) : header_c, data.cpu().contiguous()};
+}
+
+}  // namespace
+
+at::Tensor read_npy(const std::string& path, bool map) {
+  const file::ReadFile file("numpy file", path);
+  at::Tensor bytes;
+  if (map && file.size() > 0) {
+    bytes = mapped(file.map(), 0, file.size());
+  } else {
+    bytes = at::empty({static_cast<int64_t>(file.size())}, kBytes);
+    file.read(0, bytes.mutable_data_ptr(), file.size());
+  }
+  return array_of(bytes, [&](const std::string& reason) { file.fail(reason); });
+}
+
+std::vector<NamedTensor> read_npz(const std::string& path, bool map, std::optional<uint64_t> limit) {
+  constexpr std::string_view kSuffix = ".npy";
+  const file::ReadFile file("numpy file", path);
+  Budget budget(file, limit);
+  const ZipReader zip(file, budget);
+  std::vector<NamedTensor> arrays;
+  std::shared_ptr<char> mapping;
+  for (const ZipEntry& entry : zip.entries()) {
+    if (!entry.name.ends_with(kSuffix)) continue;
+    std::string name(entry.name.substr(0, entry.name.size() - kSuffix.size()));
+    budget.take(1500 + 2 * name.size());
+    at::Tensor bytes;
+    if (map && !entry.deflated && entry.size > 0) {
+      if (!mapping) mapping = file.map();
+      bytes = mapped(mapping, zip.data(entry), entry.size);
+    } else {
+      budget.take(entry.size);
+      bytes = at::empty({static_cast<int64_t>(entry.size)}, kBytes);
+      zip.read(entry, bytes.mutable_data_ptr());
+    }
+    at::Tensor array = array_of(bytes, [&](const std::string& reason) { file.fail("'" + name + "': " + reason); });
+    arrays.push_back({std::move(name), std::move(array)});
+  }
+  return arrays;
+}
+
+void write_npy(const std::string& path, const at::Tensor& tensor) {
+  const Written array = prepared(tensor, "the tensor");
+  file::NewFile file(path);
+  file.write(array.header);
+  file.write(array.data.const_data_ptr(), array.data.nbytes());
+  file.publish();
+}
+
+void write_npz(const std::string& path, const std::vector<NamedTensor>& tensors, bool compressed) {
+  std::unordered_set<std::string> names;
+  for (const auto& [name, tensor] : tensors) {
+    if (name.empty() || !names.insert(name).second) throw_usage("torch.save: the name '" + name + "' is given twice");
+    npy_header(tensor.scalar_type(), tensor.sizes(), false);
+  }
+  file::NewFile file(path);
+  ZipWriter zip(file);
+  for (const auto& [name, tensor] : tensors) {
+    const Written array = prepared(tensor, name);
+    zip.add(name + ".npy", array.header, array.data.const_data_ptr(), array.data.nbytes(), compressed);
+  }
+  zip.finish();
+  file.publish();
+}
+
+}  // namespace trainhost::save

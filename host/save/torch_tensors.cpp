@@ -1,0 +1,62 @@
+// From a description to the tensor, when its storages are there.
+#include <ATen/ops/_sparse_compressed_tensor_unsafe.h>
+#include <ATen/ops/_sparse_coo_tensor_unsafe.h>
+#include <ATen/ops/_validate_sparse_compressed_tensor_args.h>
+#include <ATen/ops/_validate_sparse_coo_tensor_args.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_strided.h>
+
+#include "host/save/torch_file.h"
+
+namespace trainhost::save {
+
+at::Tensor TorchFile::build(const TensorNode& node) {
+  auto options = at::TensorOptions().dtype(node.dtype);
+  if (node.form == Form::meta) return at::empty_strided(node.sizes, node.strides, options.device(at::kMeta));
+  if (node.form == Form::strided) {
+    const at::Tensor& data = document_.storages[node.storage].data;
+    options = options.device(data.device());
+    if (data.is_meta()) return at::empty_strided(node.sizes, node.strides, options);
+    at::Tensor made = at::empty({0}, options);
+    made.set_(data.storage(), node.offset, node.sizes, node.strides);
+    if (node.conjugate) made._set_conj(true);
+    if (node.negative) made._set_neg(true);
+    return made;
+  }
+  // Kernels trust the indices of sparse tensors.
+  const at::Tensor first = tensor(node.parts[0]), second = tensor(node.parts[1]);
+  options = options.layout(node.layout);
+  if (node.form == Form::coo) {
+    at::_validate_sparse_coo_tensor_args(first, second, node.sizes, node.coalesced, /*check_pinning=*/false);
+    return at::_sparse_coo_tensor_unsafe(first, second, node.sizes, options.device(second.device()), node.coalesced);
+  }
+  const at::Tensor values = tensor(node.parts[2]);
+  at::_validate_sparse_compressed_tensor_args(first, second, values, node.sizes, node.layout, /*check_pinning=*/false);
+  return at::_sparse_compressed_tensor_unsafe(first, second, values, node.sizes, options.device(values.device()));
+}
+
+at::Tensor TorchFile::tensor(uint32_t index) {
+  TensorNode& node = document_.tensors[index];
+  if (node.tensor.defined()) return node.tensor;
+  try {
+    node.tensor = build(node);
+    if (node.requires_grad) node.tensor.set_requires_grad(true);
+  } catch (const c10::Error& e) {
+    file_.fail(e.what_without_backtrace());
+  }
+  return node.tensor;
+}
+
+at::Tensor TorchFile::whole(uint32_t index) {
+  const Storage& storage = document_.storages[index];
+  TensorNode node;
+  node.storage = storage.root;
+  node.dtype = storage.dtype;
+  const uint64_t size = c10::elementSize(storage.dtype);
+  node.offset = static_cast<int64_t>(storage.begin / size);
+  node.sizes = {static_cast<int64_t>(storage.bytes / size)};
+  node.strides = {1};
+  return build(node);
+}
+
+}  // namespace trainhost::save
