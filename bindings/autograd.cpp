@@ -1,80 +1,102 @@
-// backward, grad, and the modes that switch recording on and off.
+// native.autograd: backward and grad, and what a Tensor has of them.
 #include "bindings/autograd.h"
 
-#include <ATen/core/grad_mode.h>
-#include <c10/core/InferenceMode.h>
-#include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include "bindings/indexing.h"
 #include "bindings/keywords.h"
+#include "bindings/reference.h"
+#include "host/autograd/backward.h"
 
 namespace trainhost::bindings {
 namespace {
 
-// A tensor or a list of them.
-std::vector<at::Tensor> check_tensors(lua_State* L, int index, const char* function, const char* name) {
-  if (const at::Tensor* tensor = test_tensor(L, index)) return {*tensor};
-  if (!lua_istable(L, index)) throw_argument(L, function, name, "a Tensor or a list of Tensors", index);
-  std::vector<at::Tensor> tensors;
-  const lua_Integer size = static_cast<lua_Integer>(lua_rawlen(L, index));
-  for (lua_Integer i = 1; i <= size; ++i) {
-    lua_rawgeti(L, index, i);
-    const at::Tensor* tensor = test_tensor(L, -1);
-    if (!tensor && !lua_isnil(L, -1)) throw_argument(L, function, name, "a list of Tensors", lua_gettop(L));
-    tensors.push_back(tensor ? *tensor : at::Tensor());
-    lua_pop(L, 1);
-  }
-  return tensors;
+using autograd::BackwardRequest;
+
+bool flag(lua_State* L, const Keywords& keywords, const char* name, const char* function, bool otherwise) {
+  const int index = keywords.find(name);
+  return index ? check_boolean(L, index, function, name) : otherwise;
 }
 
-struct BackwardOptions {
-  std::vector<at::Tensor> gradients, inputs;
-  std::optional<bool> retain_graph;
-  bool create_graph = false;
-};
+// A table {name = Tensor}: the names in `names`, the tensors pushed on `tensors`. False for any other value.
+bool read_named(lua_State* L, int index, std::vector<std::string>& names, std::vector<at::Tensor>& tensors) {
+  if (!lua_istable(L, index) || lua_rawlen(L, index) > 0) return false;
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    const at::Tensor* tensor = test_tensor(L, -1);
+    if (lua_type(L, -2) != LUA_TSTRING || !tensor) {
+      lua_pop(L, 2);
+      return false;
+    }
+    names.emplace_back(lua_tostring(L, -2));
+    tensors.push_back(*tensor);
+  }
+  return !names.empty();
+}
 
-BackwardOptions read_backward(lua_State* L, int first, const char* function) {
-  BackwardOptions options;
-  Keywords keywords(L, function, first, {"gradient", "retain_graph", "create_graph", "inputs"});
-  if (int i = keywords.find("gradient")) options.gradients = check_tensors(L, i, function, "gradient");
-  if (int i = keywords.find("retain_graph")) options.retain_graph = check_boolean(L, i, function, "retain_graph");
-  if (int i = keywords.find("create_graph")) options.create_graph = check_boolean(L, i, function, "create_graph");
-  if (int i = keywords.find("inputs")) options.inputs = check_tensors(L, i, function, "inputs");
-  return options;
+void read_inputs(lua_State* L, int index, const char* function, std::vector<std::string>& names,
+                 BackwardRequest& request) {
+  if (read_named(L, index, names, request.inputs)) return;
+  request.inputs = check_tensor_list(L, index, function, "inputs");
+  if (request.inputs.empty())
+    throw_usage(std::string("`inputs` argument to `") + (request.accumulate ? "backward" : "grad") +
+                "()` cannot be empty.");
+}
+
+void accumulate(lua_State* L, BackwardRequest request, const Keywords& keywords, const char* gradient,
+                const char* function) {
+  request.accumulate = request.allow_unused = true;
+  request.on_this_thread = Reference::count() > 0;
+  if (int i = keywords.find(gradient)) request.grad_outputs = check_tensor_list(L, i, function, gradient);
+  request.create_graph = flag(L, keywords, "create_graph", function, false);
+  request.retain_graph = flag(L, keywords, "retain_graph", function, request.create_graph);
+  std::vector<std::string> names;
+  if (int i = keywords.find("inputs")) read_inputs(L, i, function, names, request);
+  autograd::run_backward(std::move(request));
 }
 
 int tensor_backward(lua_State* L) {
-  const at::Tensor& tensor = check_tensor(L, 1);
-  BackwardOptions options = read_backward(L, 2, "Tensor.backward");
-  torch::autograd::backward({tensor}, options.gradients, options.retain_graph, options.create_graph, options.inputs);
+  constexpr const char* kName = "Tensor.backward";
+  BackwardRequest request;
+  request.outputs.push_back(check_tensor(L, 1));
+  accumulate(L, std::move(request), Keywords(L, kName, 2, {"gradient", "retain_graph", "create_graph", "inputs"}),
+             "gradient", kName);
   return 0;
 }
 
-// torch.autograd.backward(tensors [, grad_tensors] ...)
 int backward(lua_State* L) {
-  const auto tensors = check_tensors(L, 1, "torch.autograd.backward", "tensors");
-  BackwardOptions options = read_backward(L, 2, "torch.autograd.backward");
-  torch::autograd::backward(tensors, options.gradients, options.retain_graph, options.create_graph, options.inputs);
+  constexpr const char* kName = "torch.autograd.backward";
+  BackwardRequest request;
+  request.outputs = check_tensor_list(L, 1, kName, "tensors");
+  accumulate(L, std::move(request), Keywords(L, kName, 2, {"grad_tensors", "retain_graph", "create_graph", "inputs"}),
+             "grad_tensors", kName);
   return 0;
 }
 
 int grad(lua_State* L) {
   constexpr const char* kName = "torch.autograd.grad";
-  const auto outputs = check_tensors(L, 1, kName, "outputs");
-  const auto inputs = check_tensors(L, 2, kName, "inputs");
-  Keywords keywords(L, kName, 3, {"grad_outputs", "retain_graph", "create_graph", "allow_unused"});
-  std::vector<at::Tensor> grad_outputs;
-  std::optional<bool> retain_graph;
-  bool create_graph = false, allow_unused = false;
-  if (int i = keywords.find("grad_outputs")) grad_outputs = check_tensors(L, i, kName, "grad_outputs");
-  if (int i = keywords.find("retain_graph")) retain_graph = check_boolean(L, i, kName, "retain_graph");
-  if (int i = keywords.find("create_graph")) create_graph = check_boolean(L, i, kName, "create_graph");
-  if (int i = keywords.find("allow_unused")) allow_unused = check_boolean(L, i, kName, "allow_unused");
-  auto grads = torch::autograd::grad(outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused);
-  lua_createtable(L, static_cast<int>(grads.size()), 0);
+  BackwardRequest request;
+  std::vector<std::string> names;
+  request.outputs = check_tensor_list(L, 1, kName, "outputs");
+  read_inputs(L, 2, kName, names, request);
+  const Keywords keywords(L, kName, 3,
+                          {"grad_outputs", "retain_graph", "create_graph", "only_inputs", "allow_unused",
+                           "is_grads_batched", "materialize_grads"});
+  if (int i = keywords.find("grad_outputs")) request.grad_outputs = check_tensor_list(L, i, kName, "grad_outputs");
+  request.create_graph = flag(L, keywords, "create_graph", kName, false);
+  request.retain_graph = flag(L, keywords, "retain_graph", kName, request.create_graph);
+  request.grads_batched = flag(L, keywords, "is_grads_batched", kName, false);
+  request.materialize_grads = flag(L, keywords, "materialize_grads", kName, false);
+  request.allow_unused = flag(L, keywords, "allow_unused", kName, request.materialize_grads);
+  if (request.materialize_grads && !request.allow_unused)
+    throw_usage(
+        "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.");
+  request.on_this_thread = Reference::count() > 0;
+  auto grads = autograd::run_backward(std::move(request));
+  lua_createtable(L, names.empty() ? static_cast<int>(grads.size()) : 0, static_cast<int>(names.size()));
   for (size_t i = 0; i < grads.size(); ++i) {
-    push_tensor(L, std::move(grads[i]));
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+    push_gradient(L, grads[i]);
+    if (names.empty()) lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+    else lua_setfield(L, -2, names[i].c_str());
   }
   return 1;
 }
@@ -87,46 +109,31 @@ int tensor_requires_grad_(lua_State* L) {
 }
 
 int tensor_retain_grad(lua_State* L) {
-  check_tensor(L, 1).retain_grad();
+  const at::Tensor& tensor = check_tensor(L, 1);
+  if (!tensor.requires_grad()) throw_usage("can't retain_grad on Tensor that has requires_grad=False");
+  tensor.retain_grad();
   return 0;
 }
-
-// Calls the function below its arguments under `guard`, which is left whatever happens.
-template <class Guard, class... Arguments>
-int call_under(lua_State* L, int function, Arguments... arguments) {
-  Guard guard(arguments...);
-  const int below = function - 1;
-  lua_call(L, lua_gettop(L) - function, LUA_MULTRET);
-  return lua_gettop(L) - below;
-}
-
-int push_mode(lua_State* L, bool enabled) {
-  const bool before = c10::GradMode::is_enabled();
-  push<Scope>(L, std::make_shared<Scope>([before] { c10::GradMode::set_enabled(before); }));
-  c10::GradMode::set_enabled(enabled);
-  return 1;
-}
-
-int no_grad(lua_State* L) { return lua_isnone(L, 1) ? push_mode(L, false) : call_under<at::AutoGradMode>(L, 1, false); }
-int enable_grad(lua_State* L) {
-  return lua_isnone(L, 1) ? push_mode(L, true) : call_under<at::AutoGradMode>(L, 1, true);
-}
-int set_grad_enabled(lua_State* L) { return push_mode(L, check_boolean(L, 1, "torch.set_grad_enabled", "mode")); }
-int is_grad_enabled(lua_State* L) { return lua_pushboolean(L, c10::GradMode::is_enabled()), 1; }
-
-int inference_mode(lua_State* L) {
-  if (!lua_isnone(L, 1)) return call_under<c10::InferenceMode>(L, 1, true);
-  auto* guard = new c10::InferenceMode(true);  // deleted by nothing but the scope's end
-  push<Scope>(L, std::make_shared<Scope>([guard] { delete guard; }));
-  return 1;
-}
-int close_scope(lua_State* L) {
-  if (auto* scope = test<Scope>(L, 1); scope && *scope) (*scope)->leave();
-  return 0;
-}
-int is_inference_mode_enabled(lua_State* L) { return lua_pushboolean(L, c10::InferenceMode::is_enabled()), 1; }
 
 }  // namespace
+
+void push_gradient(lua_State* L, const at::Tensor& tensor) { push_tensor(L, tensor); }
+
+std::vector<at::Tensor> check_tensor_list(lua_State* L, int index, const char* function, const char* name) {
+  if (const at::Tensor* tensor = test_tensor(L, index)) return {*tensor};
+  if (!lua_istable(L, index)) throw_argument(L, function, name, "a Tensor or a list of Tensors", index);
+  std::vector<at::Tensor> tensors;
+  const lua_Integer size = static_cast<lua_Integer>(lua_rawlen(L, index));
+  for (lua_Integer i = 1; i <= size; ++i) {
+    lua_rawgeti(L, index, i);
+    const at::Tensor* tensor = test_tensor(L, -1);
+    if (!tensor && !lua_isnil(L, -1) && !is_none(L, lua_gettop(L)))
+      throw_argument(L, function, name, "a list of Tensors", lua_gettop(L));
+    tensors.push_back(tensor ? *tensor : at::Tensor());
+    lua_pop(L, 1);
+  }
+  return tensors;
+}
 
 void set_requires_grad(const at::Tensor& tensor, bool on) {
   if (!on && !tensor.is_leaf())
@@ -150,39 +157,44 @@ void set_autograd_methods(lua_State* L) {
       {"backward", guarded<tensor_backward>,
        "Accumulates the gradients of this tensor in the leaves it was made from.\n@param gradient? Tensor needed "
        "unless it has one element\n@param retain_graph? boolean create_graph\n@param create_graph? boolean "
-       "false\n@param inputs? Tensor[] only these leaves"},
+       "false\n@param inputs? Tensor[] only these"},
       {"requires_grad_", guarded<tensor_requires_grad_>,
        "Records operations on this leaf from now on.\n@param requires_grad? boolean true\n@return Tensor self"},
       {"retain_grad", guarded<tensor_retain_grad>, "Keeps .grad of a tensor that is no leaf."},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);
+  set_hook_methods(L);
 }
 
-void set_autograd_functions(lua_State* L) {
-  static constexpr Row kScope[] = {{nullptr, nullptr, nullptr}};
+void set_backward(lua_State* L) {
   static constexpr Row kRows[] = {
-      {"no_grad", guarded<no_grad>,
-       "Runs fn(...) without recording, or, without arguments, switches recording off until the scope ends:\nlocal _ "
-       "<close> = torch.no_grad()\nWithout <close> it stays switched off.\n@param fn? function\n@return any|scope"},
-      {"enable_grad", guarded<enable_grad>,
-       "As no_grad, but switches recording on.\n@param fn? function\n@return any|scope"},
-      {"set_grad_enabled", guarded<set_grad_enabled>,
-       "Switches recording: for good as a statement, or until `local _ <close> = torch.set_grad_enabled(false)` "
-       "ends.\n@param mode boolean\n@return scope"},
-      {"is_grad_enabled", guarded<is_grad_enabled>, "@return boolean"},
-      {"inference_mode", guarded<inference_mode>,
-       "As no_grad, and the results can never be recorded.\n@param fn? function\n@return any|scope"},
-      {"is_inference_mode_enabled", guarded<is_inference_mode_enabled>, "@return boolean"},
       {"backward", guarded<backward>,
-       "torch.autograd.backward.\n@param tensors Tensor|Tensor[]\n@param gradient? Tensor|Tensor[]\n@param "
-       "retain_graph? boolean\n@param create_graph? boolean false\n@param inputs? Tensor[]"},
+       "Accumulates gradients in the leaves that the tensors were made from.\n@param tensors "
+       "Tensor|Tensor[]\n@param grad_tensors? Tensor|Tensor[] needed for those with more than one element\n@param "
+       "retain_graph? boolean create_graph\n@param create_graph? boolean false\n@param inputs? Tensor|Tensor[] only "
+       "these"},
       {"grad", guarded<grad>,
-       "torch.autograd.grad: the gradients of outputs with respect to inputs.\n@param outputs Tensor|Tensor[]\n@param "
-       "inputs Tensor|Tensor[]\n@param grad_outputs? Tensor[]\n@param retain_graph? boolean create_graph\n@param "
-       "create_graph? boolean false\n@param allow_unused? boolean false\n@return Tensor[]"},
+       "The gradients of outputs with respect to inputs, which are not accumulated in .grad.\n@param outputs "
+       "Tensor|Tensor[]\n@param inputs Tensor|Tensor[]|table<string, Tensor>\n@param grad_outputs? "
+       "Tensor|Tensor[]\n@param retain_graph? boolean create_graph\n@param create_graph? boolean false\n@param "
+       "only_inputs? boolean ignored\n@param allow_unused? boolean materialize_grads; an unused input's gradient is "
+       "nil then\n@param is_grads_batched? boolean false; dimension 0 of grad_outputs is mapped over\n@param "
+       "materialize_grads? boolean false; zeros for unused inputs\n@return Tensor[] with the keys of `inputs`"},
       {nullptr, nullptr, nullptr}};
-  define(L, Type<Scope>::id, Type<Scope>::name, &collect<Scope>, guarded<close_scope>, kScope, nullptr);
   set_functions(L, kRows);
+}
+
+int open_autograd(lua_State* L) {
+  open_references(L);
+  lua_newtable(L);
+  set_modes(L);
+  set_backward(L);
+  set_nodes(L);
+  set_hooks(L);
+  set_saved_hooks(L);
+  set_function(L);
+  set_transforms(L);
+  return 1;
 }
 
 }  // namespace trainhost::bindings

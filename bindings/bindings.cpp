@@ -10,6 +10,7 @@ namespace trainhost::bindings {
 // Each pushes its module table, as a lua_CFunction given to `require "native.NOUN"`.
 int open_tensor(lua_State* L);
 int open_ops(lua_State* L);
+int open_autograd(lua_State* L);
 int open_data(lua_State* L);
 int open_save(lua_State* L);
 int open_model(lua_State* L);
@@ -19,16 +20,26 @@ int open_vm(lua_State* L);
 int open_file(lua_State* L);
 int open_json(lua_State* L);
 int open_log(lua_State* L);
+int open_doc(lua_State* L);
+int open_library(lua_State* L);
+int open_context(lua_State* L);
+int open_autocast(lua_State* L);
+int open_device(lua_State* L);
 
 void open_all(lua_State* L) {
   static constexpr struct {
     const char* module;
     lua_CFunction open;
   } kModules[] = {
-      {"native.tensor", open_tensor}, {"native.ops", open_ops},     {"native.data", open_data},
-      {"native.save", open_save},     {"native.model", open_model}, {"native.optim", open_optim},
-      {"native.track", open_track},   {"native.vm", open_vm},       {"native.file", open_file},
-      {"native.json", open_json},     {"native.log", open_log},
+      {"native.tensor", open_tensor},   {"native.ops", open_ops},
+      {"native.data", open_data},       {"native.save", open_save},
+      {"native.model", open_model},     {"native.optim", open_optim},
+      {"native.track", open_track},     {"native.vm", open_vm},
+      {"native.file", open_file},       {"native.json", open_json},
+      {"native.log", open_log},         {"native.library", open_library},
+      {"native.context", open_context}, {"native.autocast", open_autocast},
+      {"native.device", open_device},   {"native.doc", open_doc},
+      {"native.autograd", open_autograd},
   };
   for (const auto& row : kModules) vm::add_native(L, row.module, row.open);
 }

@@ -2,6 +2,7 @@
 #include <string>
 #include <utility>
 
+#include "bindings/generator.h"
 #include "bindings/keywords.h"
 #include "bindings/list.h"
 #include "bindings/object.h"
@@ -126,16 +127,24 @@ int dataset_len(lua_State* L) {
   return 1;
 }
 
+// The generator at `index`; null, the default one, for nil.
+const at::Generator* check_generator(lua_State* L, int index, const char* function) {
+  if (lua_isnoneornil(L, index)) return nullptr;
+  const auto* generator = test<at::Generator>(L, index);
+  if (!generator || !*generator) throw_argument(L, function, "generator", "a Generator", index);
+  return generator->get();
+}
+
 int permutation(lua_State* L) {
   const lua_Integer size = check_integer(L, 1, "permutation", "size");
-  std::optional<uint64_t> seed;
-  if (!lua_isnoneornil(L, 2)) seed = static_cast<uint64_t>(check_integer(L, 2, "permutation", "seed"));
-  push_integers(L, data::permutation(size, seed));
+  if (!lua_isnoneornil(L, 2))
+    push_integers(L, data::permutation(size, static_cast<uint64_t>(check_integer(L, 2, "permutation", "seed"))));
+  else push_integers(L, data::permutation(size, check_generator(L, 3, "random_split")));
   return 1;
 }
 
 int draw_seed(lua_State* L) {
-  lua_pushinteger(L, data::draw_seed());
+  lua_pushinteger(L, data::draw_seed(check_generator(L, 1, "DataLoader")));
   return 1;
 }
 
@@ -314,9 +323,9 @@ int open_data(lua_State* L) {
       {"subset", guarded<subset>, "@param dataset userdata\n@param indices integer[]|Tensor"},
       {"concat", guarded<concat>, "@param datasets userdata[]"},
       {"permutation", guarded<permutation>,
-       "torch.randperm as a list.\n@param size integer\n@param seed? integer a generator of its own\n@return "
-       "integer[]"},
-      {"draw_seed", guarded<draw_seed>, "A number from the default generator.\n@return integer"},
+       "torch.randperm as a list.\n@param size integer\n@param seed? integer of a generator of its own\n@param "
+       "generator? Generator the default one\n@return integer[]"},
+      {"draw_seed", guarded<draw_seed>, "A number from a generator.\n@param generator? Generator\n@return integer"},
       {"loader", guarded<loader>, "@param dataset userdata|integer or the number of samples\n@param options? table"},
       {nullptr, nullptr, nullptr}};
   define<data::Dataset>(L, kDataset, kDatasetMeta);

@@ -1,8 +1,5 @@
-// Dtype, layout, memory format, device and generator userdata: one value each, made once per state but for devices.
+// Dtype, layout, memory format and device userdata: one value each, made once per state but for devices.
 #include "bindings/dtype.h"
-
-#include <ATen/CPUGeneratorImpl.h>
-#include <ATen/Context.h>
 
 #include "bindings/guard.h"
 #include "host/tensor/cuda.h"
@@ -27,6 +24,13 @@ int plain_equal(lua_State* L) {
   return 1;
 }
 
+int dtype_to_real(lua_State* L) {
+  const at::ScalarType type = check<at::ScalarType>(L, 1).value;
+  return push_dtype(L, at::isComplexType(type) ? c10::toRealValueType(type) : type), 1;
+}
+
+int dtype_to_complex(lua_State* L) { return push_dtype(L, at::toComplexType(check<at::ScalarType>(L, 1).value)), 1; }
+
 int dtype_index(lua_State* L) {
   const at::ScalarType type = check<at::ScalarType>(L, 1).value;
   const std::string_view key = luaL_checkstring(L, 2);
@@ -34,9 +38,11 @@ int dtype_index(lua_State* L) {
   else if (key == "is_floating_point") lua_pushboolean(L, at::isFloatingType(type));
   else if (key == "is_complex") lua_pushboolean(L, at::isComplexType(type));
   else if (key == "is_signed") lua_pushboolean(L, at::isSignedType(type));
+  else if (key == "to_real") lua_pushcfunction(L, guarded<dtype_to_real>);
+  else if (key == "to_complex") lua_pushcfunction(L, guarded<dtype_to_complex>);
   else
     throw_usage("a dtype has no field '" + std::string(key) + "'",
-                "it has itemsize, is_floating_point, is_complex and is_signed");
+                "it has itemsize, is_floating_point, is_complex, is_signed, to_real() and to_complex()");
   return 1;
 }
 
@@ -56,53 +62,12 @@ int device_tostring(lua_State* L) {
 
 // torch.device("cuda", 0), torch.device("cuda:0"), torch.device(0)
 int make_device(lua_State* L) {
-  if (lua_isinteger(L, 1)) {
-    push_device(L, at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(lua_tointeger(L, 1))));
-    return 1;
-  }
   at::Device device = check_device(L, 1);
   if (!lua_isnoneornil(L, 2)) {
     if (!lua_isinteger(L, 2)) throw_argument(L, "torch.device", "index", "an integer", 2);
     device = at::Device(device.type(), static_cast<c10::DeviceIndex>(lua_tointeger(L, 2)));
   }
   push_device(L, device);
-  return 1;
-}
-
-int make_generator(lua_State* L) {
-  const at::Device device = lua_isnoneornil(L, 1) ? at::Device(at::kCPU) : check_device(L, 1);
-  if (device.is_cpu()) push<at::Generator>(L, std::make_shared<at::Generator>(at::detail::createCPUGenerator()));
-  else push<at::Generator>(L, std::make_shared<at::Generator>(at::globalContext().defaultGenerator(device).clone()));
-  return 1;
-}
-
-uint64_t check_seed(lua_State* L, int index) {
-  if (!lua_isinteger(L, index)) throw_argument(L, "manual_seed", "seed", "an integer", index);
-  return static_cast<uint64_t>(lua_tointeger(L, index));
-}
-
-int generator_manual_seed(lua_State* L) {
-  at::Generator& generator = *check<at::Generator>(L, 1);
-  const uint64_t seed = check_seed(L, 2);
-  std::lock_guard lock(generator.mutex());
-  generator.set_current_seed(seed);
-  lua_settop(L, 1);
-  return 1;
-}
-
-int generator_initial_seed(lua_State* L) {
-  lua_pushinteger(L, static_cast<lua_Integer>(check<at::Generator>(L, 1)->current_seed()));
-  return 1;
-}
-
-int generator_get_state(lua_State* L) {
-  push_tensor(L, check<at::Generator>(L, 1)->get_state());
-  return 1;
-}
-
-int generator_set_state(lua_State* L) {
-  check<at::Generator>(L, 1)->set_state(check_tensor(L, 2));
-  lua_settop(L, 1);
   return 1;
 }
 
@@ -127,6 +92,8 @@ at::Device check_device(lua_State* L, int index) {
   at::Device device(at::kCPU);
   if (const auto* handle = test<at::Device>(L, index)) device = handle->value;
   else if (lua_type(L, index) == LUA_TSTRING) device = tensor::parse_device(lua_tostring(L, index));
+  else if (lua_isinteger(L, index))
+    device = at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(lua_tointeger(L, index)));
   else throw_usage("expected a device such as \"cpu\" or \"cuda:0\", got " + describe(L, index));
   if (device.is_cuda()) tensor::load_cuda();
   return device;
@@ -137,30 +104,23 @@ void open_dtypes(lua_State* L) {
                                    {"__tostring", guarded<enum_tostring<at::ScalarType>>, nullptr},
                                    {nullptr, nullptr, nullptr}};
   static constexpr Row kLayout[] = {{"__tostring", guarded<enum_tostring<at::Layout>>, nullptr},
+                                    {"__eq", guarded<plain_equal<at::Layout>>, nullptr},
                                     {nullptr, nullptr, nullptr}};
   static constexpr Row kFormat[] = {{"__tostring", guarded<enum_tostring<at::MemoryFormat>>, nullptr},
+                                    {"__eq", guarded<plain_equal<at::MemoryFormat>>, nullptr},
                                     {nullptr, nullptr, nullptr}};
   static constexpr Row kDevice[] = {{"__index", guarded<device_index>, nullptr},
                                     {"__tostring", guarded<device_tostring>, nullptr},
                                     {"__eq", guarded<plain_equal<at::Device>>, nullptr},
                                     {nullptr, nullptr, nullptr}};
-  static constexpr Row kGenerator[] = {
-      {"manual_seed", guarded<generator_manual_seed>, "Sets the seed and returns the generator.\n@param seed integer"},
-      {"initial_seed", guarded<generator_initial_seed>, "The seed it was last given.\n@return integer"},
-      {"get_state", guarded<generator_get_state>, "The whole state as a uint8 tensor.\n@return Tensor"},
-      {"set_state", guarded<generator_set_state>, "Sets the state that get_state gave.\n@param state Tensor uint8"},
-      {nullptr, nullptr, nullptr}};
   static constexpr Row kModule[] = {
       {"device", guarded<make_device>,
        "A device.\n@param type string \"cpu\", \"cuda\", \"cuda:0\" ...\n@param index? integer\n@return device"},
-      {"Generator", guarded<make_generator>,
-       "A random number generator of its own.\n@param device? device \"cpu\"\n@return Generator"},
       {nullptr, nullptr, nullptr}};
   define<at::ScalarType>(L, nullptr, kDtype);
   define<at::Layout>(L, nullptr, kLayout);
   define<at::MemoryFormat>(L, nullptr, kFormat);
   define<at::Device>(L, nullptr, kDevice);
-  define<at::Generator>(L, kGenerator, nullptr);
   set_functions(L, kModule);
   lua_newtable(L);
   for (const auto& row : tensor::dtype_names()) {

@@ -1,13 +1,9 @@
-// Dtypes, layouts, memory formats, devices and generators as Lua values.
+// Dtypes, layouts, memory formats and devices as Lua values.
 #pragma once
 
 #include <memory>
 
 #include "bindings/tensor.h"
-
-namespace at {
-struct Generator;
-}
 
 namespace trainhost::bindings {
 
@@ -56,15 +52,11 @@ struct Type<at::Device> {
   static constexpr int user_values = 0;
 };
 
-template <>
-struct Type<at::Generator> {
-  using Handle = std::shared_ptr<at::Generator>;
-  static constexpr TypeId id = TypeId::generator;
-  static constexpr const char* name = "Generator";
-  static constexpr int user_values = 0;
-};
-
-// Defines these types and sets torch.float32 ..., torch.strided ..., torch.device, torch.Generator in the table on top.
+// What torch.set_default_device has set on this thread, or null.
+const at::Device* default_device() noexcept;
+// Sets set_default_dtype, get_default_device, finfo ... in the module table on top of the stack.
+void set_default_functions(lua_State* L);
+// Defines these types and sets torch.float32 ..., torch.strided ..., torch.device in the table on top.
 void open_dtypes(lua_State* L);
 
 }  // namespace trainhost::bindings

@@ -1,12 +1,11 @@
 // Values of the C++ API to and from Lua.
 #include "bindings/embed.h"
 
-#include <exception>
-#include <mutex>
-
 #include "bindings/bindings.h"
 #include "bindings/guard.h"
 #include "bindings/model.h"
+#include "bindings/reference.h"
+#include "bindings/size.h"
 #include "bindings/tensor.h"
 #include "host/vm/state.h"
 
@@ -14,7 +13,6 @@ namespace trainhost::bindings {
 namespace {
 
 constexpr int kMostDepth = 100;
-const char kAlive = 0;  // registry key of the token that Lua functions in C++ look at
 
 // A script need not have loaded torch yet when C++ hands it a tensor or a module.
 void need_torch(lua_State* L) {
@@ -26,101 +24,27 @@ void need_torch(lua_State* L) {
   if (!state.metatable(TypeId::tensor)) throw_usage("the script's 'require' has not loaded torch");
 }
 
-// Knows the state as long as there is one. The mutex is for functions let go on another thread.
-struct Alive {
-  std::mutex mutex;
-  vm::State* state;
-};
-using AlivePtr = std::shared_ptr<Alive>;
-
 void reserve(lua_State* L, size_t slots) {
   if (!lua_checkstack(L, static_cast<int>(slots))) throw Error(ErrorKind::memory, "out of Lua stack");
 }
 
-// Runs f, which finds the top `count` values alone on its stack and leaves its results there; returns their number.
-// What it throws is thrown, and so is a Lua error, as an Error; then all of these values are gone.
-template <class F>
-int protect(lua_State* L, int count, F f) {
-  struct Job {
-    F& f;
-    std::exception_ptr failure;
-  } job{f, nullptr};
-  reserve(L, 4);
-  const int base = lua_gettop(L) - count;
-  lua_pushcfunction(L, [](lua_State* inner) {
-    auto& mine = *static_cast<Job*>(lua_touserdata(inner, 1));
-    lua_remove(inner, 1);
-    try {
-      mine.f(inner);
-    } catch (const std::exception&) {  // Lua's own throw is none
-      mine.failure = std::current_exception();
-      lua_settop(inner, 0);
-    }
-    return lua_gettop(inner);
-  });
-  lua_pushlightuserdata(L, &job);
-  lua_rotate(L, base + 1, 2);
-  const int status = lua_pcall(L, count + 1, LUA_MULTRET, 0);
-  if (job.failure) std::rethrow_exception(job.failure);
-  if (status != LUA_OK) throw vm::pop_error(L);
-  return lua_gettop(L) - base;
-}
-
-// A Lua function by its place in the registry.
+// A Lua function as a function of C++.
 class LuaTarget final : public Function::Target {
  public:
-  LuaTarget(AlivePtr alive, int reference) : alive_(std::move(alive)), reference_(reference) {}
-  ~LuaTarget() override {
-    std::lock_guard lock(alive_->mutex);
-    if (!alive_->state) return;
-    const auto release = [L = alive_->state->lua(), reference = reference_] {
-      luaL_unref(L, LUA_REGISTRYINDEX, reference);
-    };
-    if (alive_->state->interrupts().on_own_thread()) release();
-    else alive_->state->interrupts().post(release);
-  }
+  LuaTarget(lua_State* L, int index) : function_(L, index) {}
   std::vector<Value> call(std::span<const Value> arguments) const override {
-    if (!alive_->state) throw_usage("this Lua function cannot be called: its Host is closed");
-    lua_State* L = alive_->state->lua();
-    reserve(L, 1);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, reference_);
-    return take_values(L, call_pushed(*alive_->state, arguments));
+    lua_State* L = function_.running();
+    vm::State& state = vm::State::of(L);
+    reserve(state.lua(), 1);
+    function_.push(state.lua());
+    return take_values(state.lua(), call_pushed(state, arguments));
   }
-  bool belongs_to(const vm::State& state) const { return alive_->state == &state; }
-  int reference() const { return reference_; }
+  bool belongs_to(const vm::State& state) const { return function_.belongs_to(state); }
+  const Reference& function() const { return function_; }
 
  private:
-  AlivePtr alive_;
-  int reference_;
+  Reference function_;
 };
-
-int collect_alive(lua_State* L) {
-  auto* token = static_cast<AlivePtr*>(lua_touserdata(L, 1));
-  {
-    std::lock_guard lock((*token)->mutex);
-    (*token)->state = nullptr;
-  }
-  token->~AlivePtr();
-  return 0;
-}
-
-AlivePtr alive_of(lua_State* L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kAlive) != LUA_TUSERDATA) {
-    lua_pop(L, 1);
-    auto fresh = std::make_shared<Alive>();
-    fresh->state = &vm::State::of(L);
-    new (lua_newuserdatauv(L, sizeof(AlivePtr), 0)) AlivePtr(std::move(fresh));
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, collect_alive);
-    lua_setfield(L, -2, "__gc");
-    lua_setmetatable(L, -2);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &kAlive);
-  }
-  AlivePtr alive = *static_cast<AlivePtr*>(lua_touserdata(L, -1));
-  lua_pop(L, 1);
-  return alive;
-}
 
 Value to_value(lua_State* L, int index, int depth);
 void push_any(lua_State* L, const Value& value);
@@ -140,7 +64,7 @@ int call_native(lua_State* L) {
 void push_function(lua_State* L, const Function& function) {
   if (const auto* lua = dynamic_cast<const LuaTarget*>(function.target().get());
       lua && lua->belongs_to(vm::State::of(L))) {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->reference());
+    lua->function().push(L);
     return;
   }
   define<Function>(L, nullptr, nullptr);
@@ -168,8 +92,7 @@ Value to_value(lua_State* L, int index, int depth) {
     case LUA_TTABLE:
       return table_to_value(L, index, depth);
     case LUA_TFUNCTION:
-      lua_pushvalue(L, index);
-      return Value(Function(std::make_shared<LuaTarget>(alive_of(L), luaL_ref(L, LUA_REGISTRYINDEX))));
+      return Value(Function(std::make_shared<LuaTarget>(L, index)));
     default:
       break;
   }
@@ -186,6 +109,7 @@ Value table_to_value(lua_State* L, int index, int depth) {
   if (depth >= kMostDepth) throw_usage("a table nested deeper than 100 cannot be handed to C++");
   reserve(L, 6);
   const int table = lua_absindex(L, index);
+  unwrap_size(L, table);
   const auto count = static_cast<lua_Integer>(lua_rawlen(L, table));
   Value::List list;
   Value::Map map;

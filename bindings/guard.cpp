@@ -3,13 +3,19 @@
 
 #include <c10/util/Exception.h>
 
+#include <algorithm>
+#include <cctype>
+#include <cstdlib>
 #include <new>
 
+#include "bindings/reference.h"
 #include "bindings/tensor.h"
 #include "host/tensor/cuda.h"
 
 namespace trainhost::bindings {
 namespace {
+
+const char kRowTables = 0;  // its address is a registry key
 
 bool mentions(const std::string& text, std::initializer_list<const char*> words) {
   for (const char* word : words)
@@ -31,33 +37,70 @@ ErrorKind kind_of(const c10::Error& e, const std::string& message) {
 }
 
 // The dispatcher lists every registration, some 60 lines: "Could not run 'aten::X' with arguments from the 'CUDA'
-// backend. This could be because ..." is cut to its first sentence.
+// backend. This could be because ..." is cut to its first sentence, or is PyTorch's sentence for a backend that is not
+// there at all, which Python raises before the dispatcher is asked.
 std::optional<vm::Fault> missing_backend(const std::string& message) {
-  constexpr std::string_view kEnd = "' backend.";
+  constexpr std::string_view kEnd = "' backend.", kUnlinked = "PyTorch is not linked with support for ";
+  if (message.rfind(kUnlinked, 0) == 0) {
+    std::string device = message.substr(kUnlinked.size(), message.find(' ', kUnlinked.size()) - kUnlinked.size());
+    std::transform(device.begin(), device.end(), device.begin(), [](unsigned char c) { return std::toupper(c); });
+    return vm::Fault{ErrorKind::device, "Torch not compiled with " + device + " enabled", {}};
+  }
   const size_t end = message.find(kEnd);
   if (message.rfind("Could not run '", 0) != 0 || end == std::string::npos) return std::nullopt;
   const size_t name = message.rfind('\'', end - 1) + 1;
-  std::string hint;
-  if (message.compare(name, 4, "CUDA") == 0 && !tensor::cuda_is_available())
-    hint = "there is no CUDA device, or this LibTorch was built without CUDA: torch.cuda.is_available() is false";
-  return vm::Fault{ErrorKind::device, message.substr(0, end + kEnd.size() - 1), hint};
+  const std::string backend = message.substr(name, end - name);
+  const bool unbuilt = (backend == "CUDA" && !tensor::cuda_is_built()) || backend == "XPU" || backend == "MTIA";
+  if (unbuilt) return vm::Fault{ErrorKind::device, "Torch not compiled with " + backend + " enabled", {}};
+  return vm::Fault{ErrorKind::device, message.substr(0, end + kEnd.size() - 1), {}};
+}
+
+Caught read(const std::exception& e) {
+  if (auto* raised = dynamic_cast<const Raised*>(&e))
+    return {{raised->kind(), raised->message(), raised->hint()}, raised->value()};
+  if (auto* error = dynamic_cast<const Error*>(&e)) return {{error->kind(), error->message(), error->hint()}, nullptr};
+  if (auto* error = dynamic_cast<const c10::Error*>(&e)) {
+    std::string message = error->what_without_backtrace();
+    while (!message.empty() && message.back() == '\n') message.pop_back();
+    if (auto fault = missing_backend(message)) return {*fault, nullptr};
+    return {{kind_of(*error, message), message, {}}, nullptr};
+  }
+  if (dynamic_cast<const std::bad_alloc*>(&e)) return {{ErrorKind::memory, "out of memory", {}}, nullptr};
+  return {{ErrorKind::internal, e.what(), {}}, nullptr};
 }
 
 }  // namespace
 
-vm::Fault caught(const std::exception& e) {
-  if (auto* error = dynamic_cast<const Error*>(&e)) return {error->kind(), error->message(), error->hint()};
-  if (auto* error = dynamic_cast<const c10::Error*>(&e)) {
-    std::string message = error->what_without_backtrace();
-    while (!message.empty() && message.back() == '\n') message.pop_back();
-    if (auto fault = missing_backend(message)) return *fault;
-    return {kind_of(*error, message), message, {}};
+Caught caught(const std::exception& e) noexcept {
+  try {
+    return read(e);
+  } catch (const std::bad_alloc&) {
+    return {{ErrorKind::memory, "out of memory", {}}, nullptr};  // short enough to need none
   }
-  if (dynamic_cast<const std::bad_alloc*>(&e)) return {ErrorKind::memory, "out of memory", {}};
-  return {ErrorKind::internal, e.what(), {}};
+}
+
+void raise(lua_State* L, const Caught& caught, const char* op) {
+  if (!caught.value || !caught.value->belongs_to(vm::State::of(L))) vm::raise(L, caught, op);
+  luaL_checkstack(L, 3, "error value");
+  caught.value->push(L);
+  lua_error(L);
+  std::abort();  // lua_error does not return
+}
+
+void push_row_tables(lua_State* L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kRowTables) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kRowTables);
 }
 
 void set_functions(lua_State* L, const Row* rows) {
+  luaL_checkstack(L, 4, "functions");
+  push_row_tables(L);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, rows);
+  lua_pop(L, 1);
   for (; rows->name; ++rows) {
     lua_pushcfunction(L, rows->function);
     lua_setfield(L, -2, rows->name);

@@ -7,7 +7,10 @@
 #include <new>
 #include <utility>
 
+#include "bindings/complex.h"
 #include "bindings/guard.h"
+#include "bindings/nested.h"
+#include "bindings/size.h"
 #include "bindings/tensor.h"
 #include "host/tensor/indexing.h"
 
@@ -20,7 +23,6 @@ using tensor::Indices;
 // Addresses that stand for entries of Lua's registry.
 constexpr char kParsed = 0, kParsedMeta = 0, kNone = 0, kNoneMeta = 0, kSliceMeta = 0;
 constexpr int kMostParsed = 4096;  // then the cache starts anew: a script may build its expressions
-constexpr size_t kDeepest = 64;    // as many dimensions as a tensor may have; stops a table that holds itself
 
 bool has_metatable(lua_State* L, int index, const char* key) noexcept {
   if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index)) return false;
@@ -97,66 +99,19 @@ std::optional<int64_t> integer_at(lua_State* L, int index) {
       lua_isnil(L, index) ? "None is written torch.None" : "");
 }
 
-// The numbers of a nested table, row by row.
-struct Nested {
-  std::vector<int64_t> shape;
-  std::vector<double> numbers;
-  std::vector<int64_t> integers;
-  bool all_integers = true, all_booleans = true;
-};
-
-void read_nested(lua_State* L, int index, size_t depth, const char* what, Nested& into) {
-  index = lua_absindex(L, index);
-  const auto count = static_cast<int64_t>(lua_rawlen(L, index));
-  if (depth == kDeepest) throw_usage(std::string(what) + ": a table nested more than 64 deep");
-  if (depth == into.shape.size()) into.shape.push_back(count);
-  if (into.shape[depth] != count)
-    throw_usage(std::string(what) + ": expected tables of length " + std::to_string(into.shape[depth]) + " at depth " +
-                std::to_string(depth + 1) + ", got one of length " + std::to_string(count));
-  luaL_checkstack(L, 4, "nested table");
-  for (int64_t i = 1; i <= count; ++i) {
-    const int type = lua_rawgeti(L, index, i);
-    const bool leaf = type == LUA_TNUMBER || type == LUA_TBOOLEAN;
-    if (!leaf && type != LUA_TTABLE)
-      throw_usage(std::string(what) + ": expected numbers or booleans, got " + describe(L, -1));
-    // The first element decides how deep the table is.
-    const bool has_next = into.shape.size() > depth + 1;
-    if (leaf ? has_next : (i > 1 && !has_next))
-      throw_usage(std::string(what) + ": numbers and tables mixed at depth " + std::to_string(depth + 1));
-    if (type == LUA_TTABLE) {
-      read_nested(L, -1, depth + 1, what, into);
-    } else {
-      const bool boolean = type == LUA_TBOOLEAN;
-      const auto integer = boolean ? std::optional<int64_t>(lua_toboolean(L, -1)) : integer_at(L, -1);
-      into.all_booleans &= boolean;
-      into.all_integers &= boolean || lua_isinteger(L, -1);
-      into.integers.push_back(integer.value_or(0));
-      into.numbers.push_back(boolean ? static_cast<double>(*integer) : lua_tonumber(L, -1));
-    }
-    lua_pop(L, 1);
-  }
-}
-
 // {0, 2} or {true, false} inside a key: an index tensor or a mask. An empty one is an index of no elements.
 at::Tensor list_index(lua_State* L, int index) {
-  Nested nested;
-  read_nested(L, index, 0, "list index", nested);
-  for (size_t i = 0; i < nested.numbers.size(); ++i)
-    if (static_cast<double>(nested.integers[i]) != nested.numbers[i] && !nested.all_integers)
-      throw_usage("list index: expected integers or booleans, got " + std::to_string(nested.numbers[i]));
-  at::Tensor result = at::empty(nested.shape, at::TensorOptions(at::kLong));
-  std::copy(nested.integers.begin(), nested.integers.end(), result.mutable_data_ptr<int64_t>());
-  return nested.all_booleans && !nested.numbers.empty() ? result.to(at::kBool) : result;
+  const at::Tensor values = nested_to_tensor(L, lua_absindex(L, index), std::nullopt, "list index");
+  if (!values.is_floating_point()) return values;
+  const at::Tensor whole = values.to(at::kLong);
+  if (!whole.to(at::kDouble).equal(values.to(at::kDouble)))
+    throw_usage("list index: expected integers or booleans, got a float that is no integer");
+  return whole;
 }
 
 at::Tensor table_value(lua_State* L, int index, const at::Tensor& target) {
-  Nested nested;
-  read_nested(L, index, 0, "assigned value", nested);
-  at::Tensor result = at::empty(nested.shape, at::TensorOptions(nested.all_integers ? at::kLong : at::kDouble));
-  if (nested.all_integers)
-    std::copy(nested.integers.begin(), nested.integers.end(), result.mutable_data_ptr<int64_t>());
-  else std::copy(nested.numbers.begin(), nested.numbers.end(), result.mutable_data_ptr<double>());
-  return result.to(target.options().device(at::kCPU).requires_grad(false));
+  const at::Tensor value = nested_to_tensor(L, index, std::nullopt, "assigned value");
+  return value.to(target.options().device(at::kCPU).requires_grad(false));
 }
 
 int free_parsed(lua_State* L) {
@@ -220,6 +175,8 @@ bool simple_item(lua_State* L, int index, Index& item) {
         item = *value;
       } else if (is_none(L, index)) {
         item = tensor::NewAxis{};
+      } else if (!test_tensor(L, index)) {
+        return false;
       } else {
         item = check_tensor(L, index);
       }
@@ -230,6 +187,7 @@ bool simple_item(lua_State* L, int index, Index& item) {
 }
 
 Indices tuple(lua_State* L, int index) {
+  unwrap_size(L, index);
   const auto count = static_cast<lua_Integer>(lua_rawlen(L, index));
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
     const auto key = lua_isinteger(L, -2) ? lua_tointeger(L, -2) : 0;
@@ -303,6 +261,7 @@ int index_set(lua_State* L) {
       break;
     default:
       if (const auto* given = test_tensor(L, 3)) value = *given;
+      else if (const auto* number = test<Complex>(L, 3)) scalar = c10::complex<double>(number->value);
       else
         throw_usage("tensor assignment: expected a number, a boolean, a tensor or a nested table, got " +
                     describe(L, 3));

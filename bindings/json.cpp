@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bindings/guard.h"
+#include "bindings/size.h"
 #include "host/base/utf8.h"
 
 namespace trainhost::bindings {
@@ -112,6 +113,7 @@ class Encoder {
   }
 
   bool is_array(int index, const std::string& path) {
+    unwrap_size(L_, index);
     if (lua_getmetatable(L_, index)) {
       lua_rawgetp(L_, LUA_REGISTRYINDEX, &kArrayMetatable);
       const bool marked = lua_rawequal(L_, -1, -2);

@@ -2,6 +2,7 @@
 #include "bindings/list.h"
 
 #include "bindings/keywords.h"
+#include "bindings/size.h"
 #include "bindings/tensor.h"
 
 namespace trainhost::bindings {
@@ -18,6 +19,7 @@ std::vector<int64_t> check_indices(lua_State* L, int index, const char* function
   }
   if (!lua_istable(L, index))
     throw_argument(L, function, name, "a list of integers or a 1-dimensional integer Tensor", index);
+  unwrap_size(L, index);
   const auto size = static_cast<lua_Integer>(lua_rawlen(L, index));
   indices.reserve(static_cast<size_t>(size));
   for (lua_Integer i = 1; i <= size; ++i) {

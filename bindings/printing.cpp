@@ -6,6 +6,7 @@
 
 #include "bindings/guard.h"
 #include "bindings/keywords.h"
+#include "host/autograd/wrapped.h"
 #include "host/tensor/print.h"
 
 namespace trainhost::bindings {
@@ -50,7 +51,8 @@ void set_profile(lua_State* L, int index, PrintOptions& into) {
 }  // namespace
 
 std::string tensor_text(lua_State* L, const at::Tensor& tensor, bool parameter) {
-  return tensor::to_string(tensor, parameter, options(L));
+  return autograd::text_of(tensor,
+                           [&](const at::Tensor& each) { return tensor::to_string(each, parameter, options(L)); });
 }
 
 int set_printoptions(lua_State* L) {

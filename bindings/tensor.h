@@ -41,7 +41,7 @@ bool is_parameter(lua_State* L, int index) noexcept;
 at::ScalarType check_dtype(lua_State* L, int index);
 at::Device check_device(lua_State* L, int index);
 void push_dtype(lua_State* L, at::ScalarType type);
-// Pushes a torch.Size: a 1-based table.
+// Pushes a torch.Size: a read-only 1-based list.
 void push_sizes(lua_State* L, at::IntArrayRef sizes);
 // "float32", as PyTorch names it.
 const char* dtype_name(at::ScalarType type) noexcept;

@@ -9,8 +9,11 @@
 #include <cmath>
 #include <limits>
 
+#include "bindings/complex.h"
 #include "bindings/dtype.h"
+#include "bindings/generator.h"
 #include "bindings/indexing.h"
+#include "bindings/size.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -19,30 +22,25 @@ using c10::IValue;
 using tensor::Argument;
 using tensor::Kind;
 
-bool to_integer(lua_State* L, int index, Fit fit, int64_t& out) {
-  if (lua_isinteger(L, index)) {
-    out = lua_tointeger(L, index);
-    return true;
-  }
-  if (fit == Fit::exact) return false;
-  if (lua_type(L, index) == LUA_TNUMBER) {
-    int exact = 0;
-    out = lua_tointegerx(L, index, &exact);
-    return exact != 0;
-  }
-  const at::Tensor* tensor = test_tensor(L, index);
-  if (!tensor || tensor->dim() != 0 || !at::isIntegralType(tensor->scalar_type(), /*includeBool=*/false)) return false;
-  out = tensor->item().toLong();
-  return true;
+// Inside vmap or grad a tensor has no number to give: asking for it would fail while overloads are being compared.
+bool is_transformed(const at::Tensor& tensor) {
+  return tensor.unsafeGetTensorImpl()->key_set().has_any(
+      c10::DispatchKeySet({c10::DispatchKey::FuncTorchBatched, c10::DispatchKey::FuncTorchGradWrapper}));
 }
 
-bool to_real(lua_State* L, int index, Fit fit, double& out) {
+// A tensor that PyTorch takes for a number.
+const at::Tensor* number_like(lua_State* L, int index) {
+  const at::Tensor* tensor = test_tensor(L, index);
+  return tensor && tensor->dim() == 0 && !tensor->requires_grad() && !is_transformed(*tensor) ? tensor : nullptr;
+}
+
+bool to_real(lua_State* L, int index, double& out) {
   if (lua_type(L, index) == LUA_TNUMBER) {
     out = lua_tonumber(L, index);
     return true;
   }
-  const at::Tensor* tensor = fit == Fit::exact ? nullptr : test_tensor(L, index);
-  if (!tensor || tensor->dim() != 0 || tensor->is_complex()) return false;
+  const at::Tensor* tensor = number_like(L, index);
+  if (!tensor || tensor->is_complex()) return false;
   out = tensor->item().toDouble();
   return true;
 }
@@ -51,7 +49,11 @@ bool to_real(lua_State* L, int index, Fit fit, double& out) {
 template <class Take>
 bool each(lua_State* L, int index, Take take) {
   if (!lua_istable(L, index)) return false;
-  const lua_Integer size = static_cast<lua_Integer>(lua_rawlen(L, index));
+  lua_Integer size = static_cast<lua_Integer>(lua_rawlen(L, index));
+  if (size == 0) {
+    unwrap_size(L, index);
+    size = static_cast<lua_Integer>(lua_rawlen(L, index));
+  }
   if (size == 0) {
     lua_pushnil(L);
     if (lua_next(L, index)) {  // a table with string keys only is no list
@@ -97,7 +99,7 @@ bool to_list(lua_State* L, int index, const Argument& argument, Fit fit, IValue&
       }
       std::vector<double> values;
       const bool fits = each(L, index, [&](lua_Integer) {
-        if (!to_real(L, lua_gettop(L), fit, value)) return false;
+        if (!to_real(L, lua_gettop(L), value)) return false;
         values.push_back(value);
         return true;
       });
@@ -173,6 +175,24 @@ void push_list(lua_State* L, const List& values, Push push) {
 
 }  // namespace
 
+bool to_integer(lua_State* L, int index, Fit fit, int64_t& out) {
+  if (lua_isinteger(L, index)) {
+    out = lua_tointeger(L, index);
+    return true;
+  }
+  if (lua_type(L, index) == LUA_TNUMBER) {
+    int exact = 0;
+    out = fit == Fit::exact ? 0 : lua_tointegerx(L, index, &exact);
+    return exact != 0;
+  }
+  const at::Tensor* tensor = test_tensor(L, index);
+  if (!tensor || tensor->numel() != 1 || tensor->requires_grad() || is_transformed(*tensor) ||
+      !at::isIntegralType(tensor->scalar_type(), /*includeBool=*/false))
+    return false;
+  out = tensor->item().toLong();
+  return true;
+}
+
 std::optional<at::Scalar> to_scalar(lua_State* L, int index) {
   switch (lua_type(L, index)) {
     case LUA_TNUMBER:
@@ -180,6 +200,9 @@ std::optional<at::Scalar> to_scalar(lua_State* L, int index) {
       return at::Scalar(static_cast<double>(lua_tonumber(L, index)));
     case LUA_TBOOLEAN:
       return at::Scalar(lua_toboolean(L, index) != 0);
+    case LUA_TUSERDATA:
+      if (const auto* number = test<Complex>(L, index)) return at::Scalar(c10::complex<double>(number->value));
+      return std::nullopt;
     default:
       return std::nullopt;
   }
@@ -216,21 +239,16 @@ bool to_ivalue(lua_State* L, int index, const Argument& argument, Fit fit, IValu
     return true;
   }
   switch (argument.kind) {
-    case Kind::tensor: {
-      if (fit != Fit::lenient_numbers_as_tensors) return false;
-      const auto scalar = to_scalar(L, index);
-      if (scalar) out = number_tensor(*scalar, nullptr);
-      return scalar.has_value();
-    }
+    case Kind::tensor:
+      return false;
     case Kind::scalar: {
       if (const auto scalar = to_scalar(L, index)) {
         out = *scalar;
         return true;
       }
-      const at::Tensor* tensor = fit == Fit::exact ? nullptr : test_tensor(L, index);
-      if (!tensor || tensor->dim() != 0) return false;
-      out = tensor->item();
-      return true;
+      const at::Tensor* tensor = number_like(L, index);
+      if (tensor) out = tensor->item();
+      return tensor != nullptr;
     }
     case Kind::integer: {
       int64_t value = 0;
@@ -240,7 +258,7 @@ bool to_ivalue(lua_State* L, int index, const Argument& argument, Fit fit, IValu
     }
     case Kind::real: {
       double value = 0;
-      if (!to_real(L, index, fit, value)) return false;
+      if (!to_real(L, index, value)) return false;
       out = value;
       return true;
     }
@@ -271,7 +289,7 @@ bool to_ivalue(lua_State* L, int index, const Argument& argument, Fit fit, IValu
       return format != nullptr;
     }
     case Kind::device:
-      if (type != LUA_TSTRING && !test<at::Device>(L, index)) return false;
+      if (type != LUA_TSTRING && !lua_isinteger(L, index) && !test<at::Device>(L, index)) return false;
       out = check_device(L, index);
       return true;
     case Kind::generator: {
@@ -290,7 +308,7 @@ void push_scalar(lua_State* L, const at::Scalar& scalar) {
   if (scalar.isBoolean()) lua_pushboolean(L, scalar.toBool());
   else if (scalar.isIntegral(false)) lua_pushinteger(L, scalar.toLong());
   else if (scalar.isFloatingPoint()) lua_pushnumber(L, scalar.toDouble());
-  else throw Error(ErrorKind::dtype, "a complex number has no Lua value", "read its parts with x.real and x.imag");
+  else push_complex(L, static_cast<std::complex<double>>(scalar.toComplexDouble()));
 }
 
 void push_ivalue(lua_State* L, IValue value, bool fresh) {

@@ -6,19 +6,21 @@
 
 namespace trainhost::bindings {
 
-// How far a value may be bent to fit. `exact` takes it as it is; `lenient`, tried only when no overload takes it
-// exactly, also takes a float of integer value as an integer (28/2 is 14.0 in Lua), a tensor of one element as a
-// number and, for the operators where PyTorch does, a number as a tensor.
-enum class Fit { exact, lenient, lenient_numbers_as_tensors };
+// How far a value may be bent to fit. `exact` is what PyTorch's own parser takes: a tensor of one element is a number,
+// too, unless it requires a gradient. `lenient`, tried only when no overload takes the values so, also takes a float of
+// integer value as an integer: 28/2 is 14.0 in Lua.
+enum class Fit { exact, lenient };
 
 // Converts the value at `index` for `argument`; false if it does not fit. Throws only for a value of the right
 // kind that is wrong in itself (a device name, a closed tensor).
 bool to_ivalue(lua_State* L, int index, const tensor::Argument& argument, Fit fit, c10::IValue& out);
+bool to_integer(lua_State* L, int index, Fit fit, int64_t& out);
 
 // Pushes one result. `fresh`: its tensors are new memory, to be charged to the collector.
 void push_ivalue(lua_State* L, c10::IValue value, bool fresh);
 
-// The number at `index` as a Scalar of Lua's own subtype (an integer stays an integer); nullopt for other values.
+// The number, boolean or complex number at `index` as a Scalar of Lua's own subtype (an integer stays an integer);
+// nullopt for other values.
 std::optional<at::Scalar> to_scalar(lua_State* L, int index);
 void push_scalar(lua_State* L, const at::Scalar& scalar);
 // A 0-dim tensor that promotes as a number does, for an operator whose other operand is `beside` (null: a number).

@@ -16,6 +16,10 @@ struct WarningScope::Handler final : c10::WarningHandler {
   void process(const c10::Warning& warning) override {
     const std::string line = vm::user_line(lua);
     const auto& from = warning.source_location();
+    if (c10::WarningUtils::get_warnAlways()) {
+      log::warn((line.empty() ? "" : line + ": ") + warning.msg());
+      return;
+    }
     if (!seen.insert(line + " " + from.file + ":" + std::to_string(from.line)).second) return;
     log::warn((line.empty() ? "" : line + ": ") + warning.msg());
   }

@@ -24,6 +24,10 @@ constexpr char kHelp[] =
     "trainhost -e CODE [-- args]                             runs code\n"
     "trainhost [-i [script.lua]]                             opens the console (after the script)\n"
     "trainhost test FILE|FOLDER ...                          runs Lua tests\n"
+    "trainhost doc [NAME ...]                                shows what there is about torch.add, nn.Linear, "
+    "train.fit\n"
+    "trainhost new FOLDER                                    makes a small project to start from\n"
+    "trainhost stubs FOLDER                                  writes the editor's stubs of everything (LuaCATS)\n"
     "\n"
     "  --set name=value   a parameter, read in the script by host.param(name, default)\n"
     "  --quiet, -q        shows errors only\n"
@@ -36,10 +40,23 @@ constexpr char kHelp[] =
     "bytes\n"
     "of new tensors.\n";
 
+// `trainhost VERB ARGUMENT ...` runs a Lua file of the standard library; its result is the exit code.
+struct Verb {
+  std::string_view name;
+  const char* chunk;
+};
+constexpr Verb kVerbs[] = {
+    {"test", "os.exit(require('test').main(arg))"},
+    {"doc", "os.exit(require('host.help.command')(arg))"},
+    {"new", "os.exit(require('host.new_project')(arg))"},
+    {"stubs", "os.exit(require('host.stubs.command')(arg))"},
+};
+
 struct CommandLine {
   Options options;
   std::optional<std::string> script, code;
-  bool test = false, console = false, quiet = false;
+  const Verb* verb = nullptr;
+  bool console = false, quiet = false;
 };
 
 [[noreturn]] void wrong_usage(const std::string& what) {
@@ -57,6 +74,12 @@ void print_version() {
   const Versions v = versions();
   std::printf("trainhost %s\nLua %s\nLibTorch %s\nCUDA %s\n", v.trainhost.c_str(), v.lua.c_str(), v.torch.c_str(),
               v.cuda ? "yes" : "no");
+}
+
+const Verb* find_verb(std::string_view word) {
+  for (const Verb& verb : kVerbs)
+    if (verb.name == word) return &verb;
+  return nullptr;
 }
 
 CommandLine parse(int argc, char** argv) {
@@ -89,8 +112,8 @@ CommandLine parse(int argc, char** argv) {
                   (line.script ? "; what is meant for the script goes after --" : ""));
     } else if (line.script || line.code) {
       wrong_usage("unexpected '" + word + "'; what is meant for the script goes after --");
-    } else if (word == "test") {
-      line.test = true;
+    } else if (const Verb* verb = find_verb(word)) {
+      line.verb = verb;
       line.options.args.assign(words.begin() + static_cast<std::ptrdiff_t>(i) + 1, words.end());
       break;
     } else {
@@ -98,7 +121,7 @@ CommandLine parse(int argc, char** argv) {
     }
   }
   if (line.script && line.code) wrong_usage("a script and -e do not go together");
-  line.options.script_name = line.test ? "test" : line.script.value_or(line.code ? "-e" : "");
+  line.options.script_name = line.verb ? std::string(line.verb->name) : line.script.value_or(line.code ? "-e" : "");
   if (const char* every = std::getenv("TRAINHOST_COLLECT")) line.options.collect_every = std::atoi(every);
   return line;
 }
@@ -174,18 +197,21 @@ void warn_of_unread(const Host& host) {
 }
 
 bool console_open(const CommandLine& line) {
-  return line.console || (!line.script && !line.code && !line.test && isatty(STDIN_FILENO));
+  return line.console || (!line.script && !line.code && !line.verb && isatty(STDIN_FILENO));
 }
 
 // Runs what the command line asks for; returns the exit code.
 int run(Host& host, const CommandLine& line) {
-  if (line.test) host.run_string("os.exit(require('test').main(arg))", "=test", Results::dropped);
+  if (line.verb) host.run_string(line.verb->chunk, "=" + std::string(line.verb->name), Results::dropped);
   else if (line.code) host.run_string(*line.code, "=(command line)", Results::dropped);
   else if (line.script && *line.script != "-") host.run_file(*line.script, Results::dropped);
   else if (line.script || !console_open(line)) host.run_string(read_all(stdin), "=stdin", Results::dropped);
   if (host.exit_code()) return *host.exit_code();
   if (!console_open(line)) return 0;
-  if (!line.quiet && isatty(STDIN_FILENO)) print_version();
+  if (!line.quiet && isatty(STDIN_FILENO)) {
+    print_version();
+    std::puts("help(torch.add) or help \"torch.add\" shows what there is about it; Tab completes names.");
+  }
   at_console = true;
   const int code = host.repl();
   at_console = false;
@@ -204,7 +230,7 @@ int main(int argc, char** argv) {
       code = run(host, line);
       // A script that stopped in good order after Ctrl-C was interrupted all the same.
       if (code == 0 && last_signal && !console_open(line)) code = kSignal + last_signal;
-      if (!line.test) warn_of_unread(host);
+      if (!line.verb) warn_of_unread(host);
     } catch (const Error& error) {
       print_error(error);
       code = error.kind() == ErrorKind::interrupted && last_signal ? kSignal + last_signal : kFailed;

@@ -226,14 +226,27 @@ void LoaderIterator::close(bool failed) noexcept {
   workers_.reset();
 }
 
-int64_t draw_seed() { return at::empty({}, at::kLong).random_().item<int64_t>(); }
+namespace {
 
-std::vector<int64_t> permutation(int64_t size, std::optional<uint64_t> seed) {
-  std::optional<at::Generator> generator;
-  if (seed) generator = at::make_generator<at::CPUGeneratorImpl>(*seed);
-  const at::Tensor order = at::randperm(size, generator, at::kLong, std::nullopt, std::nullopt, std::nullopt);
+std::optional<at::Generator> given(const at::Generator* generator) {
+  return generator ? std::optional<at::Generator>(*generator) : std::nullopt;
+}
+
+}  // namespace
+
+int64_t draw_seed(const at::Generator* generator) {
+  return at::empty({}, at::kLong).random_(given(generator)).item<int64_t>();
+}
+
+std::vector<int64_t> permutation(int64_t size, const at::Generator* generator) {
+  const at::Tensor order = at::randperm(size, given(generator), at::kLong, std::nullopt, std::nullopt, std::nullopt);
   const auto* first = order.const_data_ptr<int64_t>();
   return {first, first + size};
+}
+
+std::vector<int64_t> permutation(int64_t size, uint64_t seed) {
+  const at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+  return permutation(size, &generator);
 }
 
 }  // namespace trainhost::data

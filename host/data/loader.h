@@ -93,9 +93,11 @@ class LoaderIterator {
   std::unique_ptr<Workers> workers_;
 };
 
-// One number from LibTorch's default generator, in [0, 2^63).
-int64_t draw_seed();
-// torch.randperm(size), from a new generator with that seed or else from the default one.
-std::vector<int64_t> permutation(int64_t size, std::optional<uint64_t> seed);
+// One number from a generator (null: LibTorch's default one), in [0, 2^63).
+int64_t draw_seed(const at::Generator* generator = nullptr);
+// torch.randperm(size), from a generator (null: the default one).
+std::vector<int64_t> permutation(int64_t size, const at::Generator* generator = nullptr);
+// The same from a new generator with that seed.
+std::vector<int64_t> permutation(int64_t size, uint64_t seed);
 
 }  // namespace trainhost::data

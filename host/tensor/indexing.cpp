@@ -4,7 +4,9 @@
 
 #include <ATen/TensorIndexing.h>
 #include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/ops/empty.h>
 
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <utility>
@@ -79,8 +81,55 @@ class Parser {
     return value;
   }
 
+  // "[0, 2]": an index tensor; "[True, False]": a mask. Lists in it are rows.
+  at::Tensor list() {
+    struct {
+      std::vector<int64_t> sizes, values;
+      bool booleans = true;
+    } read;
+    const size_t begin = position_;
+    const auto read_list = [&](const auto& self, size_t depth) -> void {
+      int64_t count = 0;
+      if (depth == 64) fail("a list nested more than 64 deep", begin);
+      if (read.sizes.size() == depth) read.sizes.push_back(-1);
+      skip_spaces();
+      while (!accept("]")) {
+        if (count++ > 0 && !accept(",")) fail("expected ',' or ']'", position_);
+        skip_spaces();
+        if (count > 1 && accept("]")) break;  // a comma behind the last one
+        const bool deeper = depth + 1 < read.sizes.size();
+        if (accept("[")) {
+          if (!deeper && count > 1) fail("numbers and lists mixed", begin);
+          self(self, depth + 1);
+        } else {
+          if (deeper) fail("numbers and lists mixed", begin);
+          read.values.push_back(element(read.booleans));
+        }
+        skip_spaces();
+      }
+      if (read.sizes[depth] >= 0 && read.sizes[depth] != count) fail("rows of different length", begin);
+      read.sizes[depth] = count;
+    };
+    accept("[");
+    read_list(read_list, 0);
+    at::Tensor result = at::empty(read.sizes, at::TensorOptions(at::kLong));
+    std::copy(read.values.begin(), read.values.end(), result.mutable_data_ptr<int64_t>());
+    return read.booleans && !read.values.empty() ? result.to(at::kBool) : result;
+  }
+
+  int64_t element(bool& booleans) {
+    const size_t begin = position_;
+    if (accept_word("True") || accept_word("true")) return 1;
+    if (accept_word("False") || accept_word("false")) return 0;
+    booleans = false;
+    const auto value = integer();
+    if (!value) fail("expected an integer, True or False", begin);
+    return *value;
+  }
+
   Index item() {
     const size_t begin = position_;
+    if (position_ < text_.size() && text_[position_] == '[') return list();
     if (accept("...")) return Ellipsis{};
     if (accept_word("True") || accept_word("true")) return true;
     if (accept_word("False") || accept_word("false")) return false;
@@ -90,7 +139,7 @@ class Parser {
     if (!accept(":")) {
       if (start) return *start;
       if (none) return NewAxis{};
-      fail("expected an integer, a slice such as 1:10:2, '...', None, True or False", begin);
+      fail("expected an integer, a slice such as 1:10:2, '...', None, True, False or a list", begin);
     }
     Slice slice{start, bound(), std::nullopt};
     if (accept(":")) slice.step = bound();

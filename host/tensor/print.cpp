@@ -9,12 +9,13 @@
 #include <torch/csrc/autograd/function.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "host/tensor/number_text.h"
 
 namespace trainhost::tensor {
 namespace {
@@ -30,20 +31,6 @@ std::string format_double(const char* conversion, int precision, double value) {
   std::snprintf(longer.data(), longer.size(), conversion, precision, value);
   longer.pop_back();
   return longer;
-}
-
-// Python's str(float): the shortest text that reads back equal.
-std::string shortest(double value) {
-  if (std::isnan(value)) return "nan";
-  if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
-  char text[64];
-  const double size = std::fabs(value);
-  const bool plain = size == 0 || (size >= 1e-4 && size < 1e16);
-  auto end =
-      std::to_chars(text, text + sizeof text, value, plain ? std::chars_format::fixed : std::chars_format::scientific);
-  std::string result(text, end.ptr);
-  if (plain && result.find('.') == std::string::npos) result += ".0";
-  return result;
 }
 
 // How the values of one tensor (or of its real or imaginary parts) are written: decided once from all that is shown.
@@ -289,7 +276,7 @@ void quantized_suffixes(const at::Tensor& tensor, std::vector<std::string>& suff
   const bool per_tensor = scheme == at::kPerTensorAffine || scheme == at::kPerTensorSymmetric;
   suffixes.push_back("quantization_scheme=torch." + toString(scheme));
   if (per_tensor) {
-    suffixes.push_back("scale=" + shortest(tensor.q_scale()));
+    suffixes.push_back("scale=" + number_text(tensor.q_scale()));
     suffixes.push_back("zero_point=" + std::to_string(tensor.q_zero_point()));
   } else {
     suffixes.push_back("scale=" + to_string(tensor.q_per_channel_scales(), false, options));

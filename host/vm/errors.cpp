@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <lua.hpp>
+#include <new>
 #include <string_view>
 #include <vector>
 
@@ -15,6 +16,7 @@ namespace {
 
 const char kErrorMetatable = 0;  // its address is the registry key
 constexpr char kStdlibSource[] = "=stdlib/";
+constexpr char kNoMemory[] = "not enough memory";  // Lua's own words
 constexpr int kMostLevels = 120, kOutermost = 20;
 constexpr int kDeepestClass = 8;
 constexpr size_t kLongestTurn = 8, kFewestTurns = 4;  // of repeated frames
@@ -264,13 +266,21 @@ void push_error(lua_State* L, const Fault& fault, const char* op) {
 
 void raise(lua_State* L, const Fault& fault, const char* op) {
   luaL_checkstack(L, 6, "error value");
-  push_error(L, fault, op);
+  const int top = lua_gettop(L);
+  try {
+    push_error(L, fault, op);
+  } catch (const std::bad_alloc&) {  // no C++ exception but Lua's own reaches Lua
+    lua_settop(L, top);
+  }
+  if (lua_gettop(L) == top) lua_pushstring(L, kNoMemory);
   lua_error(L);
   std::abort();  // lua_error does not return
 }
 
-int message_handler(lua_State* L) {
-  if (is_error(L, 1)) return 1;
+namespace {
+
+// The value at 1 as an error value on top of the stack.
+int make_error(lua_State* L) {
   if (!lua_isstring(L, 1)) {
     if (luaL_getmetafield(L, 1, "__tostring") == LUA_TNIL) {
       push_error(L, {ErrorKind::usage, std::string("error value of type ") + luaL_typename(L, 1), {}});
@@ -295,6 +305,19 @@ int message_handler(lua_State* L) {
   return 1;
 }
 
+}  // namespace
+
+int message_handler(lua_State* L) {
+  if (is_error(L, 1)) return 1;
+  try {
+    return make_error(L);
+  } catch (const std::bad_alloc&) {
+    lua_settop(L, 0);
+  }
+  lua_pushstring(L, kNoMemory);
+  return 1;
+}
+
 Error pop_error(lua_State* L) {
   const int top = lua_gettop(L);
   if (!is_error(L, top)) {
@@ -302,7 +325,7 @@ Error pop_error(lua_State* L) {
     std::string where;
     const char* text = lua_tostring(L, top);
     Fault fault = split_position(text ? text : "unknown error", where);
-    if (fault.message == "not enough memory") fault.kind = ErrorKind::memory;
+    if (fault.message == kNoMemory) fault.kind = ErrorKind::memory;
     lua_pop(L, 1);
     Error error(fault.kind, fault.message, fault.hint);
     error.set_context("", where, "");

@@ -66,6 +66,9 @@ class Interrupts {
     bool entered_;
   };
 
+  // The coroutine that runs, or the main one: where C++ that was called by a script calls back into Lua.
+  lua_State* coroutine() const noexcept { return running_[static_cast<size_t>(depth_.load() - 1)].load(); }
+
   // Grows by one each time the script is told to stop: whoever catches an error compares it with what it was
   // before, and passes the error on if they differ.
   unsigned stops() const noexcept { return stops_; }

@@ -37,7 +37,9 @@ void NativeBytes::collect(lua_State* L) {
   collecting_ = true;
   ++collections_;
   const double began = thread_cpu_seconds();
+  if (before_) before_(L);
   lua_gc(L, LUA_GCCOLLECT);
+  if (after_) after_(L);
   const double ended = thread_cpu_seconds();
   collecting_ = false;
   for (const auto& [object, release] : std::exchange(released_, {})) release(object);

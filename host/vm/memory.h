@@ -25,6 +25,12 @@ class NativeBytes {
   // Collects in full and adapts the budget to what the collection cost. May run `__gc` and `__close` of the script:
   // call it only where no operator is running.
   void collect(lua_State* L);
+  // Has `before` and `after` called around every collection that `collect` makes: see Note [Cycles through C++] in
+  // bindings/reference.cpp.
+  void around_collections(void (*before)(lua_State*), void (*after)(lua_State*)) noexcept {
+    before_ = before;
+    after_ = after;
+  }
   // For the `__gc` of a native object: has `release(object)` called after the collection that is running, so that
   // what freeing costs is not taken for the price of collecting. False if none is running: release it at once.
   bool release_later(void* object, void (*release)(void*)) noexcept;
@@ -42,6 +48,8 @@ class NativeBytes {
   bool stressed_ = false;
   bool collecting_ = false;
   uint64_t collections_ = 0;
+  void (*before_)(lua_State*) = nullptr;
+  void (*after_)(lua_State*) = nullptr;
   std::vector<std::pair<void*, void (*)(void*)>> released_;
   double collected_at_ = 0.0;  // CPU seconds of this thread when the last collection ended
 };

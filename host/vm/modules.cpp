@@ -131,6 +131,12 @@ std::vector<std::string> native_names(lua_State* L) {
   return names;
 }
 
+std::string stdlib_text(lua_State* L, std::string_view file) {
+  for (size_t i = 0; i < stdlib_size(); ++i)
+    if (stdlib_file(i).file == file) return read_stdlib(State::of(L), stdlib_file(i));
+  throw_usage("the standard library has no file '" + std::string(file) + "'");
+}
+
 void search_beside(lua_State* L, const std::string& script) {
   const size_t slash = script.rfind('/');
   const std::string folder = slash == std::string::npos ? "." : script.substr(0, slash);

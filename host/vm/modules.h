@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 struct lua_State;
@@ -19,6 +20,10 @@ void add_native(lua_State* L, const char* name, NativeOpener open);
 void push_native(lua_State* L, const char* name);
 // The names of the native modules, sorted.
 std::vector<std::string> native_names(lua_State* L);
+
+// The text of a file of the standard library ("torch/nn/init.lua"), from the program or from --stdlib's folder. Throws
+// a usage error if there is none of that name, an io error if it cannot be read.
+std::string stdlib_text(lua_State* L, std::string_view file);
 
 // Has modules searched for in the script's folder first. Raises Lua errors.
 void search_beside(lua_State* L, const std::string& script);

@@ -27,7 +27,10 @@ enum class TypeId : unsigned char {
   layout,
   memory_format,
   generator,
+  complex,
   node,
+  context,
+  handle,
   scope,
   module,
   optimizer,
@@ -36,6 +39,8 @@ enum class TypeId : unsigned char {
   loader_iterator,
   run,
   function,
+  stream,
+  event,
   count
 };
 

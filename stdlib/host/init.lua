@@ -22,6 +22,8 @@ local host = {
   native_bytes = vm.native_bytes,
   graceful = vm.graceful,
   stop_wished = vm.stop_wished,
+  --- Ends the script with an exit code, as os.exit does: scopes are closed, runs are ended.
+  ---@param code integer|boolean|nil true (0) without one
   exit = os.exit,
 }
 host.version = host.versions.trainhost
@@ -151,6 +153,7 @@ end
 
 -- host.checkpoint and the like are modules of their own, loaded when they are first used.
 return setmetatable(host, {
+  __names = function() return {"checkpoint", "help"} end,
   __index = function(_, name)
     if type(name) ~= "string" then return nil end
     local found, loader = pcall(require, "host." .. name)

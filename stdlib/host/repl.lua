@@ -69,7 +69,6 @@ local function operators(value)
   if meta and meta.__name == "Tensor" then
     return ops.names(), function(name) return ops.find(name, true) ~= nil end
   end
-  if value == loaded.torch then return ops.names() end
   return {}
 end
 
@@ -104,6 +103,10 @@ function repl.complete(line)
     if type(meta.__names) == "function" then
       local ok, names = pcall(meta.__names, value)
       for _, name in ipairs(ok and names or {}) do add(name) end
+    elseif type(level) == "table" and type(meta.__pairs) == "function" then
+      pcall(function()
+        for name in pairs(level) do add(name) end
+      end)
     end
     if type(meta.__methods) == "table" then add_fields(meta.__methods) end
     if meta.__index == nil or meta.__index == level then break end

@@ -10,6 +10,9 @@ Callback.__index = Callback
 
 local function usage(message, hint) require("native.vm").raise("usage", "mlflow.callback: " .. message, hint) end
 
+--- Finds what does not fit this training before its first step.
+---@private
+---@param state table
 function Callback:check(state)
   self._run = self.run or require("mlflow").active_run()
   if not self._run then usage("there is no active run", 'local run <close> = mlflow.start_run{run_name = "..."}') end

@@ -308,6 +308,7 @@ vm.at_exit(function(status)
 end)
 
 return setmetatable(mlflow, {
+  __names = function() return {"callback"} end,
   __index = function(_, name)
     if name == "callback" then  -- loaded when it is used: it needs `train`
       mlflow.callback = require "mlflow.callback"

@@ -12,11 +12,13 @@ local deliver = function() end  -- set by mlflow/init.lua: events to those who a
 local finish
 
 --- Ties the class to the module's stack of active runs and its events.
+---@private
 function Run.connect(hooks)
   deliver, finish = hooks.deliver, hooks.finish
 end
 
 --- Wraps a native run.
+---@private
 function Run.new(handle, read)
   local run = {_handle = handle}
   run.info = setmetatable({}, {

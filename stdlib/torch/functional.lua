@@ -3,6 +3,7 @@ local is_tensor = require("native.model").is_tensor
 local keywords = require "host.keywords"
 local ops = require "native.ops"
 local signature = require "torch.signature"
+local text = require "torch.python_text"
 local vm = require "native.vm"
 
 local functional = {}
@@ -36,7 +37,7 @@ end
 
 -- --- Functions of any number of tensors
 
-for _, name in ipairs {"block_diag", "cartesian_prod", "broadcast_tensors", "meshgrid"} do
+for _, name in ipairs {"block_diag", "cartesian_prod", "broadcast_tensors", "meshgrid", "chain_matmul"} do
   local of = op(name)
   functional[name] = function(...)
     local list, named = list_of(name, ...)
@@ -55,15 +56,40 @@ end
 
 do
   local of = op "einsum"
-  --- Sums of products by Einstein's convention: torch.einsum("ij,jk->ik", a, b).
+  local few <const> = "einsum(): must specify the equation string and at least one operand, or at least one operand and "
+    .. "its subscripts list"
+
+  -- {0, 1, "..."} -> "AB..."
+  local function letters(subscripts)
+    local names = {}
+    for i, n in ipairs(subscripts) do
+      if n == "..." then names[i] = n
+      elseif math.type(n) == "integer" and n >= 0 and n < 26 then names[i] = string.char(65 + n)
+      elseif math.type(n) == "integer" and n >= 26 and n < 52 then names[i] = string.char(97 + n - 26)
+      else vm.raise("usage", "einsum(): subscript in subscript list is not within the valid range [0, 52)") end
+    end
+    return table.concat(names)
+  end
+
+  --- Sums of products by Einstein's convention: torch.einsum("ij,jk->ik", a, b), or with lists of subscripts
+  --- torch.einsum(a, {0, 1}, b, {1, 2}, {0, 2}).
   ---@param equation string
   ---@param ... Tensor or one list of them
   ---@return Tensor
   function functional.einsum(equation, ...)
-    if type(equation) ~= "string" then
+    local given = select("#", ...)
+    if given == 0 then vm.raise("usage", few) end
+    if type(equation) == "string" then return of(equation, (list_of("einsum", ...))) end
+    if not is_tensor(equation) or type((...)) ~= "table" then
       vm.raise("usage", "torch.einsum: argument 'equation' must be a string, got " .. vm.describe(equation))
     end
-    return of(equation, (list_of("einsum", ...)))
+    local arguments, operands, subscripts = {equation, ...}, {}, {}
+    for i = 1, given, 2 do
+      operands[#operands + 1], subscripts[#subscripts + 1] = arguments[i], letters(arguments[i + 1])
+    end
+    local sums = table.concat(subscripts, ",")
+    if given % 2 == 0 then sums = sums .. "->" .. letters(arguments[given + 1]) end
+    return of(sums, operands)
   end
 end
 
@@ -92,7 +118,8 @@ do
     else
       local count = math.type(dims) and math.tointeger(dims)
       if not count then
-        vm.raise("usage", "torch.tensordot: dims must be an integer or two lists of integers, got " .. vm.describe(dims))
+        vm.raise("usage", "tensordot expects dims to be int or tuple[list[int], list[int]] or list[list[int]] containing two "
+          .. "lists, but got dims=" .. text.value(dims))
       end
       if count < 0 then vm.raise("usage", "tensordot expects dims >= 0, but got dims=" .. count) end
       if count > math.min(a:dim(), b:dim()) then
@@ -106,7 +133,26 @@ end
 
 do
   local of, vector, matrix = op "norm", op "linalg_vector_norm", op "linalg_matrix_norm"
+  local frobenius, nuclear = op "frobenius_norm", op "nuclear_norm"
+  local strided = require("native.tensor").strided
   local parse = signature("torch.norm", "input, p='fro', dim=nil, keepdim=false, out=nil, dtype=nil")
+
+  -- Of a sparse tensor, which torch.linalg does not take.
+  local function sparse_norm(input, p, dim, keepdim, out, dtype)
+    if type(p) ~= "string" then
+      return call(of, {out = out, dtype = dtype}, input, p, dim or range(0, input:dim() - 1), keepdim)
+    end
+    if p ~= "fro" and p ~= "nuc" then
+      vm.raise("usage", "only valid string values are 'fro' and 'nuc', found " .. p)
+    end
+    if dtype ~= nil then
+      vm.raise("usage", ("dtype argument is not supported in %s norm"):format(p == "fro" and "frobenius" or "nuclear"))
+    end
+    if p == "fro" then return call(frobenius, {out = out}, input, dim or {}, keepdim) end
+    if dim == nil then return call(nuclear, {out = out}, input, keepdim) end
+    return call(nuclear, {out = out}, input, dim, keepdim)
+  end
+
   --- The norm of all elements or along dimensions: of order p, "fro" or "nuc".
   ---@param input Tensor
   ---@param p? number|string "fro"
@@ -115,9 +161,10 @@ do
   ---@return Tensor
   function functional.norm(...)
     local count, second = select("#", ...), select(2, ...)
-    if count == 1 or count == 2 and type(second) == "number" then return of(...) end
+    if (count == 1 or count == 2 and type(second) == "number") and is_tensor((...)) then return of(...) end
     local input, p, dim, keepdim, out, dtype = parse(...)
     if math.type(dim) then dim = {dim} end
+    if input.layout ~= strided then return sparse_norm(input, p, dim, keepdim, out, dtype) end
     local options = {keepdim = keepdim, dim = dim, dtype = dtype, out = out}
     if type(p) ~= "string" then return vector(input, p or 2, options) end
     if p == "fro" and (dim == nil or #dim <= 2) then return vector(input, 2, options) end
@@ -146,52 +193,6 @@ do
   end
 end
 
--- --- Distinct values
-
--- The output, then the inverse indices and the counts that were asked for.
-local function asked_for(with_inverse, with_counts, output, inverse, counts)
-  if with_inverse and with_counts then return output, inverse, counts end
-  if with_inverse then return output, inverse end
-  if with_counts then return output, counts end
-  return output
-end
-
-do
-  local of, of_dim = op "_unique2", op "unique_dim"
-  local parse = signature("torch.unique", "input, sorted=true, return_inverse=false, return_counts=false, dim=nil")
-  --- The distinct values, or the distinct slices along a dimension.
-  ---@param input Tensor
-  ---@param sorted? boolean true
-  ---@param return_inverse? boolean false
-  ---@param return_counts? boolean false
-  ---@param dim? integer
-  ---@return Tensor output
-  ---@return Tensor? inverse
-  ---@return Tensor? counts
-  function functional.unique(...)
-    local input, sorted, inverse, counts, dim = parse(...)
-    if dim == nil then return asked_for(inverse, counts, of(input, sorted, inverse, counts)) end
-    return asked_for(inverse, counts, of_dim(input, dim, sorted, inverse, counts))
-  end
-end
-
-do
-  local of = op "unique_consecutive"
-  local parse = signature("torch.unique_consecutive", "input, return_inverse=false, return_counts=false, dim=nil")
-  --- The values without repeats that follow each other.
-  ---@param input Tensor
-  ---@param return_inverse? boolean false
-  ---@param return_counts? boolean false
-  ---@param dim? integer
-  ---@return Tensor output
-  ---@return Tensor? inverse
-  ---@return Tensor? counts
-  function functional.unique_consecutive(...)
-    local input, inverse, counts, dim = parse(...)
-    return asked_for(inverse, counts, call(of, {dim = dim}, input, inverse, counts))
-  end
-end
-
 -- --- Short-time Fourier transform
 
 do
@@ -208,8 +209,7 @@ do
       vm.raise("usage", "stft align_to_window should only be set when center = false")
     end
     local options = {hop_length = hop, win_length = length, window = window, normalized = normalized,
-      onesided = onesided, return_complex = complex, align_to_window = align}
-    if center then options.center, options.pad_mode = true, pad_mode end
+      onesided = onesided, return_complex = complex, align_to_window = align, center = center, pad_mode = pad_mode}
     return of(input, n_fft, options)
   end
 end

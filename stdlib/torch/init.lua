@@ -3,6 +3,7 @@
 local ops = require "native.ops"
 local model = require "native.model"
 local native = require "native.tensor"
+local autograd = require "native.autograd"
 local vm = require "native.vm"
 
 local torch = { __version__ = vm.versions().torch, is_tensor = model.is_tensor }
@@ -12,11 +13,17 @@ torch.pi, torch.e, torch.inf, torch.nan = math.pi, math.exp(1), math.huge, -(0 /
 -- Functions of the native module that PyTorch has under the same name.
 for _, name in ipairs {
   "tensor", "as_tensor", "device", "Generator", "None", "slice", "set_printoptions", "get_printoptions",
-  "set_default_dtype", "get_default_dtype", "no_grad", "enable_grad", "set_grad_enabled", "is_grad_enabled",
-  "inference_mode", "is_inference_mode_enabled", "manual_seed", "seed", "initial_seed", "get_rng_state",
+  "set_default_dtype", "get_default_dtype", "manual_seed", "seed", "initial_seed", "get_rng_state",
   "set_rng_state", "set_num_threads", "get_num_threads", "set_num_interop_threads", "get_num_interop_threads",
+  "complex", "Size", "finfo", "iinfo", "set_default_device", "get_default_device",
 } do
   torch[name] = native[name]
+end
+for _, name in ipairs {
+  "no_grad", "enable_grad", "set_grad_enabled", "is_grad_enabled", "inference_mode", "is_inference_mode_enabled",
+  "set_anomaly_enabled", "is_anomaly_enabled", "is_anomaly_check_nan_enabled",
+} do
+  torch[name] = autograd[name]
 end
 for name, value in pairs(native) do
   if type(value) == "userdata" then torch[name] = value end -- dtypes, layouts, memory formats
@@ -33,6 +40,13 @@ local function operators_with(space, prefix)
       rawset(t, name, op)
       return op
     end,
+    __names = function()
+      local names = {}
+      for _, name in ipairs(ops.names()) do
+        if name:sub(1, #prefix) == prefix then names[#names + 1] = name:sub(#prefix + 1) end
+      end
+      return names
+    end,
   })
 end
 
@@ -40,45 +54,49 @@ torch.linalg = operators_with("torch.linalg", "linalg_")
 torch.fft = operators_with("torch.fft", "fft_")
 torch.special = operators_with("torch.special", "special_")
 
-torch.autograd = { backward = native.backward, grad = native.grad }
-
-torch.cuda = {
-  is_available = native.cuda_is_available,
-  device_count = native.cuda_device_count,
-  synchronize = native.cuda_synchronize,
-}
-
--- torch.ops.aten.add, torch.ops.my_library.my_operator: any operator of the dispatcher, public or not.
-torch.ops = setmetatable({}, {
-  __index = function(t, library)
-    local space = setmetatable({}, {
-      __index = function(s, name)
-        local op = ops.find_any(library .. "::" .. name)
-        if not op then vm.raise("usage", ("torch.ops.%s has no operator '%s'"):format(library, name)) end
-        rawset(s, name, op)
-        return op
-      end,
-    })
-    rawset(t, library, space)
-    return space
-  end,
-})
-
 for name, method in pairs(require "torch.tensor") do native.methods[name] = method end
 
--- Namespaces that are files of their own, and the functions that one of them holds.
+-- Namespaces that are files of their own, and the functions that files hold.
 local namespaces = {
-  nn = "torch.nn", optim = "torch.optim", utils = "torch.utils", datasets = "torch.datasets",
+  autograd = "torch.autograd", func = "torch.func",
+  nn = "torch.nn", optim = "torch.optim", utils = "torch.utils", datasets = "torch.datasets", signal = "torch.signal",
+  masked = "torch.masked", sparse = "torch.sparse", nested = "torch.nested", ops = "torch.ops",
   serialization = "torch.serialization",
+  cpu = "torch.cpu", cuda = "torch.cuda", accelerator = "torch.accelerator", backends = "torch.backends",
+  amp = "torch.amp", random = "torch.random", __config__ = "torch.config",
 }
-local held = {
-  einsum = "torch.functional", meshgrid = "torch.functional", block_diag = "torch.functional",
-  cartesian_prod = "torch.functional", broadcast_tensors = "torch.functional", tensordot = "torch.functional",
-  norm = "torch.functional", cdist = "torch.functional", stft = "torch.functional", unique = "torch.functional",
-  unique_consecutive = "torch.functional", atleast_1d = "torch.functional", atleast_2d = "torch.functional",
-  atleast_3d = "torch.functional",
-  save = "torch.serialization", load = "torch.serialization", load_metadata = "torch.serialization",
-}
+local held = {}
+for module, names in pairs {
+  ["torch.functional"] = "einsum meshgrid block_diag cartesian_prod broadcast_tensors chain_matmul tensordot norm cdist stft "
+    .. "atleast_1d atleast_2d atleast_3d",
+  ["torch.distinct"] = "unique unique_consecutive",
+  ["torch.shapes"] = "broadcast_shapes split unravel_index nonzero",
+  ["torch.decompositions"] = "lu svd_lowrank pca_lowrank",
+  ["torch.lobpcg"] = "lobpcg",
+  ["torch.control_flow"] = "cond while_loop",
+  ["torch.removed"] = "matrix_rank solve lstsq eig symeig",
+  ["torch.arrays"] = "asarray frombuffer typename is_storage set_default_tensor_type",
+  ["torch.sparse_factories"] = "sparse_coo_tensor sparse_csr_tensor sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor "
+    .. "sparse_compressed_tensor",
+  ["torch.serialization"] = "save load load_metadata",
+  ["torch.func"] = "vmap",
+  ["torch.process"] = "use_deterministic_algorithms are_deterministic_algorithms_enabled "
+    .. "is_deterministic_algorithms_warn_only_enabled set_deterministic_debug_mode get_deterministic_debug_mode "
+    .. "set_float32_matmul_precision get_float32_matmul_precision set_flush_denormal is_warn_always_enabled "
+    .. "set_warn_always has_mkl has_mkldnn has_openmp has_lapack has_spectral compiled_with_cxx11_abi get_device_module",
+  ["torch.streams"] = "Stream Event",
+  ["torch.amp"] = "autocast is_autocast_enabled set_autocast_enabled get_autocast_dtype set_autocast_dtype "
+    .. "clear_autocast_cache is_autocast_cache_enabled set_autocast_cache_enabled autocast_increment_nesting "
+    .. "autocast_decrement_nesting is_autocast_cpu_enabled is_autocast_ipu_enabled is_autocast_xla_enabled "
+    .. "set_autocast_cpu_enabled set_autocast_ipu_enabled set_autocast_xla_enabled get_autocast_cpu_dtype "
+    .. "get_autocast_gpu_dtype get_autocast_ipu_dtype get_autocast_xla_dtype set_autocast_cpu_dtype "
+    .. "set_autocast_gpu_dtype set_autocast_ipu_dtype set_autocast_xla_dtype",
+} do
+  for name in names:gmatch "%S+" do held[name] = module end
+end
+-- Operators under another name.
+local aliases = { dsmm = "mm", spmm = "mm", hsmm = "hspmm", saddmm = "sspaddmm" }
+torch.newaxis = torch.None
 
 return setmetatable(torch, {
   __index = function(t, name)
@@ -87,13 +105,27 @@ return setmetatable(torch, {
       value = require(namespaces[name])
     elseif held[name] then
       value = require(held[name])[name]
+      if value == false then return false end
     else
-      value = type(name) == "string" and ops.find(name)
+      value = type(name) == "string" and ops.find(aliases[name] or name)
     end
     if not value then
       vm.raise("usage", ("torch has no '%s'"):format(tostring(name)), ops.nearest(tostring(name)))
     end
     rawset(t, name, value)
     return value
+  end,
+  -- What completion and help list: all that __index finds, the operators of torch.linalg and the like there.
+  __names = function()
+    local names = {}
+    for _, name in ipairs(ops.names()) do
+      if name ~= "repeat" and not name:find("^linalg_") and not name:find("^fft_") and not name:find("^special_") then
+        names[#names + 1] = name
+      end
+    end
+    for name in pairs(namespaces) do names[#names + 1] = name end
+    for name in pairs(held) do names[#names + 1] = name end
+    for name in pairs(aliases) do names[#names + 1] = name end
+    return names
   end,
 })

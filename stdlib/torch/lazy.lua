@@ -27,5 +27,15 @@ return function(prefix, namespace, files)
       rawset(self, name, value)
       return value
     end,
+    -- The files whose first line is "nn.Linear: ..." or "torch.nn.Linear ...": the others are parts of these.
+    __names = function()
+      local comments, names = require "host.help.comments", {}
+      for module, file in pairs(comments.files()) do
+        local stem = module:sub(1, #prefix + 1) == prefix .. "." and module:sub(#prefix + 2)
+        local name = stem and comments.of(file).head:match("^[%w_%.]*%.([%a][%w_]*)")
+        if name and (files and files[name] or file_name(name)) == stem then names[#names + 1] = name end
+      end
+      return names
+    end,
   })
 end

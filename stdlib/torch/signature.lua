@@ -3,12 +3,14 @@ local keywords = require "host.keywords"
 local ordered = require "host.ordered"
 local vm = require "native.vm"
 
--- "in_features, out_features, bias=true, betas={0.9, 0.999}" -> names, defaults by position, positions by name, and
--- how many are required: those stand first.
+-- "in_features, out_features, bias=true, *, betas={0.9, 0.999}" -> names, defaults by position, positions by name, how
+-- many are required (those stand first), and how many may be given by position: those before `*`.
 local function read(spec)
-  local names, defaults, positions, required = {}, {}, {}, 0
+  local names, defaults, positions, required, most = {}, {}, {}, 0, nil
   local at = 1
   while at <= #spec do
+    local star = spec:match("^%s*%*%s*,%s*()", at)
+    if star then at, most = star, #names end
     local name, next_at = spec:match("^%s*([%a_][%w_]*)%s*()", at)
     local i = #names + 1
     names[i], positions[name], at = name, i, next_at
@@ -22,16 +24,16 @@ local function read(spec)
     end
     at = spec:match("^%s*,?()", at)
   end
-  return names, defaults, positions, required
+  return names, defaults, positions, required, most or #names
 end
 
 -- Note [Positional calls]
 -- Most calls are positional without lists, and they are what layers do at every step: for those a function of exactly
 -- these parameters is made, without a table (60 ns in place of 290-410). Anything else goes to `parse`.
-local function positional(count, required, defaults, parse)
+local function positional(count, required, defaults, most, parse)
   if count == 0 then return parse end
   local arguments, fill = {}, {}
-  local checks = {"given > " .. count, 'given > 0 and type((select(given, ...))) == "table"'}
+  local checks = {"given > " .. most, 'given > 0 and type((select(given, ...))) == "table"'}
   for i = 1, count do arguments[i] = "a" .. i end
   for i = 1, required do checks[#checks + 1] = ("a%d == nil"):format(i) end
   for i = required + 1, count do
@@ -52,10 +54,10 @@ end
 
 --- Makes the parser of a function's arguments.
 ---@param function_name string as the user writes it: "nn.Linear"
----@param spec string its parameters, with defaults in Lua
+---@param spec string its parameters, with defaults in Lua; those after `*` are given by name alone
 ---@return fun(...): ... the arguments in the order of `spec`, defaults filled in; nil is None and takes no default
 return function(function_name, spec)
-  local names, defaults, positions, required = read(spec)
+  local names, defaults, positions, required, most = read(spec)
   local count = #names
 
   local function fail(message, hint) vm.raise("usage", function_name .. ": " .. message, hint) end
@@ -79,8 +81,8 @@ return function(function_name, spec)
       local last = select(given, ...)
       if keywords.is(last) then named, given = last, given - 1 end
     end
-    if given > count then
-      fail(("takes at most %d arguments (%s), got %d"):format(count, table.concat(names, ", "), given))
+    if given > most then
+      fail(("takes at most %d arguments (%s), got %d"):format(most, table.concat(names, ", ", 1, most), given))
     end
     local values = {...}
     for i = given + 1, count do values[i] = defaults[i] end
@@ -97,5 +99,5 @@ return function(function_name, spec)
     return table.unpack(values, 1, count)
   end
 
-  return positional(count, required, defaults, parse)
+  return positional(count, required, defaults, most, parse)
 end

@@ -56,11 +56,11 @@ local function add_part(self, name)
 end
 
 ---Adds one batch.
----@param loss userdata|number the mean over the batch
----@param parts? table<string, userdata|number> components by name, means over the batch
+---@param loss Tensor|number the mean over the batch
+---@param parts? table<string, Tensor|number> components by name, means over the batch
 ---@param samples integer the weight of this batch
----@param pred? userdata given to the metrics
----@param target? userdata given to the metrics
+---@param pred? Tensor given to the metrics
+---@param target? Tensor given to the metrics
 function Aggregate:update(loss, parts, samples, pred, target)
   self.loss:update(loss, samples)
   for _, metric in ipairs(self.metrics) do metric:update(pred, target, nil, samples) end

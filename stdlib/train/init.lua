@@ -21,12 +21,5 @@ return setmetatable({}, {
     rawset(self, name, value)
     return value
   end,
-  -- for completion in the REPL
-  __pairs = function(self)
-    local list, i = ordered.keys(FILES), 0
-    return function()
-      i = i + 1
-      if list[i] then return list[i], self[list[i]] end
-    end
-  end,
+  __names = function() return ordered.keys(FILES) end,  -- for completion and help
 })

@@ -53,6 +53,7 @@ end
 ---@param filter? table {every, once, before, after, name, errors, group, writes}, or a list of such
 ---@param f fun(state: table)
 ---@return table callback
+---@overload fun(event: string, f: fun(state: table)): table
 local function on(event, filter, f)
   local raise = require("native.vm").raise
   if f == nil and type(filter) == "function" then filter, f = {}, filter end

@@ -8,7 +8,7 @@ local modes = require "train.modes"
 ---Runs a model over data in evaluation mode, without gradients; its mode is as before afterwards.
 ---@param given table model, data (batches {input, ...} or tensors), callbacks, device, step = function(state, batch)
 ---return output end, limit_batches
----@return userdata outputs all batches joined along dimension 0
+---@return Tensor outputs all batches joined along dimension 0
 return function(given)
   local torch = require "torch"
   local a = keywords.check("train.predict", given, {

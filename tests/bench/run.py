@@ -94,6 +94,22 @@ def bench_speed(wanted):
           "program is.", ["", *commands, "trainhost against the bar"], rows)
 
 
+def bench_operators():
+    runs = side_by_side({
+        "trainhost": ([PROGRAM, HERE / "operators.lua"], ONE_THREAD),
+        "Python": ([sys.executable, HERE / "operators.py"], ONE_THREAD),
+    })
+    figures = {name: [dict(line.split("\t") for line in run.output.splitlines()) for run in runs[name]] for name in runs}
+    rows = []
+    for line in (HERE / "operators.txt").read_text().splitlines():
+        name, code, _ = (part.strip() for part in line.split("|"))
+        ours, theirs = ([float(figure[name]) for figure in figures[side]] for side in ("trainhost", "Python"))
+        rows.append([name, f"`{code}`", f"{median(ours):.0f} ({spread(ours)})", f"{median(theirs):.0f} ({spread(theirs)})",
+                     f"{median(ours) / median(theirs):.2f} < 1"])
+    table(f"CPU time of a call on tensors of 4 x 4, ns, one thread, median (least-most) of {ROUNDS} runs in turns.",
+          ["", "", "trainhost", "Python", "trainhost against the bar"], rows)
+
+
 def bench_start():
     runs = side_by_side({
         "trainhost": ([PROGRAM, "-e", "local torch = require 'torch'; local x = torch.ones(4) + 1"], ONE_THREAD),
@@ -153,7 +169,7 @@ def cpu_name():
 
 
 def main():
-    known = ["call", "mlp", "start", "memory", "loader"]
+    known = ["call", "mlp", "operators", "start", "memory", "loader"]
     names = sys.argv[1:] or known
     for name in names:
         if name not in known:
@@ -162,6 +178,8 @@ def main():
     wanted = (["call"] if "call" in names else []) + (["mlp16", "mlp64", "mlp256"] if "mlp" in names else [])
     if wanted:
         bench_speed(wanted)
+    if "operators" in names:
+        bench_operators()
     if "start" in names:
         bench_start()
     if "memory" in names:

@@ -57,7 +57,8 @@ TEST_CASE("a wrong expression names the column", "[indexing]") {
     const char* message;
   } kCases[] = {
       {"", "tensor index \"\": expected an index at column 1, got the end"},
-      {"1, x:2", "expected an integer, a slice such as 1:10:2, '...', None, True or False at column 4, got 'x:2'"},
+      {"1, x:2",
+       "expected an integer, a slice such as 1:10:2, '...', None, True, False or a list at column 4, got 'x:2'"},
       {"1 2", "expected ',' or the end at column 3, got '2'"},
       {"1:2:3:4", "expected ',' or the end at column 6, got ':4'"},
       {"-, 1", "expected a number after the sign at column 1, got '-, 1'"},

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <torch/csrc/api/include/torch/nn/modules/linear.h>
+#include <torch/library.h>
 #include <trainhost/trainhost.h>
 #include <unistd.h>
 
@@ -18,6 +19,12 @@
 #include <thread>
 
 using namespace trainhost;
+
+// The program's own operator: scripts find it under torch.ops.
+TORCH_LIBRARY(policy, m) {
+  m.def("discount(Tensor reward, float gamma=0.5) -> Tensor",
+        [](const at::Tensor& reward, double gamma) { return reward.mul(gamma); });
+}
 
 #define CHECK_THAT_IT(condition)                                                 \
   if (!(condition)) {                                                            \
@@ -71,6 +78,12 @@ ErrorKind kind_of(Host& host, const char* code) {
   return ErrorKind::internal;
 }
 
+// An operator that is registered when scripts have run already.
+void register_later() {
+  static torch::Library library(torch::Library::FRAGMENT, "policy", std::nullopt, __FILE__, __LINE__);
+  library.def("later(int n) -> int", [](int64_t n) { return n + 1; });
+}
+
 void interrupts(Host& host) {
   std::thread watchdog([&] {
     while (host.interrupt() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -104,6 +117,15 @@ int main() {
     CHECK_THAT_IT(out.size() == 3 && out[0].as_int() == 1 && out[1].as_bool() && seen == std::vector<double>{4.0});
     CHECK_THAT_IT(out[2].as_tensor().sum().item<double>() == 8.0);
     CHECK_THAT_IT(host.run_string("return #model:parameters()").front().as_int() == 2);
+
+    const auto own = host.run_string(
+        "local torch = require 'torch'\n"
+        "local x = torch.ones(2, {requires_grad = true})\n"
+        "torch.ops.policy.discount(x, {gamma = 0.25}):sum():backward()\n"
+        "return torch.ops.policy.discount(x), x.grad");
+    CHECK_THAT_IT(own[0].as_tensor().sum().item<double>() == 1.0 && own[1].as_tensor().sum().item<double>() == 0.5);
+    register_later();
+    CHECK_THAT_IT(host.run_string("return require('torch').ops.policy.later(3)").front().as_int() == 4);
 
     CHECK_THAT_IT(kind_of(host, "require('torch').ones(2):matmul(require('torch').ones(3))") == ErrorKind::shape);
     CHECK_THAT_IT(kind_of(host, "error('x')") == ErrorKind::usage);

@@ -47,7 +47,7 @@ function values.integer()
                "math.maxinteger", "math.mininteger"}
 end
 function values.real() return pick {"0.0", "1.0", "0.5", "-1.0", "1e-5", "0/0", "math.huge", "1e30"} end
-function values.number() return pick {"0", "1", "2", "-1", "0.5", "0/0", "1 << 40", "-math.huge"} end
+function values.number() return pick {"0", "1", "2", "-1", "0.5", "0/0", "1 << 40", "-math.huge", "torch.complex(1, -2)"} end
 function values.boolean() return pick {"true", "false"} end
 function values.text()
   return ("%q"):format(pick {"", "mean", "sum", "none", "reflect", "zeros", "bilinear", "linear", "a,b->ab", "ij,jk",

@@ -10,10 +10,18 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
   local exchange = {}
 
   -- A tensor of its own, so that no case sees what another did to it.
-  function exchange.tensor(offset, bytes, dtype, shape)
-    if bytes == 0 then return torch.empty(shape, {dtype = dtype}) end
-    return input[{torch.slice(offset, offset + bytes)}]:clone():view(dtype):reshape(shape)
+  function exchange.tensor(offset, bytes, dtype, shape, strides, storage_offset)
+    if bytes == 0 then
+      local x = torch.empty(shape, {dtype = dtype})
+      return strides and x:as_strided(shape, strides, storage_offset) or x
+    end
+    local x = input[{torch.slice(offset, offset + bytes)}]:clone():view(dtype)
+    x = strides and x:as_strided(shape, strides, storage_offset) or x:reshape(shape)
+    return x.data -- a tensor of its own and no view
   end
+
+  -- Python's random numbers begin at the same place: see trace.py.
+  function exchange.seed() torch.manual_seed(5) end
 
   local escapes = {['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r"}
   local function quote(text)
@@ -22,12 +30,31 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
   end
 
   local function is_tensor(value) return type(value) == "userdata" and getmetatable(value) ~= nil and pcall(torch.numel, value) end
+  local function is_complex(value) return type(value) == "userdata" and getmetatable(value) == "complex" end
 
-  local encode
-  local function encode_tensor(x)
+  local encode, encode_tensor
+
+  local function encode_sparse(x, layout)
+    local aten = torch.ops.aten
+    local parts
+    if layout == "torch.sparse_coo" then
+      parts = {aten._indices(x), aten._values(x)}
+    elseif layout == "torch.sparse_csr" or layout == "torch.sparse_bsr" then
+      parts = {aten.crow_indices(x), aten.col_indices(x), aten.values(x)}
+    else
+      parts = {aten.ccol_indices(x), aten.row_indices(x), aten.values(x)}
+    end
+    local coalesced = layout == "torch.sparse_coo" and x:is_coalesced()
+    for i, part in ipairs(parts) do parts[i] = encode_tensor(part) end
+    return ('{"layout":%s,"coalesced":%s,"shape":[%s],"parts":[%s]}'):format(
+      quote(layout), coalesced, table.concat(x.shape, ","), table.concat(parts, ","))
+  end
+
+  function encode_tensor(x)
+    local takes_gradient = x.requires_grad
     x = x:detach()
-    local shape = {}
-    for i, size in ipairs(x.shape) do shape[i] = ("%d"):format(size) end
+    local layout = tostring(x.layout)
+    if layout ~= "torch.strided" then return encode_sparse(x, layout) end
     local bytes = x:numel() * x:element_size()
     local at = written
     if bytes > 0 then
@@ -35,8 +62,8 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
       output[{torch.slice(at, at + bytes)}] = flat
       written = (written + bytes + 63) // 64 * 64
     end
-    return ('{"dtype":%s,"shape":[%s],"offset":%d,"bytes":%d}'):format(
-      quote(tostring(x.dtype)), table.concat(shape, ","), at, bytes)
+    return ('{"dtype":%s,"shape":[%s],"strides":[%s],"grad":%s,"offset":%d,"bytes":%d}'):format(quote(tostring(x.dtype)),
+      table.concat(x.shape, ","), table.concat(x:stride(), ","), takes_gradient, at, bytes)
   end
 
   local function encode_list(values, count)
@@ -54,17 +81,21 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
     if math.type(value) == "integer" then return ('{"integer":"%d"}'):format(value) end
     if kind == "number" then return ('{"float":"%a"}'):format(value) end
     if kind == "table" then return encode_list(value, #value) end
+    if is_complex(value) then return ('{"complex":["%a","%a"]}'):format(value.real, value.imag) end
     if is_tensor(value) then return encode_tensor(value) end
+    local complex, real, imag = pcall(function() return value.real, value.imag end)
+    if complex and real then return ('{"complex":["%a","%a"]}'):format(real, imag) end
     return quote(tostring(value))
   end
 
-  -- Runs body() and reports all it returns, or its error.
-  function exchange.case(name, body)
-    local results = table.pack(pcall(body))
+  -- Runs the statements of `text` and reports all they return, or their error.
+  function exchange.case(name, text)
+    local body, reason = load("local X, torch = ...\n" .. text, "=" .. name)
+    local results = table.pack(pcall(body or error, body and exchange or reason, torch))
     local line
     if results[1] then
-      local ok, text = pcall(encode_list, {table.unpack(results, 2, results.n)}, results.n - 1)
-      line = ok and '"values":' .. text or '"error":' .. quote("result: " .. tostring(text))
+      local ok, values = pcall(encode_list, {table.unpack(results, 2, results.n)}, results.n - 1)
+      line = ok and '"values":' .. values or '"error":' .. quote("result: " .. tostring(values))
     else
       local failure = results[2]
       local ok, message = pcall(function() return failure.message end)
@@ -74,39 +105,52 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
     report:flush()
   end
 
-  -- PyTorch's function by its dotted name: "linalg.norm", "nn.functional.conv2d", or Tensor's method "view".
-  function exchange.find(name)
-    local value = torch
-    for part in name:gmatch("[^.]+") do
-      local ok, found = pcall(function() return value[part] end)
-      value = ok and found or nil
-      if value == nil then break end
+  local function collect(list, value)
+    if type(value) == "table" then
+      for i = 1, #value do collect(list, value[i]) end
+    else
+      list.n = list.n + 1
+      list[list.n] = value
     end
-    if value ~= nil then return value end
-    if name:find("%.") then error("torch has no " .. name) end
-    return function(x, ...) return x[name](x, ...) end
+    return list
   end
 
-  -- The gradients of `inputs` for the results of body(): each result is weighted by a ramp, so that its elements
-  -- count differently. Returns the results first, then one gradient an input.
-  function exchange.with_gradients(inputs, body)
-    for _, x in ipairs(inputs) do x:requires_grad_() end
-    local results = table.pack(body())
+  -- All that a call returned, tables flattened.
+  function exchange.leaves(...)
+    local list = {n = 0}
+    for i = 1, select("#", ...) do collect(list, (select(i, ...))) end
+    return list
+  end
+
+  -- The gradients of `inputs` for what requires one among `values`: each is weighted by a ramp, so that its elements
+  -- count differently.
+  local function gradients_of(values, inputs, create_graph)
     local outputs, weights = {}, {}
-    local function collect(value)
-      if type(value) == "table" then
-        for i = 1, #value do collect(value[i]) end
-      elseif is_tensor(value) and value.requires_grad then
-        local real = torch.is_complex(value) and torch.view_as_real(value) or value
+    for i = 1, values.n do
+      local value = values[i]
+      if is_tensor(value) and value.requires_grad then
+        local real = torch.is_complex(value) and torch.view_as_real(value:resolve_conj()) or value
         outputs[#outputs + 1] = real
         weights[#weights + 1] = torch.linspace(0.5, 1.5, real:numel(), {dtype = real.dtype}):reshape(real.shape)
       end
     end
-    for i = 1, results.n do collect(results[i]) end
-    if #outputs == 0 then return table.unpack(results, 1, results.n) end
-    local gradients = torch.autograd.grad(outputs, inputs, {grad_outputs = weights, allow_unused = true})
-    for i = 1, #inputs do results[results.n + i] = gradients[i] end
-    return table.unpack(results, 1, results.n + #inputs)
+    if #outputs == 0 then return end
+    return torch.autograd.grad(outputs, inputs, {grad_outputs = weights, allow_unused = true, create_graph = create_graph})
+  end
+
+  -- What body() returns, then its gradients for `inputs` (order 1), then the gradients of these (order 2).
+  function exchange.with_gradients(inputs, order, body)
+    for _, x in ipairs(inputs) do x:requires_grad_() end
+    local results = exchange.leaves(body())
+    local count, current = results.n, results
+    for level = 1, order do
+      local gradients = gradients_of(current, inputs, order == 2)
+      if not gradients then break end
+      current = {n = #inputs}
+      for i = 1, #inputs do current[i], results[count + i] = gradients[i], gradients[i] end
+      count = count + #inputs
+    end
+    return table.unpack(results, 1, count)
   end
 
   return exchange

@@ -3,10 +3,12 @@ import dataclasses
 import json
 import math
 import pathlib
+import subprocess
 
+import numpy
 import torch
 
-HERE = pathlib.Path(__file__).resolve().parent
+EXCHANGE = pathlib.Path(__file__).resolve().parent / "exchange.lua"
 OUTPUT_BYTES = 256 << 20  # of a sparse file
 
 
@@ -14,6 +16,15 @@ OUTPUT_BYTES = 256 << 20  # of a sparse file
 class Result:
     values: list | None = None
     error: str | None = None
+
+
+@dataclasses.dataclass
+class Sparse:
+    """A sparse tensor of Lua's."""
+    layout: str
+    coalesced: bool
+    shape: list
+    parts: list
 
 
 class Exchange:
@@ -25,13 +36,36 @@ class Exchange:
         self.cases = []
 
     def tensor(self, tensor):
-        """The Lua expression of a fresh tensor with these values."""
-        tensor = tensor.detach().resolve_conj().resolve_neg().clone(memory_format=torch.contiguous_format)
-        data = bytes(tensor.flatten().view(torch.uint8).numpy()) if tensor.numel() else b""
+        """The Lua expression of a fresh tensor with these values, strides and flags."""
+        tensor = tensor.detach()
+        if tensor.layout != torch.strided:
+            return self.sparse(tensor)
+        conj, neg = tensor.is_conj(), tensor.is_neg()
+        tensor = tensor.conj() if conj else tensor
+        tensor = torch._neg_view(tensor) if neg else tensor
+        geometry = ""
+        usual = torch.empty(tensor.shape, device="meta").stride()
+        if tensor.stride() == usual and tensor.storage_offset() == 0:
+            data = as_bytes(tensor)
+        else:
+            storage = tensor.untyped_storage()
+            data = bytes(torch.empty(0, dtype=torch.uint8).set_(storage).numpy())
+            geometry = f", {self.lua(tensor.stride())}, {tensor.storage_offset()}"
         offset = len(self.bytes)
         self.bytes += data + b"\0" * (-len(data) % 64)
-        shape = ", ".join(map(str, tensor.shape))
-        return f"X.tensor({offset}, {len(data)}, {tensor.dtype}, {{{shape}}})"
+        code = f"X.tensor({offset}, {len(data)}, {tensor.dtype}, {self.lua(tensor.shape)}{geometry})"
+        code = f"torch.ops.aten._neg_view({code})" if neg else code
+        return code + ":conj()" if conj else code
+
+    def sparse(self, tensor):
+        if tensor.layout == torch.sparse_coo:
+            return (f"torch.sparse_coo_tensor({self.tensor(tensor._indices())}, {self.tensor(tensor._values())}, "
+                    f"{self.lua(tensor.shape)}, {{is_coalesced = {self.lua(tensor.is_coalesced())}}})")
+        by_row = tensor.layout in (torch.sparse_csr, torch.sparse_bsr)
+        compressed = tensor.crow_indices() if by_row else tensor.ccol_indices()
+        plain = tensor.col_indices() if by_row else tensor.row_indices()
+        return (f"torch.sparse_compressed_tensor({self.tensor(compressed)}, {self.tensor(plain)}, "
+                f"{self.tensor(tensor.values())}, {self.lua(tensor.shape)}, {{layout = {tensor.layout}}})")
 
     def lua(self, value):
         """The Lua expression of a Python value."""
@@ -45,6 +79,10 @@ class Exchange:
             if math.isnan(value):
                 return "(0/0)"
             return ("-" if value < 0 else "") + "math.huge" if math.isinf(value) else value.hex()
+        if isinstance(value, complex):
+            return f"torch.complex({self.lua(value.real)}, {self.lua(value.imag)})"
+        if isinstance(value, numpy.generic):
+            return self.lua(value.item())
         if isinstance(value, str):
             return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
         if isinstance(value, torch.Tensor):
@@ -59,30 +97,54 @@ class Exchange:
 
     def case(self, name, body):
         """body: Lua statements that return the results."""
-        self.cases.append(f"X.case({self.lua(name)}, function()\n  {body}\nend)")
+        self.cases.append((name, body))
 
     def expression(self, name, expression):
         self.case(name, "return " + expression)
 
     def run(self, trainhost, timeout=240):
-        inputs, outputs, report, script = (self.folder / n for n in ("in.bin", "out.bin", "report.jsonl", "cases.lua"))
+        """{case: Result}. A case that kills the process, or on which it hangs, is a result too."""
+        inputs, outputs, report = (self.folder / name for name in ("in.bin", "out.bin", "report.jsonl"))
         inputs.write_bytes(self.bytes)
-        head = (f'local torch = require "torch"\ntorch.set_num_threads(1)\n'
-                f'local X = dofile({self.lua(str(HERE / "exchange.lua"))})({self.lua(str(inputs))}, {len(self.bytes)}, '
-                f'{self.lua(str(outputs))}, {OUTPUT_BYTES}, {self.lua(str(report))})\n')
-        script.write_text(head + "\n".join(self.cases) + "\n")
-        done = trainhost.run(script, timeout=timeout, check=False)
-        assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
-        data = torch.from_file(str(outputs), shared=False, size=OUTPUT_BYTES, dtype=torch.uint8)
-        results = {}
-        for line in report.read_text().splitlines():
-            row = json.loads(line)
-            values = row.get("values")
-            results[row["name"]] = Result(values and [read(value, data) for value in values] or values,
-                                          row.get("error"))
+        results, names = {}, [name for name, _ in self.cases]
+        while len(results) < len(names):
+            done = self.start(trainhost, len(results), timeout)
+            assert report.exists(), f"{done.stdout[-2000:]}{done.stderr[-4000:]}"
+            data = torch.from_file(str(outputs), shared=False, size=OUTPUT_BYTES, dtype=torch.uint8)
+            for line in report.read_text().splitlines():
+                row = json.loads(line)
+                values = row.get("values")
+                results[row["name"]] = Result(values and [read(value, data) for value in values] or values,
+                                              row.get("error"))
+            if done.returncode == 0:
+                break
+            assert names[:len(results)] == list(results), done.stderr[-4000:]
+            if len(results) < len(names):
+                results[names[len(results)]] = Result(
+                    error=f"the process ended with code {done.returncode}: {done.stderr[-1000:]}")
         missing = len(self.cases) - len(results)
-        assert missing == 0, f"{missing} cases did not report"
+        assert missing == 0, f"{missing} cases did not report\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
         return results
+
+    def start(self, trainhost, first, timeout):
+        """Runs the cases from number `first` on in one process."""
+        inputs, outputs, report, script = (self.lua(str(self.folder / n)) for n in (
+            "in.bin", "out.bin", "report.jsonl", "cases.lua"))
+        head = (f'local torch = require "torch"\ntorch.set_num_threads(1)\nlocal X = dofile({self.lua(str(EXCHANGE))})'
+                f"({inputs}, {len(self.bytes)}, {outputs}, {OUTPUT_BYTES}, {report})\n")
+        bodies = "\n".join(f"X.case({self.lua(name)}, [==[\n  {body}\n]==])" for name, body in self.cases[first:])
+        (self.folder / "cases.lua").write_text(head + bodies + "\n")
+        try:
+            return trainhost.run(self.folder / "cases.lua", timeout=timeout, check=False)
+        except subprocess.TimeoutExpired as late:
+            return subprocess.CompletedProcess(late.cmd, -9, "", f"stopped after {timeout} s")
+
+
+def as_bytes(tensor):
+    if tensor._is_zerotensor():
+        return bytes(tensor.numel() * tensor.element_size())
+    tensor = tensor.clone(memory_format=torch.contiguous_format)
+    return bytes(tensor.flatten().view(torch.uint8).numpy()) if tensor.numel() else b""
 
 
 def read(value, data):
@@ -92,13 +154,21 @@ def read(value, data):
         return value
     if "integer" in value:
         return int(value["integer"])
+    if "complex" in value:
+        return complex(*(float(part) if "n" in part else float.fromhex(part) for part in value["complex"]))
     if "float" in value:
-        return float(value["float"]) if "n" in value["float"] else float.fromhex(value["float"])
+        return float.fromhex(value["float"])
+    if "complex" in value:
+        return complex(*map(float.fromhex, value["complex"]))
+    if "layout" in value:
+        return Sparse(value["layout"], value["coalesced"], value["shape"], [read(part, data) for part in value["parts"]])
     dtype = getattr(torch, value["dtype"].removeprefix("torch."))
-    if value["bytes"] == 0:
-        return torch.empty(value["shape"], dtype=dtype)
-    part = data[value["offset"]:value["offset"] + value["bytes"]].clone()
-    return part.view(dtype).reshape(value["shape"])
+    if value["bytes"]:
+        tensor = data[value["offset"]:value["offset"] + value["bytes"]].clone().view(dtype).reshape(value["shape"])
+    else:
+        tensor = torch.empty(value["shape"], dtype=dtype)
+    tensor.lua_strides, tensor.lua_requires_grad = tuple(value["strides"]), value["grad"]
+    return tensor
 
 
 def difference(expected, got, rtol=0.0, atol=0.0):
@@ -133,6 +203,8 @@ def difference(expected, got, rtol=0.0, atol=0.0):
         same = math.isclose(expected, got, rel_tol=rtol, abs_tol=atol) or expected == got or (
             math.isnan(expected) and math.isnan(got))
         return None if same else f"expected {expected!r}, got {got!r}"
+    if isinstance(expected, complex) and isinstance(got, complex):
+        return difference([expected.real, expected.imag], [got.real, got.imag], rtol, atol)
     if isinstance(expected, (torch.dtype, torch.device)):
         expected = str(expected)
     return None if type(expected) is type(got) and expected == got else f"expected {expected!r}, got {got!r}"

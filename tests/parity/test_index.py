@@ -141,7 +141,7 @@ def test_gradients_of_assignment(trainhost, tmp_path, lua, python):
     weight, value = torch.arange(6.0).reshape(2, 3), torch.tensor(3.0)
     exchange = Exchange(tmp_path)
     exchange.case("gradient", f"local w, v = {exchange.tensor(weight)}, {exchange.tensor(value)}\n"
-                              f"  return X.with_gradients({{w, v}}, function()\n    local x = w * 2\n"
+                              f"  return X.with_gradients({{w, v}}, 1, function()\n    local x = w * 2\n"
                               f"    x[{lua}] = v * v\n    return x * x\n  end)")
     weight, value = weight.requires_grad_(), value.requires_grad_()
     x = weight * 2

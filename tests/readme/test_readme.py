@@ -18,6 +18,13 @@ def test_the_main_script_is_shown_as_it_is():
     assert shown in (ROOT / "scripts/01_fashion_mnist.lua").read_text()
 
 
+def test_what_a_command_prints_is_shown_as_it_is(trainhost):
+    shown = re.findall(r"^```console\n\$ trainhost (.*?)\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    assert shown
+    for command, output in shown:
+        assert trainhost.run(*command.split()).stdout == output, command
+
+
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: re.search(r"\w.*", block)[0][:40])
 def test_block_runs(trainhost, tmp_path, block):
     (tmp_path / "block.lua").write_text(block)

@@ -58,29 +58,78 @@ local function initializer(name, spec, fn)
   end
 end
 
+--- Fills with numbers drawn evenly from a to b.
+---@param tensor Tensor filled in place
+---@param a number 0.0
+---@param b number 1.0
+---@return Tensor tensor
+---@source torch.nn.init.uniform_
 initializer("uniform_", "tensor, a=0.0, b=1.0", function(t, a, b) return fill(t, "uniform_", a, b) end)
+--- Fills with numbers of a normal distribution.
+---@param tensor Tensor filled in place
+---@param mean number 0.0
+---@param std number 1.0
+---@return Tensor tensor
+---@source torch.nn.init.normal_
 initializer("normal_", "tensor, mean=0.0, std=1.0", function(t, mean, std) return fill(t, "normal_", mean, std) end)
+--- Fills with one value.
+---@param tensor Tensor filled in place
+---@param val number
+---@return Tensor tensor
+---@source torch.nn.init.constant_
 initializer("constant_", "tensor, val", function(t, val) return fill(t, "fill_", val) end)
+--- Fills with ones.
+---@param tensor Tensor filled in place
+---@return Tensor tensor
+---@source torch.nn.init.ones_
 initializer("ones_", "tensor", function(t) return fill(t, "fill_", 1.0) end)
+--- Fills with zeros.
+---@param tensor Tensor filled in place
+---@return Tensor tensor
+---@source torch.nn.init.zeros_
 initializer("zeros_", "tensor", function(t) return fill(t, "zero_") end)
 
+--- Fills with numbers drawn evenly, of a range that keeps variances (Glorot and Bengio, 2010).
+---@param tensor Tensor filled in place
+---@param gain number 1.0
+---@return Tensor tensor
+---@source torch.nn.init.xavier_uniform_
 initializer("xavier_uniform_", "tensor, gain=1.0", function(t, gain)
   local fan_in, fan_out = init.calculate_fan_in_and_fan_out(t)
   local bound = math.sqrt(3.0) * (gain * math.sqrt(2.0 / (fan_in + fan_out)))
   return fill(t, "uniform_", -bound, bound)
 end)
 
+--- Fills with normal numbers, of a deviation that keeps variances (Glorot and Bengio, 2010).
+---@param tensor Tensor filled in place
+---@param gain number 1.0
+---@return Tensor tensor
+---@source torch.nn.init.xavier_normal_
 initializer("xavier_normal_", "tensor, gain=1.0", function(t, gain)
   local fan_in, fan_out = init.calculate_fan_in_and_fan_out(t)
   return fill(t, "normal_", 0.0, gain * math.sqrt(2.0 / (fan_in + fan_out)))
 end)
 
+--- Fills with numbers drawn evenly, of a range that keeps variances through rectifiers (He et al., 2015).
+---@param tensor Tensor filled in place
+---@param a number slope of the rectifier below 0, 0
+---@param mode string "fan_in" or "fan_out", 'fan_in'
+---@param nonlinearity string of calculate_gain, 'leaky_relu'
+---@return Tensor tensor
+---@source torch.nn.init.kaiming_uniform_
 initializer("kaiming_uniform_", "tensor, a=0, mode='fan_in', nonlinearity='leaky_relu'", function(t, a, mode, kind)
   if t:numel() == 0 then return t end
   local bound = math.sqrt(3.0) * (init.calculate_gain(kind, a) / math.sqrt(fan(t, mode)))
   return fill(t, "uniform_", -bound, bound)
 end)
 
+--- Fills with normal numbers, of a deviation that keeps variances through rectifiers (He et al., 2015).
+---@param tensor Tensor filled in place
+---@param a number slope of the rectifier below 0, 0
+---@param mode string "fan_in" or "fan_out", 'fan_in'
+---@param nonlinearity string of calculate_gain, 'leaky_relu'
+---@return Tensor tensor
+---@source torch.nn.init.kaiming_normal_
 initializer("kaiming_normal_", "tensor, a=0, mode='fan_in', nonlinearity='leaky_relu'", function(t, a, mode, kind)
   if t:numel() == 0 then return t end
   return fill(t, "normal_", 0.0, init.calculate_gain(kind, a) / math.sqrt(fan(t, mode)))
@@ -123,6 +172,14 @@ local function accept_by_density(data, mean, std, a, b)
   end
 end
 
+--- Fills with numbers of a normal distribution, drawn again where they are not between a and b.
+---@param tensor Tensor filled in place
+---@param mean number 0.0
+---@param std number 1.0
+---@param a number -2.0
+---@param b number 2.0
+---@return Tensor tensor
+---@source torch.nn.init.trunc_normal_
 initializer("trunc_normal_", "tensor, mean=0.0, std=1.0, a=-2.0, b=2.0", function(t, mean, std, a, b)
   local share = cdf((b - mean) / std) - cdf((a - mean) / std)
   local draw = share > 0.3 and redraw_outside or accept_by_density
@@ -130,6 +187,10 @@ initializer("trunc_normal_", "tensor, mean=0.0, std=1.0, a=-2.0, b=2.0", functio
   return t
 end)
 
+--- Fills a matrix with the identity.
+---@param tensor Tensor filled in place
+---@return Tensor tensor
+---@source torch.nn.init.eye_
 initializer("eye_", "tensor", function(t)
   if t:dim() ~= 2 then vm.raise("shape", "Only tensors with 2 dimensions are supported") end
   t:detach():copy_(torch.eye(t:size(0), t:size(1)))

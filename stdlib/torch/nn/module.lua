@@ -25,7 +25,7 @@ make_class(Module, nil)
 
 --- Makes a class of modules. Define `Name:__init(...)` and `Name:forward(...)`; `Name(...)` makes a module.
 ---@param name string what it prints as
----@param base? table a class, nn.Module by default
+---@param base? any a class, nn.Module by default
 ---@return table class
 local function class(name, base)
   if type(name) ~= "string" then

@@ -90,6 +90,7 @@ end
 ---@param rule "sgd"|"adam"|"adamw"
 ---@param spec string keyword arguments with their defaults, as signatures write them
 ---@return table class callable: class(params, {lr = ...})
+---@private
 function Optimizer.class(name, rule, spec)
   local class = setmetatable({__name = name}, {
     __index = Optimizer,
@@ -126,6 +127,8 @@ function Optimizer.class(name, rule, spec)
   return class
 end
 
+--- Raises for options that the fused kernels do not have.
+---@private
 function Optimizer:refuse_unsupported()
   local defaults = self.defaults
   if defaults.foreach then fail(self, "foreach = true is not supported: the kernels are the fused ones") end

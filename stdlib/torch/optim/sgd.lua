@@ -5,6 +5,8 @@ local vm = require "native.vm"
 local SGD = Optimizer.class("SGD", "sgd", "lr=0.001, momentum=0, dampening=0, weight_decay=0, nesterov=false, "
   .. "maximize=false, foreach=nil, differentiable=false, fused=true")
 
+--- Refuses Nesterov without what it needs; the message is PyTorch's.
+---@private
 function SGD.check(_, group)
   if group.nesterov and (group.momentum <= 0 or group.dampening ~= 0) then
     vm.raise("usage", "SGD: Nesterov momentum requires a momentum and zero dampening")

@@ -9,6 +9,9 @@ local EarlyStopping = {__name = "EarlyStopping", group = "policy",
   state_fields = {"wait", "best", "best_epoch", "stopped_epoch", "best_weights"}}
 EarlyStopping.__index = EarlyStopping
 
+--- Finds what does not fit this training before its first step.
+---@private
+---@param state table
 function EarlyStopping:check(state)
   self._monitor = monitor.new(self.monitor, self, state)
   if self.restore_best_weights and not state.model then

@@ -7,6 +7,9 @@ local LearningRateScheduler = {__name = "LearningRateScheduler", group = "policy
   state_fields = {}}
 LearningRateScheduler.__index = LearningRateScheduler
 
+--- Finds what does not fit this training before its first step.
+---@private
+---@param state table
 function LearningRateScheduler:check(state) learning_rate.check(state) end
 
 function LearningRateScheduler:on_epoch_begin(state)
@@ -23,7 +26,8 @@ function LearningRateScheduler:on_epoch_end(state)
 end
 
 ---Sets the learning rate at the begin of each epoch to `schedule(epoch, lr)`, epoch counted from 0.
----@param arguments table {schedule = function, verbose = false}; a function alone is the schedule
+---@param arguments table|fun(epoch: integer, lr: number): number {schedule = function, verbose = false}; a function alone is
+--- the schedule
 ---@return table callback
 return function(arguments)
   if type(arguments) == "function" then arguments = {schedule = arguments} end

@@ -12,6 +12,9 @@ ModelCheckpoint.__index = ModelCheckpoint
 
 local function needs_monitor(self) return self.save_best_only or self.keep_best ~= nil end
 
+--- Finds what does not fit this training before its first step.
+---@private
+---@param state table
 function ModelCheckpoint:check(state)
   local vm, host = require "native.vm", require "host"
   local at_batches = self._freq.unit ~= "ep"

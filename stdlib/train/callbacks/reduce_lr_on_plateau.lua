@@ -8,6 +8,9 @@ local ReduceLROnPlateau = {__name = "ReduceLROnPlateau", group = "policy", write
   state_fields = {"wait", "best", "cooldown_counter"}}
 ReduceLROnPlateau.__index = ReduceLROnPlateau
 
+--- Finds what does not fit this training before its first step.
+---@private
+---@param state table
 function ReduceLROnPlateau:check(state)
   learning_rate.check(state)
   self._monitor = monitor.new(self.monitor, self, state)

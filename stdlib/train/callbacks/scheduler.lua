@@ -16,6 +16,9 @@ function Scheduler:on_epoch_end(state)
   self._scheduler:step(value)
 end
 
+--- Finds what does not fit this training before its first step.
+---@private
+---@param state table
 function Scheduler:check(state)
   local names = state.log_names
   if not (self._monitor and names) then return end
@@ -25,8 +28,14 @@ function Scheduler:check(state)
   usage(("unknown monitor '%s'%s"):format(self._monitor, require("train.nearest").suggest(self._monitor, names)))
 end
 
+--- What a checkpoint keeps of the scheduler.
+---@private
+---@return table?
 function Scheduler:state_dict() return self._scheduler.state_dict and self._scheduler:state_dict() or {} end
 
+--- Goes on from what a checkpoint kept.
+---@private
+---@param state table
 function Scheduler:load_state_dict(state)
   if self._scheduler.load_state_dict then self._scheduler:load_state_dict(state) end
 end

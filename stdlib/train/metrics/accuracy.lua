@@ -43,9 +43,9 @@ local function right(self, pred, target)
 end
 
 ---Adds a batch.
----@param pred userdata scores [batch, classes, ...], or probabilities of yes [batch, ...] (logits with from_logits)
----@param target userdata classes [batch, ...]
----@param weight? userdata of target's shape
+---@param pred Tensor scores [batch, classes, ...], or probabilities of yes [batch, ...] (logits with from_logits)
+---@param target Tensor classes [batch, ...]
+---@param weight? Tensor of target's shape
 function Accuracy:update(pred, target, weight)
   local hits = right(self, pred, target)
   local sum

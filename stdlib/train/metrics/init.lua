@@ -13,4 +13,5 @@ return setmetatable({}, {
     rawset(self, name, metric)
     return metric
   end,
+  __names = function() return require("host.ordered").keys(FILES) end,
 })

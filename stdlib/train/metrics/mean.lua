@@ -10,7 +10,7 @@ function Mean:reset() self.total, self.weight = nil, 0 end
 -- float64 tensor to add to takes 2). On another device the sum stays there, until it is read.
 
 ---Adds a value, or every element of a tensor of several.
----@param value number|userdata a number, or a tensor
+---@param value number|Tensor a number, or a tensor
 ---@param weight? number how much it counts, default 1
 function Mean:update(value, weight)
   weight = weight or 1

@@ -6,7 +6,7 @@ Sum.__index = Sum
 function Sum:reset() self.total = nil end
 
 ---Adds a number, or all elements of a tensor.
----@param value number|userdata
+---@param value number|Tensor
 ---@param weight? number default 1
 function Sum:update(value, weight)
   weight = weight or 1

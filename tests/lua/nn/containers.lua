@@ -77,5 +77,6 @@ test.case("arguments are checked by name", function()
   test.raises("groups", nn.Conv2d, 3, 4, 3, {groups = 2})
   test.raises("not supported for strided", nn.Conv2d, 3, 4, 3, {stride = 2, padding = "same"})
   test.raises("between 0 and 1", nn.Dropout, 1.5)
-  test.raises("not a valid value for reduction", torch.nn.functional.mse_loss, torch.ones(1), torch.ones(1), "avg")
+  test.raises("not a valid value for reduction", torch.nn.functional.mse_loss, torch.ones(1), torch.ones(1),
+    {reduction = "avg"})
 end)

@@ -58,14 +58,14 @@ end)
 test.case("the length is the first size", function()
   test.equal(#torch.zeros(4, 2), 4)
   test.equal(#torch.zeros(0), 0)
-  test.raises("0%-dim", function() return #torch.tensor(1) end)
+  test.raises("0%-d tensor", function() return #torch.tensor(1) end)
 end)
 
 test.case("iteration goes over the first dimension", function()
   local rows = {}
   for row in torch.arange(6):reshape(3, 2):iter() do rows[#rows + 1] = row:tolist() end
   test.equal(rows, {{0, 1}, {2, 3}, {4, 5}})
-  test.raises("0%-dim", function() torch.tensor(1):iter() end)
+  test.raises("0%-d tensor", function() torch.tensor(1):iter() end)
 end)
 
 test.case("pairs, ipairs and table.unpack name what to use", function()

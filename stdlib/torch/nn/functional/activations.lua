@@ -1,6 +1,5 @@
--- Activations, dropouts and softmax of torch.nn.functional.
+-- Activations of torch.nn.functional.
 local catalog = require "native.ops"
-local keywords = require "host.keywords"
 local signature = require "torch.signature"
 local vm = require "native.vm"
 
@@ -11,11 +10,11 @@ local function op(name) return catalog.find_any("aten::" .. name) end
 -- f(input, inplace): the operator, or its in-place variant.
 local function of_input(name)
   local plain, in_place = op(name), op(name .. "_")
-  return function(input, inplace)
-    if inplace == nil or inplace == false then return plain(input) end
-    if type(inplace) == "table" then
-      inplace = keywords.check("F." .. name, inplace, {inplace = false}).inplace
-    end
+  local parse = signature("F." .. name, "input, inplace=false")
+  return function(input, inplace, ...)
+    if (inplace == nil or inplace == false) and type(input) == "userdata" then return plain(input) end
+    if type(input) == "table" then input, inplace = parse(input)
+    else input, inplace = parse(input, inplace, ...) end
     return (inplace and in_place or plain)(input)
   end
 end
@@ -73,6 +72,13 @@ activations.hardsigmoid = of_input "hardsigmoid"
 ---@source torch.nn.functional.selu
 activations.selu = of_input "selu"
 
+--- min(max(x, 0), 6) of each element.
+---@param input Tensor
+---@param inplace boolean writes into input, false
+---@return Tensor of input's shape
+---@source torch.nn.functional.relu6
+activations.relu6 = of_input "relu6"
+
 --- max(x, 0) + negative_slope min(x, 0) of each element.
 ---@param input Tensor
 ---@param negative_slope number factor below 0, 0.01
@@ -97,6 +103,9 @@ activations.elu = of_more("elu", "input, alpha=1.0, inplace=false")
 ---@source torch.nn.functional.celu
 activations.celu = of_more("celu", "input, alpha=1.0, inplace=false")
 
+local hardtanh <const>, hardtanh_in_place <const> = op "hardtanh", op "hardtanh_"
+local parse_hardtanh = signature("F.hardtanh", "input, min_val=-1.0, max_val=1.0, inplace=false")
+
 --- Each element, kept between two values.
 ---@param input Tensor
 ---@param min_val number the least, -1.0
@@ -104,7 +113,11 @@ activations.celu = of_more("celu", "input, alpha=1.0, inplace=false")
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
 ---@source torch.nn.functional.hardtanh
-activations.hardtanh = of_more("hardtanh", "input, min_val=-1.0, max_val=1.0, inplace=false")
+function activations.hardtanh(...)
+  local input, least, most, inplace = parse_hardtanh(...)
+  if least > most then vm.raise("usage", "min_val cannot be greater than max_val") end
+  return (inplace and hardtanh_in_place or hardtanh)(input, least, most)
+end
 
 --- x above a threshold, another value elsewhere.
 ---@param input Tensor
@@ -115,88 +128,57 @@ activations.hardtanh = of_more("hardtanh", "input, min_val=-1.0, max_val=1.0, in
 ---@source torch.nn.functional.threshold
 activations.threshold = of_more("threshold", "input, threshold, value, inplace=false")
 
-local function dropout(name, public, training_default)
-  local plain, in_place = op(name), op(name .. "_")
-  local parse = signature("F." .. public, ("input, p=0.5, training=%s, inplace=false"):format(training_default))
-  return function(...)
-    local input, p, training, inplace = parse(...)
-    if p < 0 or p > 1 then
-      vm.raise("usage", "dropout probability has to be between 0 and 1, but got " .. p)
-    end
-    return (inplace and in_place or plain)(input, p, training)
-  end
+local rrelu <const>, rrelu_in_place <const> = op "rrelu", op "rrelu_"
+local parse_rrelu = signature("F.rrelu", "input, lower=1.0 / 8, upper=1.0 / 3, training=false, inplace=false")
+
+--- leaky_relu with a slope drawn for each element when training, with the mean of the bounds otherwise.
+---@param input Tensor
+---@param lower number the least slope, 1/8
+---@param upper number the most, 1/3
+---@param training boolean draws the slopes, false
+---@param inplace boolean writes into input, false
+---@return Tensor of input's shape
+---@source torch.nn.functional.rrelu
+function activations.rrelu(...)
+  local input, lower, upper, training, inplace = parse_rrelu(...)
+  return (inplace and rrelu_in_place or rrelu)(input, lower, upper, training)
 end
 
---- Zeroes elements at random and scales the others by 1 / (1 - p).
+local glu <const> = op "glu"
+local parse_glu = signature("F.glu", "input, dim=-1")
+
+--- The first half of a dimension times the sigmoid of the second.
 ---@param input Tensor
----@param p number probability of a zero, 0.5
----@param training boolean false gives the input back, true
----@param inplace boolean writes into input, false
----@return Tensor of input's shape
----@source torch.nn.functional.dropout
-activations.dropout = dropout("dropout", "dropout", true)
-
---- Zeroes whole channels at random and scales the others by 1 / (1 - p).
----@param input Tensor [batch, channels, ...]
----@param p number probability of a zero, 0.5
----@param training boolean false gives the input back, true
----@param inplace boolean writes into input, false
----@return Tensor of input's shape
----@source torch.nn.functional.dropout2d
-activations.dropout2d = dropout("feature_dropout", "dropout2d", true)
-
---- Dropout that keeps mean and variance of SELU's outputs.
----@param input Tensor
----@param p number probability of a masked element, 0.5
----@param training boolean false gives the input back, false
----@param inplace boolean writes into input, false
----@return Tensor of input's shape
----@source torch.nn.functional.alpha_dropout
-activations.alpha_dropout = dropout("alpha_dropout", "alpha_dropout", false)
-
---- alpha_dropout of whole channels.
----@param input Tensor [batch, channels, ...]
----@param p number probability of a masked channel, 0.5
----@param training boolean false gives the input back, false
----@param inplace boolean writes into input, false
----@return Tensor of input's shape
----@source torch.nn.functional.feature_alpha_dropout
-activations.feature_alpha_dropout = dropout("feature_alpha_dropout", "feature_alpha_dropout", false)
-
-local function softmax(name)
-  local of = op(name)
-  local parse = signature("F." .. name, "input, dim=nil, dtype=nil")
-  return function(...)
-    local input, dim, dtype = parse(...)
-    if dim == nil then
-      vm.raise("usage", ("F.%s: argument 'dim' is missing"):format(name), "the last dimension is -1")
-    end
-    return of(input, dim, dtype)
+---@param dim integer of even size, -1
+---@return Tensor half as large in that dimension
+---@source torch.nn.functional.glu
+function activations.glu(...)
+  local input, dim = parse_glu(...)
+  if input:dim() == 0 then
+    vm.raise("shape", "glu does not support scalars because halving size must be even")
   end
+  return glu(input, dim)
 end
 
---- exp(x) divided by its sum over a dimension.
----@param input Tensor
----@param dim integer the dimension, from 0; must be given
----@param dtype dtype? to which the input is cast first, nil
----@return Tensor of input's shape
----@source torch.nn.functional.softmax
-activations.softmax = softmax "softmax"
+local parse_tanhshrink = signature("F.tanhshrink", "input")
+local parse_softsign = signature("F.softsign", "input")
 
---- The logarithm of softmax.
+--- x - tanh(x) of each element.
 ---@param input Tensor
----@param dim integer the dimension, from 0; must be given
----@param dtype dtype? to which the input is cast first, nil
 ---@return Tensor of input's shape
----@source torch.nn.functional.log_softmax
-activations.log_softmax = softmax "log_softmax"
+---@source torch.nn.functional.tanhshrink
+function activations.tanhshrink(...)
+  local input = parse_tanhshrink(...)
+  return input - input:tanh()
+end
 
---- softmax of -x.
+--- x / (1 + |x|) of each element.
 ---@param input Tensor
----@param dim integer the dimension, from 0; must be given
----@param dtype dtype? to which the input is cast first, nil
 ---@return Tensor of input's shape
----@source torch.nn.functional.softmin
-function activations.softmin(input, ...) return activations.softmax(-input, ...) end
+---@source torch.nn.functional.softsign
+function activations.softsign(...)
+  local input = parse_softsign(...)
+  return input / (input:abs() + 1)
+end
 
 return activations

@@ -1,6 +1,7 @@
--- Normalization and embedding of torch.nn.functional.
+-- Normalization of torch.nn.functional.
 local catalog = require "native.ops"
 local signature = require "torch.signature"
+local text = require "torch.python_text"
 local vm = require "native.vm"
 
 local normalization = {}
@@ -8,21 +9,21 @@ local normalization = {}
 local function op(name) return catalog.find_any("aten::" .. name) end
 
 local batch_norm <const>, layer_norm <const>, group_norm <const> = op "batch_norm", op "layer_norm", op "group_norm"
-local vector_norm <const> = op "linalg_vector_norm"
-local embedding <const>, renorm <const> = op "embedding", op "embedding_renorm_"
+local instance_norm <const> = op "instance_norm"
 
 local parse_batch = signature("F.batch_norm",
-  "input, running_mean, running_var, weight=nil, bias=nil, training=false, momentum=0.1, eps=1e-5")
+  "input, running_mean=nil, running_var=nil, weight=nil, bias=nil, training=false, momentum=0.1, eps=1e-5")
+local parse_instance = signature("F.instance_norm", "input, running_mean=nil, running_var=nil, weight=nil, bias=nil, "
+  .. "use_input_stats=true, momentum=0.1, eps=1e-5")
 local parse_layer = signature("F.layer_norm", "input, normalized_shape, weight=nil, bias=nil, eps=1e-5")
 local parse_group = signature("F.group_norm", "input, num_groups, weight=nil, bias=nil, eps=1e-5")
-local parse_normalize = signature("F.normalize", "input, p=2.0, dim=1, eps=1e-12")
-local parse_embedding = signature("F.embedding",
-  "input, weight, padding_idx=nil, max_norm=nil, norm_type=2.0, scale_grad_by_freq=false, sparse=false")
+local parse_normalize = signature("F.normalize", "input, p=2.0, dim=1, eps=1e-12, out=nil")
+local parse_response = signature("F.local_response_norm", "input, size, alpha=1e-4, beta=0.75, k=1.0")
 
-local function check_count(input)
-  local count = input:numel() // input:size(1)
+-- Statistics of one value are none.
+local function check_count(count, size)
   if count == 1 then
-    vm.raise("shape", "Expected more than 1 value per channel when training, got input size " .. tostring(input.shape))
+    vm.raise("shape", "Expected more than 1 value per channel when training, got input size " .. size)
   end
 end
 
@@ -38,17 +39,41 @@ end
 ---@return Tensor of input's shape
 ---@source torch.nn.functional.batch_norm
 function normalization.batch_norm(...)
-  local input, mean, var, weight, bias, training, momentum, eps
-  if select("#", ...) == 8 then input, mean, var, weight, bias, training, momentum, eps = ...
-  else
-    local values = table.pack(...)
-    -- running_mean and running_var may be None
-    if values.n >= 3 and values[2] == nil then values[2] = false end
-    if values.n >= 3 and values[3] == nil then values[3] = false end
-    input, mean, var, weight, bias, training, momentum, eps = parse_batch(table.unpack(values, 1, values.n))
+  local input, mean, var, weight, bias, training, momentum, eps = parse_batch(...)
+  if training then
+    local count = input:size(0)
+    for dim = 2, input:dim() - 1 do count = count * input:size(dim) end
+    if count == 1 then check_count(count, tostring(input.shape)) end
+    if eps <= 0 then
+      vm.raise("usage", "batch_norm eps must be positive during training, but got " .. text.value(eps))
+    end
+  elseif eps < 0 then
+    vm.raise("usage", "batch_norm eps must be non-negative, but got " .. text.value(eps))
   end
-  if training then check_count(input) end
-  return batch_norm(input, weight, bias, mean or nil, var or nil, training, momentum, eps, true)
+  return batch_norm(input, weight, bias, mean, var, training, momentum, eps, true)
+end
+
+--- Normalizes each channel of each sample, or by running statistics.
+---@param input Tensor [batch, channels, ...]
+---@param running_mean Tensor? [channels], updated in place with use_input_stats
+---@param running_var Tensor? [channels], updated in place with use_input_stats
+---@param weight Tensor? [channels] a factor, nil
+---@param bias Tensor? [channels] added, nil
+---@param use_input_stats boolean uses the statistics of the sample, true
+---@param momentum number the sample's share in the running statistics, 0.1
+---@param eps number added to the variance, 1e-5
+---@return Tensor of input's shape
+---@source torch.nn.functional.instance_norm
+function normalization.instance_norm(...)
+  local input, mean, var, weight, bias, use_input, momentum, eps = parse_instance(...)
+  if use_input then
+    local count = 1
+    for dim = 2, input:dim() - 1 do count = count * input:size(dim) end
+    if count == 1 then
+      vm.raise("shape", "Expected more than 1 spatial element when training, got input size " .. tostring(input.shape))
+    end
+  end
+  return instance_norm(input, weight, bias, mean, var, use_input, momentum, eps, true)
 end
 
 --- Normalizes each sample over its last dimensions.
@@ -69,41 +94,70 @@ function normalization.layer_norm(...) return layer_norm(parse_layer(...)) end
 ---@param eps number added to the variance, 1e-5
 ---@return Tensor of input's shape
 ---@source torch.nn.functional.group_norm
-function normalization.group_norm(...) return group_norm(parse_group(...)) end
+function normalization.group_norm(...)
+  local input, groups, weight, bias, eps = parse_group(...)
+  local dims = input:dim()
+  if dims < 2 then
+    vm.raise("shape", "Expected at least 2 dimensions for input tensor but received " .. dims)
+  end
+  if groups ~= 0 then  -- the operator refuses it
+    local first = input:size(0) * input:size(1) // groups
+    local count = first
+    for dim = 2, dims - 1 do count = count * input:size(dim) end
+    if count == 1 then
+      check_count(count, "[" .. table.concat({first, groups, table.unpack(input.shape, 3)}, ", ") .. "]")
+    end
+  end
+  return group_norm(input, groups, weight, bias, eps, true)
+end
+
+local norm
 
 --- Divides by the p-norm over a dimension.
 ---@param input Tensor
 ---@param p number the norm's exponent, 2.0
----@param dim integer the dimension, from 0, 1
+---@param dim integer|integer[] the dimension, from 0, 1
 ---@param eps number the least divisor, 1e-12
+---@param out Tensor? where the result goes, nil
 ---@return Tensor of input's shape
 ---@source torch.nn.functional.normalize
 function normalization.normalize(...)
-  local input, p, dim, eps = parse_normalize(...)
-  return input / vector_norm(input, p, {dim}, true):clamp_min(eps):expand_as(input)
+  local input, p, dim, eps, out = parse_normalize(...)
+  norm = norm or require("torch.functional").norm
+  local divisor = norm(input, p, dim, true):clamp_min(eps):expand_as(input)
+  if out == nil then return input / divisor end
+  return catalog.find("div")(input, divisor, {out = out})
 end
 
---- Rows of a table by index. A usage error for a padding_idx outside it.
----@param input Tensor integers of any shape
----@param weight Tensor [rows, columns]
----@param padding_idx integer? a row without gradient, nil
----@param max_norm number? rows looked up are scaled in place to at most this norm, nil
----@param norm_type number the norm's exponent, 2.0
----@param scale_grad_by_freq boolean divides gradients by how often the row was looked up, false
----@param sparse boolean the gradient is a sparse tensor, false
----@return Tensor [..., columns]
----@source torch.nn.functional.embedding
-function normalization.embedding(...)
-  local input, weight, padding, max_norm, norm_type, by_freq, sparse = parse_embedding(...)
-  local rows = weight:size(0)
-  if padding ~= nil then
-    if padding >= rows or padding < -rows then
-      vm.raise("usage", "Padding_idx must be within num_embeddings, got " .. padding)
-    end
-    if padding < 0 then padding = padding + rows end
+--- Divides by a power of the mean square over neighbouring channels (Krizhevsky 2012).
+---@param input Tensor [batch, channels, ...]
+---@param size integer of channels in the mean
+---@param alpha number factor of the mean, 1e-4
+---@param beta number exponent, 0.75
+---@param k number added to the mean, 1.0
+---@return Tensor of input's shape
+---@source torch.nn.functional.local_response_norm
+function normalization.local_response_norm(...)
+  local input, size, alpha, beta, k = parse_response(...)
+  local dims = input:dim()
+  if dims < 3 then
+    vm.raise("shape", ("Expected 3D or higher dimensionality                          input (got %d dimensions)")
+      :format(dims))
   end
-  if max_norm ~= nil then renorm(weight:detach(), input:contiguous(), max_norm, norm_type) end
-  return embedding(weight, input, padding or -1, by_freq, sparse)
+  if input:numel() == 0 then return input end
+  local pad = op "pad"
+  local before, after = size // 2, (size - 1) // 2
+  local square = input:mul(input)
+  if dims == 3 then
+    square = pad(square:unsqueeze(1), {0, 0, before, after})
+    square = op "avg_pool2d"(square, {size, 1}, 1):squeeze(1)
+  else
+    local shape = input.shape
+    square = square:view({shape[1], 1, shape[2], shape[3], -1})
+    square = op "avg_pool3d"(pad(square, {0, 0, 0, 0, before, after}), {size, 1, 1}, 1):squeeze(1)
+    square = square:view(shape)
+  end
+  return input / square:mul(alpha):add(k):pow(beta)
 end
 
 return normalization

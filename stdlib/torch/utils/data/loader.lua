@@ -46,15 +46,16 @@ end
 --- (seed, epoch), the same for every number of workers.
 ---@param dataset table
 ---@param options? table batch_size = 1; shuffle = false; drop_last = false; workers = 0 (or num_workers): C++ threads;
---- prefetch = 2 (or prefetch_factor): batches each may be ahead; seed: drawn from torch's default generator if absent;
---- sampler: a list of indices; batch_sampler: a list of lists; pin_memory = false (no effect without CUDA);
---- collate_fn = function(samples) return batch end
+--- prefetch = 2 (or prefetch_factor): batches each may be ahead; seed: drawn from generator, or else from torch's
+--- default one, if absent; sampler: a list of indices; batch_sampler: a list of lists; pin_memory = false (no effect
+--- without CUDA); collate_fn = function(samples) return batch end
 function DataLoader.new(dataset, options)
   local o = keywords.check("DataLoader", options, {
     batch_size = 1, shuffle = false, drop_last = false, workers = keywords.none, num_workers = keywords.none,
     prefetch = keywords.none, prefetch_factor = keywords.none, seed = keywords.none, sampler = keywords.none,
-    batch_sampler = keywords.none, pin_memory = false, collate_fn = keywords.none,
+    batch_sampler = keywords.none, pin_memory = false, collate_fn = keywords.none, generator = keywords.none,
   })
+  if o.seed ~= nil and o.generator ~= nil then usage "'seed' and 'generator' exclude each other" end
   check_order_options(o, options or {})
   o.workers = alias(o, "workers", "num_workers", 0)
   o.prefetch = alias(o, "prefetch", "prefetch_factor", 2)
@@ -69,7 +70,7 @@ function DataLoader.new(dataset, options)
   local loader = setmetatable({
     dataset = dataset, batch_size = o.batch_sampler == nil and o.batch_size or nil, drop_last = o.drop_last,
     workers = o.workers, num_workers = o.workers, collate_fn = o.collate_fn,
-    seed = o.seed == nil and native.draw_seed() or o.seed, options = o,
+    seed = o.seed == nil and native.draw_seed(o.generator) or o.seed, options = o,
   }, meta)
   loader.native = make_native(loader)
   return loader

@@ -25,14 +25,17 @@ end
 
 --- Splits a dataset into random parts without overlap: `local a, b = random_split(set, {55000, 5000}, {seed = 1})`.
 --- With a seed the parts are those of PyTorch's `random_split(..., generator=torch.Generator().manual_seed(seed))`,
---- without one those of the default generator.
+--- without one those of the given or the default generator.
 ---@param set table a dataset
 ---@param lengths number[] counts that add up to #set, or fractions that add up to 1
----@param options? table {seed = integer}
+---@param options? table {generator = Generator} or {seed = integer}
 ---@return table ... as many Subsets as lengths
 function splits.random_split(set, lengths, options)
   local count = datasets.length(set, "random_split")
-  local given = keywords.check("random_split", options, {seed = keywords.none})
+  local given = keywords.check("random_split", options, {seed = keywords.none, generator = keywords.none})
+  if given.seed ~= nil and given.generator ~= nil then
+    vm.raise("usage", "random_split: 'seed' and 'generator' exclude each other")
+  end
   if type(lengths) ~= "table" or #lengths == 0 then
     vm.raise("usage", "random_split: expected a list of counts or fractions, got " .. vm.describe(lengths))
   end
@@ -56,7 +59,7 @@ function splits.random_split(set, lengths, options)
   if total ~= count then
     vm.raise("usage", ("random_split: the lengths add up to %d, the dataset has %d samples"):format(total, count))
   end
-  local order = native.permutation(count, given.seed)
+  local order = native.permutation(count, given.seed, given.generator)
   local parts, begin = {}, 0
   for i, length in ipairs(counts) do
     parts[i] = datasets.Subset(set, table.move(order, begin + 1, begin + length, 1, {}))

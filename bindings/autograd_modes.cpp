@@ -1,0 +1,196 @@
+// The modes that switch recording: functions called under them, and scopes; anomaly mode, forward levels.
+#include <ATen/core/grad_mode.h>
+#include <c10/core/AutogradState.h>
+#include <c10/core/InferenceMode.h>
+#include <torch/csrc/autograd/anomaly_mode.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include "bindings/autograd.h"
+#include "bindings/keywords.h"
+#include "bindings/reference.h"
+#include "host/autograd/engine.h"
+#include "host/vm/errors.h"
+
+namespace trainhost::bindings {
+namespace {
+
+// Calls the function below its arguments under `guard`, which is left whatever happens.
+template <class Guard, class... Arguments>
+int call_under(lua_State* L, int function, Arguments... arguments) {
+  Guard guard(arguments...);
+  const int below = function - 1;
+  lua_call(L, lua_gettop(L) - function, LUA_MULTRET);
+  return lua_gettop(L) - below;
+}
+
+int push_scope(lua_State* L, std::function<void()> leave) {
+  push<Scope>(L, std::make_shared<Scope>(std::move(leave)));
+  return 1;
+}
+
+int push_mode(lua_State* L, bool enabled) {
+  const bool before = c10::GradMode::is_enabled();
+  push_scope(L, [before] { c10::GradMode::set_enabled(before); });
+  c10::GradMode::set_enabled(enabled);
+  return 1;
+}
+
+int no_grad(lua_State* L) { return lua_isnone(L, 1) ? push_mode(L, false) : call_under<at::AutoGradMode>(L, 1, false); }
+int enable_grad(lua_State* L) {
+  return lua_isnone(L, 1) ? push_mode(L, true) : call_under<at::AutoGradMode>(L, 1, true);
+}
+int set_grad_enabled(lua_State* L) {
+  const bool mode = check_boolean(L, 1, "torch.set_grad_enabled", "mode");
+  return lua_isnone(L, 2) ? push_mode(L, mode) : call_under<at::AutoGradMode>(L, 2, mode);
+}
+int is_grad_enabled(lua_State* L) { return lua_pushboolean(L, c10::GradMode::is_enabled()), 1; }
+
+// inference_mode([mode] [, fn, ...])
+int inference_mode(lua_State* L) {
+  bool mode = true;
+  if (lua_isboolean(L, 1)) {
+    mode = lua_toboolean(L, 1);
+    lua_remove(L, 1);
+  }
+  if (!lua_isnone(L, 1)) return call_under<c10::InferenceMode>(L, 1, mode);
+  auto* guard = new c10::InferenceMode(mode);  // deleted by nothing but the scope's end
+  return push_scope(L, [guard] { delete guard; });
+}
+int is_inference_mode_enabled(lua_State* L) { return lua_pushboolean(L, c10::InferenceMode::is_enabled()), 1; }
+
+struct Multithreading {
+  explicit Multithreading(bool on) : before(enabled()) { set(on); }
+  ~Multithreading() { set(before); }
+  static bool enabled() { return c10::AutogradState::get_tls_state().get_multithreading_enabled(); }
+  static void set(bool on) { c10::AutogradState::get_tls_state().set_multithreading_enabled(on); }
+  const bool before;
+};
+
+int set_multithreading_enabled(lua_State* L) {
+  const bool mode = check_boolean(L, 1, "torch.autograd.set_multithreading_enabled", "mode");
+  if (!lua_isnone(L, 2)) return call_under<Multithreading>(L, 2, mode);
+  push_scope(L, [before = Multithreading::enabled()] { Multithreading::set(before); });
+  Multithreading::set(mode);
+  return 1;
+}
+int is_multithreading_enabled(lua_State* L) { return lua_pushboolean(L, Multithreading::enabled()), 1; }
+
+using torch::autograd::AnomalyMode;
+
+// Nodes remember the line of this script from now on.
+void trace_forward(lua_State* L) {
+  lua_pushboolean(L, 1);
+  const auto script = std::make_shared<const Reference>(L, -1);
+  lua_pop(L, 1);
+  autograd::install_engine();
+  autograd::thread_script().traceback = [script]() -> std::string {
+    try {
+      return vm::traceback(script->running(), 0);
+    } catch (const Error&) {
+      return {};
+    }
+  };
+}
+
+struct Anomaly {
+  Anomaly(lua_State* L, bool on, bool check_nan)
+      : before(AnomalyMode::is_enabled()), checked(AnomalyMode::should_check_nan()) {
+    if (on) trace_forward(L);
+    AnomalyMode::set_enabled(on, check_nan);
+  }
+  void leave() const { AnomalyMode::set_enabled(before, checked); }
+  const bool before, checked;
+};
+
+struct AnomalyGuard : Anomaly {
+  using Anomaly::Anomaly;
+  ~AnomalyGuard() { leave(); }
+};
+
+// set_detect_anomaly(mode [, check_nan] [, fn, ...])
+int set_detect_anomaly(lua_State* L) {
+  constexpr const char* kName = "torch.autograd.set_detect_anomaly";
+  const bool mode = check_boolean(L, 1, kName, "mode");
+  const int fn = lua_isfunction(L, 2) ? 2 : 3;
+  const bool check_nan = fn == 2 || lua_isnoneornil(L, 2) || check_boolean(L, 2, kName, "check_nan");
+  if (!lua_isnone(L, fn)) return call_under<AnomalyGuard>(L, fn, L, mode, check_nan);
+  const Anomaly anomaly(L, mode, check_nan);
+  return push_scope(L, [anomaly] { anomaly.leave(); });
+}
+
+// torch.set_anomaly_enabled(mode, check_nan=true)
+int set_anomaly_enabled(lua_State* L) {
+  const Keywords keywords(L, "torch.set_anomaly_enabled", 1, {"mode", "check_nan"});
+  const int mode = keywords.find("mode"), check_nan = keywords.find("check_nan");
+  const bool on = check_boolean(L, mode ? mode : 1, "torch.set_anomaly_enabled", "mode");
+  Anomaly(L, on, !check_nan || check_boolean(L, check_nan, "torch.set_anomaly_enabled", "check_nan"));
+  return 0;
+}
+int is_anomaly_enabled(lua_State* L) { return lua_pushboolean(L, AnomalyMode::is_enabled()), 1; }
+int is_anomaly_check_nan_enabled(lua_State* L) { return lua_pushboolean(L, AnomalyMode::should_check_nan()), 1; }
+
+int enter_dual_level(lua_State* L) {
+  return lua_pushinteger(L, static_cast<lua_Integer>(torch::autograd::forward_ad::enter_dual_level())), 1;
+}
+int exit_dual_level(lua_State* L) {
+  torch::autograd::forward_ad::exit_dual_level(
+      static_cast<uint64_t>(check_integer(L, 1, "forward_ad.exit_dual_level", "level")));
+  return 0;
+}
+
+// Switches the recording of forward gradients: returns what it was.
+int set_forward_grad_enabled(lua_State* L) {
+  auto& state = c10::AutogradState::get_tls_state();
+  const bool before = state.get_fw_grad_mode();
+  state.set_fw_grad_mode(check_boolean(L, 1, "set_forward_grad_enabled", "mode"));
+  lua_pushboolean(L, before);
+  return 1;
+}
+
+int close_scope(lua_State* L) {
+  if (auto* scope = test<Scope>(L, 1); scope && *scope) (*scope)->leave();
+  return 0;
+}
+
+}  // namespace
+
+void set_modes(lua_State* L) {
+  static constexpr Row kScope[] = {{nullptr, nullptr, nullptr}};
+  static constexpr Row kRows[] = {
+      {"no_grad", guarded<no_grad>,
+       "Runs fn(...) without recording, or, without arguments, switches recording off until the scope ends:\nlocal _ "
+       "<close> = torch.no_grad()\nWithout <close> it stays switched off.\n@param fn? function\n@return any|scope"},
+      {"enable_grad", guarded<enable_grad>,
+       "As no_grad, but switches recording on.\n@param fn? function\n@return any|scope"},
+      {"set_grad_enabled", guarded<set_grad_enabled>,
+       "Switches recording: for good as a statement, for fn(...), or until `local _ <close> = "
+       "torch.set_grad_enabled(false)` ends.\n@param mode boolean\n@param fn? function\n@return any|scope"},
+      {"is_grad_enabled", guarded<is_grad_enabled>, "Is recording switched on?\n@return boolean"},
+      {"inference_mode", guarded<inference_mode>,
+       "As no_grad, and the results can never be recorded.\n@param mode? boolean true\n@param fn? function\n@return "
+       "any|scope"},
+      {"is_inference_mode_enabled", guarded<is_inference_mode_enabled>, "Is inference mode on?\n@return boolean"},
+      {"set_multithreading_enabled", guarded<set_multithreading_enabled>,
+       "Whether a backward runs each device's nodes on a thread of its own. Off where Lua functions take part: they "
+       "run on the script's thread.\n@param mode boolean\n@param fn? function\n@return any|scope"},
+      {"is_multithreading_enabled", guarded<is_multithreading_enabled>,
+       "Does a backward run each device's nodes on a thread of its own?\n@return boolean"},
+      {"set_detect_anomaly", guarded<set_detect_anomaly>,
+       "Anomaly mode, for good as a statement, for fn(...), or until the scope ends: an error in a backward names the "
+       "line of the forward, and a NaN gradient is an error.\n@param mode boolean\n@param check_nan? boolean "
+       "true\n@param fn? function\n@return any|scope"},
+      {"set_anomaly_enabled", guarded<set_anomaly_enabled>,
+       "Switches anomaly mode.\n@param mode boolean\n@param check_nan? boolean true"},
+      {"is_anomaly_enabled", guarded<is_anomaly_enabled>, "Is anomaly mode on?\n@return boolean"},
+      {"is_anomaly_check_nan_enabled", guarded<is_anomaly_check_nan_enabled>,
+       "Does anomaly mode look for NaN?\n@return boolean"},
+      {"enter_dual_level", guarded<enter_dual_level>, "Enters a level of forward gradients.\n@return integer level"},
+      {"exit_dual_level", guarded<exit_dual_level>, "Leaves the level.\n@param level integer"},
+      {"set_forward_grad_enabled", guarded<set_forward_grad_enabled>,
+       "Switches the recording of forward gradients.\n@param mode boolean\n@return boolean what it was"},
+      {nullptr, nullptr, nullptr}};
+  define(L, Type<Scope>::id, Type<Scope>::name, &collect<Scope>, guarded<close_scope>, kScope, nullptr);
+  set_functions(L, kRows);
+}
+
+}  // namespace trainhost::bindings

@@ -1,0 +1,109 @@
+// Methods of Tensor that are no operators, and iteration.
+#include "bindings/guard.h"
+#include "bindings/keywords.h"
+#include "bindings/list.h"
+#include "bindings/tensor.h"
+#include "bindings/tensor_type.h"
+
+namespace trainhost::bindings {
+namespace {
+
+int tensor_size(lua_State* L) {
+  const at::Tensor& tensor = check_tensor(L, 1);
+  const Keywords keywords(L, "Tensor.size", 2, {"dim"});
+  const int dim = keywords.find("dim");
+  if (!dim) return push_sizes(L, tensor.sizes()), 1;
+  lua_pushinteger(L, tensor.size(check_integer(L, dim, "Tensor.size", "dim")));
+  return 1;
+}
+
+int tensor_stride(lua_State* L) {
+  const at::Tensor& tensor = check_tensor(L, 1);
+  const Keywords keywords(L, "Tensor.stride", 2, {"dim"});
+  const int dim = keywords.find("dim");
+  if (!dim) return push_integers(L, tensor.strides().vec()), 1;
+  lua_pushinteger(L, tensor.stride(check_integer(L, dim, "Tensor.stride", "dim")));
+  return 1;
+}
+
+int tensor_dim(lua_State* L) { return lua_pushinteger(L, check_tensor(L, 1).dim()), 1; }
+int tensor_numel(lua_State* L) { return lua_pushinteger(L, check_tensor(L, 1).numel()), 1; }
+int tensor_element_size(lua_State* L) { return lua_pushinteger(L, check_tensor(L, 1).itemsize()), 1; }
+int tensor_storage_offset(lua_State* L) { return lua_pushinteger(L, check_tensor(L, 1).storage_offset()), 1; }
+int tensor_data_ptr(lua_State* L) {
+  return lua_pushinteger(L, reinterpret_cast<lua_Integer>(check_tensor(L, 1).data_ptr())), 1;
+}
+int tensor_const_data_ptr(lua_State* L) {
+  return lua_pushinteger(L, reinterpret_cast<lua_Integer>(check_tensor(L, 1).const_data_ptr())), 1;
+}
+int tensor_is_view(lua_State* L) { return lua_pushboolean(L, check_tensor(L, 1).is_view()), 1; }
+
+int iterate(lua_State* L) {
+  const at::Tensor& tensor = check_tensor(L, lua_upvalueindex(1));
+  const lua_Integer next = lua_tointeger(L, lua_upvalueindex(2));
+  if (next >= tensor.size(0)) return 0;
+  lua_pushinteger(L, next + 1);
+  lua_replace(L, lua_upvalueindex(2));
+  push_view(L, tensor.select(0, next));
+  return 1;
+}
+
+int tensor_iter(lua_State* L) {
+  if (check_tensor(L, 1).dim() == 0) throw Error(ErrorKind::shape, "iteration over a 0-d tensor");
+  lua_pushvalue(L, 1);
+  lua_pushinteger(L, 0);
+  lua_pushcclosure(L, guarded<iterate>, 2);
+  return 1;
+}
+
+constexpr Row kMethods[] = {
+    {"size", guarded<tensor_size>,
+     "The size of one dimension, or all of them.\n@param dim? integer\n@return integer|integer[]"},
+    {"stride", guarded<tensor_stride>,
+     "The stride of one dimension, or all, in elements.\n@param dim? integer\n@return integer|integer[]"},
+    {"dim", guarded<tensor_dim>, "How many dimensions.\n@return integer"},
+    {"ndimension", guarded<tensor_dim>, "How many dimensions.\n@return integer"},
+    {"numel", guarded<tensor_numel>, "How many elements.\n@return integer"},
+    {"nelement", guarded<tensor_numel>, "How many elements.\n@return integer"},
+    {"element_size", guarded<tensor_element_size>, "Bytes of one element.\n@return integer"},
+    {"storage_offset", guarded<tensor_storage_offset>, "Offset in its storage, in elements.\n@return integer"},
+    {"data_ptr", guarded<tensor_data_ptr>, "Address of the first element.\n@return integer"},
+    {"const_data_ptr", guarded<tensor_const_data_ptr>,
+     "Address of the first element, for reading alone.\n@return integer"},
+    {"_is_view", guarded<tensor_is_view>, "Does autograd see it as a view of another tensor?\n@return boolean"},
+    {"iter", guarded<tensor_iter>, "Iterates over the first dimension: for row in x:iter() do.\n@return fun(): Tensor"},
+    {"free", guarded<tensor_close>, "Lets go of the tensor now instead of at the next collection."},
+    {nullptr, nullptr, nullptr}};
+
+// ipairs(x) and table.unpack(x) would count from 1 and end in an index error: say what to write instead.
+int not_of_tensors(lua_State* L) {
+  if (test<at::Tensor>(L, 1))
+    throw_usage(std::string(lua_tostring(L, lua_upvalueindex(2))) + " does not take a Tensor, whose indices begin at 0",
+                "use x:iter() for its rows or x:unbind() for a table of them");
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+// Replaces the function `name` of the table on top of the stack.
+void refuse(lua_State* L, const char* name) {
+  lua_getfield(L, -1, name);
+  lua_pushstring(L, name);
+  lua_pushcclosure(L, guarded<not_of_tensors>, 2);
+  lua_setfield(L, -2, name);
+}
+
+}  // namespace
+
+void set_tensor_methods(lua_State* L) { set_functions(L, kMethods); }
+
+void refuse_tensors(lua_State* L) {
+  lua_pushglobaltable(L);
+  refuse(L, "ipairs");
+  lua_getfield(L, -1, "table");
+  refuse(L, "unpack");
+  lua_pop(L, 2);
+}
+
+}  // namespace trainhost::bindings

@@ -1,0 +1,19 @@
+// The dispatcher's schemas as Overloads.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/tensor/catalog.h"
+
+namespace trainhost::tensor {
+
+// Reads a schema; nullopt where Lua could give no value for an argument that needs one.
+std::optional<Overload> read_overload(const c10::OperatorHandle& handle);
+// The signatures of old that PyTorch still takes for this overload of `name`: addmm(beta, input, mat1, mat2).
+std::vector<Overload> deprecated_forms(const std::string& name, const Overload& overload);
+// In the order in which PyTorch's parser tries them, deprecated ones last.
+std::vector<Overload> in_order(std::vector<Overload> overloads, const std::vector<Overload>& outs);
+
+}  // namespace trainhost::tensor

@@ -1,0 +1,83 @@
+-- host.help: what there is about a function, class, method or namespace, by its value or its name.
+local entry = require "host.help.entry"
+local names = require "host.help.names"
+local show = require "host.help.show"
+local vm = require "native.vm"
+
+local USAGE <const> = [[
+help(torch.add)        a function, class or namespace: help(torch.linalg), help(nn.Linear), help(x) for its class
+help "Tensor.add"      the same by name: "nn.Linear", "torch.nn.Module.train", "F.relu", "train.fit", "Run.log_metric"
+help "torch"           what there is: torch, train, mlflow, host, test]]
+
+local kNarrow <const>, kWide <const> = 60, 110
+
+local function width()
+  return math.max(kNarrow, math.min(vm.terminal_width() or kWide, kWide))
+end
+
+-- A function of the user's own: its name and the comment above it.
+local function of_user(f)
+  local info = debug.getinfo(f, "S")
+  local lines = {}
+  local file = info.source:sub(1, 1) == "@" and io.open(info.source:sub(2))
+  if file then
+    for line in file:lines() do lines[#lines + 1] = line end
+    file:close()
+  end
+  local first = info.linedefined
+  while first > 1 and lines[first - 1] and lines[first - 1]:match("^%s*%-%-") do first = first - 1 end
+  local text = {("function at %s:%d"):format(info.short_src, info.linedefined)}
+  for i = first, info.linedefined - 1 do text[#text + 1] = "  " .. lines[i]:gsub("^%s*%-+%s?", "") end
+  return table.concat(text, "\n")
+end
+
+-- The class or module that a value belongs to, when the value itself has no name.
+local function path_of_object(value)
+  local meta = debug.getmetatable(value)
+  local name = type(meta) == "table" and meta.__name
+  if name == "Tensor" then return "torch.Tensor" end
+  if type(value) == "userdata" and name == "Module" then
+    local class = require("native.model").class_of(value)
+    return names.path_of(class) or "torch.nn.Module"
+  end
+  if meta ~= nil then return names.path_of(meta) or type(name) == "string" and names.full(name) or nil end
+  return nil
+end
+
+local function refuse(message, near)
+  local hint = near[1] and "did you mean " .. table.concat(near, ", "):gsub(", ([^,]+)$", " or %1") .. "?" or nil
+  vm.raise("usage", message, hint)
+end
+
+local help = {}
+
+--- The text that `help` prints.
+---@param what any a value of the standard library, or a name
+---@return string
+function help.text(what)
+  entry.refresh()
+  local path = type(what) ~= "string" and (names.path_of(what) or path_of_object(what)) or what
+  if path == nil or type(path) ~= "string" then
+    if type(what) == "function" then return of_user(what) end
+    return ("a %s: %s"):format(type(what), vm.describe(what))
+  end
+  local value, full, owner, missing = names.find(path)
+  if value == nil then
+    local made = owner and owner ~= "" and names.find(owner)
+    local method = type(made) == "function" and entry.of_method(owner, made, missing)
+    if method then return show.text(method, width()) end
+    local where = owner == "" and "there is no '%s'" or owner .. " has no '%s'"
+    refuse("help: " .. where:format(missing or path), names.nearest(owner or "", missing or path))
+  end
+  return show.text(entry.of(full, value), width())
+end
+
+return setmetatable(help, {
+  __name = "help",
+  __tostring = function() return USAGE end,
+  --- Prints what there is about a value or a name; without an argument, how to ask.
+  __call = function(_, ...)
+    if select("#", ...) == 0 then return print(USAGE) end
+    print(help.text((...)))
+  end,
+})

@@ -1,0 +1,138 @@
+-- torch.autograd.graph: hooks on saved tensors and on several gradients, edges of the graph.
+local keywords = require "host.keywords"
+local native = require "native.autograd"
+local vm = require "native.vm"
+
+local graph = {}
+
+-- A scope, or fn(...) under it.
+local function under(scope, fn, ...)
+  if fn == nil then return scope end
+  local _ <close> = scope
+  local results = table.pack(fn(...))
+  return table.unpack(results, 1, results.n)
+end
+
+--- Until the scope ends, or in fn(...), operators save pack_hook(tensor) in place of a tensor, and their backward gets
+--- unpack_hook of it.
+---@param pack_hook fun(tensor: Tensor): any
+---@param unpack_hook fun(packed: any): Tensor
+---@param fn? function
+---@return any|scope
+function graph.saved_tensors_hooks(pack_hook, unpack_hook, fn, ...)
+  return under(native.saved_tensors_hooks(pack_hook, unpack_hook), fn, ...)
+end
+
+--- Until the scope ends, or in fn(...), saved tensors wait in the CPU's memory.
+---@param pin_memory? boolean false; pinned memory, copied without waiting
+---@param fn? function
+---@return any|scope
+function graph.save_on_cpu(pin_memory, ...)
+  if type(pin_memory) == "function" then return graph.save_on_cpu(false, pin_memory, ...) end
+  if keywords.is(pin_memory) then
+    pin_memory = keywords.check("torch.autograd.graph.save_on_cpu", pin_memory, {pin_memory = false}).pin_memory
+  end
+  local torch = require "torch"
+  local function pack(tensor)
+    if not pin_memory then return {tensor.device, tensor:cpu()} end
+    local pinned = torch.cuda.is_available() and not tensor.is_sparse
+    local packed = torch.empty(tensor:size(), {dtype = tensor.dtype, layout = tensor.layout, pin_memory = pinned})
+    packed:copy_(tensor, pinned)
+    return {tensor.device, packed}
+  end
+  local function unpack(packed) return packed[2]:to(packed[1], {non_blocking = pin_memory or false}) end
+  return under(native.saved_tensors_hooks(pack, unpack), ...)
+end
+
+--- Until the scope ends, or in fn(...), saved_tensors_hooks is an error.
+---@param error_message string
+---@param fn? function
+---@return any|scope
+function graph.disable_saved_tensors_hooks(error_message, fn, ...)
+  return under(native.disable_saved_tensors_hooks(error_message), fn, ...)
+end
+
+local GradientEdge = {__name = "GradientEdge"}
+
+--- Where the gradient of a tensor goes: {node =, output_nr =}.
+---@param tensor Tensor
+---@return {node: Node, output_nr: integer}
+function graph.get_gradient_edge(tensor)
+  local node, output_nr = native.gradient_edge(tensor)
+  return setmetatable({node = node, output_nr = output_nr}, GradientEdge)
+end
+
+local Handles = {__name = "RemovableHandle"}
+Handles.__index = Handles
+function Handles:remove()
+  for _, handle in ipairs(self) do handle:remove() end
+end
+Handles.__close = Handles.remove
+
+-- fn(grads) once all tensors that this backward reaches have their gradient.
+local function all_hooks(tensors, fn)
+  local none = require("native.tensor").None
+  local nodes, runs, handles = {}, {}, {}
+  for i, tensor in ipairs(tensors) do nodes[i] = native.gradient_edge(tensor) end
+  for i, tensor in ipairs(tensors) do
+    handles[i] = tensor:register_hook(function(grad)
+      local id = native.graph_task_id()
+      local run = runs[id]
+      if not run then
+        run = {left = 0, grads = {}}
+        for k, node in ipairs(nodes) do
+          run.grads[k] = none
+          if native.will_execute(node) then run.left = run.left + 1 end
+        end
+        runs[id] = run
+      end
+      run.grads[i], run.left = grad, run.left - 1
+      if run.left == 0 then
+        runs[id] = nil
+        fn(run.grads)
+      end
+    end)
+  end
+  return handles
+end
+
+local function any_hooks(tensors, fn)
+  local last
+  local handles = {}
+  for _, tensor in ipairs(tensors) do
+    if tensor.requires_grad then
+      handles[#handles + 1] = tensor:register_hook(function(grad)
+        local id = native.graph_task_id()
+        if id == last then return end
+        last = id
+        fn(grad)
+      end)
+    end
+  end
+  return handles
+end
+
+--- fn(grads) when all gradients of the tensors that a backward computes are there (torch.None for the others), or, with
+--- mode = "any", fn(grad) at the first of them.
+---@param tensors Tensor[]
+---@param fn function
+---@param options? {mode: string}
+---@return RemovableHandle
+function graph.register_multi_grad_hook(tensors, fn, options)
+  local mode = keywords.check("register_multi_grad_hook", options, {mode = "all"}).mode
+  if mode ~= "all" and mode ~= "any" then
+    vm.raise("usage", ("Expects mode to be one of ('all', 'any') but got %s"):format(tostring(mode)))
+  end
+  if type(fn) ~= "function" then
+    vm.raise("usage", "register_multi_grad_hook: argument 'fn' must be a function, got " .. vm.describe(fn))
+  end
+  return setmetatable((mode == "all" and all_hooks or any_hooks)(tensors, fn), Handles)
+end
+
+--- Counts a change in place that LibTorch did not see.
+---@param tensor Tensor|Tensor[]
+function graph.increment_version(tensor)
+  for _, each in ipairs(type(tensor) == "table" and tensor or {tensor}) do native.increment_version(each) end
+end
+
+return graph

@@ -1,0 +1,19 @@
+-- A mode that has been entered and is left once: at the end of a `<close>` scope, or when a function has run under it.
+local meta = { __name = "scope" }
+
+function meta.__close(scope)
+  local leave = scope.leave
+  scope.leave = nil
+  if leave then leave() end
+end
+
+--- What an entered mode gives back: `local _ <close> = torch.autocast("cpu")`, or what fn(...) returns under it.
+---@param leave fun() undoes the entering
+---@param fn? function
+---@return any
+return function(leave, fn, ...)
+  local scope = setmetatable({leave = leave}, meta)
+  if fn == nil then return scope end
+  local _ <close> = scope
+  return fn(...)
+end

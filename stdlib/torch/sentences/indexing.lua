@@ -1,0 +1,27 @@
+-- One sentence about each operator that reads or writes elements by index.
+return {
+  argwhere = "The indices of elements that are not zero, one a row.",
+  gather = "Elements along a dimension at the places of `index`, which has the shape of the result.",
+  index = "The elements at index tensors, one for each dimension: x[{i, j}] in Lua.",
+  index_add = "Adds `alpha` times the slices of `source` at the places of `index` along a dimension.",
+  index_copy = "Copies the slices of `source` to the places of `index` along a dimension.",
+  index_fill = "Fills the slices at the places of `index` along a dimension with a value.",
+  index_put = "Puts values at index tensors, one for each dimension; `accumulate` adds them.",
+  index_reduce = "Combines the slices of `source` with those at the places of `index`: \"prod\", \"mean\", \"amax\", "
+    .. "\"amin\".",
+  index_select = "The slices at the places of `index` along a dimension, as a copy.",
+  item = "The one element as a Lua number or boolean.",
+  masked_fill = "`value` where `mask` is true, the elements elsewhere.",
+  masked_scatter = "The elements of `source`, one after the other, where `mask` is true.",
+  masked_select = "The elements where `mask` is true, in one dimension.",
+  nonzero = "The indices of elements that are not zero, one a row.",
+  nonzero_static = "torch.nonzero with a fixed number of rows, filled up with `fill_value`.",
+  put = "Puts `source` at places of the flattened tensor; `accumulate` adds.",
+  scatter = "Writes `src` along a dimension at the places of `index`; `reduce` combines with what is there.",
+  scatter_add = "Adds `src` along a dimension at the places of `index`.",
+  scatter_reduce = "Combines `src` with what is at the places of `index`: \"sum\", \"prod\", \"mean\", \"amax\", \"amin\".",
+  select = "The slice at one index of a dimension, as a view without it.",
+  select_scatter = "A copy whose slice at one index of a dimension is replaced by `src`.",
+  take = "The elements at places of the flattened tensor.",
+  take_along_dim = "Elements along a dimension at the places of `indices`, which broadcasts.",
+}

@@ -1,0 +1,2 @@
+-- torch.signal: its windows.
+return require("torch.lazy")("torch.signal", {})

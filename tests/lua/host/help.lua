@@ -1,0 +1,146 @@
+-- Help: every exported function says what it does; names are found, shown and corrected.
+local test = require "test"
+local entry = require "host.help.entry"
+local host = require "host"
+local names = require "host.help.names"
+local torch = require "torch"
+
+-- Names that may be without a docstring, each with its reason. Keep it short.
+local UNDOCUMENTED <const> = {}
+
+local function text(what) return host.help.text(what) end
+
+-- Calls visit(path, value, entry) for everything that scripts can reach by name.
+local function walk(visit)
+  local seen = {}
+  local function each(path, value)
+    if type(value) == "table" then
+      if seen[value] then return end
+      seen[value] = true
+    end
+    visit(path, value)
+    if type(value) ~= "table" then return end
+    for _, name in ipairs(names.of(value)) do
+      local longer = path .. "." .. name
+      local found = names.find(longer)
+      if type(found) == "function" or type(found) == "table" then each(longer, found) end
+    end
+  end
+  for _, name in ipairs(names.ROOTS) do each(name, require(name)) end
+  each("torch.Tensor", names.Tensor)
+  each("mlflow.Run", (names.find "mlflow.Run"))
+end
+
+test.case("every exported function has a docstring or a schema", function()
+  local missing, count = {}, 0
+  walk(function(path, value)
+    if type(value) ~= "function" then return end
+    count = count + 1
+    if not entry.of(path, value).documented and not UNDOCUMENTED[path] then missing[#missing + 1] = path end
+  end)
+  test.truthy(count > 2000)
+  test.equal(missing, {})
+end)
+
+-- Namespaces and constants whose value here is nothing: listed all the same.
+local ABSENT <const> = {}
+
+test.case("every name that a namespace lists is there", function()
+  local missing = {}
+  for _, path in ipairs {"torch", "torch.Tensor", "torch.nn", "torch.nn.functional", "torch.linalg", "torch.fft",
+    "torch.special", "torch.optim", "torch.utils", "torch.utils.data", "train", "train.metrics", "mlflow", "host"} do
+    for _, name in ipairs(names.of((names.find(path)))) do
+      if names.find(path .. "." .. name) == nil and not ABSENT[path .. "." .. name] then missing[#missing + 1] = path .. "." .. name end
+    end
+  end
+  test.equal(missing, {})
+end)
+
+test.case("shows the signatures of an operator, its sentence and PyTorch's page", function()
+  local shown = text(torch.add)
+  test.truthy(shown:find("Adds `other`", 1, true))
+  test.truthy(shown:find("torch.add(input: Tensor|number, other: Tensor|number, {alpha: number = 1, out?: Tensor}) -> Tensor",
+    1, true))
+  test.truthy(shown:find("x:add(other: Tensor|number, {alpha: number = 1}) -> Tensor", 1, true))
+  test.truthy(shown:find("x:add_(", 1, true))
+  test.truthy(shown:find("\n  x + y\n", 1, true))
+  test.truthy(shown:find("https://docs.pytorch.org/docs/stable/generated/torch.add.html", 1, true))
+  test.equal(text "torch.add", shown)
+end)
+
+test.case("names what differs from Python: rep, end_, varargs, lists that begin at 1", function()
+  test.truthy(text "Tensor.rep":find("PyTorch's name is `repeat`", 1, true))
+  test.truthy(text "torch.arange":find("end_: number", 1, true))
+  test.truthy(text "torch.arange":find("`end` is `end_`", 1, true))
+  test.truthy(text "torch.zeros":find("size...: integer[]", 1, true))
+  test.truthy(text "torch.chunk":find("begins at 1", 1, true))
+  test.truthy(text "torch.max":find("values: Tensor, indices: Tensor", 1, true) or text "torch.max":find("-> values: Tensor,", 1, true))
+end)
+
+test.case("finds a value by itself and by each of its names", function()
+  test.equal(text "nn.Linear", text(torch.nn.Linear))
+  test.equal(text "nn.Linear", text "torch.nn.Linear")
+  test.equal(text(torch.linalg.norm), text "torch.linalg.norm")
+  test.equal(text "F.relu", text(torch.nn.functional.relu))
+  test.equal(text(torch.ones(2).sum), text "torch.Tensor.sum")
+  test.equal(text "Tensor:sum", text "torch.Tensor.sum")
+end)
+
+test.case("takes an object for its class", function()
+  test.equal(text(torch.ones(2)), text "torch.Tensor")
+  test.equal(text(torch.nn.Linear(2, 3)), text "nn.Linear")
+  test.equal(text(torch.optim.SGD({torch.ones(1, {requires_grad = true})}, {lr = 1})), text "torch.optim.SGD")
+end)
+
+test.case("shows parameters with their types and defaults", function()
+  local shown = text "nn.Linear"
+  test.truthy(shown:find("torch.nn.Linear(in_features, out_features, bias = true", 1, true))
+  test.truthy(shown:find("bias boolean", 1, true))
+  test.truthy(shown:find("reset_parameters  Draws the parameters anew", 1, true))
+  test.truthy(text "F.dropout":find("p = 0.5", 1, true))
+  test.truthy(text "torch.optim.AdamW":find("betas = {0.9, 0.999}", 1, true))
+end)
+
+test.case("shows methods of objects that functions make", function()
+  test.truthy(text "torch.utils.data.DataLoader":find(":enumerate", 1, true))
+  test.truthy(text "DataLoader.iter":find("for x, y in loader:iter() do", 1, true))
+  test.truthy(text "Run.log_metric":find("Run:log_metric(key, value, step?)", 1, true))
+end)
+
+test.case("shows native functions, attributes and constants", function()
+  test.truthy(text "torch.no_grad":find("Runs fn(...) without recording", 1, true))
+  test.truthy(text "Tensor.shape":find("attribute, integer[]", 1, true))
+  test.truthy(text "torch.pi":find("3.14159", 1, true))
+  test.truthy(text "torch.float32":find("torch.float32", 1, true))
+end)
+
+test.case("a function of the script shows the comment above it", function()
+  -- Twice its argument.
+  local function twice(x) return 2 * x end
+  test.truthy(text(twice):find("Twice its argument.", 1, true))
+end)
+
+test.case("a name that is not there is a usage error with the nearest ones", function()
+  local err = test.raises("torch has no 'ad'", text, "torch.ad")
+  test.equal(err.kind, "usage")
+  test.truthy(err.hint:find("torch.add", 1, true))
+  test.truthy(test.raises("there is no 'relu'", text, "relu").hint:find("torch.nn.functional.relu", 1, true))
+  test.truthy(test.raises("torch.nn has no 'Liner'", text, "nn.Liner").hint:find("torch.nn.Linear", 1, true))
+end)
+
+test.case("docstrings: types with spaces, defaults at the end, what goes on in the next line", function()
+  local docstring = require "host.help.docstring"
+  local doc = docstring.read {
+    " Does it.", "", " And more.", "@param f fun(a: integer, b?: string): Tensor what is called",
+    "@param t table<string, Tensor|number> by name,", " on two lines", "@param p? number probability, 0.5",
+    "@return Tensor[] of the shape", "@source torch.add",
+  }
+  test.equal(doc.text, "Does it.\n\nAnd more.")
+  test.equal(docstring.sentence(doc.text), "Does it.")
+  test.equal(doc.params[1].type, "fun(a: integer, b?: string): Tensor")
+  test.equal(doc.params[2].type, "table<string, Tensor|number>")
+  test.equal(doc.params[2].text, "by name, on two lines")
+  test.equal({doc.params[3].text, doc.params[3].default, doc.params[3].optional}, {"probability", "0.5", true})
+  test.equal(doc.returns[1].type, "Tensor[]")
+  test.equal(doc.source, "torch.add")
+end)

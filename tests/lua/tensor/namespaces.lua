@@ -1,0 +1,83 @@
+-- torch.signal.windows, torch.masked, torch.sparse and torch.nested: what a script can get wrong, and small examples.
+local test = require "test"
+local torch = require "torch"
+local windows, masked, sparse, nested = torch.signal.windows, torch.masked, torch.sparse, torch.nested
+
+test.case("windows are symmetric by default, and refuse what PyTorch refuses", function()
+  test.equal(windows.hann(3), torch.tensor{0., 1, 0})
+  test.near(windows.hann(4, {sym = false}), torch.tensor{0., 0.5, 1, 0.5}, 1e-6)
+  test.equal(windows.bartlett(3, {dtype = torch.float64}), torch.tensor({0., 1, 0}, {dtype = torch.float64}))
+  test.equal(windows.kaiser(1), torch.ones(1))
+  test.equal(windows.gaussian(0).shape, {0})
+  test.raises("gaussian requires non-negative window length, got M=-1", windows.gaussian, -1)
+  test.raises("Standard deviation must be positive, got: 0 instead.", windows.gaussian, 3, {std = 0})
+  test.raises("Center must be None for symmetric windows", windows.exponential, 3, {center = 1})
+  test.raises("kaiser expects float32 or float64 dtypes, got: torch.int64", windows.kaiser, 3, {dtype = torch.int64})
+  test.raises("Coefficients must be a list/tuple", windows.general_cosine, 3)
+  test.raises("Coefficients cannot be empty", windows.general_cosine, 3, {a = {}})
+  test.raises("takes at most 1 arguments", windows.hann, 3, true)
+end)
+
+test.case("masked reductions leave masked elements out", function()
+  local x, mask = torch.tensor{{-3., -2, -1}, {0, 1, 2}}, torch.tensor{{true, false, true}, {false, false, false}}
+  test.equal(masked.sum(x, 1, {mask = mask}), torch.tensor{-4., 0})
+  test.equal(masked.amax(x, {mask = mask}):item(), -1.0)
+  test.equal(masked.mean(x, 1, {mask = mask})[0]:item(), -2.0)
+  test.equal(masked.var(x, {mask = mask}):item(), 2.0)
+  test.equal(masked.argmin(x, 1, {mask = mask})[0]:item(), 0.0)
+  test.equal(masked.normalize(x, 1.0, 1, {mask = mask})[0], torch.tensor{-0.75, 0, -0.25})
+  test.raises("dim=1 appears multiple times", masked.sum, x, {1, 1})
+  test.raises("Dimension out of range (expected to be in range of [-2, 1], but got 2)", masked.sum, x, 2)
+  test.raises("identity of amax on torch.bool input", masked.amax, mask, {mask = mask})
+  test.raises("mask dimensionality higher than of the input", masked.sum, x[0], {mask = mask})
+  test.raises("Could not infer output dtype", masked.mean, torch.arange(3))
+end)
+
+test.case("masked reductions of sparse tensors go over what the mask lets through", function()
+  local x = torch.tensor{{1., 0, 2}, {0, 3, 4}}
+  local mask = torch.tensor{{true, true, false}, {false, true, true}}
+  test.equal(masked.sum(x:to_sparse(), 0, {mask = mask}):to_dense(), torch.tensor{1., 3, 4})
+  test.equal(masked.amax(x:to_sparse(), 1, {mask = mask}):to_dense(), torch.tensor{1., 4})
+  test.equal(masked.prod(x:to_sparse(), {mask = mask, keepdim = true}):to_dense(), torch.tensor{{0.}})
+  test.equal(masked.amin(x:to_sparse_csr(), 1, {mask = mask, keepdim = true}):to_dense(), torch.tensor{{0.}, {3}})
+  test.raises("keepdim=False is unsupported", masked.amin, x:to_sparse_csr(), 1, {mask = mask})
+  test.raises("masked amax expects explicit mask for sparse_coo tensor input", masked.amax, x:to_sparse())
+  test.raises("masked cumsum expects strided tensor (got torch.sparse_coo tensor)", masked.cumsum, x:to_sparse(), 0)
+end)
+
+test.case("sparse tensors are made of lists, and their indices are checked", function()
+  local x = torch.sparse_coo_tensor({{0, 1}, {2, 0}}, {3.0, 4.0}, {2, 3})
+  test.equal(sparse.mm(x, torch.ones(3, 1)), torch.tensor{{3.}, {4}})
+  test.equal(sparse.sum(x, 0):to_dense(), torch.tensor{4., 0, 3})
+  test.equal(sparse.softmax(x, 1):to_dense(), torch.tensor{{0., 0, 1}, {1, 0, 0}})
+  test.equal(sparse.addmm(torch.ones(2, 1), x, torch.ones(3, 1), {alpha = 2}), torch.tensor{{7.}, {9}})
+  test.equal(sparse.spdiags(torch.ones(1, 2), torch.tensor{0}, {2, 2}):to_dense(), torch.eye(2))
+  test.equal(torch.sparse_coo_tensor({2, 3}):to_dense(), torch.zeros(2, 3))
+  test.equal(torch.sparse_csr_tensor({0, 1, 2}, {0, 1}, {1., 2}):to_dense(), torch.tensor{{1., 0}, {0, 2}})
+  test.raises("size is 3 but found index 9", torch.sparse_coo_tensor, {{0, 9}}, {1., 2}, {3})
+  test.raises("`0 <= col_indices < ncols` is not satisfied.", torch.sparse_csr_tensor, {0, 1}, {7}, {1.}, {1, 3})
+  local checks = sparse.check_sparse_tensor_invariants
+  do
+    local scope <close> = checks(false)
+    test.falsy(checks.is_enabled())
+    test.equal(torch.sparse_coo_tensor({{0, 9}}, {1., 2}, {3}):sparse_dim(), 1)
+    test.raises("found index 9", torch.sparse_coo_tensor, {{0, 9}}, {1., 2}, {3}, {check_invariants = true})
+    test.truthy(scope)
+  end
+  test.truthy(checks.is_enabled())
+end)
+
+test.case("nested tensors are made, padded and taken apart", function()
+  local x = nested.nested_tensor({torch.arange(3), {4, 5}}, {dtype = torch.float32})
+  test.equal(nested.to_padded_tensor(x, 0), torch.tensor{{0., 1, 2}, {4, 5, 0}})
+  test.equal(nested.nested_tensor_from_jagged(torch.arange(5), torch.tensor{0, 2, 5}):unbind()[2], torch.tensor{2, 3, 4})
+  local rows = nested.masked_select(torch.arange(4):view(2, 2), torch.tensor{{true, true}, {false, true}}):unbind()
+  test.equal(rows, {torch.tensor{0, 1}, torch.tensor{3}})
+  local leaf = torch.ones(2, {requires_grad = true})
+  nested.as_nested_tensor({leaf, torch.ones(3)}):to_padded_tensor(0):sum():backward()
+  test.equal(leaf.grad, torch.ones(2))
+  test.raises("must have the same dimension", nested.nested_tensor, {torch.ones(1), torch.ones(1, 1)})
+  test.raises("Expected tensor argument to have dim() > 1", nested.as_nested_tensor, leaf)
+  test.raises("the jagged layout is a class of PyTorch's Python", nested.nested_tensor, {leaf}, {layout = torch.jagged})
+  test.raises("At least one of offsets or lengths is required.", nested.nested_tensor_from_jagged, leaf)
+end)

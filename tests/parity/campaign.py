@@ -1,0 +1,125 @@
+# Runs many cases on both sides, a few operators at a time in two processes, and says what differs.
+import collections
+import concurrent.futures
+import contextlib
+import dataclasses
+import io
+import multiprocessing
+import subprocess
+import tempfile
+import warnings
+
+import torch
+from case import prepare
+from differences import compare, compare_error
+from exchange import Exchange
+from trace import Untranslatable, leaves
+
+BATCH = 1500  # cases of one trainhost process
+NAMES = 12  # that a process takes at a time
+BYTES = 48 << 20  # of inputs and results of one
+
+
+@dataclasses.dataclass(repr=False)
+class Outcome:
+    name: str
+    operator: str
+    aspect: str
+    calls: list  # public names that the case went through
+    wrong: str | None  # None: equal
+    lua: str = ""  # the call, of a wrong one
+
+
+@dataclasses.dataclass(repr=False)
+class Report:
+    outcomes: list = dataclasses.field(default_factory=list)
+    untranslatable: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    taken: int = 0
+    there: int = 0
+
+    def add(self, other):
+        self.outcomes += other.outcomes
+        self.untranslatable += other.untranslatable
+        self.taken += other.taken
+        self.there += other.there
+
+
+class Batch:
+    def __init__(self, trainhost, report):
+        self.trainhost, self.report = trainhost, report
+        self.start()
+
+    def start(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.exchange = Exchange(self.folder.name)
+        self.pending, self.bytes = [], 0
+
+    def add(self, wanted):
+        try:
+            entry = prepare(wanted, self.exchange)
+        except Untranslatable as reason:
+            self.report.untranslatable[f"{wanted.operator}: {reason}"] += 1
+            return
+        if entry is None:
+            return
+        self.pending.append((wanted, *entry))
+        self.bytes += sum(x.numel() * x.element_size() for x in entry[1] if isinstance(x, torch.Tensor)) if entry[1] else 0
+        if len(self.pending) >= BATCH or self.bytes + len(self.exchange.bytes) > BYTES:
+            self.finish()
+
+    def finish(self):
+        if self.pending:
+            got = self.exchange.run(self.trainhost)
+            for wanted, trace, results, body in self.pending:
+                result = got[wanted.name]
+                if trace.error is not None:
+                    wrong = compare_error(trace.error, result)
+                elif result.error is not None:
+                    wrong = f"error: {result.error}"
+                else:
+                    wrong = compare(wanted.operator, results, leaves(result.values))
+                self.report.outcomes.append(Outcome(wanted.name, wanted.operator, wanted.aspect, trace.names(), wrong,
+                                                    body if wrong else ""))
+        self.folder.cleanup()
+        self.start()
+
+
+def work(names, source, size, seed, trainhost_path):
+    """What one process does: the cases of some names."""
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    report = Report()
+    batch = Batch(Program(trainhost_path), report)
+    totals = [0, 0]
+    with contextlib.redirect_stdout(io.StringIO()):
+        for name in names:
+            for wanted in source(name, size, seed, totals):
+                batch.add(wanted)
+        batch.finish()
+    report.taken, report.there = totals
+    return report
+
+
+class Program:
+    """The trainhost program in a process of the pool."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def run(self, script, timeout, check):
+        return subprocess.run([self.path, str(script)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              errors="replace", timeout=timeout)
+
+
+def run(trainhost, names, source, size, seed, processes=2):
+    """Runs the cases that source(name, size, seed, totals) gives for each name."""
+    count = max(1, len(names) // NAMES)
+    chunks = [names[i::count] for i in range(count)]
+    report = Report()
+    context = multiprocessing.get_context("fork")
+    with concurrent.futures.ProcessPoolExecutor(processes, mp_context=context) as pool:
+        futures = [pool.submit(work, chunk, source, size, seed, str(trainhost.path)) for chunk in chunks]
+        for future in concurrent.futures.as_completed(futures):
+            report.add(future.result())
+    report.outcomes.sort(key=lambda outcome: outcome.name)
+    return report

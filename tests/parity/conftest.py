@@ -1,0 +1,64 @@
+# What the parity tests share: the runs over PyTorch's test database and its schemas, and the lines that the suite
+# ends with.
+import os
+
+import campaign
+import opinfo
+import pytest
+import report as reports
+import schemas
+
+LONG = os.environ.get("TRAINHOST_LONG", "0") not in ("", "0")
+SEED = int(os.environ.get("TRAINHOST_PARITY_SEED", "0"))
+LINES = []
+
+
+@pytest.fixture(scope="session")
+def whole():
+    """Does this run take everything, or the sample of every day?"""
+    return LONG
+
+
+@pytest.fixture(scope="session")
+def lines():
+    return LINES
+
+
+@pytest.fixture(scope="session")
+def folder(root):
+    """Where reports go."""
+    path = root / "build/test"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def finish(done, path, what, count):
+    operators = len({outcome.operator for outcome in done.outcomes})
+    wrong = sum(outcome.wrong is not None for outcome in done.outcomes)
+    title = f"{what}: {len(done.outcomes)} calls of {operators} of {count} operators, {wrong} differ, seed {SEED}"
+    if done.there:
+        title += f"; {done.taken} of {done.there} samples"
+    reports.write(done, path, title)
+    LINES.append(title)
+    return done
+
+
+@pytest.fixture(scope="session")
+def report(trainhost, folder):
+    """Every case of PyTorch's test database, run on both sides."""
+    names = [op.full_name for op in opinfo.entries()]
+    done = campaign.run(trainhost, names, opinfo.cases_of, opinfo.WHOLE if LONG else opinfo.SAMPLE, SEED)
+    return finish(done, folder / "parity_failures.txt", "OpInfo", len(names))
+
+
+@pytest.fixture(scope="session")
+def schema_report(trainhost, folder):
+    """Every operator with arguments made from its schema."""
+    names = schemas.names()
+    done = campaign.run(trainhost, names, schemas.cases_of, 4 if LONG else 1, SEED)
+    return finish(done, folder / "schema_failures.txt", "schemas", len(names))
+
+
+def pytest_terminal_summary(terminalreporter):
+    for line in LINES:
+        terminalreporter.write_line(line)

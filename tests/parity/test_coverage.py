@@ -1,0 +1,39 @@
+# Every function, attribute and operator that PyTorch has is callable from Lua by its name, or skipped with a reason.
+import fnmatch
+
+import coverage
+import pytest
+
+
+@pytest.fixture(scope="module")
+def covered(trainhost, tmp_path_factory, report, schema_report, folder, lines):
+    found = coverage.entries()
+    coverage.check(found, trainhost, tmp_path_factory.mktemp("coverage"))
+    coverage.mark_equal(found, report.outcomes + schema_report.outcomes)
+    for entry in found:
+        if not entry.callable:
+            entry.skip = next((reason for pattern, reason in coverage.skips().items()
+                               if fnmatch.fnmatchcase(entry.name, pattern)), "")
+    (folder / "coverage.tsv").write_text(coverage.table(found))
+    count = sum(entry.callable for entry in found)
+    lines.append(f"coverage: {count} of {len(found)} callable ({100 * count / len(found):.1f} %), "
+                 f"{sum(entry.equal for entry in found)} equal, {sum(bool(entry.skip) for entry in found)} skipped; "
+                 "table: build/test/coverage.tsv")
+    return found
+
+
+def test_every_name_is_callable_or_skipped_with_a_reason(covered):
+    missing = [entry.name for entry in covered if not entry.callable and not entry.skip]
+    assert not missing, f"{len(missing)} of {len(covered)}: {' '.join(missing)}"
+
+
+def test_no_skip_is_stale(covered):
+    skipped = [entry.name for entry in covered if entry.skip]
+    stale = [pattern for pattern in coverage.skips() if not any(fnmatch.fnmatchcase(n, pattern) for n in skipped)]
+    assert not stale
+    callable_ones = [entry.name for entry in covered if entry.callable]
+    assert not [name for name in callable_ones if name in coverage.skips()]
+
+
+def test_nearly_all_is_callable(covered):
+    assert sum(entry.callable for entry in covered) >= coverage.LEAST * len(covered)

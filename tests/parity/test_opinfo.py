@@ -1,0 +1,35 @@
+# Every operator of PyTorch's own test database (OpInfo): value, dtype, shape, strides, gradients, errors.
+import collections
+
+import expected
+import opinfo
+import pytest
+
+
+@pytest.mark.parametrize("aspect", opinfo.ASPECTS)
+def test_every_operator_gives_what_python_gives(report, aspect):
+    outcomes = [outcome for outcome in report.outcomes if outcome.aspect == aspect]
+    wrong = [outcome for outcome in outcomes if outcome.wrong and not expected.reason(outcome)]
+    assert outcomes
+    if wrong:
+        lines = [f"{outcome.name}: {outcome.wrong:.300}" for outcome in wrong[:60]]
+        pytest.fail("\n".join([f"{len(wrong)} of {len(outcomes)} calls differ, see build/test/parity_failures.txt", *lines]))
+
+
+def test_every_entry_is_run(report):
+    ran = {outcome.operator for outcome in report.outcomes}
+    missed = {op.full_name for op in opinfo.entries()} - ran
+    assert missed == set(expected.NOT_RUN), (missed - set(expected.NOT_RUN), set(expected.NOT_RUN) - missed)
+
+
+def test_what_is_expected_to_differ_still_does(report, schema_report, whole):
+    needed = collections.Counter(expected.reason(outcome) for outcome in report.outcomes + schema_report.outcomes
+                                 if outcome.wrong)
+    if whole:
+        assert not [key for key in expected.FAILURES if not needed[key]]
+    assert all(expected.FAILURES.values())
+
+
+def test_few_calls_have_no_lua_form(report):
+    count = sum(report.untranslatable.values())
+    assert count < len(report.outcomes) / 50, report.untranslatable.most_common(20)

@@ -1,0 +1,12 @@
+# Operators with random arguments made from their schemas: what Python takes gives the same here.
+import expected
+import pytest
+
+
+def test_every_operator_gives_what_python_gives(schema_report):
+    outcomes = schema_report.outcomes
+    wrong = [outcome for outcome in outcomes if outcome.wrong and not expected.reason(outcome)]
+    assert len({outcome.operator for outcome in outcomes}) > 1500
+    if wrong:
+        lines = [f"{outcome.name}: {outcome.wrong:.300}" for outcome in wrong[:60]]
+        pytest.fail("\n".join([f"{len(wrong)} of {len(outcomes)} calls differ, see build/test/schema_failures.txt", *lines]))
