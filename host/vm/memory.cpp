@@ -62,11 +62,13 @@ void NativeBytes::collect(lua_State* L) {
   if (collecting_) return;
   pending_ = 0;
   ++full_collections_;
-  const double began = thread_cpu_seconds();
-  double ended = began;
+  double began = 0, ended = 0;
   run([&] {
+    if (before_) before_(L);
+    began = thread_cpu_seconds();
     lua_gc(L, LUA_GCCOLLECT);
     ended = thread_cpu_seconds();
+    if (after_) after_(L);
   });
   growth_ = 0;
   if (!stressed_) {
