@@ -36,11 +36,11 @@ void NativeBytes::collect(lua_State* L) {
   if (collecting_) return;  // a finalizer that makes tensors
   collecting_ = true;
   ++collections_;
-  const double began = thread_cpu_seconds();
   if (before_) before_(L);
+  const double began = thread_cpu_seconds();
   lua_gc(L, LUA_GCCOLLECT);
-  if (after_) after_(L);
   const double ended = thread_cpu_seconds();
+  if (after_) after_(L);
   collecting_ = false;
   for (const auto& [object, release] : std::exchange(released_, {})) release(object);
   if (!stressed_) {
