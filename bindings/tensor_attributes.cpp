@@ -39,7 +39,10 @@ int get_is_on(lua_State* L) {
 int get_output_nr(lua_State* L) {
   return lua_pushinteger(L, static_cast<lua_Integer>(check_tensor(L, 1).output_nr())), 1;
 }
-int get_version(lua_State* L) { return lua_pushinteger(L, check_tensor(L, 1)._version()), 1; }
+int get_version(lua_State* L) {
+  const at::Tensor& tensor = check_tensor(L, 1);
+  return lua_pushinteger(L, tensor.is_inference() ? 0 : tensor._version()), 1;
+}
 int get_name(lua_State* L) {
   const std::string& name = check_tensor(L, 1).name();
   if (name.empty()) lua_pushnil(L);

@@ -26,15 +26,22 @@ local kinds = {
   none = torch.None,
 }
 
+local function mark(name, list, metatable)
+  if type(list) ~= "table" or getmetatable(list) ~= nil then
+    vm.raise("usage", ("torch.serialization.%s: expected a plain table, got %s"):format(name, vm.describe(list)))
+  end
+  return setmetatable(list, metatable)
+end
+
 --- Marks a list as a tuple: torch.save writes it to a .pt file as one.
 ---@param list any[]
 ---@return any[] list the same table
-function serialization.tuple(list) return setmetatable(list, tuple) end
+function serialization.tuple(list) return mark("tuple", list, tuple) end
 
 --- Marks a table as a list, which an empty one is not by itself.
 ---@param list any[]
 ---@return any[] list the same table
-function serialization.list(list) return setmetatable(list, structure.list) end
+function serialization.list(list) return mark("list", list, structure.list) end
 
 local function check_path(name, path)
   if type(path) ~= "string" then
