@@ -64,6 +64,7 @@ end
 
 local Handles = {__name = "RemovableHandle"}
 Handles.__index = Handles
+--- Takes all of the hooks away.
 function Handles:remove()
   for _, handle in ipairs(self) do handle:remove() end
 end
