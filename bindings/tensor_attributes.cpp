@@ -36,10 +36,6 @@ template <at::DeviceType type>
 int get_is_on(lua_State* L) {
   return lua_pushboolean(L, check_tensor(L, 1).device().type() == type), 1;
 }
-int get_output_nr(lua_State* L) {
-  return lua_pushinteger(L, static_cast<lua_Integer>(check_tensor(L, 1).output_nr())), 1;
-}
-int get_version(lua_State* L) { return lua_pushinteger(L, check_tensor(L, 1)._version()), 1; }
 int get_name(lua_State* L) {
   const std::string& name = check_tensor(L, 1).name();
   if (name.empty()) lua_pushnil(L);
@@ -91,8 +87,6 @@ constexpr Row kAttributes[] = {
     {"is_maia", guarded<get_is_on<at::kMAIA>>, "@type boolean"},
     {"is_vulkan", guarded<get_is_on<at::kVulkan>>, "@type boolean"},
     {"is_xla", guarded<get_is_on<at::kXLA>>, "@type boolean"},
-    {"output_nr", guarded<get_output_nr>, "Which output of grad_fn it is.\n@type integer"},
-    {"_version", guarded<get_version>, "How often it was written to in place.\n@type integer"},
     {"name", guarded<get_name>, "@type string?"},
     {"retains_grad", guarded<get_retains_grad>, "@type boolean"},
     {"data", guarded<get_data>, "The same memory without history.\n@type Tensor"},
