@@ -31,14 +31,14 @@ void open_all(lua_State* L) {
     const char* module;
     lua_CFunction open;
   } kModules[] = {
-      {"native.tensor", open_tensor},   {"native.ops", open_ops},
-      {"native.data", open_data},       {"native.save", open_save},
-      {"native.model", open_model},     {"native.optim", open_optim},
-      {"native.track", open_track},     {"native.vm", open_vm},
-      {"native.file", open_file},       {"native.json", open_json},
-      {"native.log", open_log},         {"native.library", open_library},
-      {"native.context", open_context}, {"native.autocast", open_autocast},
-      {"native.device", open_device},   {"native.doc", open_doc},
+      {"native.tensor", open_tensor},     {"native.ops", open_ops},
+      {"native.data", open_data},         {"native.save", open_save},
+      {"native.model", open_model},       {"native.optim", open_optim},
+      {"native.track", open_track},       {"native.vm", open_vm},
+      {"native.file", open_file},         {"native.json", open_json},
+      {"native.log", open_log},           {"native.library", open_library},
+      {"native.context", open_context},   {"native.autocast", open_autocast},
+      {"native.device", open_device},     {"native.doc", open_doc},
       {"native.autograd", open_autograd},
   };
   for (const auto& row : kModules) vm::add_native(L, row.module, row.open);
