@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "host/vm/scope.h"
+
 struct lua_State;
 
 namespace trainhost::vm {
@@ -47,6 +49,10 @@ class NativeBytes {
   // The most aggressive collector: a full collection after every `every` bytes (0: off). For tests.
   void stress(int every) noexcept;
 
+  // The innermost torch.scope that runs, or null.
+  ScopeLink* scope() const noexcept { return scope_; }
+  void set_scope(ScopeLink* scope) noexcept { scope_ = scope; }
+
   uint64_t charged() const noexcept { return charged_; }  // ever
   size_t budget() const noexcept { return budget_; }
   uint64_t collections() const noexcept { return collections_; }
@@ -67,6 +73,7 @@ class NativeBytes {
   void (*before_)(lua_State*) = nullptr;
   void (*after_)(lua_State*) = nullptr;
   std::vector<std::pair<void*, void (*)(void*)>> released_;
+  ScopeLink* scope_ = nullptr;
   double collected_at_ = 0.0;  // CPU seconds of this thread when the last full collection ended
 };
 
