@@ -66,6 +66,10 @@ void call_with_retry(lua_State* L, const Operator& op, const Overload& overload,
 }
 
 int push_results(lua_State* L, const Overload& overload, const Call& call, Stack& stack) {
+  if (call.out && overload.arguments.back().kind == tensor::Kind::tensors) {  // PyTorch gives nothing back
+    lua_pushnil(L);
+    return 1;
+  }
   // In-place and out= give back the very value that was written to.
   if (call.out && lua_istable(L, call.out)) {
     const int count = static_cast<int>(lua_rawlen(L, call.out));

@@ -119,7 +119,8 @@ bool bind(lua_State* L, const Operator& op, const Overload& overload, Call& call
       fits = call.out && take_out(L, call, argument, outs++, out_count, value);
     } else if (index == 0) {
       // As in Python, None has to be given where there is no default: x:random_(5) is random_.to, not random_.from.
-      fits = argument.default_value || (argument.optional && argument.kind == Kind::unsupported);
+      fits =
+          argument.default_value || (argument.optional && (argument.kind == Kind::unsupported || fit == Fit::keywords));
       if (argument.default_value) value = *argument.default_value;
     } else if (may_vary && index == list_position + 1 && index <= call.positional &&
                (varargs || lua_type(L, index) != LUA_TTABLE)) {
@@ -142,9 +143,11 @@ bool bind(lua_State* L, const Operator& op, const Overload& overload, Call& call
 
 const Overload& choose(lua_State* L, const Operator& op, Call& call, bool method, Stack& stack) {
   const auto& overloads = call.out ? op.outs : op.overloads;
-  for (const Fit fit : {Fit::exact, Fit::lenient})
+  for (const Fit fit : {Fit::exact, Fit::lenient, Fit::keywords}) {
+    if (fit == Fit::keywords && call.keyword_count == 0) break;
     for (const Overload& overload : overloads)
       if (bind(L, op, overload, call, method, fit, stack)) return overload;
+  }
   throw_no_overload(L, op, call, method);
 }
 

@@ -24,8 +24,10 @@ namespace {
 // are. What is alive afterwards moves back.
 const char kAlive = 0;   // registry keys: the token,
 const char kValues = 0;  // id -> value,
-const char kOwners = 0;  // id -> weak list of the userdata of its tensors,
-const char kLent = 0;    // userdata -> {id, value, id, value ...}, weak keys
+const char kOwner = 0;   // id -> the userdata of its tensor, weak values,
+const char kOwners = 0;  // id -> weak list of them, where there are several,
+const char kLent = 0;    // userdata -> {id = value}, filled during collections alone, weak keys
+const char kWeak = 0;    // the metatable of those lists
 
 std::atomic<int> live{0};
 
@@ -36,6 +38,7 @@ struct Alive {
   std::mutex mutex;
   vm::State* state;
   std::unordered_map<int, const torch::autograd::Node*> watched;
+  std::vector<int> lent;
 };
 
 namespace {
@@ -79,6 +82,10 @@ const std::shared_ptr<Alive>& alive_of(lua_State* L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kValues);
   lua_newtable(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kOwners);
+  push_weak_table(L, "v");
+  lua_getmetatable(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kWeak);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kOwner);
   push_weak_table(L, "k");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kLent);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kAlive);
@@ -92,72 +99,67 @@ void release(lua_State* L, Alive& alive, int id, bool watched) {
   lua_pop(L, 1);
   if (!watched) return;
   alive.watched.erase(id);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &kOwners);
-  lua_pushnil(L);
-  lua_rawseti(L, -2, id);
-  lua_pop(L, 1);
+  for (const char* key : {&kOwner, &kOwners}) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, key);
+    lua_pushnil(L);
+    lua_rawseti(L, -2, id);
+    lua_pop(L, 1);
+  }
 }
 
-// The tensors in the list on top of the stack, whose userdata are pushed above it: 0 unless nothing but Lua holds them,
-// and nothing but them the node.
-int push_lone_owners(lua_State* L, const torch::autograd::Node* node) {
+// Pushes the userdata of the tensors that `id` is held for; returns how many.
+int push_owners(lua_State* L, int id) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kOwner);
+  const bool one = lua_rawgeti(L, -1, id) != LUA_TNIL;
+  lua_remove(L, -2);
+  if (one) return 1;
+  lua_pop(L, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kOwners);
+  const bool several = lua_rawgeti(L, -1, id) == LUA_TTABLE;
+  lua_remove(L, -2);
   const int list = lua_gettop(L);
-  const auto size = static_cast<int>(lua_rawlen(L, list));
   int count = 0;
-  for (int i = 1; i <= size; ++i) {
-    lua_rawgeti(L, list, i);
-    const at::Tensor* tensor = test_tensor(L, -1);
-    if (!tensor) {
-      lua_pop(L, 1);
-      continue;
-    }
-    ++count;
-    if (tensor->use_count() != 1 || torch::autograd::impl::grad_fn_unsafe(*tensor) != node) {
-      lua_pop(L, count);
-      return 0;
-    }
-  }
-  if (count > 0 && node && static_cast<int>(check_tensor(L, -1).grad_fn().use_count()) != count) {
-    lua_pop(L, count);
-    return 0;
-  }
+  for (lua_Integer i = 1, size = several ? static_cast<lua_Integer>(lua_rawlen(L, list)) : 0; i <= size; ++i)
+    if (lua_rawgeti(L, list, i) != LUA_TNIL) ++count;
+    else lua_pop(L, 1);
+  lua_remove(L, list);
   return count;
 }
 
+// Does nothing but the `count` userdata on top of the stack hold their tensors, and nothing but these the node?
+bool are_alone(lua_State* L, int count, const torch::autograd::Node* node) {
+  for (int i = 1; i <= count; ++i) {
+    const at::Tensor* tensor = test_tensor(L, -i);
+    if (!tensor || tensor->use_count() != 1 || torch::autograd::impl::grad_fn_unsafe(*tensor) != node) return false;
+  }
+  return !node || static_cast<int>(check_tensor(L, -1).grad_fn().use_count()) == count;
+}
+
+constexpr int kMostOwners = 64;
+
 void lend(lua_State* L) {
   auto* alive = token(L);
-  if (!alive || (*alive)->watched.empty()) return;
-  if (!lua_checkstack(L, 80)) return;
+  if (!alive || (*alive)->watched.empty() || !lua_checkstack(L, kMostOwners + 10)) return;
+  std::vector<int>& lent = (*alive)->lent;
+  lent.clear();
+  lent.reserve((*alive)->watched.size());
   const bool running = lua_gc(L, LUA_GCISRUNNING);
   lua_gc(L, LUA_GCSTOP);  // a finalizer would let go of references while we walk them
   const int top = lua_gettop(L);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kValues);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &kOwners);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kLent);
-  std::vector<int> lent;
   for (const auto& [id, node] : (*alive)->watched) {
-    if (lua_rawgeti(L, top + 2, id) != LUA_TTABLE) {
-      lua_pop(L, 1);
-      continue;
-    }
-    const int count = push_lone_owners(L, node);
-    for (int i = 0; i < count; ++i, lua_pop(L, 1)) {
-      if (lua_pushvalue(L, -1); lua_rawget(L, top + 3) != LUA_TTABLE) {
-        lua_pop(L, 1);
-        lua_newtable(L);
-        lua_pushvalue(L, -2);
-        lua_pushvalue(L, -2);
-        lua_rawset(L, top + 3);
+    const int count = push_owners(L, id);
+    if (count > 0 && are_alone(L, count, node)) {
+      for (int i = 0; i < count; ++i, lua_pop(L, 1)) {
+        if (lua_rawget(L, top + 2) == LUA_TTABLE) {
+          lua_rawgeti(L, top + 1, id);
+          lua_rawseti(L, -2, id);
+        }
       }
-      const auto size = static_cast<lua_Integer>(lua_rawlen(L, -1));
-      lua_pushinteger(L, id);
-      lua_rawseti(L, -2, size + 1);
-      lua_rawgeti(L, top + 1, id);
-      lua_rawseti(L, -2, size + 2);
-      lua_pop(L, 1);
+      lent.push_back(id);
     }
-    if (count > 0) lent.push_back(id);
-    lua_pop(L, 1);
+    lua_settop(L, top + 2);
   }
   for (const int id : lent) {  // last: nothing from here on can raise
     lua_pushboolean(L, 0);
@@ -169,30 +171,22 @@ void lend(lua_State* L) {
 
 void take_back(lua_State* L) {
   auto* alive = token(L);
-  if (!alive || (*alive)->watched.empty() || !lua_checkstack(L, 10)) return;
+  if (!alive || (*alive)->lent.empty() || !lua_checkstack(L, kMostOwners + 10)) return;
   const int top = lua_gettop(L);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kValues);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kLent);
-  for (lua_pushnil(L); lua_next(L, top + 2); lua_pop(L, 1)) {
-    if (test_tensor(L, -2)) {  // one that was finalized is no key any more
-      const auto size = static_cast<lua_Integer>(lua_rawlen(L, -1));
-      for (lua_Integer i = 1; i <= size; i += 2) {
-        lua_rawgeti(L, -1, i);
-        const lua_Integer id = lua_tointeger(L, -1);
-        lua_rawgeti(L, -2, i + 1);
-        if (lua_rawgeti(L, top + 1, id) == LUA_TBOOLEAN && (*alive)->watched.count(static_cast<int>(id))) {
-          lua_pop(L, 1);
-          lua_rawseti(L, top + 1, id);
-          lua_pop(L, 1);
-        } else {
-          lua_pop(L, 3);
-        }
-      }
+  for (const int id : (*alive)->lent) {
+    if (!(*alive)->watched.count(id)) continue;  // let go of by a finalizer
+    const int count = push_owners(L, id);
+    for (int i = 0; i < count; ++i, lua_settop(L, top + 2 + count - i)) {
+      if (lua_rawget(L, top + 2) != LUA_TTABLE || lua_rawgeti(L, -1, id) == LUA_TNIL) continue;
+      lua_rawseti(L, top + 1, id);
+      lua_pushnil(L);
+      lua_rawseti(L, -2, id);
     }
-    lua_pushvalue(L, -2);
-    lua_pushnil(L);
-    lua_rawset(L, top + 2);
+    lua_settop(L, top + 2);
   }
+  (*alive)->lent.clear();
   lua_settop(L, top);
 }
 
@@ -277,15 +271,37 @@ void Reference::push(lua_State* L) const {
 bool Reference::belongs_to(const vm::State& state) const noexcept { return alive_->state == &state; }
 
 void Reference::held_for(lua_State* L, int first, int count, const torch::autograd::Node* node) {
-  luaL_checkstack(L, 6, "reference");
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &kOwners);
-  push_weak_table(L, "v");
-  lua_Integer n = 0;
-  for (int i = first; i < first + count; ++i) {
-    const at::Tensor* tensor = test_tensor(L, i);
-    if (!tensor || torch::autograd::impl::grad_fn_unsafe(*tensor) != node) continue;
-    lua_pushvalue(L, i);
-    lua_rawseti(L, -2, ++n);
+  luaL_checkstack(L, 8, "reference");
+  int owners = 0, last = 0;
+  for (int i = first; i < first + count && owners < kMostOwners; ++i)
+    if (const at::Tensor* tensor = test_tensor(L, i);
+        tensor && torch::autograd::impl::grad_fn_unsafe(*tensor) == node) {
+      ++owners;
+      last = i;
+      lua_rawgetp(L, LUA_REGISTRYINDEX, &kLent);
+      lua_pushvalue(L, i);
+      if (lua_rawget(L, -2) == LUA_TNIL) {
+        lua_pushvalue(L, i);
+        lua_newtable(L);
+        lua_rawset(L, -4);
+      }
+      lua_pop(L, 2);
+    }
+  if (owners == 0) return;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, owners == 1 ? &kOwner : &kOwners);
+  if (owners == 1) {
+    lua_pushvalue(L, last);
+  } else {
+    lua_createtable(L, owners, 0);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &kWeak);
+    lua_setmetatable(L, -2);
+    lua_Integer n = 0;
+    for (int i = first; i <= last; ++i)
+      if (const at::Tensor* tensor = test_tensor(L, i);
+          tensor && torch::autograd::impl::grad_fn_unsafe(*tensor) == node) {
+        lua_pushvalue(L, i);
+        lua_rawseti(L, -2, ++n);
+      }
   }
   lua_rawseti(L, -2, id_);
   lua_pop(L, 1);

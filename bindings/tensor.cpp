@@ -25,16 +25,24 @@ void push_new(lua_State* L, at::Tensor tensor, size_t bytes) {
   }
   push<at::Tensor>(L, {std::move(tensor), false});
   vm::NativeBytes& native_bytes = vm::State::of(L).native_bytes();
-  if (native_bytes.charge(bytes)) native_bytes.collect(L);
+  if (native_bytes.charge(bytes)) native_bytes.collect_due(L);
 }
 
 void release_tensor(void* impl) { c10::intrusive_ptr<c10::TensorImpl>::reclaim(static_cast<c10::TensorImpl*>(impl)); }
 
+// What letting go of the handle gives back, by the rule of push_tensor.
+size_t bytes_of(const at::Tensor& tensor) {
+  const bool sole = tensor.use_count() == 1 && tensor.has_storage() && tensor.storage().use_count() == 1;
+  return kHandleBytes + (sole ? tensor.storage().nbytes() : 0);
+}
+
 int tensor_collect(lua_State* L) {
   auto* handle = static_cast<TensorHandle*>(lua_touserdata(L, 1));
   if (handle->tensor.defined()) {
+    vm::NativeBytes& native_bytes = vm::State::of(L).native_bytes();
+    native_bytes.discharge(bytes_of(handle->tensor));
     c10::TensorImpl* impl = handle->tensor.unsafeReleaseTensorImpl();
-    if (!vm::State::of(L).native_bytes().release_later(impl, release_tensor)) release_tensor(impl);
+    if (!native_bytes.release_later(impl, release_tensor)) release_tensor(impl);
   }
   handle->~TensorHandle();
   return 0;
@@ -51,6 +59,7 @@ int tensor_close(lua_State* L) {
         lua_rawsetp(L, -3, handle->tensor.unsafeGetTensorImpl());
       }
       lua_pop(L, 2);
+      vm::State::of(L).native_bytes().discharge(bytes_of(handle->tensor));
     }
     handle->tensor = at::Tensor();
   }

@@ -36,6 +36,13 @@ template <at::DeviceType type>
 int get_is_on(lua_State* L) {
   return lua_pushboolean(L, check_tensor(L, 1).device().type() == type), 1;
 }
+int get_output_nr(lua_State* L) {
+  return lua_pushinteger(L, static_cast<lua_Integer>(check_tensor(L, 1).output_nr())), 1;
+}
+int get_version(lua_State* L) {
+  const at::Tensor& tensor = check_tensor(L, 1);
+  return lua_pushinteger(L, tensor.is_inference() ? 0 : tensor._version()), 1;
+}
 int get_name(lua_State* L) {
   const std::string& name = check_tensor(L, 1).name();
   if (name.empty()) lua_pushnil(L);
@@ -47,11 +54,6 @@ int get_data(lua_State* L) { return push_view(L, check_tensor(L, 1).variable_dat
 int get_grad(lua_State* L) { return push_identity(L, check_tensor(L, 1).grad()), 1; }
 
 int get_grad_fn(lua_State* L) { return push_node(L, check_tensor(L, 1).grad_fn()), 1; }
-int get_output_nr(lua_State* L) { return lua_pushinteger(L, check_tensor(L, 1).output_nr()), 1; }
-int get_version(lua_State* L) {
-  const at::Tensor& tensor = check_tensor(L, 1);
-  return lua_pushinteger(L, tensor.is_inference() ? 0 : tensor._version()), 1;
-}
 
 template <const char* name>
 int get_operator(lua_State* L) {
@@ -87,13 +89,13 @@ constexpr Row kAttributes[] = {
     {"is_maia", guarded<get_is_on<at::kMAIA>>, "@type boolean"},
     {"is_vulkan", guarded<get_is_on<at::kVulkan>>, "@type boolean"},
     {"is_xla", guarded<get_is_on<at::kXLA>>, "@type boolean"},
+    {"output_nr", guarded<get_output_nr>, "Which output of grad_fn it is.\n@type integer"},
+    {"_version", guarded<get_version>, "How often it was written to in place.\n@type integer"},
     {"name", guarded<get_name>, "@type string?"},
     {"retains_grad", guarded<get_retains_grad>, "@type boolean"},
     {"data", guarded<get_data>, "The same memory without history.\n@type Tensor"},
     {"grad", guarded<get_grad>, "The accumulated gradient, or nil; assignable.\n@type Tensor?"},
     {"grad_fn", guarded<get_grad_fn>, "The node that made it, printed as <AddBackward0>; nil for a leaf.\n@type Node?"},
-    {"output_nr", guarded<get_output_nr>, "Which output of grad_fn it is.\n@type integer"},
-    {"_version", guarded<get_version>, "How often it was changed in place.\n@type integer"},
     {"T", guarded<get_operator<kT>>, "All dimensions reversed.\n@type Tensor"},
     {"mT", guarded<get_operator<kMT>>, "The last two dimensions swapped.\n@type Tensor"},
     {"H", guarded<get_operator<kH>>, "A matrix, transposed and conjugated.\n@type Tensor"},

@@ -8,8 +8,9 @@ namespace trainhost::bindings {
 
 // How far a value may be bent to fit. `exact` is what PyTorch's own parser takes: a tensor of one element is a number,
 // too, unless it requires a gradient. `lenient`, tried only when no overload takes the values so, also takes a float of
-// integer value as an integer: 28/2 is 14.0 in Lua.
-enum class Fit { exact, lenient };
+// integer value as an integer: 28/2 is 14.0 in Lua. `keywords` comes last: what may be None may then be absent, since a
+// table of keywords cannot hold nil.
+enum class Fit { exact, lenient, keywords };
 
 // Converts the value at `index` for `argument`; false if it does not fit. Throws only for a value of the right
 // kind that is wrong in itself (a device name, a closed tensor).

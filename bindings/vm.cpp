@@ -133,6 +133,8 @@ int native_bytes(lua_State* L) {
   lua_setfield(L, -2, "budget");
   lua_pushinteger(L, static_cast<lua_Integer>(bytes.collections()));
   lua_setfield(L, -2, "collections");
+  lua_pushinteger(L, static_cast<lua_Integer>(bytes.full_collections()));
+  lua_setfield(L, -2, "full_collections");
   return 1;
 }
 
@@ -243,7 +245,8 @@ constexpr Row kRows[] = {
     {"collect", guarded<collect_garbage>, "Runs a full collection now."},
     {"native_bytes", guarded<native_bytes>,
      "Returns what drives the collector: the bytes of native memory made so far, the bytes after which it runs, and\n"
-     "how often it ran.\n@return {charged: integer, budget: integer, collections: integer}"},
+     "how often it ran, in full or not.\n"
+     "@return {charged: integer, budget: integer, collections: integer, full_collections: integer}"},
     {"clock", guarded<read_clock<CLOCK_MONOTONIC>>, "Returns seconds that only move forward.\n@return number"},
     {"time", guarded<read_clock<CLOCK_REALTIME>>, "Returns seconds since 1970, with fractions.\n@return number"},
     {"cpu_clock", guarded<read_clock<CLOCK_PROCESS_CPUTIME_ID>>,

@@ -153,8 +153,8 @@ def law_6():
 
 # What may be without a docstring, each with its reason: {"stdlib/train/fit.lua: fit.name": "why"}.
 UNDOCUMENTED = {}
-# Called by its class alone, and told there: the hooks of callbacks, what a layer prints.
-HOOKS = re.compile(r"[.:](on_\w+|extra_repr)$")
+# Called by its class alone, and told there: hooks of callbacks, what a layer prints, the rules of an autograd.Function.
+HOOKS = re.compile(r"[.:](on_\w+|extra_repr)$|\.(forward|backward|setup_context|jvp|vmap)$")
 ROW = re.compile(r"""\{\s*"([a-z]\w*)",\s*[\w:]+(?:<(?:[^<>]|<[^<>]*>)*>)?,\s*(nullptr|"")\s*\}""")
 
 
@@ -163,7 +163,10 @@ def docs_of_stdlib():
     for name in tracked("stdlib/*.lua"):
         text = text_of(name)
         returned = re.search(r"^return (?:setmetatable\()?(\w+)", text, re.M)
-        defined = re.compile(r"^function ((?:[A-Z]\w*|%s)[.:](?:__init|[a-zA-Z]\w*))\(" % (returned[1] if returned else "M"))
+        classes = re.findall(r"^local ([A-Z]\w*) = .*(?:__name = \"|class\()|^([A-Z]\w*)\.__name = ", text, re.M)  # those with a name
+        public = {returned[1]} if returned else set()
+        public.update(name for pair in classes for name in pair if name)
+        defined = re.compile(r"^function ((?:%s)[.:](?:__init|[a-zA-Z]\w*))\(" % "|".join(sorted(public) or ["-"]))
         lines = text.splitlines()
         for number, line in enumerate(lines, 1):
             found = defined.match(line)

@@ -10,22 +10,32 @@ struct lua_State;
 
 namespace trainhost::vm {
 
-// Lua sees a few bytes for each tensor; the tensor itself may hold gigabytes. Every new native object
-// charges its bytes here, and when a budget of new bytes is used up the collector runs in full.
+// Lua sees a few bytes for each tensor; the tensor itself may hold gigabytes. Every new native object charges its
+// bytes here, and every one that is let go gives them back; when enough new bytes have come the collector runs.
 // See Note [Native bytes drive the collector] in memory.cpp.
 class NativeBytes {
  public:
-  // Counts `bytes` of newly made native memory. True: a collection is due, the caller makes it with `collect` once its
-  // own objects are where the collector finds them.
+  NativeBytes() noexcept;
+
+  // Counts `bytes` of newly made native memory. True: a collection is due, the caller makes it with `collect_due` once
+  // its own objects are where the collector finds them.
   bool charge(size_t bytes) noexcept {
     pending_ += bytes;
     charged_ += bytes;
     return pending_ >= budget_;
   }
-  // Collects in full and adapts the budget to what the collection cost. May run `__gc` and `__close` of the script:
+  // Counts `bytes` that an object gave back when it was collected, closed or freed.
+  void discharge(size_t bytes) noexcept {
+    const size_t of_pending = collecting_ ? 0 : bytes < pending_ ? bytes : pending_;
+    pending_ -= of_pending;
+    growth_ -= static_cast<int64_t>(bytes - of_pending);
+  }
+  // Collects what is young, and everything where that gave too little back. May run `__gc` and `__close` of the script:
   // call it only where no operator is running.
+  void collect_due(lua_State* L);
+  // Collects everything, now.
   void collect(lua_State* L);
-  // Has `before` and `after` called around every collection that `collect` makes: see Note [Cycles through C++] in
+  // Has `before` and `after` called around every full collection: see Note [Cycles through C++] in
   // bindings/reference.cpp.
   void around_collections(void (*before)(lua_State*), void (*after)(lua_State*)) noexcept {
     before_ = before;
@@ -40,18 +50,24 @@ class NativeBytes {
   uint64_t charged() const noexcept { return charged_; }  // ever
   size_t budget() const noexcept { return budget_; }
   uint64_t collections() const noexcept { return collections_; }
+  uint64_t full_collections() const noexcept { return full_collections_; }
 
  private:
-  size_t pending_ = 0;
+  template <class Collect>
+  void run(Collect collect);
+
+  size_t pending_ = 0;   // charged since the last collection
+  int64_t growth_ = 0;   // charged and not given back since the last full one
   uint64_t charged_ = 0;
-  size_t budget_ = size_t{16} << 20;
+  size_t budget_;        // of new bytes, for a collection
+  size_t full_budget_;   // of growth, for a full one
   bool stressed_ = false;
   bool collecting_ = false;
-  uint64_t collections_ = 0;
+  uint64_t collections_ = 0, full_collections_ = 0;
   void (*before_)(lua_State*) = nullptr;
   void (*after_)(lua_State*) = nullptr;
   std::vector<std::pair<void*, void (*)(void*)>> released_;
-  double collected_at_ = 0.0;  // CPU seconds of this thread when the last collection ended
+  double collected_at_ = 0.0;  // CPU seconds of this thread when the last full collection ended
 };
 
 }  // namespace trainhost::vm

@@ -187,7 +187,7 @@ do
   function functional.cdist(...)
     local x1, x2, p, mode = parse(...)
     local number = MODES[mode]
-    if not number then vm.raise("usage", vm.describe(mode) .. " is not a valid value for compute_mode") end
+    if not number then vm.raise("usage", text.value(mode) .. " is not a valid value for compute_mode") end
     if number == 0 then return of(x1, x2, p) end
     return of(x1, x2, p, number)
   end

@@ -3,7 +3,6 @@ local is_tensor = require("native.model").is_tensor
 local arrays = require "torch.arrays"
 local keywords = require "host.keywords"
 local native = require "native.tensor"
-local text = require "torch.python_text"
 local vm = require "native.vm"
 local warn = require "torch.warn"
 
@@ -164,7 +163,7 @@ local function resized(x, sizes)
   if count ~= x:numel() then
     fail("requested resize to %s (%d elements in total), but the given tensor has a size of %s (%d elements). autograd's "
       .. "resize can only change the shape of a given tensor, while preserving the number of elements. ",
-      text.value({table.unpack(sizes)}), count, table.concat(x.shape, "x"), x:numel())
+      table.concat(sizes, "x"), count, table.concat(x.shape, "x"), x:numel())
   end
   return x:contiguous():view(sizes)
 end

@@ -6,7 +6,7 @@ from trace import Trace, Untranslatable, leaves
 
 
 def prepare(wanted, exchange):
-    """(trace, expected results, Lua code), or None where Python itself does not do it."""
+    """(trace, expected results, Lua code), or None for an error that is Python's alone."""
     start = len(exchange.bytes)
     try:
         return attempt(wanted, exchange)
@@ -16,7 +16,7 @@ def prepare(wanted, exchange):
 
 
 def attempt(wanted, exchange):
-    trace = Trace(exchange)
+    trace, out = Trace(exchange), None
     function, kwargs = wanted.function, wanted.kwargs
     args = tuple(trace.copy(value) for value in wanted.args)
     kwargs = {name: trace.copy(value) for name, value in kwargs.items()}
@@ -35,7 +35,7 @@ def attempt(wanted, exchange):
         function = function.function
     trace.run(function, args, kwargs)
     if trace.error is not None:
-        if wanted.aspect != "error" or not is_of_pytorch(trace.error, args):
+        if not is_of_pytorch(trace.error, args) or isinstance(trace.error, TypeError) and wanted.aspect != "error":
             return None
         code = trace.lua_error()
         exchange.case(wanted.name, code)
@@ -43,8 +43,10 @@ def attempt(wanted, exchange):
     if wanted.aspect == "error":
         return None
     results = trace.results()
+    shown = out if results == [None] and out else None  # Python returns nothing where it filled a list
+    results = shown or results
     gradients, order = gradients_of(results, trace.inputs, wanted.order)
-    body = trace.lua_body(order)
+    body = trace.lua_body(order, shown)
     exchange.case(wanted.name, body)
     return trace, results + gradients, body
 

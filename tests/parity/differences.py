@@ -62,7 +62,8 @@ def is_of_pytorch(error, args):
     """Is the error PyTorch's own, and one that Lua has? Python's speaks of its own classes; and a float of integer
     value is an integer where Lua calls for one (28 / 2 is 14.0)."""
     text = str(error)
-    if isinstance(error, AttributeError) or text.startswith("descriptor ") or "unsupported operand type" in text:
+    if isinstance(error, AttributeError) or any(part in text for part in (
+            "descriptor '", "unsupported operand type", "failed to match any schema")):
         return False
     return not (isinstance(error, TypeError) and any(isinstance(x, float) and x.is_integer() for x in args))
 

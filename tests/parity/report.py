@@ -8,7 +8,7 @@ CALL = re.compile(r"^\s*(X\.seed\(\)|return X\.with_gradients.*|end\)|)$")
 def cause(outcome):
     """What failures of the same kind have in common."""
     text = outcome.wrong
-    for sign, group in (("the process ended", "the process ended"), ("no signature takes", "no signature takes it"),
+    for sign, group in (("the process ended", "the process ended"), ("invalid combination of", "no signature takes it"),
                         ("has no", None), ("expected the error", None),
                         ("strides", "other strides"), ("requires_grad", "other requires_grad"),
                         ("greatest difference", "other values")):

@@ -99,7 +99,7 @@ cat ceil clamp clone complex conv1d conv2d conv3d cos count_nonzero cov cross cu
 diagonal diff div dot empty_like eq erf exp eye flip floor fmod gather ge gt heaviside histc hypot index_select
 isclose isnan kron kthvalue le lerp linspace log log1p logaddexp logcumsumexp logspace logsumexp lt masked_fill
 masked_select matmul max maximum mean median min minimum mm movedim mul multinomial mv nan_to_num narrow ne neg
-nonzero ones_like outer permute poisson pow prod quantile rand_like randint_like randn_like randperm range reciprocal
+ones_like outer permute poisson pow prod quantile rand_like randint_like randn_like randperm range reciprocal
 remainder renorm repeat_interleave reshape roll rot90 round rsqrt scatter scatter_add scatter_reduce searchsorted
 select sigmoid sign sin sort sqrt squeeze stack std std_mean sub sum svd swapaxes t take take_along_dim tan tanh tile
 topk trace transpose trapezoid tril triu trunc unbind unsqueeze var var_mean vdot where xlogy zeros_like""".split()

@@ -173,16 +173,26 @@ class Trace:
                 lines.append(f"local c{number} = X.leaves({code})")
         if not whole:
             shown = self.result if results is None else results
+            if code_of_last := self.last_without_tensors(results):
+                lines.append(f"local _ = {code_of_last}")
             lines.append("return " + ", ".join(self.known[id(leaf)] for leaf in leaves(shown) if self.is_known(leaf)))
         body = "\n    ".join(lines)
         head = "\n  ".join(self.declarations)
         return f"{head}\n  return X.with_gradients({{{', '.join(self.declared)}}}, {order}, function()\n    {body}\n  end)"
 
+    def last_without_tensors(self, results):
+        """The last call, which lua_body left out because it returned no tensor, where it filled `results`."""
+        if results is None or not self.code or self.code[-1][3]:
+            return None
+        if isinstance(self.code[-1][1], Untranslatable):
+            raise self.code[-1][1]
+        return self.code[-1][1]
+
     def lua_error(self):
         """Lua statements of the call that raised, with all before it."""
         if isinstance(self.failing, Untranslatable):
             raise self.failing
-        lines = ["\n  ".join(self.declarations)]
+        lines = [*self.declarations, *(f"{name}:requires_grad_()" for name in self.declared)]
         lines += [f"local c{n} = {code}" if isinstance(result, torch.Tensor) else f"local c{n} = X.leaves({code})"
                   for n, code, result, has_tensors in self.code if has_tensors]
         return "\n  ".join([*lines, f"X.seed()\n  return {self.failing}"])

@@ -122,6 +122,7 @@ local SPACES <const> = {
 -- What the first line of the file says that makes a class or namespace.
 local function head_of(value, path)
   if SPACES[path] then return SPACES[path] end
+  if path:find("^torch%.backends%.") then return "Flags and versions of a library below LibTorch." end
   for module, file in pairs(comments.files()) do
     if package.loaded[module] == value then return without_name(comments.of(file).head), module end
   end
@@ -178,7 +179,8 @@ function entry.of(path, value)
   if type(value) == "function" and path:find("^torch%.Tensor%.") and rawequal(names.attributes()[result.name], value) then
     local row = row_of(value, result.name)
     local doc = docstring.read(lines_of(row and row.doc or ""))
-    result.kind, result.text, result.type = "attribute", doc.text ~= "" and doc.text or doc.type_text or "", doc.type
+    result.kind, result.type = "attribute", doc.type
+    result.text = doc.text ~= "" and doc.text or operators.sentence(path) or doc.type_text or ""
     result.documented = row ~= nil and row.doc ~= nil
   elseif type(value) == "function" then
     result.kind = "function"

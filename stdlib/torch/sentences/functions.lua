@@ -1,4 +1,5 @@
--- One sentence about functions that are made in a loop, where no comment can stand: by their whole name.
+-- One sentence about functions and attributes whose docstring has types alone, or that are made in a loop: by their
+-- whole name.
 local sentences = {
   ["torch.autocast_decrement_nesting"] = "Leaves one level of autocast; returns how many are left.",
   ["torch.autocast_increment_nesting"] = "Enters one more level of autocast; returns how many there are.",
@@ -34,7 +35,70 @@ local sentences = {
   ["torch.sparse.check_sparse_tensor_invariants.enable"] = "Checks the indices of every sparse tensor that is made.",
   ["torch.sparse.check_sparse_tensor_invariants.disable"] = "Takes the indices of sparse tensors unchecked.",
   ["torch.sparse.check_sparse_tensor_invariants.is_enabled"] = "Whether the indices of sparse tensors are checked.",
+  ["torch.accelerator.current_device_idx"] = "The same as torch.accelerator.current_device_index.",
+  ["torch.accelerator.current_device_index"] = "The number of the accelerator in use.",
+  ["torch.accelerator.current_stream"] = "The stream that work on the accelerator goes to.",
+  ["torch.accelerator.device_count"] = "How many accelerators there are.",
+  ["torch.accelerator.is_available"] = "Whether there is an accelerator that can be used.",
+  ["torch.accelerator.reset_accumulated_memory_stats"] = "Counts the accelerator's memory from zero again.",
+  ["torch.accelerator.set_device_idx"] = "The same as torch.accelerator.set_device_index.",
+  ["torch.accelerator.set_device_index"] = "Chooses the accelerator to use.",
+  ["torch.accelerator.set_stream"] = "Chooses the stream that work on the accelerator goes to.",
+  ["torch.are_deterministic_algorithms_enabled"] = "Whether operators must be deterministic.",
+  ["torch.is_deterministic_algorithms_warn_only_enabled"] =
+    "Whether an operator that is not deterministic warns instead of raising.",
+  ["torch.get_deterministic_debug_mode"] = "How strictly operators must be deterministic: 0, 1 (warns) or 2 (raises).",
+  ["torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp"] =
+    "Allows the plain kernel of scaled_dot_product_attention to sum in half precision, or forbids it.",
+  ["torch.compiled_with_cxx11_abi"] = "Whether LibTorch was built with the newer ABI of C++ strings.",
+  ["torch.cpu.current_device"] = "The name of the CPU as a device: \"cpu\".",
+  ["torch.cpu.device_count"] = "How many CPUs there are as devices: 1.",
+  ["torch.cpu.is_available"] = "Whether the CPU can be used: true.",
+  ["torch.cuda.can_device_access_peer"] = "Whether one CUDA device reads another one's memory.",
+  ["torch.cuda.current_device"] = "The number of the CUDA device in use.",
+  ["torch.cuda.current_stream"] = "The stream that work on a CUDA device goes to.",
+  ["torch.cuda.default_stream"] = "The stream that a CUDA device has from the start.",
+  ["torch.cuda.device_count"] = "How many CUDA devices there are.",
+  ["torch.cuda.get_device_capability"] = "The compute capability of a CUDA device: major and minor.",
+  ["torch.cuda.get_device_name"] = "The name of a CUDA device.",
+  ["torch.cuda.get_rng_state"] = "The state of a CUDA device's generator, as a uint8 tensor.",
+  ["torch.cuda.get_rng_state_all"] = "The states of all CUDA devices' generators.",
+  ["torch.cuda.set_rng_state"] = "Sets the state that torch.cuda.get_rng_state gave.",
+  ["torch.cuda.set_rng_state_all"] = "Sets the states that torch.cuda.get_rng_state_all gave.",
+  ["torch.cuda.initial_seed"] = "The seed of the current CUDA device's generator.",
+  ["torch.cuda.is_available"] = "Whether there is a CUDA device that can be used.",
+  ["torch.cuda.reset_accumulated_memory_stats"] = "Counts a CUDA device's memory from zero again.",
+  ["torch.get_default_dtype"] = "The dtype of floating point tensors that are given none.",
+  ["torch.get_float32_matmul_precision"] = "How exact products of float32 matrices are: highest, high or medium.",
+  ["torch.get_num_interop_threads"] = "How many threads run operators side by side.",
+  ["torch.get_num_threads"] = "How many threads an operator may use.",
+  ["torch.get_rng_state"] = "The state of the CPU's generator, as a uint8 tensor.",
+  ["torch.set_rng_state"] = "Sets the state that torch.get_rng_state gave.",
+  ["torch.initial_seed"] = "The seed of the CPU's generator.",
+  ["torch.is_grad_enabled"] = "Whether operations are recorded for gradients.",
+  ["torch.is_inference_mode_enabled"] = "Whether inference mode is on.",
+  ["torch.ops.loaded_libraries"] = "The paths of the operator libraries that were loaded.",
+  ["torch.set_warn_always"] = "Sets whether a warning that was given once is given again.",
+  ["torch.Tensor.device"] = "Where the elements are.",
+  ["torch.Tensor.dtype"] = "The type of the elements.",
+  ["torch.Tensor.layout"] = "How the elements are stored: torch.strided, torch.sparse_coo ...",
+  ["torch.Tensor.imag"] = "The imaginary parts, as a view.",
+  ["torch.Tensor.real"] = "The real parts, as a view.",
+  ["torch.Tensor.is_leaf"] = "Whether nothing that was recorded made it: gradients end here.",
+  ["torch.Tensor.is_nested"] = "Whether it is a nested tensor.",
+  ["torch.Tensor.is_quantized"] = "Whether it is quantized.",
+  ["torch.Tensor.is_sparse"] = "Whether it is sparse by coordinates.",
+  ["torch.Tensor.is_sparse_csr"] = "Whether it is sparse by rows.",
+  ["torch.Tensor.name"] = "The name of the tensor in its graph: nil.",
+  ["torch.Tensor.retains_grad"] = "Whether .grad is kept although it is no leaf.",
 }
+
+for _, device in ipairs {"cpu", "cuda", "ipu", "maia", "meta", "mkldnn", "mps", "mtia", "vulkan", "xla", "xpu"} do
+  sentences["torch.Tensor.is_" .. device] = ("Whether its device is of type %s."):format(device)
+end
+for _, library in ipairs {"cudnn", "cusparselt", "kleidiai", "mkl", "mkldnn", "mps", "nnpack", "openmp", "opt_einsum", "xnnpack"} do
+  sentences[("torch.backends.%s.is_available"):format(library)] = "Whether the library can be used."
+end
 
 for _, kind in ipairs {"cpu", "gpu", "ipu", "xla"} do
   sentences["torch.get_autocast_" .. kind .. "_dtype"] = "The dtype that autocast converts to there."

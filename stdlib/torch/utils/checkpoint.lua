@@ -20,6 +20,9 @@ local function cuda_device(...)
   end
 end
 
+--- The states of the generators that a function with these arguments may draw from.
+---@param ... any
+---@return table
 local function random_state(...)
   local torch = require "torch"
   local state = {cpu = torch.get_rng_state(), device = cuda_device(...)}
@@ -35,7 +38,10 @@ end
 
 local Forked = {__close = function(self) set_random_state(self.state) end}
 
--- The random numbers of `state` until the scope ends.
+--- Draws from these states until the scope ends.
+---@param state table
+---@param ... any the arguments of the function
+---@return scope
 local function with_random_state(state, ...)
   if not state then return nil end
   local forked = setmetatable({state = random_state(...)}, Forked)

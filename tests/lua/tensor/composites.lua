@@ -161,7 +161,7 @@ end)
 
 test.case("resize keeps the number of elements", function()
   test.equal(torch.arange(4):resize(2, 2), torch.tensor{{0, 1}, {2, 3}})
-  test.raises("requested resize to (3,) (3 elements in total), but the given tensor has a size of 2x2 (4 elements).",
+  test.raises("requested resize to 3 (3 elements in total), but the given tensor has a size of 2x2 (4 elements).",
     function() return torch.ones(2, 2):resize(3) end)
 end)
 
