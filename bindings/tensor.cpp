@@ -9,6 +9,7 @@
 #include "bindings/nested.h"
 #include "bindings/printing.h"
 #include "bindings/process.h"
+#include "bindings/scope.h"
 #include "bindings/size.h"
 #include "bindings/tensor_type.h"
 
@@ -23,8 +24,9 @@ void push_new(lua_State* L, at::Tensor tensor, size_t bytes) {
     lua_pushnil(L);
     return;
   }
-  push<at::Tensor>(L, {std::move(tensor), false});
+  TensorHandle& handle = push<at::Tensor>(L, {std::move(tensor)});
   vm::NativeBytes& native_bytes = vm::State::of(L).native_bytes();
+  if (vm::ScopeLink* scope = native_bytes.scope()) handle.link.enter(*scope);
   if (native_bytes.charge(bytes)) native_bytes.collect_due(L);
 }
 
@@ -50,8 +52,22 @@ int tensor_collect(lua_State* L) {
 
 }  // namespace
 
+bool release_if_sole(lua_State* L, TensorHandle& handle) {
+  if (!handle.tensor.defined()) return true;
+  if (handle.tensor.use_count() != 1) return false;
+  vm::State::of(L).native_bytes().discharge(bytes_of(handle.tensor));
+  if (!lua_checkstack(L, 4)) return false;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kIdentity);
+  lua_pushnil(L);
+  lua_rawsetp(L, -2, handle.tensor.unsafeGetTensorImpl());
+  lua_pop(L, 1);
+  handle.tensor = at::Tensor();
+  return true;
+}
+
 int tensor_close(lua_State* L) {
   if (auto* handle = test<at::Tensor>(L, 1)) {
+    handle->link.leave();
     if (handle->tensor.defined()) {
       lua_rawgetp(L, LUA_REGISTRYINDEX, &kIdentity);
       if (lua_rawgetp(L, -1, handle->tensor.unsafeGetTensorImpl()) != LUA_TNIL && lua_rawequal(L, -1, 1)) {
@@ -86,7 +102,8 @@ void push_identity(lua_State* L, const at::Tensor& tensor, bool parameter) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kIdentity);
   if (lua_rawgetp(L, -1, tensor.unsafeGetTensorImpl()) == LUA_TNIL) {
     lua_pop(L, 1);
-    push<at::Tensor>(L, {tensor, parameter});
+    TensorHandle& handle = push<at::Tensor>(L, {tensor, parameter});
+    if (vm::ScopeLink* scope = vm::State::of(L).native_bytes().scope()) handle.link.enter(*scope);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, -3, tensor.unsafeGetTensorImpl());
   } else if (parameter) {
@@ -139,6 +156,7 @@ int open_tensor(lua_State* L) {
   set_making_functions(L);
   set_process_functions(L);
   open_generators(L);
+  set_scope_functions(L);
   static constexpr Row kFunctions[] = {
       {"slice", guarded<slice>,
        "Python's slice in a tuple key: x[{0, torch.slice(1, 3)}].\n@param start? integer or stop if alone\n@param "

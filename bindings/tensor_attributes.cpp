@@ -98,7 +98,7 @@ constexpr Row kAttributes[] = {
     {"is_vulkan", guarded<get_is_on<at::kVulkan>>, "@type boolean"},
     {"is_xla", guarded<get_is_on<at::kXLA>>, "@type boolean"},
     {"output_nr", guarded<get_output_nr>, "Which output of grad_fn it is.\n@type integer"},
-    {"_version", guarded<get_version>, "How often it was written to in place.\n@type integer"},
+    {"_version", guarded<get_version>, "How often it was changed in place.\n@type integer"},
     {"name", guarded<get_name>, "@type string?"},
     {"retains_grad", guarded<get_retains_grad>, "@type boolean"},
     {"grad_dtype", guarded<get_grad_dtype>, "The dtype that its gradient must have; nil: any. Of a leaf.\n@type dtype?"},
