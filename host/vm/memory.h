@@ -56,11 +56,11 @@ class NativeBytes {
   template <class Collect>
   void run(Collect collect);
 
-  size_t pending_ = 0;   // charged since the last collection
-  int64_t growth_ = 0;   // charged and not given back since the last full one
+  size_t pending_ = 0;  // charged since the last collection
+  int64_t growth_ = 0;  // charged and not given back since the last full one
   uint64_t charged_ = 0;
-  size_t budget_;        // of new bytes, for a collection
-  size_t full_budget_;   // of growth, for a full one
+  size_t budget_;       // of new bytes, for a collection
+  size_t full_budget_;  // of growth, for a full one
   bool stressed_ = false;
   bool collecting_ = false;
   uint64_t collections_ = 0, full_collections_ = 0;
