@@ -63,12 +63,21 @@ int tensor_backward(lua_State* L) {
   return 0;
 }
 
+// Is the value at `index` a table of keywords, with that one among them?
+bool gives(lua_State* L, int index, const char* keyword) {
+  if (!lua_istable(L, index)) return false;
+  const bool given = lua_getfield(L, index, keyword) != LUA_TNIL;
+  lua_pop(L, 1);
+  return given;
+}
+
 int backward(lua_State* L) {
   constexpr const char* kName = "torch.autograd.backward";
   BackwardRequest request;
-  request.outputs = check_tensor_list(L, 1, kName, "tensors");
-  accumulate(L, std::move(request), Keywords(L, kName, 2, {"grad_tensors", "retain_graph", "create_graph", "inputs"}),
-             "grad_tensors", kName);
+  const Keywords keywords(L, kName, 1, {"tensors", "grad_tensors", "retain_graph", "create_graph", "inputs"});
+  const int tensors = keywords.find("tensors");
+  request.outputs = check_tensor_list(L, tensors ? tensors : 1, kName, "tensors");
+  accumulate(L, std::move(request), keywords, "grad_tensors", kName);
   return 0;
 }
 
@@ -76,11 +85,19 @@ int grad(lua_State* L) {
   constexpr const char* kName = "torch.autograd.grad";
   BackwardRequest request;
   std::vector<std::string> names;
-  request.outputs = check_tensor_list(L, 1, kName, "outputs");
-  read_inputs(L, 2, kName, names, request);
-  const Keywords keywords(L, kName, 3,
-                          {"grad_outputs", "retain_graph", "create_graph", "only_inputs", "allow_unused",
-                           "is_grads_batched", "materialize_grads"});
+  // A table of tensors by name in the place of `inputs` is no table of keywords.
+  const bool named = gives(L, 1, "outputs") || gives(L, 2, "inputs");
+  const Keywords keywords = named ? Keywords(L, kName, 1,
+                                             {"outputs", "inputs", "grad_outputs", "retain_graph", "create_graph",
+                                              "only_inputs", "allow_unused", "is_grads_batched", "materialize_grads"})
+                                  : Keywords(L, kName, 3,
+                                             {"grad_outputs", "retain_graph", "create_graph", "only_inputs",
+                                              "allow_unused", "is_grads_batched", "materialize_grads"});
+  const int outputs = named ? keywords.find("outputs") : 1, inputs = named ? keywords.find("inputs") : 2;
+  if (outputs == 0) throw_usage(std::string(kName) + ": argument 'outputs' is missing");
+  if (inputs == 0) throw_usage(std::string(kName) + ": argument 'inputs' is missing");
+  request.outputs = check_tensor_list(L, outputs, kName, "outputs");
+  read_inputs(L, inputs, kName, names, request);
   if (int i = keywords.find("grad_outputs")) request.grad_outputs = check_tensor_list(L, i, kName, "grad_outputs");
   request.create_graph = flag(L, keywords, "create_graph", kName, false);
   request.retain_graph = flag(L, keywords, "retain_graph", kName, request.create_graph);
@@ -144,7 +161,9 @@ void set_requires_grad(const at::Tensor& tensor, bool on) {
 
 void set_grad(at::Tensor& tensor, const at::Tensor& grad) {
   if (grad.sizes() != tensor.sizes())
-    throw Error(ErrorKind::shape, "assigned grad has data of a different size than its tensor");
+    throw Error(ErrorKind::shape,
+                c10::str("attempting to assign a gradient of size '", grad.sizes(), "' to a tensor of size '",
+                         tensor.sizes(), "'. Please ensure that the gradient and the tensor are the same size"));
   if (grad.scalar_type() != tensor.scalar_type())
     throw Error(ErrorKind::dtype, "assigned grad has data of a different type than its tensor");
   if (grad.device() != tensor.device())

@@ -1,5 +1,7 @@
 // x.shape, x.grad ...: what a tensor answers and what can be assigned.
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/imag.h>
+#include <ATen/ops/real.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/variable.h>
 
@@ -129,9 +131,12 @@ void assign_attribute(lua_State* L, const char* name) {
     else set_grad(tensor, check_tensor(L, 3));
   } else if (std::strcmp(name, "data") == 0) {
     tensor.set_data(check_tensor(L, 3));
+  } else if (std::strcmp(name, "real") == 0 || std::strcmp(name, "imag") == 0) {
+    const at::Tensor part = *name == 'r' ? at::real(tensor) : at::imag(tensor);
+    part.copy_(check_tensor(L, 3));
   } else {
     throw_usage(std::string("cannot assign the field '") + name + "' of a Tensor",
-                "requires_grad, grad and data can be assigned, and elements by index: x[0] = 1");
+                "requires_grad, grad, data, real and imag can be assigned, and elements by index: x[0] = 1");
   }
 }
 

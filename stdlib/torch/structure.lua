@@ -57,6 +57,8 @@ function structure.take_apart(name, value, where, tensors)
     return list
   end
 
+  local depth = 0
+
   function take(from, place)
     local kind = type(from)
     if from == torch.None or from == json.null then return json.null end
@@ -78,7 +80,8 @@ function structure.take_apart(name, value, where, tensors)
     local meta = getmetatable(from)
     if type(meta) == "table" and meta.__name == "torch.Size" then from = table.move(from, 1, #from, 1, {}) end
     if open[from] then vm.raise("usage", ("%s: %s holds itself"):format(name, place)) end
-    open[from] = true
+    if depth == 500 then vm.raise("usage", name .. ": a table nested more than 500 deep") end
+    open[from], depth = true, depth + 1
     local result
     if ordered.is(from) then
       result = {["$ordered"] = take_pairs(from, place), ["$kind"] = getmetatable(from).kind}
@@ -94,7 +97,7 @@ function structure.take_apart(name, value, where, tensors)
         result = {["$pairs"] = take_pairs(from, place)}
       end
     end
-    open[from] = nil
+    open[from], depth = nil, depth - 1
     return result
   end
 

@@ -137,3 +137,15 @@ test.case("a coroutine calls backward", function()
   end)
   test.equal(run(), {6.0, 6.0})
 end)
+
+test.case("takes every argument by name", function()
+  local x = leaf {2, 1}
+  local seed = torch.tensor({1, 5}, {dtype = torch.float64})
+  local wanted = seed * 2
+  test.equal(torch.autograd.grad {outputs = x * 2, inputs = x, grad_outputs = seed}[1], wanted)
+  test.equal(torch.autograd.grad(x * 2, {inputs = x, grad_outputs = seed})[1], wanted)
+  test.equal(torch.autograd.grad((x * 2):sum(), {weight = x}).weight, torch.full_like(x, 2))
+  torch.autograd.backward {tensors = x * 2, grad_tensors = seed}
+  test.equal(x.grad, wanted)
+  test.raises("argument 'inputs' is missing", torch.autograd.grad, {outputs = x})
+end)

@@ -122,3 +122,9 @@ test.case("a damaged checkpoint is an io error", function()
   host.file.write_atomic(folder .. "/manifest.json", "{")
   test.equal(test.raises("manifest.json is damaged", host.checkpoint.load, folder).kind, "io")
 end)
+
+test.case("a table nested too deep is refused by name", function()
+  local deep = {}
+  for _ = 1, 600 do deep = {deep} end
+  test.raises("nested more than 500 deep", torch.save, deep, test.tmpdir() .. "/deep.safetensors")
+end)

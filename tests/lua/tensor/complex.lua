@@ -40,3 +40,9 @@ end)
 test.case("of tensors it is the operator", function()
   test.equal(torch.complex(torch.ones(2), torch.zeros(2)).dtype, torch.complex64)
 end)
+
+test.case("the parts of a complex tensor are assigned", function()
+  local z = torch.tensor {torch.complex(1, 2), torch.complex(3, 4)}
+  z.real, z.imag = torch.tensor {5.0, 6.0}, torch.tensor {7.0, 8.0}
+  test.equal(tostring(z[1]:item()), "(6+8j)")
+end)

@@ -30,9 +30,8 @@ local parse_nll = signature("F.nll_loss",
 ---@param label_smoothing number share of the uniform distribution, 0.0
 ---@return Tensor 0-dim, or of target's shape
 ---@source torch.nn.functional.cross_entropy
-function losses.cross_entropy(input, target, ...)
-  if select("#", ...) == 0 and type(target) == "userdata" then return cross_entropy(input, target) end
-  local x, y, weight, average, ignore_index, reduce, name, smoothing = parse_cross_entropy(input, target, ...)
+function losses.cross_entropy(...)
+  local x, y, weight, average, ignore_index, reduce, name, smoothing = parse_cross_entropy(...)
   return cross_entropy(x, y, weight, reduction.number(name, average, reduce), ignore_index, smoothing)
 end
 
