@@ -24,6 +24,7 @@ namespace {
 // 300,000 tables of the script, full collections every 16 MB 186 and 4.5, with a budget that grew with their price 1204
 // and 1.6, this 187 and 0.8; generational steps alone never free a tensor that grew old.
 constexpr size_t kLeastBudget = size_t{16} << 20;
+constexpr int kMinorGrowth = 100;  // percent by which the script's own heap grows between collections of the young
 constexpr size_t kMostBudget = size_t{1} << 30;
 constexpr double kDearShare = 0.08;
 constexpr double kCheapShare = 0.02;
@@ -60,7 +61,7 @@ void NativeBytes::collect_due(lua_State* L) {
   pending_ = 0;
   if (stressed_) return collect(L);
   run([&] {
-    lua_gc(L, LUA_GCGEN, 0, 0);  // nothing if it is so already
+    lua_gc(L, LUA_GCGEN, kMinorGrowth, 0);  // nothing if it is so already
     lua_gc(L, LUA_GCSTEP, 0);
   });
   if (growth_ >= full_budget_) collect(L);

@@ -42,7 +42,7 @@ test.case("of tensors it is the operator", function()
 end)
 
 test.case("the parts of a complex tensor are assigned", function()
-  local z = torch.tensor {torch.complex(1, 2), torch.complex(3, 4)}
-  z.real, z.imag = torch.tensor {5.0, 6.0}, torch.tensor {7.0, 8.0}
-  test.equal(tostring(z[1]:item()), "(6+8j)")
+  local parts = torch.tensor {torch.complex(1, 2), torch.complex(3, 4)}
+  parts.real, parts.imag = torch.tensor {5.0, 6.0}, torch.tensor {7.0, 8.0}
+  test.equal(tostring(parts[1]:item()), "(6+8j)")
 end)
