@@ -8,6 +8,7 @@
 #include "bindings/dtype.h"
 #include "bindings/guard.h"
 #include "bindings/keywords.h"
+#include "bindings/size.h"
 #include "host/base/error.h"
 
 namespace trainhost::bindings {
@@ -31,10 +32,6 @@ class Checker {
     list_ = pointer("list");
     tuple_ = pointer("tuple");
     none_ = pointer("none");
-    push_sizes(L, {});
-    lua_getmetatable(L, -1);
-    size_ = lua_topointer(L, -1);
-    lua_pop(L, 2);
   }
 
   save::Document run(int index) {
@@ -118,20 +115,23 @@ class Checker {
     luaL_checkstack(L_, 12, function_);
     const int top = lua_gettop(L_);
     const void* meta = lua_getmetatable(L_, index) ? lua_topointer(L_, -1) : nullptr;
-    bool ordered = false;
-    if (meta) {
-      lua_pushliteral(L_, "__name");
-      ordered = lua_rawget(L_, -2) == LUA_TSTRING && std::string_view(lua_tostring(L_, -1)) == "ordered";
-      lua_pop(L_, 1);
-    }
+    const bool ordered = meta && is_named(top + 1, "ordered"), size = meta && is_named(top + 1, "torch.Size");
     Value made;
     if (ordered) made = ordered_table(index, top + 1, identity);
-    else if (meta == size_ || meta == tuple_ || meta == list_ || is_list(index))
-      made = sequence(index, meta == size_ ? Kind::size : meta == tuple_ ? Kind::tuple : Kind::list, identity);
+    else if (size || meta == tuple_ || meta == list_ || is_list(index))
+      made = sequence(index, size ? Kind::size : meta == tuple_ ? Kind::tuple : Kind::list, identity);
     else made = plain_table(index, identity);
     lua_settop(L_, top);
     --depth_;
     return made;
+  }
+
+  // Does the metatable at `meta` have this name?
+  bool is_named(int meta, std::string_view name) {
+    lua_pushliteral(L_, "__name");
+    const bool is = lua_rawget(L_, meta) == LUA_TSTRING && lua_tostring(L_, -1) == name;
+    lua_pop(L_, 1);
+    return is;
   }
 
   Value add(Kind kind, const void* identity, Dict dict = Dict::plain) {
@@ -158,9 +158,9 @@ class Checker {
 
   Value sequence(int index, Kind kind, const void* identity) {
     const Value made = add(kind, identity);
-    const auto size = static_cast<lua_Integer>(lua_rawlen(L_, index));
+    const lua_Integer size = list_length(L_, index);
     for (lua_Integer i = 1; i <= size; ++i) {
-      lua_rawgeti(L_, index, i);
+      push_list_item(L_, index, i);
       hold(made, "[" + std::to_string(i) + "]");
     }
     return made;
@@ -191,9 +191,9 @@ class Checker {
 
   bool is_tuple(int index) {
     if (!lua_getmetatable(L_, index)) return false;
-    const void* meta = lua_topointer(L_, -1);
+    const bool is = lua_topointer(L_, -1) == tuple_ || is_named(lua_gettop(L_), "torch.Size");
     lua_pop(L_, 1);
-    return meta == tuple_ || meta == size_;
+    return is;
   }
 
   // Keys in their order; those without a value are None if the table says so, else they were removed.
@@ -273,7 +273,7 @@ class Checker {
 
   lua_State* L_;
   const char* function_;
-  const void *list_, *tuple_, *none_, *size_;
+  const void *list_, *tuple_, *none_;
   save::Document document_;
   std::unordered_map<const void*, Value> tables_;
   std::unordered_map<const void*, size_t> tensors_;

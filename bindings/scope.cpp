@@ -74,6 +74,7 @@ class TensorScope {
       lua_rawseti(L_, seen_ + 1, waiting_--);
       if (lua_istable(L_, -1)) look_into_table();
       else if (lua_isfunction(L_, -1)) look_into_upvalues();
+      else if (lua_isthread(L_, -1)) look_into_thread();
       else look_into_user_values();
       lua_pop(L_, 1);
     }
@@ -92,7 +93,7 @@ class TensorScope {
     const int type = lua_type(L_, -1);
     if (type == LUA_TUSERDATA && test<at::Tensor>(L_, -1)) {
       keep(*test<at::Tensor>(L_, -1));
-    } else if (type == LUA_TTABLE || type == LUA_TUSERDATA || type == LUA_TFUNCTION) {
+    } else if (type == LUA_TTABLE || type == LUA_TUSERDATA || type == LUA_TFUNCTION || type == LUA_TTHREAD) {
       lua_pushvalue(L_, -1);
       const bool seen = lua_rawget(L_, seen_) != LUA_TNIL;
       lua_pop(L_, 1);
@@ -108,6 +109,7 @@ class TensorScope {
   }
 
   void look_into_table() {
+    if (lua_getmetatable(L_, -1)) meet();
     lua_pushnil(L_);
     while (lua_next(L_, -2)) {
       meet();
@@ -124,6 +126,29 @@ class TensorScope {
     for (int i = 1; (name = lua_getupvalue(L_, -1, i)) != nullptr; ++i) {
       if (std::strcmp(name, "_ENV") == 0) lua_pop(L_, 1);
       else meet();
+    }
+  }
+
+  // The functions and locals of a coroutine that waits; of one that did not begin, its function and arguments.
+  void look_into_thread() {
+    lua_State* thread = lua_tothread(L_, -1);
+    if (thread == L_ || !lua_checkstack(thread, 4)) return;
+    const auto meet_top = [&] {
+      lua_xmove(thread, L_, 1);
+      meet();
+    };
+    lua_Debug frame;
+    int level = 0;
+    for (; lua_getstack(thread, level, &frame); ++level) {
+      for (const int step : {1, -1})
+        for (int i = step; lua_getlocal(thread, &frame, i); i += step) meet_top();
+      lua_getinfo(thread, "f", &frame);
+      meet_top();
+    }
+    if (level > 0) return;
+    for (int i = 1, count = lua_gettop(thread); i <= count; ++i) {
+      lua_pushvalue(thread, i);
+      meet_top();
     }
   }
 

@@ -1,6 +1,8 @@
 // The Tensor type in Lua: how tensors are made, charged, kept identical and let go.
 #include "bindings/tensor.h"
 
+#include <algorithm>
+
 #include "bindings/autograd.h"
 #include "bindings/complex.h"
 #include "bindings/dtype.h"
@@ -25,6 +27,7 @@ void push_new(lua_State* L, at::Tensor tensor, size_t bytes) {
     return;
   }
   TensorHandle& handle = push<at::Tensor>(L, {std::move(tensor)});
+  handle.charged = bytes;
   vm::NativeBytes& native_bytes = vm::State::of(L).native_bytes();
   if (vm::ScopeLink* scope = native_bytes.scope()) handle.link.enter(*scope);
   if (native_bytes.charge(bytes)) native_bytes.collect_due(L);
@@ -32,17 +35,21 @@ void push_new(lua_State* L, at::Tensor tensor, size_t bytes) {
 
 void release_tensor(void* impl) { c10::intrusive_ptr<c10::TensorImpl>::reclaim(static_cast<c10::TensorImpl*>(impl)); }
 
-// What letting go of the handle gives back, by the rule of push_tensor.
-size_t bytes_of(const at::Tensor& tensor) {
-  const bool sole = tensor.use_count() == 1 && tensor.has_storage() && tensor.storage().use_count() == 1;
-  return kHandleBytes + (sole ? tensor.storage().nbytes() : 0);
+bool is_sole(const at::Tensor& tensor) {
+  return tensor.use_count() == 1 && tensor.has_storage() && tensor.storage().use_count() == 1;
+}
+
+// What letting go of the handle gives back: never more than it was charged, and not the memory that a graph or a view
+// holds still, which a full collection may free.
+size_t bytes_of(const TensorHandle& handle) {
+  return is_sole(handle.tensor) ? handle.charged : std::min(handle.charged, kHandleBytes);
 }
 
 int tensor_collect(lua_State* L) {
   auto* handle = static_cast<TensorHandle*>(lua_touserdata(L, 1));
   if (handle->tensor.defined()) {
     vm::NativeBytes& native_bytes = vm::State::of(L).native_bytes();
-    native_bytes.discharge(bytes_of(handle->tensor));
+    native_bytes.discharge(bytes_of(*handle));
     c10::TensorImpl* impl = handle->tensor.unsafeReleaseTensorImpl();
     if (!native_bytes.release_later(impl, release_tensor)) release_tensor(impl);
   }
@@ -55,8 +62,8 @@ int tensor_collect(lua_State* L) {
 bool release_if_sole(lua_State* L, TensorHandle& handle) {
   if (!handle.tensor.defined()) return true;
   if (handle.tensor.use_count() != 1) return false;
-  vm::State::of(L).native_bytes().discharge(bytes_of(handle.tensor));
   if (!lua_checkstack(L, 4)) return false;
+  vm::State::of(L).native_bytes().discharge(bytes_of(handle));
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kIdentity);
   lua_pushnil(L);
   lua_rawsetp(L, -2, handle.tensor.unsafeGetTensorImpl());
@@ -75,7 +82,7 @@ int tensor_close(lua_State* L) {
         lua_rawsetp(L, -3, handle->tensor.unsafeGetTensorImpl());
       }
       lua_pop(L, 2);
-      vm::State::of(L).native_bytes().discharge(bytes_of(handle->tensor));
+      vm::State::of(L).native_bytes().discharge(bytes_of(*handle));
     }
     handle->tensor = at::Tensor();
   }
@@ -92,7 +99,11 @@ void push_tensor(lua_State* L, at::Tensor tensor) {
   push_new(L, std::move(tensor), bytes);
 }
 
-void push_view(lua_State* L, at::Tensor tensor) { push_new(L, std::move(tensor), kHandleBytes); }
+void push_view(lua_State* L, at::Tensor tensor) {
+  // What may be a view may be a copy as well (reshape, contiguous): a view shares its storage.
+  const size_t bytes = tensor.defined() && is_sole(tensor) ? tensor.storage().nbytes() : 0;
+  push_new(L, std::move(tensor), kHandleBytes + bytes);
+}
 
 void push_identity(lua_State* L, const at::Tensor& tensor, bool parameter) {
   if (!tensor.defined()) {

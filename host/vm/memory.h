@@ -30,7 +30,7 @@ class NativeBytes {
   void discharge(size_t bytes) noexcept {
     const size_t of_pending = collecting_ ? 0 : bytes < pending_ ? bytes : pending_;
     pending_ -= of_pending;
-    growth_ -= static_cast<int64_t>(bytes - of_pending);
+    growth_ -= bytes - of_pending < growth_ ? bytes - of_pending : growth_;
   }
   // Collects what is young, and everything where that gave too little back. May run `__gc` and `__close` of the script:
   // call it only where no operator is running.
@@ -63,7 +63,7 @@ class NativeBytes {
   void run(Collect collect);
 
   size_t pending_ = 0;  // charged since the last collection
-  int64_t growth_ = 0;  // charged and not given back since the last full one
+  size_t growth_ = 0;   // charged and not given back since the last full one
   uint64_t charged_ = 0;
   size_t budget_;       // of new bytes, for a collection
   size_t full_budget_;  // of growth, for a full one

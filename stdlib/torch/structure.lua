@@ -75,6 +75,8 @@ function structure.take_apart(name, value, where, tensors)
     end
     if kind == "nil" or kind == "boolean" or kind == "number" or kind == "string" then return from end
     if kind ~= "table" then bad(place, from) end
+    local meta = getmetatable(from)
+    if type(meta) == "table" and meta.__name == "torch.Size" then from = table.move(from, 1, #from, 1, {}) end
     if open[from] then vm.raise("usage", ("%s: %s holds itself"):format(name, place)) end
     open[from] = true
     local result

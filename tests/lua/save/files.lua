@@ -25,6 +25,12 @@ test.case("save and load keep names, dtypes, shapes and bits; ordered tables kee
   test.equal(keys(torch.load(path)), {"z", "y"})
 end)
 
+test.case("a torch.Size in a nested table is a list of its numbers", function()
+  local path = test.tmpdir() .. "/x.safetensors"
+  torch.save({size = torch.zeros(2, 3).shape, none = torch.zeros(1)[0].shape}, path)
+  test.equal(torch.load(path), {size = {2, 3}, none = {}})
+end)
+
 test.case("load_state_dict takes what torch.load returns, which is one value", function()
   local path = test.tmpdir() .. "/model.safetensors"
   local one, other = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
