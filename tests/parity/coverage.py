@@ -3,6 +3,7 @@ import dataclasses
 import pathlib
 import re
 import types
+import warnings
 
 import torch
 from names import OPERATORS, SPACES, lua_method
@@ -142,10 +143,12 @@ def check(found, trainhost, folder):
 def value_text(entry):
     """What Lua's tostring gives of the value."""
     short = entry.name.rpartition(".")[2]
-    try:
-        value = getattr(torch.zeros(2, 2) if entry.kind == "attribute" else torch, short)
-    except RuntimeError:  # not for this dtype
-        value = getattr(torch.zeros(2, 2, dtype=torch.complex64), short)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            value = getattr(torch.zeros(2, 2) if entry.kind == "attribute" else torch, short)
+        except RuntimeError:  # not for this dtype
+            value = getattr(torch.zeros(2, 2, dtype=torch.complex64), short)
     if isinstance(value, (bool, type(None))):
         return {True: "true", False: "false", None: "nil"}[value]
     if isinstance(value, float):

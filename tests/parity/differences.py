@@ -73,6 +73,7 @@ PARSER = [
     (r"received an invalid combination of arguments", r"no signature takes|argument|expected"),
     (r"argument '(\w+)'.* must be .*, not ", r"argument '(\w+)'.* must be |no signature takes"),
     (r"missing \d+ required positional arguments?: (\S+)", r"missing argument|is missing|no signature takes"),
+    (r"expected Tensor as element \d+ in argument", r"must be a list of Tensors"),
     (r"unexpected keyword argument '(\w+)'", r"unknown keyword|no signature takes"),
 ]
 

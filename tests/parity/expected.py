@@ -8,6 +8,9 @@ FAILURES = {
         "Python's parser cannot read the default at::Reduction::Mean and takes 0 (none); the operator's own default, the "
         "mean, is what its documentation and nn.functional say"
     for name in ("cosine_embedding_loss", "hinge_embedding_loss", "margin_ranking_loss", "triplet_margin_loss")
+} | {
+    ("complex", "error", "argument 'real' (position 1) must be Tensor, not int"):
+        "Lua has no complex numbers of its own: torch.complex(2, 3) makes one",
 }
 
 # Entries of PyTorch's test database of which nothing can be run here.

@@ -25,7 +25,7 @@ class Size:
 
 
 SAMPLE = Size(3, 1, 1, 1, 4)
-WHOLE = Size(1500, len(OTHER_DTYPES), 30, 25, 100)
+WHOLE = Size(2000, len(OTHER_DTYPES), 2000, 25, 100)
 
 
 @dataclasses.dataclass
