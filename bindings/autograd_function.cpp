@@ -129,11 +129,12 @@ bool has_objects(lua_State* L, int ctx) {
 // apply(class, label, ...)
 int apply(lua_State* L) {
   constexpr int kArguments = 3;
+  luaL_checktype(L, 1, LUA_TTABLE);
   const int arguments = lua_gettop(L) - kArguments + 1;
   luaL_checkstack(L, 2 * arguments + 20, "apply");
   autograd::install_engine();
   auto context = std::make_shared<FunctionContext>();
-  context->name = lua_tostring(L, 2);
+  context->name = luaL_checkstring(L, 2);
   variable_list inputs;
   for (int i = 0; i < arguments; ++i) {
     const at::Tensor* tensor = test_tensor(L, kArguments + i);

@@ -72,6 +72,7 @@ int saved_tensors_hooks(lua_State* L) {
       std::make_shared<const Hooks>(Hooks{check_function(L, 1, "pack_hook"), check_function(L, 2, "unpack_hook")});
   autograd::install_engine();
   autograd::thread_script().saved_variable_hooks = []() -> std::unique_ptr<torch::autograd::SavedVariableHooks> {
+    while (!stack().empty() && !stack().back()->pack->is_alive()) stack().pop_back();  // a script's that has ended
     if (stack().empty()) return nullptr;
     return std::make_unique<SavedHooks>(stack().back());
   };

@@ -8,6 +8,7 @@
 
 #include "bindings/autograd.h"
 #include "bindings/keywords.h"
+#include "host/autograd/vmap_rules.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -29,6 +30,7 @@ int vmap_layer(lua_State* L) {
   else if (name == "same") randomness = ft::RandomnessType::Same;
   else if (name == "different") randomness = ft::RandomnessType::Different;
   else throw_usage("Only allowed values for randomness are 'error', 'different', or 'same'. Got " + std::string(name));
+  autograd::install_vmap_rules();
   return push_layer(L, ft::initAndPushDynamicLayer(ft::TransformType::Vmap, c10::SymInt(size), randomness));
 }
 

@@ -95,6 +95,8 @@ void push_row_tables(lua_State* L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kRowTables);
 }
 
+void collect_all(lua_State* L) { vm::State::of(L).native_bytes().collect(L); }
+
 void set_functions(lua_State* L, const Row* rows) {
   luaL_checkstack(L, 4, "functions");
   push_row_tables(L);

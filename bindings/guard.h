@@ -36,6 +36,28 @@ int guarded(lua_State* L) {
   raise(L, *fault);
 }
 
+// Collects everything, so that memory comes back.
+void collect_all(lua_State* L);
+
+// The same for a function that may be called twice, as it changes nothing before it fails: when memory runs out, what
+// the script holds no more is collected and the function is called once more.
+template <lua_CFunction fn>
+int guarded_repeatable(lua_State* L) {
+  const int top = lua_gettop(L);
+  std::optional<vm::Fault> fault;
+  for (bool again = false;; again = true) {
+    try {
+      return fn(L);
+    } catch (const std::exception& e) {
+      fault = caught(e);
+    }
+    if (again || fault->kind != ErrorKind::memory) break;
+    lua_settop(L, top);
+    collect_all(L);
+  }
+  vm::raise(L, *fault);
+}
+
 // One row of a native module or a type: the Lua name, the guarded function, and its LuaCATS docstring.
 struct Row {
   const char* name;

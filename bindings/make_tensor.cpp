@@ -62,11 +62,11 @@ int as_tensor(lua_State* L) {
 
 void set_making_functions(lua_State* L) {
   static constexpr Row kRows[] = {
-      {"tensor", guarded<make_tensor>,
+      {"tensor", guarded_repeatable<make_tensor>,
        "A new tensor with a copy of the data.\n@param data number|boolean|complex|table|Tensor\n@param dtype? dtype "
        "from the data: int64, the default dtype, its complex one, or bool\n@param device? device the default "
        "one\n@param requires_grad? boolean false\n@return Tensor"},
-      {"as_tensor", guarded<as_tensor>,
+      {"as_tensor", guarded_repeatable<as_tensor>,
        "The tensor itself, or a new one from data.\n@param data any\n@param dtype? dtype\n@param device? "
        "device\n@return Tensor"},
       {nullptr, nullptr, nullptr}};

@@ -149,10 +149,10 @@ constexpr Row kFunctions[] = {
      "---Names and modules of the children, repeated ones too.\n---@return string[], Module[]"},
     {"slots", guarded<slots>, "---Names of the parameters and buffers, those that are nil too.\n---@return string[]"},
     {"state", guarded<state>, "---Names and detached tensors of the state dict.\n---@return string[], Tensor[]"},
-    {"load_state", guarded<load_state>,
+    {"load_state", guarded_repeatable<load_state>,
      "---Copies tensors by name into the module.\n---@param names string[]\n---@param tensors Tensor[]\n---@param "
      "strict boolean\n---@return string[] missing, string[] unexpected"},
-    {"to", guarded<to>,
+    {"to", guarded_repeatable<to>,
      "---Converts parameters and buffers in place.\n---@param device string?\n---@param dtype dtype?\n---@param "
      "non_blocking boolean?"},
     {"set_training", guarded<set_training>, "---Sets the training flag of this module alone.\n---@param on boolean"},

@@ -31,7 +31,10 @@ class StackLease {
   }
   ~StackLease() {
     stack_.clear();
-    free_stacks().push_back(std::move(stack_));
+    try {
+      free_stacks().push_back(std::move(stack_));
+    } catch (const std::bad_alloc&) {  // one stack less in the pool
+    }
   }
   StackLease(const StackLease&) = delete;
   StackLease& operator=(const StackLease&) = delete;

@@ -269,6 +269,7 @@ void Reference::push(lua_State* L) const {
 }
 
 bool Reference::belongs_to(const vm::State& state) const noexcept { return alive_->state == &state; }
+bool Reference::is_alive() const noexcept { return alive_->state != nullptr; }
 
 void Reference::held_for(lua_State* L, int first, int count, const torch::autograd::Node* node) {
   luaL_checkstack(L, 8, "reference");

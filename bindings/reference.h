@@ -31,6 +31,7 @@ class Reference {
   // Pushes the value on a stack of its own state.
   void push(lua_State* L) const;
   bool belongs_to(const vm::State& state) const noexcept;
+  bool is_alive() const noexcept;  // false once the state is closed
 
   // Tells that autograd holds this value for the tensors among the `count` values from `first` on: as a hook of theirs,
   // or for the node that made them (null: they are leaves). See Note [Cycles through C++].

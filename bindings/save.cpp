@@ -121,7 +121,7 @@ int publish_link(lua_State* L) {
 
 int open_save(lua_State* L) {
   static constexpr Row kFunctions[] = {
-      {"read_safetensors", guarded<read_safetensors>,
+      {"read_safetensors", guarded_repeatable<read_safetensors>,
        "@param path string\n@param map? boolean share a mapping of the file\n@param memory_limit? integer "
        "bytes\n@return table {{name, Tensor}, ...}\n@return table metadata"},
       {"write_safetensors", guarded<write_safetensors>,
@@ -130,7 +130,7 @@ int open_save(lua_State* L) {
       {"write_checkpoint", guarded<write_checkpoint>,
        "Replaces the folder in one step.\n@param folder string\n@param tensors table {{name, {{name, Tensor}, ...}}, "
        "...}\n@param texts? table {{file, text}, ...}"},
-      {"read_checkpoint", guarded<read_checkpoint>,
+      {"read_checkpoint", guarded_repeatable<read_checkpoint>,
        "@param folder string\n@return table name -> {{name, Tensor}, ...}\n@return table file -> text"},
       {"publish_link", guarded<publish_link>,
        "Makes a symbolic link, over an older one in one step.\n@param target string\n@param link string"},

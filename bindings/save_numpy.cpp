@@ -37,9 +37,9 @@ int write_npz(lua_State* L) {
 
 void set_numpy_files(lua_State* L) {
   static constexpr Row kFunctions[] = {
-      {"read_npy", guarded<read_npy>,
+      {"read_npy", guarded_repeatable<read_npy>,
        "@param path string\n@param map? boolean share a mapping of the file\n@return Tensor"},
-      {"read_npz", guarded<read_npz>,
+      {"read_npz", guarded_repeatable<read_npz>,
        "@param path string\n@param map? boolean share a mapping of the file\n@param memory_limit? integer "
        "bytes\n@return table {{name, Tensor}, ...}"},
       {"write_npy", guarded<write_npy>, "Replaces the file in one step.\n@param path string\n@param tensor Tensor"},

@@ -94,7 +94,7 @@ int format_of(lua_State* L) {
 
 void set_torch_files(lua_State* L) {
   static constexpr Row kFunctions[] = {
-      {"read_torch", guarded<read_torch>,
+      {"read_torch", guarded_repeatable<read_torch>,
        "Reads a file of torch.save; no code of it is run.\n@param path string\n@param kinds table\n@param map boolean "
        "share a mapping of the file\n@param map_location? string|device|table|function\n@param memory_limit? integer "
        "bytes\n@return any"},

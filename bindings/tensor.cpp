@@ -1,6 +1,8 @@
 // The Tensor type in Lua: how tensors are made, charged, kept identical and let go.
 #include "bindings/tensor.h"
 
+#include <algorithm>
+
 #include "bindings/autograd.h"
 #include "bindings/complex.h"
 #include "bindings/dtype.h"
@@ -9,6 +11,7 @@
 #include "bindings/nested.h"
 #include "bindings/printing.h"
 #include "bindings/process.h"
+#include "bindings/scope.h"
 #include "bindings/size.h"
 #include "bindings/tensor_type.h"
 
@@ -23,24 +26,30 @@ void push_new(lua_State* L, at::Tensor tensor, size_t bytes) {
     lua_pushnil(L);
     return;
   }
-  push<at::Tensor>(L, {std::move(tensor), false});
+  TensorHandle& handle = push<at::Tensor>(L, {std::move(tensor)});
+  handle.charged = bytes;
   vm::NativeBytes& native_bytes = vm::State::of(L).native_bytes();
+  if (vm::ScopeLink* scope = native_bytes.scope()) handle.link.enter(*scope);
   if (native_bytes.charge(bytes)) native_bytes.collect_due(L);
 }
 
 void release_tensor(void* impl) { c10::intrusive_ptr<c10::TensorImpl>::reclaim(static_cast<c10::TensorImpl*>(impl)); }
 
-// What letting go of the handle gives back, by the rule of push_tensor.
-size_t bytes_of(const at::Tensor& tensor) {
-  const bool sole = tensor.use_count() == 1 && tensor.has_storage() && tensor.storage().use_count() == 1;
-  return kHandleBytes + (sole ? tensor.storage().nbytes() : 0);
+bool is_sole(const at::Tensor& tensor) {
+  return tensor.use_count() == 1 && tensor.has_storage() && tensor.storage().use_count() == 1;
+}
+
+// What letting go of the handle gives back: never more than it was charged, and not the memory that a graph or a view
+// holds still, which a full collection may free.
+size_t bytes_of(const TensorHandle& handle) {
+  return is_sole(handle.tensor) ? handle.charged : std::min(handle.charged, kHandleBytes);
 }
 
 int tensor_collect(lua_State* L) {
   auto* handle = static_cast<TensorHandle*>(lua_touserdata(L, 1));
   if (handle->tensor.defined()) {
     vm::NativeBytes& native_bytes = vm::State::of(L).native_bytes();
-    native_bytes.discharge(bytes_of(handle->tensor));
+    native_bytes.discharge(bytes_of(*handle));
     c10::TensorImpl* impl = handle->tensor.unsafeReleaseTensorImpl();
     if (!native_bytes.release_later(impl, release_tensor)) release_tensor(impl);
   }
@@ -50,8 +59,22 @@ int tensor_collect(lua_State* L) {
 
 }  // namespace
 
+bool release_if_sole(lua_State* L, TensorHandle& handle) {
+  if (!handle.tensor.defined()) return true;
+  if (handle.tensor.use_count() != 1) return false;
+  if (!lua_checkstack(L, 4)) return false;
+  vm::State::of(L).native_bytes().discharge(bytes_of(handle));
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kIdentity);
+  lua_pushnil(L);
+  lua_rawsetp(L, -2, handle.tensor.unsafeGetTensorImpl());
+  lua_pop(L, 1);
+  handle.tensor = at::Tensor();
+  return true;
+}
+
 int tensor_close(lua_State* L) {
   if (auto* handle = test<at::Tensor>(L, 1)) {
+    handle->link.leave();
     if (handle->tensor.defined()) {
       lua_rawgetp(L, LUA_REGISTRYINDEX, &kIdentity);
       if (lua_rawgetp(L, -1, handle->tensor.unsafeGetTensorImpl()) != LUA_TNIL && lua_rawequal(L, -1, 1)) {
@@ -59,7 +82,7 @@ int tensor_close(lua_State* L) {
         lua_rawsetp(L, -3, handle->tensor.unsafeGetTensorImpl());
       }
       lua_pop(L, 2);
-      vm::State::of(L).native_bytes().discharge(bytes_of(handle->tensor));
+      vm::State::of(L).native_bytes().discharge(bytes_of(*handle));
     }
     handle->tensor = at::Tensor();
   }
@@ -76,7 +99,11 @@ void push_tensor(lua_State* L, at::Tensor tensor) {
   push_new(L, std::move(tensor), bytes);
 }
 
-void push_view(lua_State* L, at::Tensor tensor) { push_new(L, std::move(tensor), kHandleBytes); }
+void push_view(lua_State* L, at::Tensor tensor) {
+  // What may be a view may be a copy as well (reshape, contiguous): a view shares its storage.
+  const size_t bytes = tensor.defined() && is_sole(tensor) ? tensor.storage().nbytes() : 0;
+  push_new(L, std::move(tensor), kHandleBytes + bytes);
+}
 
 void push_identity(lua_State* L, const at::Tensor& tensor, bool parameter) {
   if (!tensor.defined()) {
@@ -86,7 +113,8 @@ void push_identity(lua_State* L, const at::Tensor& tensor, bool parameter) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kIdentity);
   if (lua_rawgetp(L, -1, tensor.unsafeGetTensorImpl()) == LUA_TNIL) {
     lua_pop(L, 1);
-    push<at::Tensor>(L, {tensor, parameter});
+    TensorHandle& handle = push<at::Tensor>(L, {tensor, parameter});
+    if (vm::ScopeLink* scope = vm::State::of(L).native_bytes().scope()) handle.link.enter(*scope);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, -3, tensor.unsafeGetTensorImpl());
   } else if (parameter) {
@@ -139,6 +167,7 @@ int open_tensor(lua_State* L) {
   set_making_functions(L);
   set_process_functions(L);
   open_generators(L);
+  set_scope_functions(L);
   static constexpr Row kFunctions[] = {
       {"slice", guarded<slice>,
        "Python's slice in a tuple key: x[{0, torch.slice(1, 3)}].\n@param start? integer or stop if alone\n@param "

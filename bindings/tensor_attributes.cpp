@@ -50,6 +50,14 @@ int get_name(lua_State* L) {
   return 1;
 }
 int get_retains_grad(lua_State* L) { return lua_pushboolean(L, check_tensor(L, 1).retains_grad()), 1; }
+int get_grad_dtype(lua_State* L) {
+  const at::Tensor& tensor = check_tensor(L, 1);
+  if (!tensor.is_leaf()) throw_usage("grad_dtype can only be accessed on leaf tensors.");
+  if (const auto dtype = tensor.grad_dtype()) push_dtype(L, *dtype);
+  else lua_pushnil(L);
+  return 1;
+}
+int get_volatile(lua_State* L) { return lua_pushboolean(L, false), 1; }
 int get_data(lua_State* L) { return push_view(L, check_tensor(L, 1).variable_data()), 1; }
 int get_grad(lua_State* L) { return push_identity(L, check_tensor(L, 1).grad()), 1; }
 
@@ -90,9 +98,12 @@ constexpr Row kAttributes[] = {
     {"is_vulkan", guarded<get_is_on<at::kVulkan>>, "@type boolean"},
     {"is_xla", guarded<get_is_on<at::kXLA>>, "@type boolean"},
     {"output_nr", guarded<get_output_nr>, "Which output of grad_fn it is.\n@type integer"},
-    {"_version", guarded<get_version>, "How often it was written to in place.\n@type integer"},
+    {"_version", guarded<get_version>, "How often it was changed in place.\n@type integer"},
     {"name", guarded<get_name>, "@type string?"},
     {"retains_grad", guarded<get_retains_grad>, "@type boolean"},
+    {"grad_dtype", guarded<get_grad_dtype>,
+     "The dtype that its gradient must have; nil: any. Of a leaf.\n@type dtype?"},
+    {"volatile", guarded<get_volatile>, "Always false: no_grad stands for it.\n@type boolean"},
     {"data", guarded<get_data>, "The same memory without history.\n@type Tensor"},
     {"grad", guarded<get_grad>, "The accumulated gradient, or nil; assignable.\n@type Tensor?"},
     {"grad_fn", guarded<get_grad_fn>, "The node that made it, printed as <AddBackward0>; nil for a leaf.\n@type Node?"},

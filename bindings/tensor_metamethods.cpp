@@ -103,7 +103,7 @@ void set_operator(lua_State* L, const char* metamethod, const char* op, Form for
 }  // namespace
 
 void set_tensor_metamethods(lua_State* L) {
-  static constexpr Row kMetamethods[] = {{"__newindex", guarded<tensor_newindex>, nullptr},
+  static constexpr Row kMetamethods[] = {{"__newindex", guarded_repeatable<tensor_newindex>, nullptr},
                                          {"__tostring", guarded<tensor_tostring>, nullptr},
                                          {"__eq", guarded<tensor_equal>, nullptr},
                                          {"__len", guarded<tensor_len>, nullptr},
@@ -137,6 +137,6 @@ void set_tensor_metamethods(lua_State* L) {
   lua_setfield(L, -2, "__div");
 }
 
-void push_tensor_index(lua_State* L) { lua_pushcclosure(L, guarded<tensor_index>, 2); }
+void push_tensor_index(lua_State* L) { lua_pushcclosure(L, guarded_repeatable<tensor_index>, 2); }
 
 }  // namespace trainhost::bindings

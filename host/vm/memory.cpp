@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <lua.hpp>
 #include <new>
+#include <utility>
 
 namespace trainhost::vm {
 namespace {
@@ -39,23 +40,30 @@ NativeBytes::NativeBytes() noexcept : budget_(kLeastBudget), full_budget_(kLeast
 
 template <class Collect>
 void NativeBytes::run(Collect collect) {
+  // Also when a hook of the collection fails: there is no memory.
+  struct End {
+    NativeBytes& bytes;
+    ~End() {
+      bytes.collecting_ = false;
+      for (const auto& [object, release] : std::exchange(bytes.released_, {})) release(object);
+    }
+  };
   collecting_ = true;
   ++collections_;
+  const End end{*this};
   collect();
-  collecting_ = false;
-  for (const auto& [object, release] : std::exchange(released_, {})) release(object);
 }
 
 void NativeBytes::collect_due(lua_State* L) {
   if (collecting_) return;  // a finalizer that makes tensors
-  growth_ += static_cast<int64_t>(pending_);
+  growth_ += pending_;
   pending_ = 0;
   if (stressed_) return collect(L);
   run([&] {
     lua_gc(L, LUA_GCGEN, 0, 0);  // nothing if it is so already
     lua_gc(L, LUA_GCSTEP, 0);
   });
-  if (growth_ >= static_cast<int64_t>(full_budget_)) collect(L);
+  if (growth_ >= full_budget_) collect(L);
 }
 
 void NativeBytes::collect(lua_State* L) {

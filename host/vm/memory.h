@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "host/vm/scope.h"
+
 struct lua_State;
 
 namespace trainhost::vm {
@@ -28,7 +30,7 @@ class NativeBytes {
   void discharge(size_t bytes) noexcept {
     const size_t of_pending = collecting_ ? 0 : bytes < pending_ ? bytes : pending_;
     pending_ -= of_pending;
-    growth_ -= static_cast<int64_t>(bytes - of_pending);
+    growth_ -= bytes - of_pending < growth_ ? bytes - of_pending : growth_;
   }
   // Collects what is young, and everything where that gave too little back. May run `__gc` and `__close` of the script:
   // call it only where no operator is running.
@@ -47,6 +49,10 @@ class NativeBytes {
   // The most aggressive collector: a full collection after every `every` bytes (0: off). For tests.
   void stress(int every) noexcept;
 
+  // The innermost torch.scope that runs, or null.
+  ScopeLink* scope() const noexcept { return scope_; }
+  void set_scope(ScopeLink* scope) noexcept { scope_ = scope; }
+
   uint64_t charged() const noexcept { return charged_; }  // ever
   size_t budget() const noexcept { return budget_; }
   uint64_t collections() const noexcept { return collections_; }
@@ -57,7 +63,7 @@ class NativeBytes {
   void run(Collect collect);
 
   size_t pending_ = 0;  // charged since the last collection
-  int64_t growth_ = 0;  // charged and not given back since the last full one
+  size_t growth_ = 0;   // charged and not given back since the last full one
   uint64_t charged_ = 0;
   size_t budget_;       // of new bytes, for a collection
   size_t full_budget_;  // of growth, for a full one
@@ -67,6 +73,7 @@ class NativeBytes {
   void (*before_)(lua_State*) = nullptr;
   void (*after_)(lua_State*) = nullptr;
   std::vector<std::pair<void*, void (*)(void*)>> released_;
+  ScopeLink* scope_ = nullptr;
   double collected_at_ = 0.0;  // CPU seconds of this thread when the last full collection ended
 };
 

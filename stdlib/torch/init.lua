@@ -12,7 +12,7 @@ torch.pi, torch.e, torch.inf, torch.nan = math.pi, math.exp(1), math.huge, -(0 /
 
 -- Functions of the native module that PyTorch has under the same name.
 for _, name in ipairs {
-  "tensor", "as_tensor", "device", "Generator", "None", "slice", "set_printoptions", "get_printoptions",
+  "tensor", "as_tensor", "scope", "device", "Generator", "None", "slice", "set_printoptions", "get_printoptions",
   "set_default_dtype", "get_default_dtype", "manual_seed", "seed", "initial_seed", "get_rng_state",
   "set_rng_state", "set_num_threads", "get_num_threads", "set_num_interop_threads", "get_num_interop_threads",
   "complex", "Size", "finfo", "iinfo", "set_default_device", "get_default_device",

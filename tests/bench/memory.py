@@ -1,4 +1,5 @@
 # The peer of memory.lua.
+import gc
 import sys
 
 import torch
@@ -72,7 +73,8 @@ def leak():
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if step in (steps // 10, steps):
+        if step % (steps // 20) == 0:
+            gc.collect()
             print("resident", resident())
 
 

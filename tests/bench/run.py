@@ -126,18 +126,42 @@ def bench_start():
 
 def bench_memory():
     rows = []
-    for what, label in (("chain", "300 chained 1000x1000 matmuls, no gradients, MB"),
-                        ("pointwise", "300 times 6 pointwise operators of 4 MB, MB"),
-                        ("train", "training steps of 50 layers 512x512, batch 1024, MB")):
+    for what, label in (("chain", "300 chained 1000x1000 matmuls, no gradients"),
+                        ("pointwise", "300 times 6 pointwise operators of 4 MB"),
+                        ("large", "80 operators of 64 MB"),
+                        ("deep", "5 training steps of 50 layers 512x512, batch 1024"),
+                        ("small", "600,000 tensors of 4 elements beside 100,000 tables"),
+                        ("heap", "60,000 tensors of 64 KB beside 300,000 nested tables"),
+                        ("list", "a list that grows to 20,000 tensors of 16 KB")):
         runs = side_by_side({
             "trainhost": ([PROGRAM, HERE / "memory.lua", "--", what], ONE_THREAD),
             "Python": ([sys.executable, HERE / "memory.py", what], ONE_THREAD),
         }, rounds=3)
-        ours, theirs = ([run.peak for run in runs[name]] for name in ("trainhost", "Python"))
-        rows.append([label, f"{median(ours):.0f} ({spread(ours)})", f"{median(theirs):.0f} ({spread(theirs)})",
-                     f"{median(ours) / median(theirs):.2f} <= 1.1"])
-    table("Peak resident memory of the whole process, median (least-most) of 3 runs in turns.",
-          ["", "trainhost", "Python", "trainhost against the bar"], rows)
+        cells = []
+        for value, digits in ((lambda run: run.peak, 0), (lambda run: run.cpu, 2)):
+            ours, theirs = ([value(run) for run in runs[name]] for name in ("trainhost", "Python"))
+            cells += [f"{median(ours):.{digits}f} ({spread(ours)})", f"{median(theirs):.{digits}f} ({spread(theirs)})",
+                      f"{median(ours) / median(theirs):.2f}"]
+        cells[2] += " <= 1.1"
+        rows.append([label, *cells])
+    table("Peak resident memory of the whole process in MB, and its CPU seconds, one thread, median (least-most) of 3 "
+          "runs in turns.", ["", "trainhost, MB", "Python, MB", "against the bar", "trainhost, s", "Python, s", "ratio"],
+          rows)
+
+
+def bench_leak():
+    """10^6 training steps (STEPS): the slope of what is resident, over twenty readings without the first two."""
+    steps = int(os.environ.get("STEPS", 1000000))
+    rows = []
+    for name, command in (("trainhost", [PROGRAM, HERE / "memory.lua", "--", "leak", steps]),
+                          ("Python", [sys.executable, HERE / "memory.py", "leak", steps])):
+        run = Run(command, ONE_THREAD)
+        resident = [int(line.split()[1]) for line in run.output.splitlines() if line.startswith("resident")][2:]
+        thousands = [i * steps / 20 / 1000 for i in range(len(resident))]
+        slope = statistics.linear_regression(thousands, resident).slope
+        rows.append([name, f"{min(resident) / 1024:.0f}-{max(resident) / 1024:.0f}", f"{slope:+.3f} < 1", f"{run.cpu:.0f}"])
+    table(f"{steps:,} training steps of a small network.",
+          ["", "resident MB, least-most", "KB a 1,000 steps", "CPU s"], rows)
 
 
 def bench_loader():
@@ -169,8 +193,8 @@ def cpu_name():
 
 
 def main():
-    known = ["call", "mlp", "operators", "start", "memory", "loader"]
-    names = sys.argv[1:] or known
+    known = ["call", "mlp", "operators", "start", "memory", "loader", "leak"]
+    names = sys.argv[1:] or known[:-1]  # leak takes minutes
     for name in names:
         if name not in known:
             sys.exit(f"bench: no benchmark '{name}': {', '.join(known)}")
@@ -186,6 +210,8 @@ def main():
         bench_memory()
     if "loader" in names:
         bench_loader()
+    if "leak" in names:
+        bench_leak()
 
 
 main()

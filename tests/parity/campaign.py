@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import io
 import multiprocessing
+import os
 import subprocess
 import tempfile
 import warnings
@@ -69,7 +70,7 @@ class Batch:
 
     def finish(self):
         if self.pending:
-            got = self.exchange.run(self.trainhost)
+            got = self.exchange.run(self.trainhost, timeout=600)
             for wanted, trace, results, body in self.pending:
                 result = got[wanted.name]
                 if trace.error is not None:
@@ -84,10 +85,15 @@ class Batch:
         self.start()
 
 
+def without_warnings():
+    """PyTorch's warnings of what the samples do, from Python and from C++, are not shown."""
+    warnings.simplefilter("ignore")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
 def work(names, source, size, seed, trainhost_path):
     """What one process does: the cases of some names."""
     torch.set_num_threads(1)
-    warnings.simplefilter("ignore")
     report = Report()
     batch = Batch(Program(trainhost_path), report)
     totals = [0, 0]
@@ -117,7 +123,7 @@ def run(trainhost, names, source, size, seed, processes=2):
     chunks = [names[i::count] for i in range(count)]
     report = Report()
     context = multiprocessing.get_context("fork")
-    with concurrent.futures.ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with concurrent.futures.ProcessPoolExecutor(processes, context, initializer=without_warnings) as pool:
         futures = [pool.submit(work, chunk, source, size, seed, str(trainhost.path)) for chunk in chunks]
         for future in concurrent.futures.as_completed(futures):
             report.add(future.result())

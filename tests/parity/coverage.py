@@ -14,7 +14,7 @@ VALUES = (torch.dtype, torch.layout, torch.memory_format, float, torch.Generator
 NOT_MADE = (torch.dtype, torch.layout, torch.memory_format, torch.qscheme)
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(repr=False)
 class Entry:
     name: str  # "torch.linalg.norm", "torch.Tensor.add", "torch.ops.aten.copy"
     kind: str  # "function", "value", "method", "attribute", "operator"

@@ -117,8 +117,9 @@ class Trace:
         given = [self.lua(value) if value is not None else "nil" for value in args]
         if path is None:
             path = f"{given.pop(0)}:{lua_method(method)}"
+        # What is None is left out, but for overloads that have no default there.
         named = [(f'["{name}"]' if name in KEYWORDS else name) + f" = {self.lua(value)}"
-                 for name, value in kwargs.items() if value is not None]
+                 for name, value in kwargs.items() if value is not None or path.startswith("torch.ops.")]
         if named:
             given.append("{" + ", ".join(named) + "}")
         head, _, last = path.rpartition(".")

@@ -5,9 +5,10 @@ local vm = require "native.vm"
 
 local compare = {}
 
--- What gradcheck itself finds wrong; with raise_exception = false it answers false.
 local found = false
 
+--- Raises what gradcheck itself finds wrong; with raise_exception = false it answers false.
+---@param message string
 function compare.fail(message)
   found = true
   vm.raise("usage", message)

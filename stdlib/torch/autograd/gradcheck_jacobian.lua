@@ -23,6 +23,9 @@ function jacobians.places(inputs)
   return places
 end
 
+--- The inputs that are differentiated.
+---@param inputs any[] with the count in `n`
+---@return Tensor[]
 function jacobians.tensors(inputs)
   local tensors = {}
   for i, place in ipairs(jacobians.places(inputs)) do tensors[i] = inputs[place] end
@@ -31,6 +34,9 @@ end
 
 local function is_float(x) return x.dtype.is_floating_point or x.dtype.is_complex end
 
+--- The outputs that have a derivative at all: floating point or complex.
+---@param outputs any[]
+---@return Tensor[]
 function jacobians.float_outputs(outputs)
   local list = {}
   for _, output in ipairs(outputs) do

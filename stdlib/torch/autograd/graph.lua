@@ -64,6 +64,7 @@ end
 
 local Handles = {__name = "RemovableHandle"}
 Handles.__index = Handles
+--- Takes all of the hooks away.
 function Handles:remove()
   for _, handle in ipairs(self) do handle:remove() end
 end
@@ -135,4 +136,10 @@ function graph.increment_version(tensor)
   for _, each in ipairs(type(tensor) == "table" and tensor or {tensor}) do native.increment_version(each) end
 end
 
-return graph
+return setmetatable(graph, {
+  __index = function(_, name)
+    vm.raise("usage", ("torch.autograd.graph has no '%s'"):format(tostring(name)),
+      name == "allow_mutation_on_saved_tensors" and "it rests on modes of Python's dispatcher, which there are none of here"
+      or nil)
+  end,
+})

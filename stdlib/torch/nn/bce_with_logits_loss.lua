@@ -28,7 +28,7 @@ end
 ---@return Tensor 0-dim, or of input's shape
 function BCEWithLogitsLoss:forward(input, target)
   local f = fields(self)
-  return loss(input, target, f.weight, f.reduction, f.pos_weight)
+  return loss(input, target, f.weight, nil, nil, f.reduction, f.pos_weight)
 end
 
 return BCEWithLogitsLoss

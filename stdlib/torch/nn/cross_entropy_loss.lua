@@ -28,7 +28,7 @@ end
 ---@return Tensor 0-dim, or [batch, ...]
 function CrossEntropyLoss:forward(input, target)
   local f = fields(self)
-  return cross_entropy(input, target, f.weight, f.ignore_index, f.reduction, f.label_smoothing)
+  return cross_entropy(input, target, f.weight, nil, f.ignore_index, nil, f.reduction, f.label_smoothing)
 end
 
 return CrossEntropyLoss

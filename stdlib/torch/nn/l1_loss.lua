@@ -17,6 +17,6 @@ function L1Loss:__init(...) self.reduction = parse(...) end
 ---@param input Tensor
 ---@param target Tensor of input's shape
 ---@return Tensor 0-dim, or of input's shape
-function L1Loss:forward(input, target) return l1_loss(input, target, self.reduction) end
+function L1Loss:forward(input, target) return l1_loss(input, target, nil, nil, self.reduction) end
 
 return L1Loss

@@ -17,6 +17,6 @@ function MSELoss:__init(...) self.reduction = parse(...) end
 ---@param input Tensor
 ---@param target Tensor of input's shape
 ---@return Tensor 0-dim, or of input's shape
-function MSELoss:forward(input, target) return mse_loss(input, target, self.reduction) end
+function MSELoss:forward(input, target) return mse_loss(input, target, nil, nil, self.reduction) end
 
 return MSELoss

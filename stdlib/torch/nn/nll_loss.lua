@@ -27,7 +27,7 @@ end
 ---@return Tensor 0-dim, or [batch, ...]
 function NLLLoss:forward(input, target)
   local f = fields(self)
-  return nll_loss(input, target, f.weight, f.ignore_index, f.reduction)
+  return nll_loss(input, target, f.weight, nil, f.ignore_index, nil, f.reduction)
 end
 
 return NLLLoss

@@ -67,7 +67,7 @@ local function new_frame(f, state, options, ...)
     metadata = {}, early_stop = options.early_stop ~= false, check = options.determinism_check ~= "none"}
   for i = 1, frame.arguments.n do  -- changed in place before the backward, an argument is an error, as what is saved is
     local argument = frame.arguments[i]
-    if is_tensor(argument) then
+    if is_tensor(argument) and not argument:is_inference() then
       frame.versions = frame.versions or {}
       frame.versions[i] = argument._version
     end

@@ -143,6 +143,25 @@ test.case("per-sample gradients of a model equal those of a loop", function()
   end
 end)
 
+test.case("losses under vmap of grad equal those of a loop", function()
+  local F = nn.functional
+  torch.manual_seed(1)
+  local x, y = torch.randn(4, 3), torch.randn(4, 3)
+  local classes, weight = torch.tensor {0, 2, 1, 2}, torch.tensor {1.0, 2.0, 0.5}
+  local losses = {
+    function(a, b) return F.mse_loss(a, b) end, function(a, b) return F.smooth_l1_loss(a, b) end,
+    function(a, b) return F.huber_loss(a, b, {delta = 0.5}) end,
+    function(a, _, c) return F.cross_entropy(a, c, {weight = weight}) end,
+    function(a, _, c) return F.nll_loss(a, c, {reduction = "sum", ignore_index = 2}) end,
+    function(a, b) return torch.addr(torch.outer(a, a), a, b, {beta = 2, alpha = 3}):sum() end,
+  }
+  for i, loss in ipairs(losses) do
+    local batched = torch.vmap(func.grad(loss))(x, y, classes)
+    for k = 0, 3 do test.near(batched[k], func.grad(loss)(x[k], y[k], classes[k]), 1e-5) end
+    test.truthy(batched:isfinite():all():item(), "loss " .. i)
+  end
+end)
+
 test.case("functional_call leaves the module as it was, and checks names", function()
   local net = nn.Linear(2, 1, {bias = false})
   local before = net.weight

@@ -77,6 +77,8 @@ test.case("keeps the gradient of a tensor that is no leaf", function()
   (y * y):sum():backward()
   test.equal(y.grad:tolist(), {6.0, 12.0})
   test.truthy(y.retains_grad)
+  test.equal(x.grad_dtype, x.dtype)
+  test.raises("only be accessed on leaf tensors", function() return y.grad_dtype end)
 end)
 
 test.case("modes as functions and as scopes", function()

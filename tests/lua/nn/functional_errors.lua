@@ -159,6 +159,14 @@ test.case("attention names the mask that does not fit", function()
   test.raises("query should be unbatched 2D or batched 3D tensor but received 1-D query tensor", attend, {}, torch.ones(4))
 end)
 
+test.case("grouped_mm multiplies batches, gaussian_nll_loss keeps the gradient of a clamped variance", function()
+  local a, b = torch.ones(2, 16, 32):bfloat16(), torch.ones(2, 32, 16):bfloat16()
+  test.equal(F.grouped_mm(a, b), a:bmm(b))
+  local var = torch.tensor({0.5, 1e-9}, {requires_grad = true})
+  F.gaussian_nll_loss(torch.zeros(2), torch.zeros(2), var, {reduction = "sum"}):backward()
+  test.near(var.grad, torch.tensor{1.0, 0.5e6}, 1.0)
+end)
+
 test.case("all names of the namespace are listed by pairs", function()
   local seen = 0
   for _, f in pairs(F) do

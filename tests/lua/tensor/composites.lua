@@ -171,3 +171,23 @@ test.case("nonzero gives rows, or a tensor for each dimension", function()
   test.equal(x:nonzero({as_tuple = true}), {torch.tensor{0, 1}, torch.tensor{0, 1}})
   test.equal(torch.nonzero(x, {as_tuple = true}), torch.where(x:ne(0)))
 end)
+
+test.case("lobpcg has the gradient of an eigenvalue solver", function()
+  torch.manual_seed(5)
+  local a = torch.randn(9, 9, {dtype = torch.float64})
+  a = (a:mm(a.mT) + torch.eye(9) * 3):requires_grad_()
+  local weight = torch.randn(9, 9, {dtype = torch.float64})
+  for _, largest in ipairs {true, false} do
+    local values, vectors = torch.lobpcg(a, 2, {largest = largest, niter = 300, tol = 1e-12})
+    local got = torch.autograd.grad(values:sum() + (vectors:mm(vectors.mT) * weight):sum(), a)[1]
+    local all, basis = torch.linalg.eigh(a)
+    local first = largest and 7 or 0
+    local part = basis:narrow(1, first, 2)
+    local expected = torch.autograd.grad(all:narrow(0, first, 2):sum() + (part:mm(part.mT) * weight):sum(), a)[1]
+    test.near(got, expected, 1e-5)
+  end
+  local b = torch.eye(9, {dtype = torch.float64})
+  test.raises("lobpcg.backward does not support backward with B != I yet.", function()
+    return torch.lobpcg(a, 1, {B = b}):sum():backward()
+  end)
+end)

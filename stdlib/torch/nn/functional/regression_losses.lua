@@ -123,7 +123,6 @@ function regression.poisson_nll_loss(...)
   return poisson(input, target, log_input, full, eps, reduction.number(how, average, reduce))
 end
 
-local no_grad <const> = require("native.tensor").no_grad
 local parse_gaussian = signature("F.gaussian_nll_loss", "input, target, var, full=false, eps=1e-6, reduction='mean'")
 
 -- A variance of other size must differ in one dimension of size 1, or lack the last.
@@ -164,7 +163,7 @@ function regression.gaussian_nll_loss(...)
     vm.raise("usage", text.value(how) .. " is not valid")
   end
   var = var:clone()
-  no_grad(function() var:clamp_({min = eps}) end)
+  var:detach():clamp_({min = eps})  -- the gradient knows nothing of it
   local loss = 0.5 * (var:log() + (input - target) ^ 2 / var)
   if full then loss = loss + 0.5 * math.log(2 * math.pi) end
   return reduction.apply(loss, how, "%s is not valid")

@@ -37,7 +37,7 @@ local parse_scaled_grouped = signature("F.scaled_grouped_mm", "mat_a, mat_b, sca
 ---@source torch.nn.functional.grouped_mm
 function products.grouped_mm(...)
   local a, b, offs, bias, dtype = parse_grouped(...)
-  return grouped(a, b, {offs = offs, bias = bias, out_dtype = dtype})
+  return grouped(a, b, offs, bias, dtype)
 end
 
 --- A product of two matrices of low precision with their scales.

@@ -1,0 +1,188 @@
+// torch.scope: what a function made is let go when it ends, but for its results.
+#include "bindings/scope.h"
+
+#include <cstddef>
+#include <cstring>
+
+#include "bindings/tensor.h"
+
+namespace trainhost::bindings {
+namespace {
+
+TensorHandle& handle_of(vm::ScopeLink* link) {
+  return *reinterpret_cast<TensorHandle*>(reinterpret_cast<char*>(link) - offsetof(TensorHandle, link));
+}
+
+// A table of what results are not followed into: the modules that are loaded, the globals.
+void push_seen(lua_State* L) {
+  lua_newtable(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    if (!lua_isboolean(L, -1)) {
+      lua_pushboolean(L, true);
+      lua_rawset(L, -5);
+    } else {
+      lua_pop(L, 1);
+    }
+  }
+  lua_pop(L, 1);
+}
+
+// Note [What a scope lets go]
+// A tensor that was made inside and that nothing but its Lua value holds. What C++ holds as well (a parameter, a
+// buffer, a gradient, what an optimizer or a graph keeps) stays: letting go of the Lua value would free nothing. A
+// graph lets go of what it keeps when its last output goes, so the newest go first, until none is left that can go.
+// A value of the script that holds such a tensor still (an upvalue, a field of a table that outlives the scope) holds a
+// closed tensor then, which says so when it is used: nothing dangles.
+class TensorScope {
+ public:
+  explicit TensorScope(lua_State* L) : L_(L), bytes_(vm::State::of(L).native_bytes()), outer_(bytes_.scope()) {
+    bytes_.set_scope(&head_);
+  }
+  ~TensorScope() {
+    bytes_.set_scope(outer_);
+    for (bool progress = true; progress;) {
+      progress = false;
+      for (vm::ScopeLink* link = newest(); link && link != &head_;) {
+        vm::ScopeLink* next = link->before();
+        if (release_if_sole(L_, handle_of(link))) {
+          link->leave();
+          progress = true;
+        }
+        link = next;
+      }
+    }
+    while (newest() && newest() != &head_) newest()->leave();
+  }
+  TensorScope(const TensorScope&) = delete;
+  TensorScope& operator=(const TensorScope&) = delete;
+
+  // Keeps the tensors among the values 1..count and in what these hold. Leaves two tables on the stack.
+  void keep(int count) {
+    luaL_checkstack(L_, 12, "results of torch.scope");
+    push_seen(L_);
+    seen_ = lua_gettop(L_);
+    lua_newtable(L_);  // a list of values to look into: a chain of a million tables must not need a million frames
+    for (int i = 1; i <= count; ++i) {
+      lua_pushvalue(L_, i);
+      meet();
+    }
+    while (waiting_ > 0) {
+      lua_rawgeti(L_, seen_ + 1, waiting_);
+      lua_pushnil(L_);
+      lua_rawseti(L_, seen_ + 1, waiting_--);
+      if (lua_istable(L_, -1)) look_into_table();
+      else if (lua_isfunction(L_, -1)) look_into_upvalues();
+      else if (lua_isthread(L_, -1)) look_into_thread();
+      else look_into_user_values();
+      lua_pop(L_, 1);
+    }
+  }
+
+ private:
+  vm::ScopeLink* newest() const { return head_.before(); }
+
+  void keep(TensorHandle& handle) {
+    handle.link.leave();
+    if (outer_) handle.link.enter(*outer_);
+  }
+
+  // Keeps the value on top if it is a tensor, else notes to look into it; pops it.
+  void meet() {
+    const int type = lua_type(L_, -1);
+    if (type == LUA_TUSERDATA && test<at::Tensor>(L_, -1)) {
+      keep(*test<at::Tensor>(L_, -1));
+    } else if (type == LUA_TTABLE || type == LUA_TUSERDATA || type == LUA_TFUNCTION || type == LUA_TTHREAD) {
+      lua_pushvalue(L_, -1);
+      const bool seen = lua_rawget(L_, seen_) != LUA_TNIL;
+      lua_pop(L_, 1);
+      if (!seen) {
+        lua_pushvalue(L_, -1);
+        lua_pushboolean(L_, true);
+        lua_rawset(L_, seen_);
+        lua_rawseti(L_, seen_ + 1, ++waiting_);
+        return;
+      }
+    }
+    lua_pop(L_, 1);
+  }
+
+  void look_into_table() {
+    if (lua_getmetatable(L_, -1)) meet();
+    lua_pushnil(L_);
+    while (lua_next(L_, -2)) {
+      meet();
+      lua_pushvalue(L_, -1);
+      meet();
+    }
+  }
+  void look_into_user_values() {
+    for (int i = 1; lua_getiuservalue(L_, -1, i) != LUA_TNONE; ++i) meet();
+    lua_pop(L_, 1);
+  }
+  void look_into_upvalues() {
+    const char* name;
+    for (int i = 1; (name = lua_getupvalue(L_, -1, i)) != nullptr; ++i) {
+      if (std::strcmp(name, "_ENV") == 0) lua_pop(L_, 1);
+      else meet();
+    }
+  }
+
+  // The functions and locals of a coroutine that waits; of one that did not begin, its function and arguments.
+  void look_into_thread() {
+    lua_State* thread = lua_tothread(L_, -1);
+    if (thread == L_ || !lua_checkstack(thread, 4)) return;
+    const auto meet_top = [&] {
+      lua_xmove(thread, L_, 1);
+      meet();
+    };
+    lua_Debug frame;
+    int level = 0;
+    for (; lua_getstack(thread, level, &frame); ++level) {
+      for (const int step : {1, -1})
+        for (int i = step; lua_getlocal(thread, &frame, i); i += step) meet_top();
+      lua_getinfo(thread, "f", &frame);
+      meet_top();
+    }
+    if (level > 0) return;
+    for (int i = 1, count = lua_gettop(thread); i <= count; ++i) {
+      lua_pushvalue(thread, i);
+      meet_top();
+    }
+  }
+
+  lua_State* L_;
+  vm::NativeBytes& bytes_;
+  vm::ScopeLink* outer_;
+  vm::ScopeLink head_;
+  int seen_ = 0;
+  lua_Integer waiting_ = 0;
+};
+
+// torch.scope(fn, ...)
+int scope(lua_State* L) {
+  if (lua_type(L, 1) != LUA_TFUNCTION) throw_argument(L, "torch.scope", "fn", "a function", 1);
+  TensorScope tensors(L);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  const int results = lua_gettop(L);
+  tensors.keep(results);
+  lua_settop(L, results);
+  return results;
+}
+
+}  // namespace
+
+void set_scope_functions(lua_State* L) {
+  static constexpr Row kRows[] = {
+      {"scope", guarded<scope>,
+       "Runs fn(...), then lets go of every tensor that was made meanwhile at once, but for those in its results: as "
+       "values, in tables, in fields of modules and in functions, nested. What a module, an optimizer or a gradient "
+       "holds stays. A tensor that only a variable or table outside still holds is closed then: using it is an error. "
+       "Scopes nest; an error ends them, too.\n@param fn function\n@param ... any its arguments\n@return any what fn "
+       "returns"},
+      {nullptr, nullptr, nullptr}};
+  set_functions(L, kRows);
+}
+
+}  // namespace trainhost::bindings
