@@ -11,7 +11,7 @@ namespace trainhost::bindings {
 struct TensorHandle {
   at::Tensor tensor;
   bool parameter = false;
-  size_t charged = 0;   // to the collector, given back with the handle
+  size_t charged = 0;  // to the collector, given back with the handle
   vm::ScopeLink link;  // among what a torch.scope lets go
   explicit operator bool() const noexcept { return tensor.defined(); }
 };
