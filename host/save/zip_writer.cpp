@@ -144,7 +144,7 @@ void ZipWriter::finish() {
     put(row, std::min(record.size, kMost32), 4);
     put(row, record.name.size(), 2);
     put(row, extra.empty() ? 0 : extra.size() + 4, 2);
-    put(row, 0, 2 + 2 + 2 + 4);  // comment, disk, attributes
+    row.append(2 + 2 + 2 + 4, '\0');  // comment, disk, attributes
     put(row, std::min(record.header, kMost32), 4);
     row += record.name;
     if (!extra.empty()) {
