@@ -61,7 +61,7 @@ int get_volatile(lua_State* L) { return lua_pushboolean(L, false), 1; }
 int get_data(lua_State* L) { return push_view(L, check_tensor(L, 1).variable_data()), 1; }
 int get_grad(lua_State* L) { return push_identity(L, check_tensor(L, 1).grad()), 1; }
 
-int get_grad_fn(lua_State* L) { return push_node(L, check_tensor(L, 1).grad_fn()), 1; }
+int get_grad_fn(lua_State* L) { return push_grad_fn(L, 1), 1; }
 
 template <const char* name>
 int get_operator(lua_State* L) {
@@ -101,7 +101,8 @@ constexpr Row kAttributes[] = {
     {"_version", guarded<get_version>, "How often it was changed in place.\n@type integer"},
     {"name", guarded<get_name>, "@type string?"},
     {"retains_grad", guarded<get_retains_grad>, "@type boolean"},
-    {"grad_dtype", guarded<get_grad_dtype>, "The dtype that its gradient must have; nil: any. Of a leaf.\n@type dtype?"},
+    {"grad_dtype", guarded<get_grad_dtype>,
+     "The dtype that its gradient must have; nil: any. Of a leaf.\n@type dtype?"},
     {"volatile", guarded<get_volatile>, "Always false: no_grad stands for it.\n@type boolean"},
     {"data", guarded<get_data>, "The same memory without history.\n@type Tensor"},
     {"grad", guarded<get_grad>, "The accumulated gradient, or nil; assignable.\n@type Tensor?"},
