@@ -55,8 +55,12 @@ struct Type<torch::autograd::Node> {
   static constexpr int user_values = 0;
 };
 
-// Pushes x.grad_fn: nil for null.
+// Pushes a node, always the same value: nil for null.
 void push_node(lua_State* L, const autograd::NodePtr& node);
+// Pushes grad_fn of the Tensor at `tensor`, and remembers that it is its node.
+void push_grad_fn(lua_State* L, int tensor);
+// Pushes a Tensor whose grad_fn the node at `index` is, if a script has read it there; else nil.
+void push_output(lua_State* L, int index);
 // Pushes an undefined tensor as nil, and one with memory of its own as new.
 void push_gradient(lua_State* L, const at::Tensor& tensor);
 // A tensor, or a list of them where nil or torch.None stands for an undefined one.

@@ -23,6 +23,7 @@ Function check_hook(lua_State* L, int index, const char* function) {
   return std::make_shared<Reference>(L, index);
 }
 
+// What a handle's hook may mention is the handle: it holds none of what holds the hook.
 int push_handle(lua_State* L, std::function<void()> remove) {
   push<RemovableHandle>(L, std::make_shared<RemovableHandle>(std::move(remove)));
   return 1;
@@ -59,8 +60,10 @@ int register_hook(lua_State* L) {
     const Function kept = hook;  // it may remove itself
     return call_hook(*kept, grad);
   });
-  const auto list = torch::autograd::impl::get_autograd_meta(tensor)->cpp_hooks_list_;
-  return push_handle(L, [list, place] { (*list)[place] = nullptr; });
+  const std::weak_ptr list = torch::autograd::impl::get_autograd_meta(tensor)->cpp_hooks_list_;
+  return push_handle(L, [list, place] {
+    if (const auto hooks = list.lock()) (*hooks)[place] = nullptr;
+  });
 }
 
 // All hooks of a leaf that run when its gradient is accumulated; LibTorch has a place for one object.
@@ -101,7 +104,10 @@ int register_post_accumulate_grad_hook(lua_State* L) {
     torch::autograd::impl::set_post_acc_grad_hooks(tensor, std::move(fresh));
   }
   ours->hooks()->push_back(hook);
-  return push_handle(L, [list = ours->hooks(), hook] { std::erase(*list, hook); });
+  return push_handle(L, [list = std::weak_ptr(ours->hooks()), hook = std::weak_ptr(hook)] {
+    const Function removed = hook.lock();
+    if (const auto hooks = list.lock(); hooks && removed) std::erase(*hooks, removed);
+  });
 }
 
 // --- Hooks of nodes
@@ -135,32 +141,38 @@ variable_list call_node_hook(const Reference& hook, const variable_list& now, co
   return result;
 }
 
+// A removed hook has let go of its function, and stays in the node's list.
+using Place = std::shared_ptr<Function>;
+
 struct PreHook final : torch::autograd::FunctionPreHook {
-  explicit PreHook(Function f) : hook(std::move(f)) {}
+  explicit PreHook(Place p) : place(std::move(p)) {}
   variable_list operator()(const variable_list& grads) override {
-    return *removed ? grads : call_node_hook(*hook, grads, nullptr);
+    const Function hook = *place;  // it may remove itself
+    return hook ? call_node_hook(*hook, grads, nullptr) : grads;
   }
-  Function hook;
-  std::shared_ptr<bool> removed = std::make_shared<bool>(false);
+  const Place place;
 };
 
 struct PostHook final : torch::autograd::FunctionPostHook {
-  explicit PostHook(Function f) : hook(std::move(f)) {}
+  explicit PostHook(Place p) : place(std::move(p)) {}
   variable_list operator()(const variable_list& outputs, const variable_list& inputs) override {
-    return *removed ? outputs : call_node_hook(*hook, outputs, &inputs);
+    const Function hook = *place;
+    return hook ? call_node_hook(*hook, outputs, &inputs) : outputs;
   }
-  Function hook;
-  std::shared_ptr<bool> removed = std::make_shared<bool>(false);
+  const Place place;
 };
 
-// A removed hook lets go of its function, and stays in the node's list as an empty one.
 template <class Hook>
 int add_node_hook(lua_State* L, const char* name, void (*add)(torch::autograd::Node&, std::unique_ptr<Hook>)) {
   const NodePtr node = check<torch::autograd::Node>(L, 1);
-  auto hook = std::make_unique<Hook>(check_hook(L, 2, name));
-  const auto removed = hook->removed;
-  add(*node, std::move(hook));
-  return push_handle(L, [removed] { *removed = true; });
+  const auto place = std::make_shared<Function>(check_hook(L, 2, name));
+  lua_settop(L, 1);
+  push_output(L, 1);
+  (*place)->held_for(L, 1, 2, node.get());
+  add(*node, std::make_unique<Hook>(place));
+  return push_handle(L, [weak = std::weak_ptr(place)] {
+    if (const auto held = weak.lock()) held->reset();
+  });
 }
 
 int node_register_hook(lua_State* L) {

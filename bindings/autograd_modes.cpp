@@ -2,6 +2,7 @@
 #include <ATen/core/grad_mode.h>
 #include <c10/core/AutogradState.h>
 #include <c10/core/InferenceMode.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
 #include <torch/csrc/autograd/anomaly_mode.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -45,6 +46,17 @@ int set_grad_enabled(lua_State* L) {
 }
 int is_grad_enabled(lua_State* L) { return lua_pushboolean(L, c10::GradMode::is_enabled()), 1; }
 
+// What a c10::InferenceMode switches, to be set without one: a guard in a forgotten scope would be left by the
+// collector.
+struct InferenceState {
+  c10::AutogradState state = c10::AutogradState::get_tls_state();
+  c10::impl::LocalDispatchKeySet keys = c10::impl::tls_local_dispatch_key_set();
+  void set() const {
+    c10::AutogradState::set_tls_state(state);
+    c10::impl::_force_tls_local_dispatch_key_set(keys);
+  }
+};
+
 // inference_mode([mode] [, fn, ...])
 int inference_mode(lua_State* L) {
   bool mode = true;
@@ -53,8 +65,14 @@ int inference_mode(lua_State* L) {
     lua_remove(L, 1);
   }
   if (!lua_isnone(L, 1)) return call_under<c10::InferenceMode>(L, 1, mode);
-  auto* guard = new c10::InferenceMode(mode);  // deleted by nothing but the scope's end
-  return push_scope(L, [guard] { delete guard; });
+  const InferenceState before;
+  push_scope(L, [before] { before.set(); });
+  const InferenceState entered = [mode] {
+    const c10::InferenceMode guard(mode);
+    return InferenceState();
+  }();
+  entered.set();
+  return 1;
 }
 int is_inference_mode_enabled(lua_State* L) { return lua_pushboolean(L, c10::InferenceMode::is_enabled()), 1; }
 
@@ -93,17 +111,16 @@ void trace_forward(lua_State* L) {
 }
 
 struct Anomaly {
-  Anomaly(lua_State* L, bool on, bool check_nan)
-      : before(AnomalyMode::is_enabled()), checked(AnomalyMode::should_check_nan()) {
+  static void enter(lua_State* L, bool on, bool check_nan) {
     if (on) trace_forward(L);
     AnomalyMode::set_enabled(on, check_nan);
   }
   void leave() const { AnomalyMode::set_enabled(before, checked); }
-  const bool before, checked;
+  const bool before = AnomalyMode::is_enabled(), checked = AnomalyMode::should_check_nan();
 };
 
 struct AnomalyGuard : Anomaly {
-  using Anomaly::Anomaly;
+  AnomalyGuard(lua_State* L, bool on, bool check_nan) { enter(L, on, check_nan); }
   ~AnomalyGuard() { leave(); }
 };
 
@@ -114,8 +131,9 @@ int set_detect_anomaly(lua_State* L) {
   const int fn = lua_isfunction(L, 2) ? 2 : 3;
   const bool check_nan = fn == 2 || lua_isnoneornil(L, 2) || check_boolean(L, 2, kName, "check_nan");
   if (!lua_isnone(L, fn)) return call_under<AnomalyGuard>(L, fn, L, mode, check_nan);
-  const Anomaly anomaly(L, mode, check_nan);
-  return push_scope(L, [anomaly] { anomaly.leave(); });
+  push_scope(L, [anomaly = Anomaly()] { anomaly.leave(); });
+  Anomaly::enter(L, mode, check_nan);
+  return 1;
 }
 
 // torch.set_anomaly_enabled(mode, check_nan=true)
@@ -123,7 +141,7 @@ int set_anomaly_enabled(lua_State* L) {
   const Keywords keywords(L, "torch.set_anomaly_enabled", 1, {"mode", "check_nan"});
   const int mode = keywords.find("mode"), check_nan = keywords.find("check_nan");
   const bool on = check_boolean(L, mode ? mode : 1, "torch.set_anomaly_enabled", "mode");
-  Anomaly(L, on, !check_nan || check_boolean(L, check_nan, "torch.set_anomaly_enabled", "check_nan"));
+  Anomaly::enter(L, on, !check_nan || check_boolean(L, check_nan, "torch.set_anomaly_enabled", "check_nan"));
   return 0;
 }
 int is_anomaly_enabled(lua_State* L) { return lua_pushboolean(L, AnomalyMode::is_enabled()), 1; }

@@ -14,6 +14,8 @@ namespace {
 using autograd::NodePtr;
 using torch::autograd::Node;
 
+const char kNodes = 0;  // its address is the key of a weak table in the registry: Node* -> its value -> its tensor
+
 NodePtr& node_at(lua_State* L, int index) { return check<Node>(L, index); }
 
 int name(lua_State* L) {
@@ -49,8 +51,12 @@ int get_metadata(lua_State* L) {
   std::shared_ptr<void>* data = autograd::script_data(*node_at(L, 1));
   if (!data) throw_usage("Node.metadata: the nodes of this process belong to another engine");
   if (!*data) {
+    lua_settop(L, 1);
+    push_output(L, 1);
     lua_newtable(L);
-    *data = std::make_shared<Reference>(L, -1);
+    auto reference = std::make_shared<Reference>(L, -1);
+    reference->held_for(L, 1, 2, node_at(L, 1).get());
+    *data = std::move(reference);
     return 1;
   }
   static_cast<const Reference*>(data->get())->push(L);
@@ -129,8 +135,33 @@ int increment_version(lua_State* L) { return torch::autograd::impl::bump_version
 }  // namespace
 
 void push_node(lua_State* L, const NodePtr& node) {
-  if (node) push<Node>(L, node);
-  else lua_pushnil(L);
+  if (!node) return lua_pushnil(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kNodes);
+  lua_rawgetp(L, -1, node.get());
+  if (const NodePtr* known = test<Node>(L, -1); !known || *known != node) {
+    lua_pop(L, 1);
+    push<Node>(L, node);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, -3, node.get());
+  }
+  lua_remove(L, -2);
+}
+
+void push_grad_fn(lua_State* L, int tensor) {
+  push_node(L, check_tensor(L, tensor).grad_fn());
+  if (lua_isnil(L, -1)) return;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kNodes);
+  lua_pushvalue(L, -2);
+  lua_pushvalue(L, tensor);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+void push_output(lua_State* L, int index) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kNodes);
+  lua_pushvalue(L, index);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
 }
 
 void set_nodes(lua_State* L) {
@@ -150,6 +181,12 @@ void set_nodes(lua_State* L) {
       {"increment_version", guarded<increment_version>, "Counts a change in place.\n@param tensor Tensor"},
       {nullptr, nullptr, nullptr}};
   define<Node>(L, nullptr, kMetamethods);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "kv");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kNodes);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &vm::State::of(L).metatable(TypeId::node));
   lua_newtable(L);
   set_functions(L, kMethods);

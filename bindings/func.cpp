@@ -6,6 +6,8 @@
 #include <ATen/functorch/TensorWrapper.h>
 #include <c10/core/AutogradState.h>
 
+#include <optional>
+
 #include "bindings/autograd.h"
 #include "bindings/keywords.h"
 #include "host/autograd/vmap_rules.h"
@@ -15,9 +17,15 @@ namespace {
 
 namespace ft = at::functorch;
 
-// A layer that is left with its scope.
-int push_layer(lua_State* L, int64_t level) {
-  push<Scope>(L, std::make_shared<Scope>([] { ft::popDynamicLayerAndDeleteMetadata(); }));
+// A layer that is left with its scope, which is made first: it may lack memory.
+template <class Enter>
+int push_layer(lua_State* L, Enter enter) {
+  auto entered = std::make_shared<bool>(false);
+  push<Scope>(L, std::make_shared<Scope>([entered] {
+                if (*entered) ft::popDynamicLayerAndDeleteMetadata();
+              }));
+  const int64_t level = enter();
+  *entered = true;
   lua_pushinteger(L, level);
   return 2;
 }
@@ -31,17 +39,22 @@ int vmap_layer(lua_State* L) {
   else if (name == "different") randomness = ft::RandomnessType::Different;
   else throw_usage("Only allowed values for randomness are 'error', 'different', or 'same'. Got " + std::string(name));
   autograd::install_vmap_rules();
-  return push_layer(L, ft::initAndPushDynamicLayer(ft::TransformType::Vmap, c10::SymInt(size), randomness));
+  return push_layer(
+      L, [&] { return ft::initAndPushDynamicLayer(ft::TransformType::Vmap, c10::SymInt(size), randomness); });
 }
 
 int grad_layer(lua_State* L) {
-  return push_layer(
-      L, ft::initAndPushDynamicLayer(ft::TransformType::Grad, std::nullopt, std::nullopt, c10::GradMode::is_enabled()));
+  return push_layer(L, [] {
+    return ft::initAndPushDynamicLayer(ft::TransformType::Grad, std::nullopt, std::nullopt,
+                                       c10::GradMode::is_enabled());
+  });
 }
 
 int jvp_layer(lua_State* L) {
-  return push_layer(L, ft::initAndPushDynamicLayer(ft::TransformType::Jvp, std::nullopt, std::nullopt, std::nullopt,
-                                                   c10::AutogradState::get_tls_state().get_fw_grad_mode()));
+  return push_layer(L, [] {
+    return ft::initAndPushDynamicLayer(ft::TransformType::Jvp, std::nullopt, std::nullopt, std::nullopt,
+                                       c10::AutogradState::get_tls_state().get_fw_grad_mode());
+  });
 }
 
 int64_t level_at(lua_State* L, int index) { return check_integer(L, index, "torch.func", "level"); }
@@ -153,11 +166,11 @@ int current_layer(lua_State* L) {
 // Until the scope ends, the innermost layer is set aside: what runs meanwhile runs one level below.
 int lower(lua_State* L) {
   if (ft::getDynamicLayerStack().empty()) throw_usage("torch.func: no transform is active");
-  auto layer = std::make_shared<ft::DynamicLayer>(ft::popDynamicLayer());
+  auto layer = std::make_shared<std::optional<ft::DynamicLayer>>();
   push<Scope>(L, std::make_shared<Scope>([layer] {
-                ft::DynamicLayer back = *layer;
-                ft::pushDynamicLayer(std::move(back));
+                if (*layer) ft::pushDynamicLayer(std::move(**layer));
               }));
+  layer->emplace(ft::popDynamicLayer());
   return 1;
 }
 

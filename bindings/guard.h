@@ -44,7 +44,7 @@ void collect_all(lua_State* L);
 template <lua_CFunction fn>
 int guarded_repeatable(lua_State* L) {
   const int top = lua_gettop(L);
-  std::optional<vm::Fault> fault;
+  std::optional<Caught> fault;
   for (bool again = false;; again = true) {
     try {
       return fn(L);
@@ -55,7 +55,7 @@ int guarded_repeatable(lua_State* L) {
     lua_settop(L, top);
     collect_all(L);
   }
-  vm::raise(L, *fault);
+  raise(L, *fault);
 }
 
 // One row of a native module or a type: the Lua name, the guarded function, and its LuaCATS docstring.

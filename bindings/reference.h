@@ -34,7 +34,8 @@ class Reference {
   bool is_alive() const noexcept;  // false once the state is closed
 
   // Tells that autograd holds this value for the tensors among the `count` values from `first` on: as a hook of theirs,
-  // or for the node that made them (null: they are leaves). See Note [Cycles through C++].
+  // or for the node that made them (null: they are leaves), which may be among the values too. See Note [Cycles through
+  // C++] in lending.cpp.
   void held_for(lua_State* L, int first, int count, const torch::autograd::Node* node);
 
   // How many there are in the process: none, and no backward calls Lua.

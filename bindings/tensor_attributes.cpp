@@ -63,7 +63,7 @@ int get_volatile(lua_State* L) { return lua_pushboolean(L, false), 1; }
 int get_data(lua_State* L) { return push_view(L, check_tensor(L, 1).variable_data()), 1; }
 int get_grad(lua_State* L) { return push_identity(L, check_tensor(L, 1).grad()), 1; }
 
-int get_grad_fn(lua_State* L) { return push_node(L, check_tensor(L, 1).grad_fn()), 1; }
+int get_grad_fn(lua_State* L) { return push_grad_fn(L, 1), 1; }
 
 template <const char* name>
 int get_operator(lua_State* L) {

@@ -158,3 +158,13 @@ test.case("an unpack hook must return a Tensor", function()
     function() return x * x end)
   test.raises("Output of saved tensor unpack_hook expected to be a Tensor but got result of type number 1", y.backward, y)
 end)
+
+test.case("a table that a pack hook raises arrives as it is, through an index too", function()
+  local raised = {"a table"}
+  local x = leaf {1, 2}
+  for _, f in ipairs {function() return x * x end, function() return x[torch.tensor {0, 1}] end} do
+    local ok, e = pcall(torch.autograd.graph.saved_tensors_hooks, function() error(raised) end, function(t) return t end, f)
+    test.equal(ok, false)
+    test.truthy(rawequal(e, raised))
+  end
+end)

@@ -112,3 +112,113 @@ test.case("saved tensor hooks and checkpoints", function()
     checkpoint(function(t) return t:exp(), mark and t end, x, {use_reentrant = false})
   end), 0)
 end)
+
+test.case("a node's hook that mentions its tensor or its node", function()
+  local x = leaf()
+  for _, how in ipairs {"register_hook", "register_prehook"} do
+    test.equal(survivors(100, function(mark)
+      local y = x * 2
+      y.grad_fn[how](y.grad_fn, function() local _ = y, mark end)
+      if how == "register_hook" then y:sum():backward() end
+    end), 0)
+    test.equal(survivors(100, function(mark)
+      local node = (x * 2).grad_fn
+      node[how](node, function() local _ = node, mark end)
+    end), 0)
+  end
+end)
+
+test.case("a hook that was removed, its handle kept", function()
+  local x = leaf()
+  local y = x * 2
+  local handles = {}
+  test.equal(survivors(100, function(mark)
+    local post = y.grad_fn:register_hook(function() return mark end)
+    local pre = y.grad_fn:register_prehook(function() return mark end)
+    local of_tensor = y:register_hook(function() return mark end)
+    post:remove()
+    pre:remove()
+    of_tensor:remove()
+    table.move({post, pre, of_tensor}, 1, 3, #handles + 1, handles)
+  end), 0)
+  y:sum():backward()
+  test.equal(x.grad:tolist(), {2.0, 2.0})
+end)
+
+test.case("a hook that mentions its own handle", function()
+  local x = leaf()
+  local function removing(register)
+    return survivors(100, function(mark)
+      local handle
+      handle = register(function() return mark, handle:remove() end)
+    end)
+  end
+  test.equal(removing(function(hook) return (x * 2):register_hook(hook) end), 0)
+  test.equal(removing(function(hook) return (x * 2).grad_fn:register_hook(hook) end), 0)
+  test.equal(removing(function(hook) return leaf():register_post_accumulate_grad_hook(hook) end), 0)
+end)
+
+test.case("a node's metadata that holds its tensor or its node", function()
+  local x = leaf()
+  test.equal(survivors(100, function(mark)
+    local y = x * 2
+    y.grad_fn.metadata.tensor, y.grad_fn.metadata.mark = y, mark
+  end), 0)
+  test.equal(survivors(100, function(mark)
+    local y = x * 2
+    local metadata = y.grad_fn.metadata
+    metadata.node, metadata.mark = y.grad_fn, mark
+  end), 0)
+end)
+
+test.case("a node's hook and metadata live as long as its node", function()
+  local x = leaf()
+  local seen = 0
+  local loss
+  do
+    local y = x * 2
+    y.grad_fn:register_hook(function() seen = seen + 1 + y:dim() * 0 end)
+    y.grad_fn.metadata.name = {"kept"}
+    loss = y:sum()
+  end
+  for _ = 1, 3 do collectgarbage() end
+  local node = loss.grad_fn.next_functions[1][1]
+  test.equal(node.metadata.name, {"kept"})
+  test.truthy(rawequal(node, loss.grad_fn.next_functions[1][1]))
+  node = nil
+  for _ = 1, 3 do collectgarbage() end
+  loss:backward()
+  test.equal(seen, 1)
+end)
+
+test.case("a finalizer that runs a backward finds the hooks", function()
+  local x = leaf()
+  local seen = 0
+  x:register_hook(function(grad) seen = seen + 1 + x:dim() * 0 return grad * 3 end)
+  local failure
+  setmetatable({}, {__gc = function()
+    local ok, e = pcall(function() x:sum():backward() end)
+    failure = not ok and tostring(e) or nil
+  end})
+  collectgarbage()
+  test.equal(failure, nil)
+  test.equal(seen, 1)
+  test.equal(x.grad:tolist(), {3.0, 3.0})
+  x:sum():backward()
+  test.equal(seen, 2)
+end)
+
+test.case("a finalizer of what dies with its hooked tensor finds the hook", function()
+  local seen, failure = 0, nil
+  do
+    local z = leaf()
+    z:register_hook(function() seen = seen + 1 + z:dim() * 0 end)
+    setmetatable({}, {__gc = function()  -- made after z, so it runs before z is let go of
+      local ok, e = pcall(function() z:sum():backward() end)
+      failure = not ok and tostring(e) or nil
+    end})
+  end
+  for _ = 1, 3 do collectgarbage() end
+  test.equal(failure, nil)
+  test.equal(seen, 1)
+end)
