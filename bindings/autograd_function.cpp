@@ -1,17 +1,47 @@
-// torch.autograd.Function: apply.
+// torch.autograd.Function: apply, and the node whose backward calls Lua.
 #include "bindings/autograd_function.h"
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/functorch/DynamicLayer.h>
-#include <c10/core/AutogradState.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/basic_ops.h>
+#include <torch/csrc/autograd/saved_variable.h>
 
-#include <unordered_set>
-
-#include "bindings/function_node.h"
+#include "bindings/function_class.h"
+#include "bindings/indexing.h"
+#include "bindings/reference.h"
 #include "host/autograd/engine.h"
 
 namespace trainhost::bindings {
+
+// Made by each call of apply.
+class FunctionNode final : public torch::autograd::Node {
+ public:
+  explicit FunctionNode(std::shared_ptr<FunctionContext> context) : shared(std::move(context)) { shared->node = this; }
+  ~FunctionNode() override { shared->node = nullptr; }
+
+  std::string name() const override { return shared->name; }
+  torch::autograd::variable_list apply(torch::autograd::variable_list&& grads) override;
+  void release_variables() override;
+
+  // Keeps what forward gave to save, once the outputs have their history.
+  void save();
+  std::vector<at::Tensor> saved();
+  // The tangents of the outputs, by the class's jvp.
+  torch::autograd::variable_list forward_gradients(const torch::autograd::variable_list& tangents);
+
+  const std::shared_ptr<FunctionContext> shared;
+  std::shared_ptr<Reference> context;  // ctx
+  std::vector<torch::autograd::VariableInfo> outputs;
+  bool recording = false;  // does any argument require a gradient?
+
+ private:
+  std::vector<torch::autograd::SavedVariable> saved_;
+  bool freed_ = false;
+  bool in_jvp_ = false;
+};
+
 namespace {
 
 using torch::autograd::variable_list;
@@ -21,59 +51,6 @@ std::unordered_set<at::TensorImpl*> impls(const std::vector<at::Tensor>& tensors
   for (const at::Tensor& tensor : tensors)
     if (tensor.defined()) set.insert(tensor.unsafeGetTensorImpl());
   return set;
-}
-
-struct NoForwardGrad {
-  NoForwardGrad() : state(c10::AutogradState::get_tls_state()), before(state.get_fw_grad_mode()) {
-    state.set_fw_grad_mode(false);
-  }
-  ~NoForwardGrad() { state.set_fw_grad_mode(before); }
-  c10::AutogradState& state;
-  const bool before;
-};
-
-// forward(ctx, ...), or forward(...) and then setup_context(ctx, inputs, output). The ctx lies at `ctx`, the arguments
-// right above; the results are left on top, their number is returned.
-int call_forward(lua_State* L, int ctx, int arguments) {
-  const at::AutoGradMode no_grad(false);
-  const NoForwardGrad no_forward_grad;
-  const int top = lua_gettop(L);
-  lua_pushvalue(L, ctx);
-  const bool has_setup = push_from_class(L, "setup_context") != LUA_TNIL;
-  const int setup = lua_gettop(L);
-  lua_pushvalue(L, ctx);
-  if (push_from_class(L, "forward") == LUA_TNIL)
-    throw_usage("You must implement the forward function for custom autograd.Function.");
-  lua_remove(L, -2);
-  if (!has_setup) lua_pushvalue(L, ctx);
-  for (int i = 1; i <= arguments; ++i) lua_pushvalue(L, ctx + i);
-  lua_call(L, arguments + !has_setup, LUA_MULTRET);
-  const int count = lua_gettop(L) - setup;
-  if (has_setup) {
-    luaL_checkstack(L, 8, "setup_context");
-    lua_pushvalue(L, setup);
-    lua_pushvalue(L, ctx);
-    lua_createtable(L, arguments, 1);
-    for (int i = 1; i <= arguments; ++i) {
-      lua_pushvalue(L, ctx + i);
-      lua_rawseti(L, -2, i);
-    }
-    lua_pushinteger(L, arguments);
-    lua_setfield(L, -2, "n");
-    if (count == 1) {
-      lua_pushvalue(L, setup + 1);
-    } else {
-      lua_createtable(L, count, 0);
-      for (int i = 1; i <= count; ++i) {
-        lua_pushvalue(L, setup + i);
-        lua_rawseti(L, -2, i);
-      }
-    }
-    lua_call(L, 3, 0);
-  }
-  lua_rotate(L, top + 1, count);  // the two below the results go
-  lua_settop(L, top + count);
-  return count;
 }
 
 // Does the script's part of the ctx hold something that could hold the graph?
@@ -110,6 +87,12 @@ int apply(lua_State* L) {
   lua_insert(L, kArguments);  // the ctx right below the arguments
   const int ctx = kArguments;
   node->context = std::make_shared<Reference>(L, ctx);
+  struct Undo {  // a ctx that fails to be held for its outputs may hold one: a cycle
+    FunctionNode* node;
+    ~Undo() {
+      if (node) node->context.reset();
+    }
+  } undo{node.get()};
   const int count = call_forward(L, ctx, arguments);
   const int first = lua_gettop(L) - count + 1;
   std::vector<std::optional<at::Tensor>> raw;
@@ -143,6 +126,7 @@ int apply(lua_State* L) {
     lua_replace(L, first + i);
   }
   if (node->recording && has_objects(L, ctx)) node->context->held_for(L, first, count, node.get());
+  undo.node = nullptr;
   return count;
 }
 
@@ -168,6 +152,120 @@ int undefined_grad(lua_State* L) {
 }
 
 }  // namespace
+
+void FunctionNode::save() {
+  for (const at::Tensor& tensor : shared->to_save)
+    saved_.emplace_back(tensor, tensor.defined() && tensor.grad_fn().get() == this);
+  shared->to_save.clear();
+  shared->dirty.clear();
+  shared->non_differentiable.clear();
+}
+
+variable_list FunctionNode::saved() {
+  if (in_jvp_ && !shared->to_save_forward.empty()) return shared->to_save_forward;
+  if (!recording || !shared->to_save.empty()) return shared->to_save;
+  if (freed_) throw_usage(torch::autograd::ERR_BACKWARD_TWICE);
+  variable_list tensors;
+  for (const auto& saved : saved_) tensors.push_back(saved.unpack(getptr()));
+  return tensors;
+}
+
+void FunctionNode::release_variables() {
+  saved_.clear();
+  freed_ = true;
+}
+
+variable_list FunctionNode::apply(variable_list&& grads) {
+  const autograd::NodePtr keep = getptr();
+  at::OptionalDeviceGuard device_guard;
+  if (shared->materialize_grads)
+    for (size_t i = 0; i < grads.size(); ++i)
+      if (!grads[i].defined()) grads[i] = outputs[i].zeros(device_guard);
+  lua_State* L = context->running();
+  variable_list results;
+  protect(L, 0, [&](lua_State* inner) {
+    luaL_checkstack(inner, static_cast<int>(grads.size()) + 8, "backward");
+    context->push(inner);
+    const bool has_vjp = push_from_class(inner, "vjp") != LUA_TNIL;
+    lua_pushvalue(inner, 1);
+    const bool has_backward = push_from_class(inner, "backward") != LUA_TNIL;
+    lua_remove(inner, -2);
+    if (has_backward == has_vjp)
+      throw_usage(has_vjp ? "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should "
+                            "only implement one of them."
+                          : "You must implement either the backward or vjp method for your custom autograd.Function to "
+                            "use it with backward mode AD.");
+    lua_remove(inner, has_vjp ? 3 : 2);
+    lua_pushvalue(inner, 1);
+    for (const at::Tensor& grad : grads) push_gradient(inner, grad);
+    lua_call(inner, static_cast<int>(grads.size()) + 1, LUA_MULTRET);
+    int count = lua_gettop(inner) - 1;
+    const int expected = static_cast<int>(shared->is_tensor.size());
+    while (count > expected && lua_isnil(inner, count + 1)) --count;  // as PyTorch, surplus Nones
+    if (count != expected)
+      throw_usage("function " + shared->name + " returned an incorrect number of gradients (expected " +
+                  std::to_string(expected) + ", got " + std::to_string(count) + ")");
+    for (int i = 0; i < count; ++i) {
+      const at::Tensor* tensor = test_tensor(inner, i + 2);
+      if (!tensor && !lua_isnil(inner, i + 2) && !is_none(inner, i + 2))
+        throw_usage("function " + shared->name + ": expected Variable or None (got " + describe(inner, i + 2) + ")");
+      if (shared->is_tensor[static_cast<size_t>(i)]) results.push_back(tensor ? *tensor : at::Tensor());
+      else if (tensor)
+        throw_usage("function " + shared->name + " returned a gradient different from None at position " +
+                    std::to_string(i + 1) + ", but the corresponding forward input was not a Variable");
+    }
+    lua_settop(inner, 0);
+  });
+  return results;
+}
+
+variable_list FunctionNode::forward_gradients(const variable_list& tangents) {
+  lua_State* L = context->running();
+  variable_list results;
+  in_jvp_ = true;
+  struct End {
+    bool& flag;
+    ~End() { flag = false; }
+  } end{in_jvp_};
+  protect(L, 0, [&](lua_State* inner) {
+    luaL_checkstack(inner, static_cast<int>(shared->is_tensor.size()) + 8, "jvp");
+    context->push(inner);
+    if (push_from_class(inner, "jvp") == LUA_TNIL)
+      throw_usage("You must implement the jvp function for custom autograd.Function to use it with forward mode AD.");
+    lua_pushvalue(inner, 1);
+    size_t next = 0;
+    for (const bool tensor : shared->is_tensor) {
+      if (tensor && next < tangents.size()) push_gradient(inner, tangents[next++]);
+      else lua_pushnil(inner);
+    }
+    lua_call(inner, static_cast<int>(shared->is_tensor.size()) + 1, LUA_MULTRET);
+    for (int i = 2; i <= lua_gettop(inner); ++i) {
+      const at::Tensor* tensor = test_tensor(inner, i);
+      results.push_back(tensor ? *tensor : at::Tensor());
+    }
+    lua_settop(inner, 0);
+  });
+  return results;
+}
+
+std::vector<at::Tensor> saved_tensors(FunctionNode& node) { return node.saved(); }
+
+std::vector<bool> needs_input_grad(const FunctionNode& node) {
+  std::vector<bool> needs;
+  size_t edge = 0;
+  for (const bool tensor : node.shared->is_tensor) {
+    needs.push_back(tensor && edge < node.num_outputs() && node.task_should_compute_output(edge));
+    edge += tensor;
+  }
+  return needs;
+}
+
+bool push_context(lua_State* L, torch::autograd::Node* node) {
+  auto* function = dynamic_cast<FunctionNode*>(node);
+  if (!function || !function->context) return false;
+  function->context->push(L);
+  return true;
+}
 
 void set_function(lua_State* L) {
   static constexpr Row kRows[] = {

@@ -7,6 +7,7 @@
 
 #include <limits>
 #include <mutex>
+#include <new>
 #include <utility>
 
 #include "host/autograd/node.h"
@@ -53,7 +54,12 @@ class ScriptEngine final : public torch::autograd::Engine {
   ScriptEngine() { max_recursion_depth_ = std::numeric_limits<int>::max(); }
 
   std::unique_ptr<torch::autograd::AnomalyMetadata> make_anomaly_metadata() override {
-    return std::make_unique<ForwardLine>();
+    try {
+      return std::make_unique<ForwardLine>();
+    } catch (const std::bad_alloc&) {
+      if (torch::autograd::AnomalyMode::is_enabled()) throw;  // LibTorch takes it that there is one
+      return nullptr;                                         // Node::metadata may not throw; see script_data
+    }
   }
 
   std::unique_ptr<torch::autograd::SavedVariableHooks> get_default_saved_variable_hooks() override {
@@ -87,7 +93,9 @@ Script& thread_script() noexcept {
 
 std::shared_ptr<void>* script_data(torch::autograd::Node& node) {
   install_engine();
-  auto* line = dynamic_cast<ForwardLine*>(node.metadata());
+  torch::autograd::AnomalyMetadata* metadata = node.metadata();
+  if (!metadata) throw std::bad_alloc();
+  auto* line = dynamic_cast<ForwardLine*>(metadata);
   return line ? &line->script_data : nullptr;
 }
 

@@ -1,7 +1,11 @@
 // Failing allocations: each call of the list is made again and again while the k-th allocation of Lua, of our C++ or of
 // a tensor fails, for every k. It raises an error or succeeds; afterwards nothing is left behind and the state works.
 #include <ATen/Context.h>
+#include <ATen/functorch/DynamicLayer.h>
 #include <c10/core/CPUAllocator.h>
+#include <c10/core/GradMode.h>
+#include <c10/core/InferenceMode.h>
+#include <torch/csrc/autograd/anomaly_mode.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -101,6 +105,14 @@ constexpr const char* kSetUp = R"lua(
   k = torch.tensor {0, 2, 1}
   net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Dropout(0.5), torch.nn.Linear(8, 3))
   optimizer = torch.optim.AdamW(net:parameters(), {lr = 1e-3})
+  graph, checkpoint = torch.autograd.graph, torch.utils.checkpoint.checkpoint
+  Double = torch.autograd.Function("Double")
+  function Double.forward(ctx, a)
+    ctx:save_for_backward(a)
+    ctx.y = a * 2
+    return ctx.y
+  end
+  function Double.backward(ctx, grad) return grad * 2 + ctx.saved_tensors[1] * 0 end
   set = torch.utils.data.TensorDataset(torch.randn(12, 4), torch.randint(0, 3, {12}))
   file = folder .. "/net.safetensors"
   mlflow, train = require "mlflow", require "train"
@@ -130,6 +142,19 @@ constexpr const char* kCalls[] = {
     "(function() x:matmul(w):sum():backward() w.grad = nil end)()",
     "torch.autograd.grad(x:matmul(w):pow(2):sum(), w)",
     "torch.no_grad(function() return x:matmul(w) end)",
+    "(function() Double.apply(w):sum():backward() w.grad = nil end)()",
+    "(function() local z = w * 2 z:register_hook(function(g) return g * z:dim() end):remove() "
+    "z:register_hook(function() return z end) z.grad_fn:register_prehook(function() return z and nil end) "
+    "z.grad_fn.metadata.z = z z:sum():backward() w.grad = nil end)()",
+    "(function() graph.saved_tensors_hooks(function(t) return {t} end, function(t) return t[1] end, "
+    "function() return w * w end):sum():backward() w.grad = nil end)()",
+    "(function() checkpoint(function(t) return t:exp() end, w, {use_reentrant = false}):sum():backward() "
+    "w.grad = nil end)()",
+    "torch.func.grad(function(t) return t:pow(2):sum() end)(x)",
+    "torch.func.vmap(function(t) return t:sum() end)(x)",
+    "torch.inference_mode(function() return x + y end)",
+    "(function() local _ <close> = torch.inference_mode() return x + y end)()",
+    "(function() local _ <close> = torch.autograd.set_detect_anomaly(true) return x + y end)()",
     "x.shape, x.dtype, x.device, x.grad_fn",
     "torch.nn.Linear(3, 2, {bias = false})",
     "torch.nn.BatchNorm2d(3):state_dict()",
@@ -171,7 +196,7 @@ bool call_armed(lua_State* L, bool handler = true) {
 }
 
 void settle(lua_State* L) {
-  for (int i = 0; i < 2; ++i) lua_gc(L, LUA_GCCOLLECT);
+  for (int i = 0; i < 2; ++i) vm::State::of(L).native_bytes().collect(L);
 }
 
 // Every k, by ever larger steps behind the first hundred, until a call needs no k-th allocation.
@@ -187,6 +212,9 @@ long sweep(lua_State* L, Failing& memory, const char* what, long failures, Arm a
     const bool reached = memory.left == 0 && memory.failures < failures;
     memory = {};
     lua_settop(L, top);
+    CHECK((c10::GradMode::is_enabled() && !c10::InferenceMode::is_enabled()));
+    CHECK(at::functorch::getDynamicLayerStack().empty());
+    CHECK(!torch::autograd::AnomalyMode::is_enabled());
     if (!reached) break;
     ++swept;
   }

@@ -118,12 +118,12 @@ test.case("a node's hook that mentions its tensor or its node", function()
   for _, how in ipairs {"register_hook", "register_prehook"} do
     test.equal(survivors(100, function(mark)
       local y = x * 2
-      y.grad_fn[how](y.grad_fn, function() local _ = y, mark end)
+      y.grad_fn[how](y.grad_fn, function() local _, _ = y, mark end)
       if how == "register_hook" then y:sum():backward() end
     end), 0)
     test.equal(survivors(100, function(mark)
       local node = (x * 2).grad_fn
-      node[how](node, function() local _ = node, mark end)
+      node[how](node, function() local _, _ = node, mark end)
     end), 0)
   end
 end)
@@ -182,10 +182,11 @@ test.case("a node's hook and metadata live as long as its node", function()
     loss = y:sum()
   end
   for _ = 1, 3 do collectgarbage() end
-  local node = loss.grad_fn.next_functions[1][1]
-  test.equal(node.metadata.name, {"kept"})
-  test.truthy(rawequal(node, loss.grad_fn.next_functions[1][1]))
-  node = nil
+  do
+    local node = loss.grad_fn.next_functions[1][1]
+    test.equal(node.metadata.name, {"kept"})
+    test.truthy(rawequal(node, loss.grad_fn.next_functions[1][1]))
+  end
   for _ = 1, 3 do collectgarbage() end
   loss:backward()
   test.equal(seen, 1)
