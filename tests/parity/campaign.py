@@ -6,6 +6,7 @@ import dataclasses
 import io
 import multiprocessing
 import os
+import pathlib
 import subprocess
 import tempfile
 import warnings
@@ -85,21 +86,25 @@ class Batch:
         self.start()
 
 
-def without_warnings():
-    """PyTorch's warnings of what the samples do, from Python and from C++, are not shown."""
+def start_process(folder):
+    """Notes in a file what the process is at; PyTorch's warnings, from Python and from C++, are not shown."""
+    global at
+    at = open(folder / str(os.getpid()), "w", buffering=1)
+    torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def work(names, source, size, seed, trainhost_path):
     """What one process does: the cases of some names."""
-    torch.set_num_threads(1)
     report = Report()
     batch = Batch(Program(trainhost_path), report)
     totals = [0, 0]
     with contextlib.redirect_stdout(io.StringIO()):
         for name in names:
+            print(name, file=at)
             for wanted in source(name, size, seed, totals):
+                print(wanted.name, file=at)
                 batch.add(wanted)
         batch.finish()
     report.taken, report.there = totals
@@ -123,9 +128,14 @@ def run(trainhost, names, source, size, seed, processes=2):
     chunks = [names[i::count] for i in range(count)]
     report = Report()
     context = multiprocessing.get_context("fork")
-    with concurrent.futures.ProcessPoolExecutor(processes, context, initializer=without_warnings) as pool:
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ProcessPoolExecutor(
+            processes, context, start_process, (pathlib.Path(folder),)) as pool:
         futures = [pool.submit(work, chunk, source, size, seed, str(trainhost.path)) for chunk in chunks]
-        for future in concurrent.futures.as_completed(futures):
-            report.add(future.result())
+        try:
+            for future in concurrent.futures.as_completed(futures):
+                report.add(future.result())
+        except concurrent.futures.process.BrokenProcessPool:
+            last = [file.read_text().splitlines()[-1:] for file in pathlib.Path(folder).iterdir()]
+            raise RuntimeError(f"Python itself died at one of {last}") from None
     report.outcomes.sort(key=lambda outcome: outcome.name)
     return report

@@ -20,9 +20,11 @@ def _not_run():
     reasons = {
         "ends Python, too, with arguments that fit the schema":
             "mkldnn_rnn_layer mkldnn_rnn_layer_backward native_batch_norm native_batch_norm_backward batch_norm_backward "
-            "quantized_lstm_cell embedding_bag remainder",
+            "quantized_lstm_cell embedding_bag remainder pdist",
         "Python reads beyond the arguments where trainhost raises":
-            "lu_unpack fused_moving_avg_obs_fake_quant fbgemm_pack_gemm_matrix_fp16 multilabel_margin_loss_forward",
+            "lu_unpack fused_moving_avg_obs_fake_quant fbgemm_pack_gemm_matrix_fp16 multilabel_margin_loss_forward "
+            "multilabel_margin_loss",
+        "torch.ops takes a tensor of one element for a number in Python": "fake_quantize_per_tensor_affine",
         "the state of the process, see test_numbers.py": "set_grad_enabled manual_seed seed initial_seed",
         "the result is opaque to both sides": "to_mkldnn fbgemm_linear_quantize_weight",
         "torch.ops.aten gives Python a dtype's number": "promote_types result_type",
