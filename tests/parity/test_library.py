@@ -21,7 +21,7 @@ local out = {}
 local function leaf() return torch.tensor({-2.0, -0.5, 0.25, 3.0}, {dtype = torch.float64, requires_grad = true}) end
 local function record(name, y, x)
   y:sum():backward()
-  out[name] = {value = y:tolist(), grad = x.grad:tolist(), grad_fn = y.grad_fn}
+  out[name] = {value = y:tolist(), grad = x.grad:tolist(), grad_fn = y.grad_fn:name()}
 end
 local x = leaf(); record("cube", ops.cube(x), x)
 x = leaf(); record("soft_clip", ops.soft_clip(x), x)
@@ -52,7 +52,7 @@ def python_calls(path):
 
     def record(name, y, x):
         y.sum().backward()
-        out[name] = {"value": y.tolist(), "grad": x.grad.tolist(), "grad_fn": f"<{y.grad_fn.name()}>"}
+        out[name] = {"value": y.tolist(), "grad": x.grad.tolist(), "grad_fn": y.grad_fn.name()}
 
     x = leaf(); record("cube", ops.cube(x), x)
     x = leaf(); record("soft_clip", ops.soft_clip(x), x)
