@@ -10,7 +10,7 @@ import torch
 def libraries(trainhost):
     folder = trainhost.path.parent / "tests"
     return {name: folder / f"liblibrary_{name}.so"
-            for name in ("operators", "more", "twice", "no_torch", "other_torch", "python_module")}
+            for name in ("operators", "more", "twice", "crash", "no_torch", "other_torch", "python_module")}
 
 
 CALLS = """
@@ -105,6 +105,7 @@ REFUSED = [
     ("no_torch", "it has nothing of LibTorch in it, so it registers no operators"),
     ("other_torch", "it was built against another LibTorch: 2.13.0, which is loaded here, has no c10::gone_since_1_0("),
     ("python_module", "it is a Python module: it needs PyModule_Create2"),
+    ("crash", "its constructors end the process: Aborted"),
     ("twice", "Only a single TORCH_LIBRARY can be used to register the namespace trainhost_test"),
 ]
 
