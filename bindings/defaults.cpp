@@ -9,11 +9,10 @@
 #include "bindings/autograd.h"
 #include "bindings/dtype.h"
 #include "bindings/indexing.h"
+#include "bindings/settings.h"
 
 namespace trainhost::bindings {
 namespace {
-
-thread_local std::optional<at::Device> the_default_device;
 
 int set_default_dtype(lua_State* L) {
   const at::ScalarType type = check_dtype(L, 1);
@@ -28,16 +27,17 @@ int set_default_dtype(lua_State* L) {
 int get_default_dtype(lua_State* L) { return push_dtype(L, c10::get_default_dtype_as_scalartype()), 1; }
 
 int set_default_device(lua_State* L) {
-  const auto before = the_default_device;
+  auto& device = settings(L).default_device;
+  const auto before = device;
   std::optional<at::Device> next;
   if (!lua_isnoneornil(L, 1) && !is_none(L, 1)) next = check_device(L, 1);
-  push<Scope>(L, std::make_shared<Scope>([before] { the_default_device = before; }));
-  the_default_device = next;
+  push<Scope>(L, std::make_shared<Scope>([&device, before] { device = before; }));
+  device = next;
   return 1;
 }
 
 int get_default_device(lua_State* L) {
-  at::Device device = the_default_device.value_or(at::Device(at::kCPU));
+  at::Device device = settings(L).default_device.value_or(at::Device(at::kCPU));
   if (device.is_cuda() && !device.has_index()) device.set_index(0);
   push_device(L, device);
   return 1;
@@ -170,7 +170,16 @@ int iinfo(lua_State* L) {
 
 }  // namespace
 
-const at::Device* default_device() noexcept { return the_default_device ? &*the_default_device : nullptr; }
+Settings& settings(lua_State* L) {
+  auto& kept = vm::State::of(L).kept();
+  if (!kept) kept = std::make_shared<Settings>();
+  return *static_cast<Settings*>(kept.get());
+}
+
+const at::Device* default_device(lua_State* L) {
+  const auto& device = settings(L).default_device;
+  return device ? &*device : nullptr;
+}
 
 void set_default_functions(lua_State* L) {
   static constexpr Row kRows[] = {

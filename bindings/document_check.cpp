@@ -4,6 +4,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "bindings/complex.h"
 #include "bindings/document.h"
 #include "bindings/dtype.h"
 #include "bindings/guard.h"
@@ -99,6 +100,10 @@ class Checker {
     }
     if (const auto* dtype = test<at::ScalarType>(L_, index)) return {Kind::dtype, static_cast<int64_t>(dtype->value)};
     if (const auto* layout = test<at::Layout>(L_, index)) return {Kind::layout, static_cast<int64_t>(layout->value)};
+    if (const Complex* complex = test<Complex>(L_, index)) {
+      document_.complexes.push_back({complex->value.real(), complex->value.imag()});
+      return Value::at(Kind::complex, document_.complexes.size() - 1);
+    }
     if (const auto* device = test<at::Device>(L_, index)) {
       document_.devices.push_back(device->value);
       return Value::at(Kind::device, document_.devices.size() - 1);

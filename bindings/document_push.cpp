@@ -1,6 +1,5 @@
 // From a document to Lua: all tables first, then what they hold, so that depth and cycles cost nothing.
-#include <ATen/ops/scalar_tensor.h>
-
+#include "bindings/complex.h"
 #include "bindings/document.h"
 #include "bindings/dtype.h"
 
@@ -121,7 +120,7 @@ class Pusher {
         return text(each.index);
       case Kind::complex: {
         const auto& [re, im] = document_.complexes[each.index];
-        return push_tensor(L_, at::scalar_tensor(c10::complex<double>(re, im), at::TensorOptions(at::kComplexDouble)));
+        return push_complex(L_, {re, im});
       }
       case Kind::tensor:
         return tensor(each.index);

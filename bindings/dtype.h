@@ -52,8 +52,8 @@ struct Type<at::Device> {
   static constexpr int user_values = 0;
 };
 
-// What torch.set_default_device has set on this thread, or null.
-const at::Device* default_device() noexcept;
+// What torch.set_default_device has set in this state, or null.
+const at::Device* default_device(lua_State* L);
 // Sets set_default_dtype, get_default_device, finfo ... in the module table on top of the stack.
 void set_default_functions(lua_State* L);
 // Defines these types and sets torch.float32 ..., torch.strided ..., torch.device in the table on top.

@@ -8,6 +8,7 @@
 #include "bindings/ops.h"
 #include "host/tensor/catalog.h"
 #include "host/tensor/library.h"
+#include "host/vm/state.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -15,8 +16,15 @@ namespace {
 // native.library.load(path) -> real path
 int load(lua_State* L) {
   const std::string path(check_string(L, 1, "torch.ops.load_library", "path"));
-  lua_pushstring(L, tensor::load_library(path).c_str());
+  lua_pushstring(L, tensor::load_library(path, vm::State::of(L).options().program).c_str());
   return 1;
+}
+
+// native.library.try(path ...): the end of this process
+int try_paths(lua_State* L) {
+  std::vector<std::string> paths;
+  for (int i = 1; i <= lua_gettop(L); ++i) paths.emplace_back(luaL_checkstring(L, i));
+  tensor::try_libraries(paths);
 }
 
 // native.library.overloads("ns::name") -> {"default", "Tensor" ...}
@@ -56,6 +64,10 @@ int open_library(lua_State* L) {
   static constexpr Row kRows[] = {
       {"load", guarded<load>,
        "Opens a shared library, which registers its operators.\n@param path string\n@return string its real path"},
+      {"try", guarded<try_paths>,
+       "Opens libraries, says on descriptor 3 how it went, and ends the process: what the process does that load "
+       "starts "
+       "first.\n@param ... string"},
       {"overloads", guarded<overloads>,
        "The names of an operator's overloads; empty: there is no such operator.\n@param name string "
        "\"aten::add\"\n@return string[]"},

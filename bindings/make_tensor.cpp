@@ -3,6 +3,7 @@
 #include "bindings/dtype.h"
 #include "bindings/keywords.h"
 #include "bindings/nested.h"
+#include "host/tensor/cuda.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -36,9 +37,12 @@ int make_tensor(lua_State* L) {
   Keywords keywords(L, "torch.tensor", keywords_from, {"dtype", "device", "requires_grad", "pin_memory"});
   at::Tensor tensor = nested_to_tensor(L, 1, optional_dtype(L, keywords));
   if (int i = keywords.find("device")) tensor = tensor.to(check_device(L, i));
-  else if (const at::Device* device = default_device(); device && !test_tensor(L, 1)) tensor = tensor.to(*device);
+  else if (const at::Device* device = default_device(L); device && !test_tensor(L, 1)) tensor = tensor.to(*device);
   if (int i = keywords.find("pin_memory"))
-    if (check_boolean(L, i, "torch.tensor", "pin_memory")) tensor = tensor.pin_memory();
+    if (check_boolean(L, i, "torch.tensor", "pin_memory")) {
+      tensor::load_cuda_if_usable();
+      tensor = tensor.pin_memory();
+    }
   if (int i = keywords.find("requires_grad"))
     tensor.set_requires_grad(check_boolean(L, i, "torch.tensor", "requires_grad"));
   push_tensor(L, std::move(tensor));
@@ -52,7 +56,7 @@ int as_tensor(lua_State* L) {
   at::Tensor tensor = given ? *given : nested_to_tensor(L, 1, optional_dtype(L, keywords));
   if (const auto dtype = optional_dtype(L, keywords)) tensor = tensor.to(*dtype);
   if (int i = keywords.find("device")) tensor = tensor.to(check_device(L, i));
-  else if (const at::Device* device = default_device(); device && !given) tensor = tensor.to(*device);
+  else if (const at::Device* device = default_device(L); device && !given) tensor = tensor.to(*device);
   if (given && tensor.is_same(*given)) lua_pushvalue(L, 1);
   else push_tensor(L, std::move(tensor));
   return 1;

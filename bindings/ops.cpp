@@ -125,7 +125,7 @@ int invoke(lua_State* L, const Operator& op, bool method) {
   if (call.out && overload.options)
     for (int k = 0; k < call.keyword_count; ++k) check_out(L, call.keywords[k], stack.back().toTensor());
   call_with_retry(L, op, overload, call, method, stack);
-  if (overload.deprecated) warn_deprecated(op, overload, method);
+  if (overload.deprecated) warn_deprecated(L, op, overload, method);
   if (overload.options && call.keyword_count > 0) use_options(L, call, stack);
   return push_results(L, overload, call, stack);
 }

@@ -3,12 +3,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <mutex>
-#include <set>
 
 #include "bindings/guard.h"
 #include "bindings/ops.h"
 #include "bindings/ops_overload.h"
+#include "bindings/settings.h"
 #include "host/base/error.h"
 
 namespace trainhost::bindings {
@@ -140,13 +139,8 @@ std::string public_name(const Operator& op, bool method) {
               "), but expected one of:" + listed(op, method));
 }
 
-void warn_deprecated(const Operator& op, const Overload& overload, bool method) {
-  static std::mutex mutex;
-  static auto* const warned = new std::set<const Overload*>;
-  {
-    const std::lock_guard lock(mutex);
-    if (!warned->insert(&overload).second) return;
-  }
+void warn_deprecated(lua_State* L, const Operator& op, const Overload& overload, bool method) {
+  if (!settings(L).deprecations_told.insert(&overload).second) return;
   TORCH_WARN("This overload of ", op.name, " is deprecated:\n\t", op.name, overload.listing(method),
              "\nConsider using one of the following signatures instead:", listed(op, method));
 }

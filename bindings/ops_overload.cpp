@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "bindings/dtype.h"
+#include "host/tensor/cuda.h"
 
 namespace trainhost::bindings {
 
@@ -136,7 +137,9 @@ bool bind(lua_State* L, const Operator& op, const Overload& overload, Call& call
     }
   }
   if (overload.device >= 0 && stack[overload.device].isNone())
-    if (const at::Device* device = default_device()) stack[overload.device] = *device;
+    if (const at::Device* device = default_device(L)) stack[overload.device] = *device;
+  if (overload.pin_memory >= 0 && stack[overload.pin_memory].isBool() && stack[overload.pin_memory].toBool())
+    tensor::load_cuda_if_usable();
   if (overload.writes >= 0) call.written = slots[overload.writes];
   return true;
 }

@@ -29,7 +29,7 @@ const tensor::Overload& choose(lua_State* L, const tensor::Operator& op, Call& c
 // "torch.add", "Tensor.add", "torch.linalg.norm".
 std::string public_name(const tensor::Operator& op, bool method);
 // Says once that this signature is an old one, as PyTorch does.
-void warn_deprecated(const tensor::Operator& op, const tensor::Overload& overload, bool method);
+void warn_deprecated(lua_State* L, const tensor::Operator& op, const tensor::Overload& overload, bool method);
 // One overload fits by arity: names the argument. Else lists the signatures, as PyTorch does.
 [[noreturn]] void throw_no_overload(lua_State* L, const tensor::Operator& op, Call& call, bool method);
 

@@ -85,7 +85,8 @@ int write_torch(lua_State* L) {
 }
 
 int format_of(lua_State* L) {
-  static constexpr const char* kNames[] = {"torch_zip", "torch_legacy", "torch_tar", "npz", "npy", "other"};
+  static constexpr const char* kNames[] = {"torch_zip", "torch_legacy", "torch_tar", "npz",
+                                           "npy",       "safetensors",  "other"};
   lua_pushstring(L, kNames[static_cast<size_t>(save::format_of(std::string(check_string(L, 1, "torch.load", "f"))))]);
   return 1;
 }
@@ -103,7 +104,7 @@ void set_torch_files(lua_State* L) {
        "table"},
       {"format_of", guarded<format_of>,
        "What a file's bytes say that it is.\n@param path string\n@return string torch_zip, torch_legacy, torch_tar, "
-       "npz, npy or other"},
+       "npz, npy, safetensors or other"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kFunctions);
 }

@@ -1,6 +1,7 @@
 // torch.Size: an empty table in front of the values, so that nothing can be assigned; kept by its values.
 #include "bindings/size.h"
 
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -10,9 +11,9 @@
 namespace trainhost::bindings {
 namespace {
 
-// Addresses that stand for entries of Lua's registry: sizes by their bytes (weak), the metatable of the values, whose
-// __index is the methods.
-const char kSizes = 0, kValuesMeta = 0;
+// Addresses that stand for entries of Lua's registry: sizes by their bytes (weak); the metatable of the values, whose
+// __index is the methods; what each size's metatable begins with.
+const char kSizes = 0, kValuesMeta = 0, kTemplate = 0;
 // A size's metatable has its values under this key; tells it from other tables, too.
 const char kValues = 0;
 
@@ -99,6 +100,7 @@ constexpr Row kMetamethods[] = {
     {"__len", guarded<size_length>, nullptr},    {"__concat", guarded<size_join>, nullptr},
     {"__add", guarded<size_join>, nullptr},      {"__newindex", guarded<size_assign>, nullptr},
     {"__pairs", guarded<size_pairs>, nullptr},   {nullptr, nullptr, nullptr}};
+constexpr int kMetaSize = std::size(kMetamethods) - 1 + 3;  // and __name, __index, the values
 
 }  // namespace
 
@@ -135,8 +137,15 @@ void push_sizes(lua_State* L, at::IntArrayRef sizes) {
   }
   lua_pop(L, 1);
   lua_newtable(L);  // the size
-  lua_newtable(L);  // its metatable
-  set_functions(L, kMetamethods);
+  // Its metatable is its own, so that size[1] is a table's lookup and no call; the functions are the same in all.
+  lua_createtable(L, 0, kMetaSize);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kTemplate);
+  for (lua_pushnil(L); lua_next(L, -2);) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -5);
+  }
+  lua_pop(L, 1);
   lua_createtable(L, static_cast<int>(sizes.size()), 0);
   for (size_t i = 0; i < sizes.size(); ++i) {
     lua_pushinteger(L, sizes[i]);
@@ -147,8 +156,6 @@ void push_sizes(lua_State* L, at::IntArrayRef sizes) {
   lua_pushvalue(L, -1);
   lua_rawsetp(L, -3, &kValues);
   lua_setfield(L, -2, "__index");
-  lua_pushliteral(L, "torch.Size");
-  lua_setfield(L, -2, "__name");
   lua_setmetatable(L, -2);
   lua_insert(L, -3);  // size, sizes, name
   lua_pushvalue(L, -3);
@@ -170,6 +177,11 @@ void open_size(lua_State* L) {
   set_functions(L, kMethods);
   lua_setfield(L, -2, "__index");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kValuesMeta);
+  lua_newtable(L);
+  set_functions(L, kMetamethods);
+  lua_pushliteral(L, "torch.Size");
+  lua_setfield(L, -2, "__name");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kTemplate);
   static constexpr Row kFunctions[] = {
       {"Size", guarded<make_size>,
        "A read-only list of sizes, as x.shape is.\n@param sizes? integer[]\n@return integer[]"},

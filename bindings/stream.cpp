@@ -155,8 +155,15 @@ int new_event(lua_State* L) {
   return 1;
 }
 
+// Tensor.record_stream(s)
 int record_stream(lua_State* L) {
-  check_tensor(L, 1).record_stream(*check<Stream>(L, 2));
+  const at::Tensor& tensor = check_tensor(L, 1);
+  const Keywords keywords(L, "Tensor.record_stream", 2, {"s"});
+  const int s = keywords.find("s");
+  if (!s) throw_usage("record_stream() missing 1 required positional arguments: \"s\"");
+  const auto* stream = test<Stream>(L, s);
+  if (!stream || !*stream) throw_argument(L, "Tensor.record_stream", "s", "a Stream", s);
+  tensor.record_stream(**stream);
   return 0;
 }
 
@@ -176,6 +183,17 @@ at::Device ready_device(lua_State* L, int index) {
   const at::Device device = check_device(L, index);
   if (device.is_cuda()) tensor::require_cuda();
   return device.has_index() ? device : VirtualGuardImpl(device.type()).getDevice();
+}
+
+void set_stream_methods(lua_State* L) {
+  static constexpr Row kMethods[] = {
+      {"record_stream", guarded<record_stream>,
+       "Says that work in this stream uses the tensor: once it is dropped, its memory is given to others only after "
+       "the "
+       "work that the stream has by then. For a tensor of another stream than the one that it was made in.\n@param s "
+       "Stream"},
+      {nullptr, nullptr, nullptr}};
+  set_functions(L, kMethods);
 }
 
 void open_streams(lua_State* L) {
@@ -204,7 +222,6 @@ void open_streams(lua_State* L) {
       {"default_stream", guarded<default_stream>, "@param device device\n@return Stream"},
       {"set_stream", guarded<set_stream>, "@param stream Stream\n@return Stream the one before"},
       {"new_event", guarded<new_event>, "@param device device\n@param enable_timing? boolean\n@return Event"},
-      {"record_stream", guarded<record_stream>, "@param tensor Tensor\n@param stream Stream"},
       {nullptr, nullptr, nullptr}};
   define<Stream>(L, nullptr, kStreamMeta);
   define<Event>(L, nullptr, nullptr);

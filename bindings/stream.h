@@ -31,6 +31,8 @@ struct Type<c10::Event> {
 // The device at `index`, made ready to be used, with the index of the current one where none is given.
 at::Device ready_device(lua_State* L, int index);
 
+// Sets record_stream in the table of Tensor's methods on top.
+void set_stream_methods(lua_State* L);
 // Defines both types and sets new_stream, current_stream, new_event ... in the table on top.
 void open_streams(lua_State* L);
 

@@ -13,6 +13,7 @@
 #include "bindings/process.h"
 #include "bindings/scope.h"
 #include "bindings/size.h"
+#include "bindings/stream.h"
 #include "bindings/tensor_type.h"
 
 namespace trainhost::bindings {
@@ -153,6 +154,7 @@ int open_tensor(lua_State* L) {
   set_nested_methods(L);
   set_conversion_methods(L);
   set_autograd_methods(L);
+  set_stream_methods(L);
   lua_pushvalue(L, -1);
   lua_setfield(L, -4, "methods");  // where stdlib/torch adds its own
   lua_newtable(L);

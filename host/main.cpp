@@ -122,6 +122,7 @@ CommandLine parse(int argc, char** argv) {
   }
   if (line.script && line.code) wrong_usage("a script and -e do not go together");
   line.options.script_name = line.verb ? std::string(line.verb->name) : line.script.value_or(line.code ? "-e" : "");
+  line.options.program = "/proc/self/exe";
   if (const char* every = std::getenv("TRAINHOST_COLLECT")) line.options.collect_every = std::atoi(every);
   return line;
 }

@@ -24,7 +24,7 @@ void check_torch() {
 
 vm::Options vm_options(Options options) {
   return {std::move(options.script_name), std::move(options.args), std::move(options.params),
-          std::move(options.stdlib_dir), options.collect_every};
+          std::move(options.stdlib_dir),  options.collect_every,   std::move(options.program)};
 }
 
 [[noreturn]] void wrong_type(const char* wanted, const Value& value) {

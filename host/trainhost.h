@@ -109,6 +109,7 @@ struct Options {
   std::map<std::string, std::string> params;  // read by host.param
   std::string stdlib_dir;                     // empty: the standard library inside the library
   int collect_every = 0;                      // > 0: collects after every so many tensors' bytes (for tests)
+  std::string program;                        // the trainhost program, which then tries custom libraries; empty: none
 };
 
 // One Lua state with the standard library. It belongs to the thread that made it: only interrupt() and post() may be

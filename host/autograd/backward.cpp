@@ -12,6 +12,7 @@
 
 #include "host/autograd/node.h"
 #include "host/base/error.h"
+#include "host/tensor/cuda.h"
 #include "host/tensor/names.h"
 
 namespace trainhost::autograd {
@@ -87,6 +88,7 @@ std::vector<at::Tensor> execute(const BackwardRequest& request) {
       throw_usage("element " + std::to_string(i) + " of tensors does not require grad and does not have a grad_fn");
     roots.push_back(std::move(edge));
   }
+  tensor::load_cuda_if_usable();  // the engine asks for it
   return torch::autograd::Engine::get_default_engine().execute(roots, request.grad_outputs, request.retain_graph,
                                                                request.create_graph, request.accumulate,
                                                                output_edges(request));

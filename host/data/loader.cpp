@@ -18,6 +18,7 @@
 
 #include "host/base/error.h"
 #include "host/data/worker.h"
+#include "host/tensor/cuda.h"
 
 namespace trainhost::data {
 
@@ -35,7 +36,7 @@ struct Loader::Plan {
   }
   Batch make(const std::vector<int64_t>& order, int64_t batch) const {
     Batch made = dataset->gather(indices(order, batch));
-    if (options.pin_memory && at::hasCUDA())
+    if (options.pin_memory && tensor::cuda_is_available())
       for (at::Tensor& field : made)
         if (field.is_cpu()) field = field.pin_memory();
     return made;

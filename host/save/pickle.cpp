@@ -185,7 +185,14 @@ void Pickler::value(Value value) {
       return device(document_.devices[value.index]);
     case Kind::tensor:
       return tensor(document_.tensors[value.index], tensors_[value.index]);
-    case Kind::complex:
+    case Kind::complex: {
+      const auto& [re, im] = document_.complexes[value.index];
+      global("__builtin__", "complex");
+      real(re);
+      real(im);
+      out_ += "\x86R";
+      return;
+    }
     case Kind::storage:
     case Kind::global:
       throw Error(ErrorKind::internal, "torch.save: a value of a kind that Lua does not have");

@@ -16,7 +16,7 @@
 namespace trainhost::save {
 
 // What a file's first bytes say that it is.
-enum class Format { torch_zip, torch_legacy, torch_tar, npz, npy, other };
+enum class Format { torch_zip, torch_legacy, torch_tar, npz, npy, safetensors, other };
 Format format_of(const std::string& path);
 
 // A file of torch.save that is being read. Everything is Error{io} with the file's name: what is damaged, what would

@@ -7,6 +7,7 @@
 
 #include "host/base/error.h"
 #include "host/save/dtypes.h"
+#include "host/save/safetensors_header.h"
 #include "host/save/torch_file.h"
 
 namespace trainhost::save {
@@ -24,6 +25,12 @@ Format format_of(const std::string& path) {
   const file::ReadFile file(kWhat, path);
   std::string head(std::min<uint64_t>(file.size(), 512), '\0');
   file.read(0, head.data(), head.size());
+  // A length of at most kMostHeaderBytes begins no other of these formats.
+  if (head.size() > 8 && head[8] == '{') {
+    uint64_t length = 0;
+    for (int i = 7; i >= 0; --i) length = length << 8 | static_cast<unsigned char>(head[static_cast<size_t>(i)]);
+    if (length <= kMostHeaderBytes) return Format::safetensors;
+  }
   if (head.starts_with("PK\3\4") || head.starts_with("PK\5\6")) {
     Budget budget(file, std::nullopt);
     const ZipReader zip(file, budget);

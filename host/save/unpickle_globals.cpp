@@ -99,7 +99,7 @@ Value Unpickler::call(Global function, const Args& args) {
     case Global::complex: {
       std::array<double, 2> parts{};
       for (size_t i = 0; i < parts.size(); ++i) parts[i] = argument(args, i, Kind::real, "complex").real;
-      budget_.take(700);  // a tensor, in Lua
+      budget_.take(100);  // a userdata, in Lua
       document_.complexes.push_back(parts);
       return Value::at(Kind::complex, document_.complexes.size() - 1);
     }

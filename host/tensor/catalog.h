@@ -67,6 +67,7 @@ struct Overload {
   bool mutates = false;     // writes to an argument
   int writes = -1;          // the argument that is written to and returned
   int device = -1;          // the argument of a factory that the default device stands for
+  int pin_memory = -1;      // the argument of that name
   bool returns_dtype = false;
   // Throws what the kernel itself leaves unchecked (guards.h); null for nearly all.
   void (*guard)(const Overload& overload, const Stack& stack) = nullptr;

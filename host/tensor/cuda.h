@@ -7,6 +7,8 @@ namespace trainhost::tensor {
 
 // Opens libtorch_cuda beside libtorch_cpu if it is there. Cheap after the first call; any thread.
 void load_cuda();
+// Opens it if this machine also has a driver for it: before anything that asks for CUDA's hooks without needing CUDA.
+void load_cuda_if_usable();
 // Is libtorch_cuda there?
 bool cuda_is_built();
 // Can CUDA be used: the library is there and sees a device?

@@ -10,6 +10,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "host/tensor/cuda.h"
+
 namespace trainhost::tensor {
 namespace {
 
@@ -153,6 +155,9 @@ void window(const Overload& overload, const Stack& stack) {
   }
 }
 
+// Whose memory is pinned is asked of CUDA's hooks, see Note [CUDA before its hooks are asked for].
+void pinned_memory(const Overload&, const Stack&) { load_cuda_if_usable(); }
+
 }  // namespace
 
 Guard find_guard(std::string_view qualified_name) {
@@ -160,6 +165,8 @@ Guard find_guard(std::string_view qualified_name) {
       {"aten::embedding_bag", embedding_bag},
       {"aten::fused_moving_avg_obs_fake_quant", fused_moving_avg_obs_fake_quant},
       {"aten::gru", recurrent},
+      {"aten::is_pinned", pinned_memory},
+      {"aten::pin_memory", pinned_memory},
       {"aten::linalg_eigvals", linalg_eigvals},
       {"aten::lstm", recurrent},
       {"aten::lu_unpack", lu_unpack},

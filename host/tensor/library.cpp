@@ -8,15 +8,21 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/wait.h>
 #include <torch/headeronly/version.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <regex>
+#include <vector>
 
 #include "host/base/error.h"
 #include "host/tensor/catalog.h"
@@ -25,6 +31,9 @@
 
 namespace trainhost::tensor {
 namespace {
+
+constexpr int kTrialOutput = 3;  // the descriptor on which a child says how it went
+constexpr char kTrialWentWell[] = "ok";
 
 bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
@@ -75,52 +84,85 @@ void open_what_it_needs(const std::string& names) {
   dlopen((path.substr(0, path.rfind('/') + 1) + "libtorch.so").c_str(), RTLD_NOW | RTLD_GLOBAL);
 }
 
+// What was opened here, in order: what a library to try may rest on.
+std::mutex opened_mutex;
+std::vector<std::string> opened;
+
 // Note [A library is tried in a child]
 // What LibTorch throws while a library registers itself (a namespace that is taken, a schema that is none) leaves
-// dlopen with the loader's lock held for ever: every later dlopen of another thread, a name lookup for one, would hang.
-// So a child does it first. This is a fork without exec, because it must have the operators that are registered here;
-// it opens the library, runs no operator (OpenMP's pool is not in the child) and ends. If it dies or takes too long, or
-// only misses CUDA, which no forked child may use, nothing is known and the library is opened.
-std::string failure_in_child(const std::string& path) {
-  constexpr int kSeconds = 10;
+// dlopen with the loader's lock held for ever: every later dlopen of another thread, a name lookup for one, would hang;
+// and a constructor that crashes would end the script. So another process of the same program does it first, with all
+// that was opened here before; it runs no operator and ends. A program that merely embeds trainhost cannot be started
+// for this: there the library is opened at once.
+std::string failure_in_child(const std::string& path, const std::string& program) {
+  constexpr int kSeconds = 60;
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return {};
-  const pid_t child = fork();
-  if (child == 0) {
-    std::string text;
-    try {
-      open_library(path);
-    } catch (const c10::Error& e) {
-      text = e.what_without_backtrace();
-    } catch (const std::exception& e) {
-      text = e.what();
-    }
-    if (write(ends[1], text.data(), text.size()) < 0) _exit(2);
-    _exit(0);
+  if (pipe2(ends, O_CLOEXEC) != 0) return std::string("cannot make a pipe: ") + std::strerror(errno);
+  std::vector<std::string> words = {program, "-q", "-e", "require('torch.library_trial')(table.unpack(arg))", "--"};
+  {
+    const std::lock_guard lock(opened_mutex);
+    words.insert(words.end(), opened.begin(), opened.end());
   }
+  words.push_back(path);
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, ends[1], kTrialOutput);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+  pid_t child = 0;
+  const int failed = posix_spawn(&child, program.c_str(), &actions, nullptr, arguments.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
   close(ends[1]);
   std::string text;
-  if (child > 0) {
+  bool late = false;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(kSeconds);
+  while (failed == 0) {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()).count();
+    pollfd wait{ends[0], POLLIN, 0};
+    const int ready = poll(&wait, 1, static_cast<int>(std::max<int64_t>(left, 0)));
+    if (ready < 0 && errno == EINTR) continue;
     char buffer[512];
-    for (pollfd wait{ends[0], POLLIN, 0};;) {
-      const int ready = poll(&wait, 1, kSeconds * 1000);
-      if (ready < 0 && errno == EINTR) continue;
-      const ssize_t count = ready > 0 ? read(ends[0], buffer, sizeof buffer) : -1;
-      if (count < 0) text.clear();
-      if (count <= 0) break;
-      text.append(buffer, static_cast<size_t>(count));
-    }
-    kill(child, SIGKILL);
-    while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
-    }
+    const ssize_t count = ready > 0 ? read(ends[0], buffer, sizeof buffer) : -1;
+    late = ready == 0;
+    if (count <= 0) break;
+    text.append(buffer, static_cast<size_t>(count));
   }
   close(ends[0]);
-  return has(text, "CUDA") ? std::string() : text;
+  if (failed != 0) return "it cannot be tried: " + program + ": " + std::strerror(failed);
+  if (late) kill(child, SIGKILL);
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (late) return "its constructors did not end within " + std::to_string(kSeconds) + " s";
+  if (WIFSIGNALED(status)) return std::string("its constructors end the process: ") + strsignal(WTERMSIG(status));
+  if (text == kTrialWentWell) return {};
+  return text.empty() ? "its constructors end the process" : text;
 }
 
 }  // namespace
 
-std::string load_library(const std::string& path) {
+void try_libraries(const std::vector<std::string>& paths) {
+  std::string text = kTrialWentWell;
+  try {
+    for (const std::string& path : paths) {
+      open_what_it_needs(dynamic_names(path));
+      open_library(path);  // that the linker cannot is found, and explained, by who asked
+    }
+  } catch (const c10::Error& e) {
+    text = e.what_without_backtrace();
+  } catch (const std::exception& e) {
+    text = e.what();
+  }
+  if (write(kTrialOutput, text.data(), text.size()) < 0) _exit(2);
+  _exit(0);  // no destructors: the loader's lock may be held
+}
+
+std::string load_library(const std::string& path, const std::string& program) {
   std::error_code code;
   const std::filesystem::path real = std::filesystem::canonical(path, code);
   if (code) fail(path, "no such file");
@@ -137,13 +179,15 @@ std::string load_library(const std::string& path) {
     fail(full, "it has nothing of LibTorch in it, so it registers no operators",
          "an operator library registers them with TORCH_LIBRARY(namespace, m)");
   open_what_it_needs(names);
-  if (!dlopen(full.c_str(), RTLD_NOW | RTLD_NOLOAD))
-    if (const std::string why = failure_in_child(full); !why.empty()) fail(full, why);
+  if (!program.empty() && !dlopen(full.c_str(), RTLD_NOW | RTLD_NOLOAD))
+    if (const std::string why = failure_in_child(full, program); !why.empty()) fail(full, why);
   if (!open_library(full)) {
     const char* why = dlerror();
     explain(full, why ? why : "it cannot be opened");
   }
   refresh_catalog();
+  const std::lock_guard lock(opened_mutex);
+  if (std::find(opened.begin(), opened.end(), full) == opened.end()) opened.push_back(full);
   return full;
 }
 

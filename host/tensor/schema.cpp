@@ -157,8 +157,9 @@ std::optional<Overload> read_overload(const c10::OperatorHandle& handle) {
   };
   overload.varargs = takes_varargs(overload.positions, 0);
   overload.self_varargs = takes_varargs(overload.self_positions, 1);
-  overload.options = std::any_of(overload.arguments.begin(), overload.arguments.end(),
-                                 [](const Argument& a) { return a.name == "pin_memory"; });
+  for (size_t i = 0; i < overload.arguments.size(); ++i)
+    if (overload.arguments[i].name == "pin_memory") overload.pin_memory = static_cast<int>(i);
+  overload.options = overload.pin_memory >= 0;
   overload.factory = overload.options && !has_tensor;
   if (overload.factory)
     for (size_t i = 0; i < overload.arguments.size(); ++i)

@@ -50,6 +50,7 @@ struct Options {
   std::map<std::string, std::string> params;  // --set name=value, read by host.param
   std::string stdlib_dir;                     // empty: the standard library embedded in the binary
   int collect_every = 0;                      // > 0: the most aggressive collector, see NativeBytes::stress
+  std::string program;                        // the trainhost program, if this process is one
 };
 
 // Owns a lua_State. Belongs to the thread that made it: only `interrupt` may be called from elsewhere.
@@ -71,6 +72,8 @@ class State {
   const Options& options() const noexcept { return options_; }
   NativeBytes& native_bytes() noexcept { return native_bytes_; }
   Interrupts& interrupts() noexcept { return interrupts_; }
+  // What the bindings keep for this state; null until they make it. It outlives the Lua state.
+  std::shared_ptr<void>& kept() noexcept { return kept_; }
   // The address of the metatable of a native type, for a type check by pointer; null before it is defined.
   const void*& metatable(TypeId type) noexcept { return metatables_[static_cast<size_t>(type)]; }
 
@@ -90,6 +93,7 @@ class State {
 
  private:
   Options options_;
+  std::shared_ptr<void> kept_;
   NativeBytes native_bytes_;
   Interrupts interrupts_;
   std::array<const void*, static_cast<size_t>(TypeId::count)> metatables_{};

@@ -3,6 +3,7 @@ local entered = require "torch.entered"
 local memory = require "torch.device_memory"
 local native = require "native.tensor"
 local of = require "native.device"
+local signature = require "torch.signature"
 local vm = require "native.vm"
 
 local accelerator = {}
@@ -26,11 +27,14 @@ local function device_of(device)
   return given
 end
 
+local parse_current = signature("torch.accelerator.current_accelerator", "check_available=false")
+
 --- The accelerator as a device without index, or nil.
 ---@param check_available? boolean true: nil also where none can be used
 ---@return device?
-function accelerator.current_accelerator()
+function accelerator.current_accelerator(...)
   local name = of.accelerator()
+  if parse_current(...) and not accelerator.is_available() then return nil end
   return name and native.device(name) or nil
 end
 

@@ -191,6 +191,12 @@ local function move(value, location, seen)
   return value
 end
 
+-- What a file's bytes say, and its name only where they say nothing: a damaged file is told what is wrong with it.
+local function format_of(path)
+  local format = native.format_of(path)
+  return format == "other" and extension(path) == "safetensors" and "safetensors" or format
+end
+
 local parse_load = signature("torch.load",
   "f, map_location=nil, pickle_module=nil, weights_only=true, mmap=false, memory_limit=nil")
 
@@ -212,7 +218,7 @@ function serialization.load(...)
   end
   if type(map_location) == "table" and next(map_location) == nil then map_location = nil end
   local o = {mmap = mmap == true, memory_limit = memory_limit}
-  local format = extension(f) == "safetensors" and "safetensors" or native.format_of(f)
+  local format = format_of(f)
   if format == "torch_zip" or format == "torch_legacy" then
     return native.read_torch(f, kinds, o.mmap, map_location, memory_limit)
   end
@@ -226,11 +232,11 @@ function serialization.load(...)
   return move(value, map_location, {})
 end
 
---- Reads the metadata of a .safetensors file: what torch.save was given as `metadata`.
+--- Reads the metadata of a safetensors file: what torch.save was given as `metadata`.
 ---@param path string
 ---@return table<string, string> metadata
 function serialization.load_metadata(path)
-  if not check_path("torch.load_metadata", path):find("%.safetensors$") then
+  if format_of(check_path("torch.load_metadata", path)) ~= "safetensors" then
     vm.raise("usage", ("torch.load_metadata: only .safetensors files have metadata, got '%s'"):format(path))
   end
   local _, metadata = native.read_safetensors(path, true)

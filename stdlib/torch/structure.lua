@@ -1,7 +1,8 @@
 -- Nested tables as JSON beside named tensors: what host.checkpoint and torch.save keep in safetensors files.
 --
 -- Plain values are themselves, and in tables with one key that begins with "$": {"$tensor": name}, {"$number": "nan"},
--- {"$pairs": [[key, value]]} for keys that are no names, {"$ordered": [[key, value]], "$kind": kind} for ordered tables.
+-- {"$complex": [re, im]}, {"$pairs": [[key, value]]} for keys that are no names, {"$ordered": [[key, value]],
+-- "$kind": kind} for ordered tables.
 local json = require "native.json"
 local ordered = require "host.ordered"
 local torch = require "torch"
@@ -65,6 +66,9 @@ function structure.take_apart(name, value, where, tensors)
     if kind == "number" and from - from ~= 0 then
       return {["$number"] = from ~= from and "nan" or from > 0 and "inf" or "-inf"}
     end
+    if kind == "userdata" and vm.describe(from) == "complex" then
+      return {["$complex"] = json.array {take(from.real, place), take(from.imag, place)}}
+    end
     if tensors and torch.is_tensor(from) then
       local called = known[from]
       if not called then
@@ -116,6 +120,13 @@ function structure.put_together(value, tensors)
   if value["$number"] then return specials[value["$number"]] or error("it has an unknown number", 0) end
   if value["$tensor"] then
     return tensors[value["$tensor"]] or error(("it lacks the tensor %q"):format(tostring(value["$tensor"])), 0)
+  end
+  local parts = value["$complex"]
+  if parts then
+    if type(parts) ~= "table" or #parts ~= 2 then error("it has an unknown complex number", 0) end
+    local re, im = structure.put_together(parts[1], tensors), structure.put_together(parts[2], tensors)
+    if type(re) ~= "number" or type(im) ~= "number" then error("it has an unknown complex number", 0) end
+    return torch.complex(re, im)
   end
   local list = value["$pairs"] or value["$ordered"]
   if list then

@@ -236,6 +236,16 @@ TEST_CASE("a script whose results cannot be handed over has finished all the sam
   }
 }
 
+TEST_CASE("what a script has set ends with its Host") {
+  for (int i = 0; i < 2; ++i) {
+    Host host;
+    const std::string before = "local torch = require 'torch' return tostring(torch.get_default_device())";
+    CHECK(host.run_string(before).front().as_string() == "cpu");
+    host.run_string("require('torch').set_default_device('meta')");
+    CHECK(host.run_string(before).front().as_string() == "meta");
+  }
+}
+
 TEST_CASE("a closed Host, and one that was moved from, say so") {
   Host host;
   const Value f = host.run_string("return function() end").front();

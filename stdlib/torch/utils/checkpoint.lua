@@ -13,11 +13,21 @@ local TIP <const> = "\nTip: make the function save the same tensors each time it
 
 -- --- Random numbers of the forward
 
-local function cuda_device(...)
+-- Of the CUDA devices that the arguments are on: {index, state} each.
+local function cuda_states(torch, ...)
+  local states, known
   for i = 1, select("#", ...) do
     local value = select(i, ...)
-    if is_tensor(value) and value.is_cuda then return value.device end
+    if is_tensor(value) and value.is_cuda then
+      local index = value.device.index
+      states, known = states or {}, known or {}
+      if not known[index] then
+        known[index] = true
+        states[#states + 1] = {index, torch.cuda.get_rng_state(index)}
+      end
+    end
   end
+  return states
 end
 
 --- The states of the generators that a function with these arguments may draw from.
@@ -25,15 +35,13 @@ end
 ---@return table
 local function random_state(...)
   local torch = require "torch"
-  local state = {cpu = torch.get_rng_state(), device = cuda_device(...)}
-  if state.device then state.cuda = torch.cuda.get_rng_state(state.device) end
-  return state
+  return {cpu = torch.get_rng_state(), cuda = cuda_states(torch, ...)}
 end
 
 local function set_random_state(state)
   local torch = require "torch"
   torch.set_rng_state(state.cpu)
-  if state.device then torch.cuda.set_rng_state(state.cuda, state.device) end
+  for _, each in ipairs(state.cuda or {}) do torch.cuda.set_rng_state(each[2], each[1]) end
 end
 
 local Forked = {__close = function(self) set_random_state(self.state) end}

@@ -155,3 +155,16 @@ test.case("the current device is a scope", function()
   test.equal(cuda.current_device(), 0)
   test.equal(cuda.device(other, cuda.current_device), other)
 end)
+
+test.case("a checkpoint draws the same on every device of its arguments", function()
+  if cuda.device_count() < 2 then test.skip "one CUDA device here" end
+  local x, y = torch.ones(64, {device = "cuda:0"}), torch.ones(64, {device = "cuda:1", requires_grad = true})
+  local seen = {}
+  local function f(_, b)
+    local noise = torch.rand(64, {device = "cuda:1"})
+    seen[#seen + 1] = noise
+    return b * noise
+  end
+  torch.utils.checkpoint.checkpoint(f, x, y, {use_reentrant = false}):sum():backward()
+  test.truthy(#seen == 2 and seen[1]:equal(seen[2]) and y.grad:equal(seen[1]))
+end)

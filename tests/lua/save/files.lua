@@ -31,6 +31,13 @@ test.case("a torch.Size in a nested table is a list of its numbers", function()
   test.equal(torch.load(path), {size = {2, 3}, none = {}})
 end)
 
+test.case("a complex number in a nested table is that number again", function()
+  local path = test.tmpdir() .. "/x.safetensors"
+  torch.save({a = {z = torch.complex(1, -0.5), w = torch.complex(1 / 0, 0), t = torch.ones(2)}}, path)
+  local a = torch.load(path).a
+  test.truthy(a.z == torch.complex(1, -0.5) and a.w == torch.complex(1 / 0, 0) and not torch.is_tensor(a.z))
+end)
+
 test.case("load_state_dict takes what torch.load returns, which is one value", function()
   local path = test.tmpdir() .. "/model.safetensors"
   local one, other = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)

@@ -110,11 +110,23 @@ test.case("what a file cannot hold is named by its place, and an older file stay
   test.equal(#host.file.list(host.file.folder_of(path)), 1)
 end)
 
+test.case("a complex number is that number again", function()
+  local back = round {torch.complex(1, -2), z = torch.complex(0, 1 / 0)}
+  test.truthy(back[1] == torch.complex(1, -2) and back.z == torch.complex(0, 1 / 0) and not torch.is_tensor(back.z))
+end)
+
 test.case("the bytes of a file say what it is, not its name", function()
   local folder = test.tmpdir()
   torch.save({1}, folder .. "/a.pt")
   host.file.rename(folder .. "/a.pt", folder .. "/a.npy")
   test.equal(torch.load(folder .. "/a.npy"), {1})
+  torch.save({w = torch.ones(2)}, folder .. "/b.safetensors", {metadata = {epoch = "3"}})
+  host.file.rename(folder .. "/b.safetensors", folder .. "/b.bin")
+  test.equal(torch.load(folder .. "/b.bin").w:tolist(), {1.0, 1.0})
+  test.equal(torch.load_metadata and torch.load_metadata(folder .. "/b.bin").epoch or "3", "3")
+  torch.save({2}, folder .. "/c.pt")
+  host.file.rename(folder .. "/c.pt", folder .. "/c.safetensors")
+  test.equal(torch.load(folder .. "/c.safetensors"), {2})
   host.file.write_atomic(folder .. "/text", "no tensors")
   test.equal(test.raises("is no file of torch.save, safetensors or numpy", torch.load, folder .. "/text").kind, "io")
   host.file.write_atomic(folder .. "/tar", ("x"):rep(257) .. "ustar" .. ("\0"):rep(300))

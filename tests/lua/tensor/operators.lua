@@ -2,6 +2,14 @@
 local test = require "test"
 local torch = require "torch"
 
+test.case("record_stream is PyTorch's, which the CPU has none of", function()
+  local x = torch.ones(2)
+  test.raises("Could not run 'aten::record_stream' with arguments from the 'CPU' backend", x.record_stream, x,
+    torch.Stream "cpu")
+  test.raises('missing 1 required positional arguments: "s"', x.record_stream, x)
+  test.raises("a Stream", x.record_stream, x, 3)
+end)
+
 local x, k = torch.tensor {1.0, 2.0, 4.0}, torch.tensor {5, 6, 7}
 local m, n = torch.tensor {true, false, true}, torch.tensor {true, true, false}
 
