@@ -10,7 +10,7 @@ end
 
 -- Blocks, ends the process or sets its exit code by purpose; or (set_num_*) may be called once only.
 local SKIPPED <const> = {
-  at_exit = true, exit = true, interrupt = true, read_line = true, sleep = true, repl = true,
+  at_exit = true, exit = true, interrupt = true, read_line = true, sleep = true, repl = true, try = true,
   set_num_interop_threads = true, set_num_threads = true,
 }
 
