@@ -51,8 +51,6 @@ constexpr std::string_view kUnchecked[] = {
     "_fft_r2c",
     "_linalg_eigvals",
     "_log_softmax_backward_data",
-    "_nested_compute_contiguous_strides_offsets",
-    "_nested_from_padded",
     "_nnpack_spatial_convolution",
     "_remove_batch_dim",
     "_reshape_alias_copy",
@@ -88,7 +86,10 @@ bool is_public_name(std::string_view name) noexcept {
   for (const std::string_view end : {"_backward", "_backward_input", "_backward_weight", "_backward_bias", "_forward",
                                      "_jvp", "_overrideable", "_copy_out"})
     if (name.ends_with(end)) return false;
-  return !name.starts_with("fbgemm_") && !has(kInternal, name) && !has(kUnchecked, name);
+  // Families of helpers that read before they look.
+  for (const std::string_view start : {"fbgemm_", "_nested_", "_fused_moving_avg_"})
+    if (name.starts_with(start)) return false;
+  return !has(kInternal, name) && !has(kUnchecked, name);
 }
 
 }  // namespace trainhost::tensor

@@ -38,7 +38,7 @@ class NativeBytes {
   // Collects everything, now.
   void collect(lua_State* L);
   // Has `before` and `after` called around every full collection: see Note [Cycles through C++] in
-  // bindings/reference.cpp.
+  // bindings/lending.cpp.
   void around_collections(void (*before)(lua_State*), void (*after)(lua_State*)) noexcept {
     before_ = before;
     after_ = after;
