@@ -111,7 +111,7 @@ int grad(lua_State* L) {
   auto grads = autograd::run_backward(std::move(request));
   lua_createtable(L, names.empty() ? static_cast<int>(grads.size()) : 0, static_cast<int>(names.size()));
   for (size_t i = 0; i < grads.size(); ++i) {
-    push_gradient(L, grads[i]);
+    push_tensor(L, grads[i]);
     if (names.empty()) lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
     else lua_setfield(L, -2, names[i].c_str());
   }
@@ -133,8 +133,6 @@ int tensor_retain_grad(lua_State* L) {
 }
 
 }  // namespace
-
-void push_gradient(lua_State* L, const at::Tensor& tensor) { push_tensor(L, tensor); }
 
 std::vector<at::Tensor> check_tensor_list(lua_State* L, int index, const char* function, const char* name) {
   if (const at::Tensor* tensor = test_tensor(L, index)) return {*tensor};

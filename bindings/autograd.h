@@ -61,8 +61,6 @@ void push_node(lua_State* L, const autograd::NodePtr& node);
 void push_grad_fn(lua_State* L, int tensor);
 // Pushes a Tensor whose grad_fn the node at `index` is, if a script has read it there; else nil.
 void push_output(lua_State* L, int index);
-// Pushes an undefined tensor as nil, and one with memory of its own as new.
-void push_gradient(lua_State* L, const at::Tensor& tensor);
 // A tensor, or a list of them where nil or torch.None stands for an undefined one.
 std::vector<at::Tensor> check_tensor_list(lua_State* L, int index, const char* function, const char* name);
 

@@ -140,7 +140,7 @@ int delayed_error(lua_State* L) {
   }
   auto node = autograd::make_node<torch::autograd::DelayedError>(luaL_checkstring(L, 1), count);
   const variable_list outputs = (*node)(std::move(inputs));
-  for (const at::Tensor& output : outputs) push_gradient(L, output);
+  for (const at::Tensor& output : outputs) push_tensor(L, output);
   return count;
 }
 
@@ -148,7 +148,7 @@ int delayed_error(lua_State* L) {
 int undefined_grad(lua_State* L) {
   const auto node = autograd::make_node<torch::autograd::UndefinedGrad>();
   const variable_list outputs = (*node)({check_tensor(L, 1)});
-  return push_gradient(L, outputs.at(0)), 1;
+  return push_tensor(L, outputs.at(0)), 1;
 }
 
 }  // namespace
@@ -197,7 +197,7 @@ variable_list FunctionNode::apply(variable_list&& grads) {
                             "use it with backward mode AD.");
     lua_remove(inner, has_vjp ? 3 : 2);
     lua_pushvalue(inner, 1);
-    for (const at::Tensor& grad : grads) push_gradient(inner, grad);
+    for (const at::Tensor& grad : grads) push_tensor(inner, grad);
     lua_call(inner, static_cast<int>(grads.size()) + 1, LUA_MULTRET);
     int count = lua_gettop(inner) - 1;
     const int expected = static_cast<int>(shared->is_tensor.size());
@@ -235,7 +235,7 @@ variable_list FunctionNode::forward_gradients(const variable_list& tangents) {
     lua_pushvalue(inner, 1);
     size_t next = 0;
     for (const bool tensor : shared->is_tensor) {
-      if (tensor && next < tangents.size()) push_gradient(inner, tangents[next++]);
+      if (tensor && next < tangents.size()) push_tensor(inner, tangents[next++]);
       else lua_pushnil(inner);
     }
     lua_call(inner, static_cast<int>(shared->is_tensor.size()) + 1, LUA_MULTRET);

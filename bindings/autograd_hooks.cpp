@@ -40,7 +40,7 @@ at::Tensor call_hook(const Reference& hook, const at::Tensor& tensor) {
   at::Tensor result;
   protect(L, 0, [&](lua_State* inner) {
     hook.push(inner);
-    push_gradient(inner, tensor);
+    push_tensor(inner, tensor);
     lua_call(inner, 1, 1);
     if (const at::Tensor* given = test_tensor(inner, -1)) result = *given;
     else if (!lua_isnil(inner, -1))
@@ -115,7 +115,7 @@ int register_post_accumulate_grad_hook(lua_State* L) {
 void push_gradients(lua_State* L, const variable_list& gradients) {
   lua_createtable(L, static_cast<int>(gradients.size()), 0);
   for (size_t i = 0; i < gradients.size(); ++i) {
-    if (gradients[i].defined()) push_gradient(L, gradients[i]);
+    if (gradients[i].defined()) push_tensor(L, gradients[i]);
     else push_none(L);  // a list has no holes
     lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
   }

@@ -12,6 +12,9 @@
 
 namespace trainhost::save {
 
+// The CRC-32 of more bytes, however many, after those of `crc` (0: none).
+uint32_t add_crc(uint32_t crc, const void* bytes, size_t size);
+
 struct ZipEntry {
   std::string_view name;
   uint64_t header = 0;  // where its local header begins

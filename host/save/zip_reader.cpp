@@ -27,6 +27,8 @@ std::string in_quotes(std::string_view text) {
   return quoted;
 }
 
+}  // namespace
+
 uint32_t add_crc(uint32_t crc, const void* bytes, size_t size) {
   const auto* at = static_cast<const unsigned char*>(bytes);
   for (size_t done = 0; done < size;) {
@@ -36,8 +38,6 @@ uint32_t add_crc(uint32_t crc, const void* bytes, size_t size) {
   }
   return crc;
 }
-
-}  // namespace
 
 ZipReader::ZipReader(const file::ReadFile& file, Budget& budget) : file_(file) {
   constexpr uint64_t kEnd = 22, kLocator = 20, kEnd64 = 56;

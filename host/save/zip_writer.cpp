@@ -16,16 +16,6 @@ void put(std::string& text, uint64_t value, int bytes) {
   for (int i = 0; i < bytes; ++i) text.push_back(static_cast<char>(value >> (8 * i)));
 }
 
-uint32_t add_crc(uint32_t crc, const void* bytes, size_t size) {
-  const auto* at = static_cast<const unsigned char*>(bytes);
-  for (size_t done = 0; done < size;) {
-    const auto part = static_cast<uInt>(std::min(size - done, size_t{1} << 30));
-    crc = static_cast<uint32_t>(::crc32(crc, at + done, part));
-    done += part;
-  }
-  return crc;
-}
-
 class Packer {
  public:
   Packer() {

@@ -23,24 +23,14 @@
 #include "host/save/safetensors.h"
 #include "host/save/safetensors_header.h"
 #include "tests/cpp/catch.h"
+#include "tests/cpp/folder.h"
 
 namespace {
 
 using namespace trainhost;
 using namespace trainhost::save;
+using test::Folder;
 namespace fs = std::filesystem;
-
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("trainhost-save-" + std::to_string(::getpid()));
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-  std::string operator/(const std::string& name) const { return (path / name).string(); }
-  std::string put(const std::string& name, const std::string& bytes) const {
-    std::ofstream(path / name, std::ios::binary) << bytes;
-    return (path / name).string();
-  }
-  size_t entries() const { return static_cast<size_t>(std::distance(fs::directory_iterator(path), {})); }
-};
 
 std::string read(const std::string& path) {
   std::ostringstream text;

@@ -83,8 +83,6 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
     if kind == "table" then return encode_list(value, #value) end
     if is_complex(value) then return ('{"complex":["%a","%a"]}'):format(value.real, value.imag) end
     if is_tensor(value) then return encode_tensor(value) end
-    local complex, real, imag = pcall(function() return value.real, value.imag end)
-    if complex and real then return ('{"complex":["%a","%a"]}'):format(real, imag) end
     return quote(tostring(value))
   end
 

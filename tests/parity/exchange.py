@@ -158,8 +158,6 @@ def read(value, data):
         return complex(*(float(part) if "n" in part else float.fromhex(part) for part in value["complex"]))
     if "float" in value:
         return float.fromhex(value["float"])
-    if "complex" in value:
-        return complex(*map(float.fromhex, value["complex"]))
     if "layout" in value:
         return Sparse(value["layout"], value["coalesced"], value["shape"], [read(part, data) for part in value["parts"]])
     dtype = getattr(torch, value["dtype"].removeprefix("torch."))

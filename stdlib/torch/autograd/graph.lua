@@ -9,8 +9,7 @@ local graph = {}
 local function under(scope, fn, ...)
   if fn == nil then return scope end
   local _ <close> = scope
-  local results = table.pack(fn(...))
-  return table.unpack(results, 1, results.n)
+  return fn(...)
 end
 
 --- Until the scope ends, or in fn(...), operators save pack_hook(tensor) in place of a tensor, and their backward gets

@@ -1,26 +1,12 @@
 -- torch.autograd.functional.jacobian and hessian, made from the parts of functional.lua.
+local blocks_of = require "torch.func.blocks"
 local func = require "torch.func"
 local native = require "native.autograd"
 local signature = require "torch.signature"
 local vm = require "native.vm"
 
+local joined <const>, numels <const> = blocks_of.joined, blocks_of.numels
 local WHERE <const> = "torch.autograd.functional.jacobian"
-
-local function joined(a, b)
-  local shape = {}
-  for _, size in ipairs(a) do shape[#shape + 1] = size end
-  for _, size in ipairs(b) do shape[#shape + 1] = size end
-  return shape
-end
-
-local function numels(list)
-  local sizes, total = {}, 0
-  for i, each in ipairs(list) do
-    sizes[i] = each:numel()
-    total = total + sizes[i]
-  end
-  return sizes, total
-end
 
 -- The unit vectors of all tensors together: for each a [total, numel] matrix.
 local function basis(list)

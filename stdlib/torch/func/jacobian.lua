@@ -1,5 +1,6 @@
 -- torch.func.jacrev, jacfwd, hessian, hvp: whole matrices of derivatives, a row or a column for each vmapped pass.
 local arguments = require "torch.func.arguments"
+local blocks_of = require "torch.func.blocks"
 local is_tensor = require("native.model").is_tensor
 local jvp_of = require("torch.func.jvp").jvp_of
 local pytree = require "torch.pytree"
@@ -8,6 +9,7 @@ local vjp_of = require("torch.func.grad").vjp_of
 local vm = require "native.vm"
 local vmap = require("torch.func.vmap").vmap
 
+local joined <const>, numels <const> = blocks_of.joined, blocks_of.numels
 local transforms = {}
 
 local function refuse_complex(api, leaves, what)
@@ -36,22 +38,6 @@ local function basis(leaves, first, count)
     from = from + numel
   end
   return vectors, from
-end
-
-local function numels(leaves)
-  local list, total = {}, 0
-  for i, leaf in ipairs(leaves) do
-    list[i] = leaf:numel()
-    total = total + list[i]
-  end
-  return list, total
-end
-
-local function joined(a, b)
-  local shape = {}
-  for _, size in ipairs(a) do shape[#shape + 1] = size end
-  for _, size in ipairs(b) do shape[#shape + 1] = size end
-  return shape
 end
 
 -- blocks[output][input] in the structure of the outputs, each in that of the inputs.
