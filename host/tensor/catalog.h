@@ -61,6 +61,7 @@ struct Overload {
   bool self_varargs = false;
   bool options = false;     // takes dtype, layout, device and pin_memory: and requires_grad as well
   bool factory = false;     // and no tensor: the default device is for these
+  bool below_autograd = false;  // makes a new tensor, which has no history
   int outs = 0;             // how many outputs out= takes; 0: it is not taken
   bool deprecated = false;  // a signature of old, tried last: torch.add(x, alpha, y)
   bool aliases = false;     // an output may be a view of an input: no new memory
