@@ -174,9 +174,11 @@ void set_autograd_methods(lua_State* L) {
       {"backward", guarded<tensor_backward>,
        "Accumulates the gradients of this tensor in the leaves it was made from.\n@param gradient? Tensor needed "
        "unless it has one element\n@param retain_graph? boolean create_graph\n@param create_graph? boolean "
-       "false\n@param inputs? Tensor[] only these"},
+       "false\n@param inputs? Tensor[] only these\n@example local x = torch.tensor({3.}, {requires_grad = true})\n"
+       "torch.sum(x * x):backward()\nx.grad  --> tensor([6.])"},
       {"requires_grad_", guarded<tensor_requires_grad_>,
-       "Records operations on this leaf from now on.\n@param requires_grad? boolean true\n@return Tensor self"},
+       "Records operations on this leaf from now on.\n@param requires_grad? boolean true\n@return Tensor "
+       "self\n@example torch.ones(2):requires_grad_().requires_grad  --> true"},
       {"retain_grad", guarded<tensor_retain_grad>, "Keeps .grad of a tensor that is no leaf."},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);
@@ -196,7 +198,9 @@ void set_backward(lua_State* L) {
        "Tensor|Tensor[]\n@param retain_graph? boolean create_graph\n@param create_graph? boolean false\n@param "
        "only_inputs? boolean ignored\n@param allow_unused? boolean materialize_grads; an unused input's gradient is "
        "nil then\n@param is_grads_batched? boolean false; dimension 0 of grad_outputs is mapped over\n@param "
-       "materialize_grads? boolean false; zeros for unused inputs\n@return Tensor[] with the keys of `inputs`"},
+       "materialize_grads? boolean false; zeros for unused inputs\n@return Tensor[] with the keys of "
+       "`inputs`\n@example local x = torch.tensor({3.}, {requires_grad = true})\ntorch.autograd.grad(x ^ 2, x)[1]  --> "
+       "tensor([6.])"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);
 }

@@ -113,10 +113,10 @@ void open_dtypes(lua_State* L) {
                                     {"__tostring", guarded<device_tostring>, nullptr},
                                     {"__eq", guarded<plain_equal<at::Device>>, nullptr},
                                     {nullptr, nullptr, nullptr}};
-  static constexpr Row kModule[] = {
-      {"device", guarded<make_device>,
-       "A device.\n@param type string \"cpu\", \"cuda\", \"cuda:0\" ...\n@param index? integer\n@return device"},
-      {nullptr, nullptr, nullptr}};
+  static constexpr Row kModule[] = {{"device", guarded<make_device>,
+                                     "A device.\n@param type string \"cpu\", \"cuda\", \"cuda:0\" ...\n@param index? "
+                                     "integer\n@return device\n@example torch.device(\"cuda:1\").index  --> 1"},
+                                    {nullptr, nullptr, nullptr}};
   define<at::ScalarType>(L, nullptr, kDtype);
   define<at::Layout>(L, nullptr, kLayout);
   define<at::MemoryFormat>(L, nullptr, kFormat);

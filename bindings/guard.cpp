@@ -66,7 +66,9 @@ Caught read(const std::exception& e) {
     return {{kind_of(*error, message), message, {}}, nullptr};
   }
   if (dynamic_cast<const std::bad_alloc*>(&e)) return {{ErrorKind::memory, "out of memory", {}}, nullptr};
-  return {{ErrorKind::internal, e.what(), {}}, nullptr};
+  // A number that does not fit is LibTorch's one error of this type.
+  const bool of_number = mentions(e.what(), {"value cannot be converted to type"});
+  return {{of_number ? ErrorKind::usage : ErrorKind::internal, e.what(), {}}, nullptr};
 }
 
 }  // namespace

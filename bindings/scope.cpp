@@ -180,7 +180,7 @@ void set_scope_functions(lua_State* L) {
        "values, in tables, in fields of modules and in functions, nested. What a module, an optimizer or a gradient "
        "holds stays. A tensor that only a variable or table outside still holds is closed then: using it is an error. "
        "Scopes nest; an error ends them, too.\n@param fn function\n@param ... any its arguments\n@return any what fn "
-       "returns"},
+       "returns\n@example torch.scope(function() return torch.ones(2) + 1 end)  --> tensor([2., 2.])"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);
 }

@@ -178,9 +178,13 @@ std::optional<Overload> read_overload(const c10::OperatorHandle& handle) {
 
 void bind_as_python(std::string_view name, Overload& overload) {
   // The generator of Python's bindings writes the default `Mean` as a word, which the parser reads as 0.
-  static constexpr std::string_view kLosses[] = {
-      "binary_cross_entropy_with_logits", "cosine_embedding_loss", "ctc_loss",           "hinge_embedding_loss",
-      "kl_div",                           "margin_ranking_loss",   "triplet_margin_loss"};
+  static constexpr std::string_view kLosses[] = {"binary_cross_entropy_with_logits",
+                                                 "cosine_embedding_loss",
+                                                 "ctc_loss",
+                                                 "hinge_embedding_loss",
+                                                 "kl_div",
+                                                 "margin_ranking_loss",
+                                                 "triplet_margin_loss"};
   if (std::find(std::begin(kLosses), std::end(kLosses), name) != std::end(kLosses))
     for (Argument& argument : overload.arguments)
       if (argument.name == "reduction")

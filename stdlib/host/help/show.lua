@@ -180,7 +180,8 @@ function show.text(it, width)
   for _, each in ipairs(it.errors) do lines[#lines + 1] = "  error: " .. each.text end
   for _, each in ipairs(it.examples) do
     lines[#lines + 1] = ""
-    lines[#lines + 1] = "  Example: " .. each.text
+    lines[#lines + 1] = "  Example:"
+    for line in (each.text .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = "    " .. line end
   end
   if it.members then
     if it.params then lines[#lines + 1] = "" end

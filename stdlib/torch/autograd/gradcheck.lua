@@ -146,6 +146,8 @@ local gradcheck = {}
 --- boolean, check_forward_ad: boolean, check_backward_ad: boolean, fast_mode: boolean, masked: boolean} 1e-6, 1e-5, 1e-3,
 --- true, 0.0, true, false, false, false, false, true, false, false
 ---@return boolean true; false where raise_exception is false and they differ
+---@example local x = torch.rand(3, {dtype = torch.float64, requires_grad = true})
+--- torch.autograd.gradcheck(torch.sin, {x})  --> true
 function gradcheck.gradcheck(func, inputs, options)
   local given = keywords.check("torch.autograd.gradcheck", options, DEFAULTS)
   if not (given.check_forward_ad or given.check_backward_ad) then

@@ -27,6 +27,9 @@ make_class(Module, nil)
 ---@param name string what it prints as
 ---@param base? any a class, nn.Module by default
 ---@return table class
+---@example local Double = nn.class("Double")
+--- function Double:forward(x) return 2 * x end
+--- Double()(torch.ones(2))  --> tensor([2., 2.])
 local function class(name, base)
   if type(name) ~= "string" then
     vm.raise("usage", "nn.class: argument 'name' must be a string, got " .. vm.describe(name))

@@ -232,6 +232,9 @@ end
 ---@param ... any its arguments; a last table {use_reentrant = false, preserve_rng_state = true, determinism_check =
 --- "default", early_stop = true} of options
 ---@return any ... what f returns
+---@example local x = torch.ones(2, {requires_grad = true})
+--- torch.utils.checkpoint.checkpoint(torch.exp, x, {use_reentrant = false}):sum():backward()
+--- x.grad  --> tensor([2.7183, 2.7183])
 function checkpoint.checkpoint(f, ...)
   if type(f) ~= "function" and getmetatable(f) == nil or is_tensor(f) then
     vm.raise("usage", "torch.utils.checkpoint: argument 'function' must be a function, got " .. vm.describe(f))
