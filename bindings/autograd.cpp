@@ -143,7 +143,8 @@ std::vector<at::Tensor> check_tensor_list(lua_State* L, int index, const char* f
     lua_rawgeti(L, index, i);
     const at::Tensor* tensor = test_tensor(L, -1);
     if (!tensor && !lua_isnil(L, -1) && !is_none(L, lua_gettop(L)))
-      throw_argument(L, function, name, "a list of Tensors", lua_gettop(L));
+      throw_argument(L, function, (std::string(name) + "[" + std::to_string(i) + "]").c_str(), "a Tensor",
+                     lua_gettop(L));
     tensors.push_back(tensor ? *tensor : at::Tensor());
     lua_pop(L, 1);
   }
