@@ -145,8 +145,6 @@ class Parser {
     }
     Slice slice{start, bound(), std::nullopt};
     if (accept(":")) slice.step = bound();
-    if (slice.step && *slice.step <= 0)
-      fail(*slice.step == 0 ? "slice step cannot be zero" : "step must be greater than zero", begin);
     return slice;
   }
 
