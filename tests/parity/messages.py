@@ -64,7 +64,8 @@ def parser_difference(message, ours):
         one = found and (found[1] in names or found[1] == "input")
         return None if one else "the signatures listed are others"
     if found := re.search(r"expected (\w+) as element (\d+) in argument (\d+)", message):
-        return None if f"tuple of {found[1]}s" in ours else lacking(ours, found[1], "element " + found[2])
+        place = f"at [{int(found[2]) + 1}]"
+        return None if f"tuple of {found[1]}s" in ours else lacking(ours, found[1], place)
     return "the text"
 
 
