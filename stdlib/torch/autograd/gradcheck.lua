@@ -173,6 +173,8 @@ end
 ---@param options? table as gradcheck, and gen_non_contig_grad_outputs, check_fwd_over_rev (both false),
 --- check_rev_over_rev (true)
 ---@return boolean
+---@example local x = torch.rand(2, {dtype = torch.float64, requires_grad = true})
+--- torch.autograd.gradgradcheck(torch.sin, {x})  --> true
 function gradcheck.gradgradcheck(func, inputs, grad_outputs, options)
   local torch = require "torch"
   if keywords.is(grad_outputs) and options == nil then grad_outputs, options = nil, grad_outputs end

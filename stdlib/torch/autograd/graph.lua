@@ -18,6 +18,12 @@ end
 ---@param unpack_hook fun(packed: any): Tensor
 ---@param fn? function
 ---@return any|scope
+---@example local x = torch.tensor({3.}, {requires_grad = true})
+--- local function same(t) return t end
+--- local y
+--- do local _ <close> = torch.autograd.graph.saved_tensors_hooks(same, same) y = x * x end
+--- y:sum():backward()
+--- x.grad  --> tensor([6.])
 function graph.saved_tensors_hooks(pack_hook, unpack_hook, fn, ...)
   return under(native.saved_tensors_hooks(pack_hook, unpack_hook), fn, ...)
 end
@@ -26,6 +32,11 @@ end
 ---@param pin_memory? boolean false; pinned memory, copied without waiting
 ---@param fn? function
 ---@return any|scope
+---@example local x = torch.tensor({3.}, {requires_grad = true})
+--- local y
+--- do local _ <close> = torch.autograd.graph.save_on_cpu() y = x * x end
+--- y:sum():backward()
+--- x.grad  --> tensor([6.])
 function graph.save_on_cpu(pin_memory, ...)
   if type(pin_memory) == "function" then return graph.save_on_cpu(false, pin_memory, ...) end
   if keywords.is(pin_memory) then

@@ -251,6 +251,9 @@ end
 ---@param input any
 ---@param options? {use_reentrant: boolean, preserve_rng_state: boolean}
 ---@return any
+---@example local net = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))
+--- torch.utils.checkpoint.checkpoint_sequential(net, 2, torch.ones(3, 2), {use_reentrant = false}).shape
+--- --> torch.Size([3, 1])
 function checkpoint.checkpoint_sequential(functions, segments, input, options)
   options = require("host.keywords").check("checkpoint_sequential", options,
     {use_reentrant = require("host.keywords").none, preserve_rng_state = true})
