@@ -62,8 +62,10 @@ walk(function(path, it)
       in_folder(chunk_of(path, example.text))
     end)
   end
-  local by_class = path:find("%.forward$") or path:find("%.extra_repr$")  -- told by the class
-  if #it.examples == 0 and path:find("^torch%.") and not by_class and not it.operator and not it.is_operator and it.kind ~= "attribute" then
+  -- Told by the class; made when an operator is first asked for.
+  local elsewhere = path:find("%.forward$") or path:find("%.extra_repr$") or path:find("^torch%.ops%.[%w_]+%.")
+  local is_ours = path:find("^torch%.") and not it.operator and not it.is_operator and it.kind ~= "attribute"
+  if #it.examples == 0 and is_ours and not elsewhere then
     without[#without + 1] = path
   end
 end)
