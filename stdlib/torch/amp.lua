@@ -1,9 +1,8 @@
 -- torch.amp and torch.autocast: operators that choose their dtype, as in torch/amp/autocast_mode.py.
 local autocast = require "native.autocast"
 local device = require "native.device"
-local entered = require "torch.entered"
+local mode = require "torch.mode"
 local native = require "native.tensor"
-local signature = require "torch.signature"
 local vm = require "native.vm"
 local warn = require "torch.warn"
 
@@ -35,13 +34,6 @@ local function choose(device_type, dtype, enabled)
   return dtype, true
 end
 
--- A function among the arguments is run under the mode with what follows it: autocast("cpu", {dtype = ...}, fn, x).
-local function split_function(...)
-  for i = 1, select("#", ...) do
-    if type((select(i, ...))) == "function" then return i, select(i, ...) end
-  end
-end
-
 local function enter(device_type, dtype, enabled, cache_enabled)
   if type(device_type) ~= "string" then
     vm.raise("usage", "torch.autocast: Expected `device_type` of type `str`, got: " .. vm.describe(device_type))
@@ -65,16 +57,6 @@ local function enter(device_type, dtype, enabled, cache_enabled)
   end
 end
 
--- A function that reads its arguments by `parse` and enters.
-local function mode(parse)
-  return function(...)
-    local at = split_function(...)
-    if not at then return entered(enter(parse(...))) end
-    local own = table.pack(...)
-    return entered(enter(parse(table.unpack(own, 1, at - 1))), select(at, ...))
-  end
-end
-
 --- Operators choose their dtype, until the scope ends or while a function runs:
 --- local _ <close> = torch.autocast("cpu", {dtype = torch.bfloat16})
 --- local y = torch.autocast("cuda", {dtype = torch.float16}, model, x)
@@ -84,17 +66,16 @@ end
 ---@param cache_enabled? boolean true: weights are cast once
 ---@param fn? function is called with the arguments that follow it
 ---@return any scope, or the results of fn
-amp.autocast = mode(signature("torch.autocast", "device_type, dtype=nil, enabled=true, cache_enabled=nil"))
+amp.autocast = mode("torch.autocast", "device_type, dtype=nil, enabled=true, cache_enabled=nil", enter)
 
 --- torch.cuda.amp.autocast, torch.cpu.amp.autocast: for one type of device.
 ---@param device_type string
 ---@param default string the dtype's name
 ---@return fun(enabled?: boolean, dtype?: dtype, cache_enabled?: boolean, fn?: function): any
 function amp.autocast_on(device_type, default)
-  local parse = signature(("torch.%s.amp.autocast"):format(device_type), "enabled=true, dtype=nil, cache_enabled=true")
-  return mode(function(...)
-    local enabled, dtype, cache_enabled = parse(...)
-    return device_type, dtype or native[default], enabled, cache_enabled
+  local name <const> = ("torch.%s.amp.autocast"):format(device_type)
+  return mode(name, "enabled=true, dtype=nil, cache_enabled=true", function(enabled, dtype, cache_enabled)
+    return enter(device_type, dtype or native[default], enabled, cache_enabled)
   end)
 end
 

@@ -1,5 +1,6 @@
 -- Tensors from what is there: tensors, numbers, tables, bytes; and the names of tensor types.
 local is_tensor = require("native.model").is_tensor
+local named = require "torch.named"
 local native = require "native.tensor"
 local ops = require "native.ops"
 local signature = require "torch.signature"
@@ -51,17 +52,16 @@ local to <const> = native.methods.to
 ---@param dtype? dtype|string a dtype or a name such as "torch.DoubleTensor"
 ---@param non_blocking? boolean false
 ---@return string|Tensor
-function arrays.type(x, dtype, non_blocking)
+arrays.type = named("Tensor.type", "self, dtype=nil, non_blocking=false", function(x, dtype, non_blocking)
   if dtype == nil then return arrays.type_name(x) end
-  if type(dtype) == "table" then dtype, non_blocking = dtype.dtype, dtype.non_blocking end
   if type(dtype) == "string" then
     local of_name, device = parse_type(dtype)
     if not of_name then fail("invalid type: '%s'", dtype) end
-    return to(x, device, of_name, non_blocking or false)
+    return to(x, device, of_name, non_blocking)
   end
   if type(dtype) ~= "userdata" then fail "dtype must be a type, str, or dtype object" end
-  return to(x, dtype, non_blocking or false)
-end
+  return to(x, dtype, non_blocking)
+end)
 
 --- The name of a value's type: "torch.FloatTensor" for a tensor.
 ---@param obj any

@@ -1,6 +1,7 @@
 -- torch.cpu: the CPU by the names that accelerators have, as in torch/cpu/__init__.py.
 local autocast = require "torch.amp"
-local entered = require "torch.entered"
+local mode = require "torch.mode"
+local named = require "torch.named"
 local native = require "native.device"
 
 return {
@@ -8,12 +9,18 @@ return {
   is_initialized = function() return true end,
   device_count = function() return 1 end,
   current_device = function() return "cpu" end,
-  set_device = function() end,
-  synchronize = function() end,
+  --- Changes nothing: there is one CPU.
+  ---@param device device
+  set_device = named("torch.cpu.set_device", "device", function() end),
+  --- Changes nothing: work on the CPU is done when a call returns.
+  ---@param device? device
+  synchronize = named("torch.cpu.synchronize", "device=nil", function() end),
   --- The one stream there is.
+  ---@param device? device
   ---@return Stream
-  current_stream = function() return native.current_stream("cpu") end,
+  current_stream = named("torch.cpu.current_stream", "device=nil", function() return native.current_stream("cpu") end),
   --- Changes nothing: all work on the CPU is done in order.
-  stream = function(_, ...) return entered(function() end, ...) end,
+  ---@param stream Stream
+  stream = mode("torch.cpu.stream", "stream=nil", function() return function() end end),
   amp = {autocast = autocast.autocast_on("cpu", "bfloat16")},
 }

@@ -2,10 +2,10 @@
 local compare = require "torch.autograd.gradcheck_compare"
 local is_tensor = require("native.model").is_tensor
 local jacobians = require "torch.autograd.gradcheck_jacobian"
-local keywords = require "host.keywords"
 local log = require "native.log"
 local native = require "native.autograd"
 local none = require("native.tensor").None
+local signature = require "torch.signature"
 local vm = require "native.vm"
 
 local UNDEFINED <const> = '"tools/autograd/derivatives.yaml"'
@@ -103,9 +103,22 @@ local function check_undefined(f, inputs, tensors)
   end
 end
 
-local DEFAULTS <const> = {eps = 1e-6, atol = 1e-5, rtol = 1e-3, raise_exception = true, nondet_tol = 0.0,
-  check_undefined_grad = true, check_grad_dtypes = false, check_batched_grad = false, check_batched_forward_grad = false,
-  check_forward_ad = false, check_backward_ad = true, fast_mode = false, masked = false}
+-- The options by name, from the results of a parser: keyword arguments alone.
+local function options_of(spec, ...)
+  local options, i = {}, 0
+  for name in spec:gmatch "([%w_]+)=" do
+    i = i + 1
+    options[name] = select(i, ...)
+  end
+  return options
+end
+
+local COMMON <const> = "eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=true, nondet_tol=0.0, check_undefined_grad=true, "
+  .. "check_grad_dtypes=false, check_batched_grad=false, fast_mode=false, masked=false"
+local OPTIONS <const> = COMMON .. ", check_batched_forward_grad=false, check_forward_ad=false, check_backward_ad=true"
+local SECOND <const> = COMMON .. ", gen_non_contig_grad_outputs=false, check_fwd_over_rev=false, check_rev_over_rev=true"
+local parse = signature("torch.autograd.gradcheck", "func, inputs, *, " .. OPTIONS)
+local parse_second = signature("torch.autograd.gradgradcheck", "func, inputs, grad_outputs=nil, *, " .. SECOND)
 
 local function as_inputs(inputs)
   if type(inputs) ~= "table" then return {n = 1, inputs} end
@@ -146,8 +159,9 @@ local gradcheck = {}
 --- boolean, check_forward_ad: boolean, check_backward_ad: boolean, fast_mode: boolean, masked: boolean} 1e-6, 1e-5, 1e-3,
 --- true, 0.0, true, false, false, false, false, true, false, false
 ---@return boolean true; false where raise_exception is false and they differ
-function gradcheck.gradcheck(func, inputs, options)
-  local given = keywords.check("torch.autograd.gradcheck", options, DEFAULTS)
+function gradcheck.gradcheck(...)
+  local func, inputs = parse(...)
+  local given = options_of(OPTIONS, select(3, parse(...)))
   if not (given.check_forward_ad or given.check_backward_ad) then
     vm.raise("usage", "Expected at least one of check_forward_ad or check_backward_ad to be True")
   end
@@ -171,15 +185,10 @@ end
 ---@param options? table as gradcheck, and gen_non_contig_grad_outputs, check_fwd_over_rev (both false),
 --- check_rev_over_rev (true)
 ---@return boolean
-function gradcheck.gradgradcheck(func, inputs, grad_outputs, options)
+function gradcheck.gradgradcheck(...)
   local torch = require "torch"
-  if keywords.is(grad_outputs) and options == nil then grad_outputs, options = nil, grad_outputs end
-  local defaults = {gen_non_contig_grad_outputs = false, check_fwd_over_rev = false, check_rev_over_rev = true,
-    grad_outputs = keywords.none}
-  for name, value in pairs(DEFAULTS) do
-    if not name:find "_ad$" and name ~= "check_batched_forward_grad" then defaults[name] = value end
-  end
-  local given = keywords.check("torch.autograd.gradgradcheck", options, defaults)
+  local func, inputs, grad_outputs = parse_second(...)
+  local given = options_of(SECOND, select(4, parse_second(...)))
   if not (given.check_fwd_over_rev or given.check_rev_over_rev) then
     vm.raise("usage", "Expected at least one of check_fwd_over_rev or check_rev_over_rev to be True")
   end
@@ -189,8 +198,7 @@ function gradcheck.gradgradcheck(func, inputs, grad_outputs, options)
     end
   end
   local list = as_inputs(inputs)
-  local grads = grad_outputs or given.grad_outputs
-  grads = is_tensor(grads) and {grads} or grads
+  local grads = is_tensor(grad_outputs) and {grad_outputs} or grad_outputs
   if grads == nil then
     grads = {}
     for i, output in ipairs(differentiable(jacobians.call(func, list))) do

@@ -1,4 +1,5 @@
 -- torch.autograd: gradients, modes, and what is loaded when it is first used.
+local mode = require "torch.mode"
 local native = require "native.autograd"
 local vm = require "native.vm"
 
@@ -20,14 +21,9 @@ autograd.grad_mode = {
 ---@param check_nan? boolean true
 ---@param fn? function
 ---@return any|scope
-function autograd.detect_anomaly(check_nan, ...)
-  if type(check_nan) == "function" then return native.set_detect_anomaly(true, true, check_nan, ...) end
-  if check_nan == nil then check_nan = true end
-  if type(check_nan) == "table" then
-    check_nan = require("host.keywords").check("torch.autograd.detect_anomaly", check_nan, {check_nan = true}).check_nan
-  end
-  return native.set_detect_anomaly(true, check_nan, ...)
-end
+autograd.detect_anomaly = mode("torch.autograd.detect_anomaly", "check_nan=true", function(check_nan)
+  return native.set_detect_anomaly(true, check_nan)
+end)
 
 autograd.anomaly_mode = {detect_anomaly = autograd.detect_anomaly, set_detect_anomaly = native.set_detect_anomaly}
 

@@ -56,7 +56,7 @@ function transforms.jvp_of(f, primals, tangents, argnums, strict, has_aux)
   local _ <close> = setmetatable({before = native.set_forward_grad_enabled(true)}, ForwardGrad)
   local _ <close> = nesting == 1 and forward_ad.dual_level() or nil
   local duals = {}
-  for i = 1, leaves.n do duals[i] = forward_ad.make_dual(leaves[i], directions[i], 0) end
+  for i = 1, leaves.n do duals[i] = forward_ad.make_dual(leaves[i], directions[i], {level = 0}) end
   local dual_inputs = pytree.unflatten(duals, spec)
   local call = dual_inputs
   if argnums ~= nil then

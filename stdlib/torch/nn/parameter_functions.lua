@@ -1,4 +1,5 @@
 -- torch.nn.utils: clipping of gradients, and parameters as one vector.
+local named = require "torch.named"
 local native = require "native.optim"
 local signature = require "torch.signature"
 local torch = require "torch"
@@ -58,22 +59,22 @@ end
 --- A vector of all parameters, one after the other.
 ---@param parameters Tensor[]
 ---@return Tensor
-function functions.parameters_to_vector(parameters)
+functions.parameters_to_vector = named("parameters_to_vector", "parameters", function(parameters)
   local flat = {}
   for i, parameter in ipairs(parameters) do flat[i] = parameter:reshape(-1) end
   return torch.cat(flat)
-end
+end)
 
 --- Copies a vector into the parameters.
----@param vector Tensor
+---@param vec Tensor
 ---@param parameters Tensor[]
-function functions.vector_to_parameters(vector, parameters)
+functions.vector_to_parameters = named("vector_to_parameters", "vec, parameters", function(vector, parameters)
   local at = 0
   for _, parameter in ipairs(parameters) do
     local count = parameter:numel()
     parameter:detach():copy_(vector:detach():narrow(0, at, count):view_as(parameter))
     at = at + count
   end
-end
+end)
 
 return functions
