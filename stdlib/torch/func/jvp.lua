@@ -18,7 +18,7 @@ local Nesting = {}
 function Nesting.__close() nesting = nesting - 1 end
 
 local function unpack(dual, strict)
-  local primal, tangent = forward_ad.unpack_dual(dual, 0)
+  local primal, tangent = forward_ad.unpack_dual(dual, {level = 0})
   if tangent == nil then
     if strict then
       vm.raise("usage", "jvp(f, primals, tangents, strict=True): The output of f is independent of the inputs. This is " ..
