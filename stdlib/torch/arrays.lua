@@ -21,6 +21,8 @@ local TYPES <const> = {
 local DTYPES <const> = {}
 for name, type_name in pairs(TYPES) do DTYPES[type_name] = native[name] end
 
+local function is_type(value) return type(value) == "table" and require("torch.tensor_types").is_type(value) end
+
 local function type_of(dtype) return TYPES[tostring(dtype):sub(7)] end
 
 --- "torch.FloatTensor", "torch.cuda.sparse.LongTensor": the type of a tensor.
@@ -49,7 +51,7 @@ local to <const> = native.methods.to
 
 --- x:type() is the name of its type; x:type(dtype) a tensor of another type.
 ---@param x Tensor
----@param dtype? dtype|string a dtype or a name such as "torch.DoubleTensor"
+---@param dtype? dtype|string|tensortype a dtype, a name such as "torch.DoubleTensor", or torch.DoubleTensor
 ---@param non_blocking? boolean false
 ---@return string|Tensor
 arrays.type = named("Tensor.type", "self, dtype=nil, non_blocking=false", function(x, dtype, non_blocking)
@@ -59,6 +61,7 @@ arrays.type = named("Tensor.type", "self, dtype=nil, non_blocking=false", functi
     if not of_name then fail("invalid type: '%s'", dtype) end
     return to(x, device, of_name, non_blocking)
   end
+  if is_type(dtype) then return to(x, dtype.is_cuda and "cuda" or "cpu", dtype.dtype, non_blocking) end
   if type(dtype) ~= "userdata" then fail "dtype must be a type, str, or dtype object" end
   return to(x, dtype, non_blocking)
 end)
@@ -73,16 +76,17 @@ function arrays.typename(obj)
 end
 
 --- Sets the dtype of new tensors by a type's name; deprecated by torch.set_default_dtype.
----@param t string|dtype "torch.DoubleTensor"
-function arrays.set_default_tensor_type(t)
+---@param t string|dtype|tensortype "torch.DoubleTensor"
+arrays.set_default_tensor_type = named("torch.set_default_tensor_type", "t", function(t)
   local dtype, device = t, "cpu"
+  if is_type(t) then t = tostring(t) end
   if type(t) == "string" then
     dtype, device = parse_type(t)
     if not dtype then fail("invalid type: '%s'", t) end
   end
   if device ~= "cpu" then fail("set_default_tensor_type: %s: use torch.set_default_device for the device", t) end
   native.set_default_dtype(dtype)
-end
+end)
 
 --- Is it a storage? Never here: tensors are how Lua sees memory.
 ---@return boolean

@@ -282,7 +282,7 @@ cuda.amp = {autocast = require("torch.amp").autocast_on("cuda", "float16")}
 cuda.default_generators = {}
 for i = 1, cuda.device_count() do cuda.default_generators[i] = native.device_generator(("cuda:%d"):format(i - 1)) end
 
-return setmetatable(cuda, {
-  __name = "torch.cuda",
-  __index = function(_, name) vm.raise("usage", ("torch.cuda has no '%s'"):format(tostring(name))) end,
+return require("torch.namespace")("torch.cuda", {
+  held = cuda, files = {["torch.errors"] = "OutOfMemoryError AcceleratorError"},
+  find = function(name) return name:find "Tensor$" and require("torch.tensor_types").cuda[name] or nil end,
 })

@@ -76,13 +76,7 @@ methods.new_tensor = named("Tensor.new_tensor",
 --- The old constructor: of sizes (not initialized), of a list of values, or of another tensor's memory.
 ---@param ... integer|integer[]|number[]|Tensor
 ---@return Tensor
-function methods.new(x, ...)
-  local first = ...
-  if is_tensor(first) then return first:detach() end
-  if type(first) == "table" and getmetatable(first) == nil then return methods.new_tensor(x, first) end
-  if first == nil then return x:new_empty({0}) end
-  return x:new_empty(type(first) == "table" and first or {...})
-end
+function methods.new(x, ...) return require("torch.tensor_types").construct(x.dtype, x.device, false, ...) end
 
 local function has_ambiguous_order(x)
   local dims = x:dim()

@@ -1,7 +1,7 @@
 -- torch.autograd: gradients, modes, and what is loaded when it is first used.
 local mode = require "torch.mode"
+local namespace = require "torch.namespace"
 local native = require "native.autograd"
-local vm = require "native.vm"
 
 local autograd = {}
 
@@ -28,29 +28,16 @@ end)
 autograd.anomaly_mode = {detect_anomaly = autograd.detect_anomaly, set_detect_anomaly = native.set_detect_anomaly}
 
 -- `function` is a keyword of Lua: the namespace torch.autograd.function is `function_`, as `end` is `end_`.
-local files = {
-  forward_ad = "torch.autograd.forward_ad", functional = "torch.autograd.functional",
-  graph = "torch.autograd.graph", function_ = "torch.autograd.function", ["function"] = "torch.autograd.function",
-}
-local held = {
-  Function = "torch.autograd.function", gradcheck = "torch.autograd.gradcheck",
-  gradgradcheck = "torch.autograd.gradcheck", GradcheckError = "torch.autograd.gradcheck",
-}
-
-return setmetatable(autograd, {
-  __name = "torch.autograd",
-  __index = function(self, name)
-    local value
-    if files[name] then value = require(files[name])
-    elseif held[name] then value = require(held[name])[name]
-    else vm.raise("usage", ("torch.autograd has no '%s'"):format(tostring(name))) end
-    rawset(self, name, value)
-    return value
-  end,
-  __names = function()
-    local names = {}
-    for name in pairs(files) do if name ~= "function" then names[#names + 1] = name end end
-    for name in pairs(held) do names[#names + 1] = name end
-    return names
-  end,
+return namespace("torch.autograd", {
+  held = autograd,
+  modules = {
+    forward_ad = "torch.autograd.forward_ad", functional = "torch.autograd.functional", graph = "torch.autograd.graph",
+    function_ = "torch.autograd.function",
+  },
+  files = {
+    ["torch.autograd.function"] = "Function",
+    ["torch.autograd.gradcheck"] = "gradcheck gradgradcheck",
+    ["torch.errors"] = "GradcheckError",
+  },
+  find = function(name) return name == "function" and require "torch.autograd.function" or nil end,
 })
