@@ -1,7 +1,9 @@
 -- torch.amp and torch.autocast: operators that choose their dtype, as in torch/amp/autocast_mode.py.
 local autocast = require "native.autocast"
 local device = require "native.device"
+local is_tensor = require("native.model").is_tensor
 local mode = require "torch.mode"
+local named = require "torch.named"
 local native = require "native.tensor"
 local vm = require "native.vm"
 local warn = require "torch.warn"
@@ -79,6 +81,82 @@ function amp.autocast_on(device_type, default)
   end)
 end
 
+-- --- Functions of one's own
+
+local function check_type(device_type)
+  if type(device_type) ~= "string" then
+    vm.raise("usage", "Expected `device_type` of type `str`, got: `" .. vm.describe(device_type) .. "`")
+  end
+end
+
+-- Floating point tensors, in tables too, as another dtype; those of float64 and of other devices stay.
+local function cast(value, device_type, dtype)
+  if is_tensor(value) then
+    local takes = value.dtype.is_floating_point and value.device.type == device_type and value.dtype ~= native.float64
+    return takes and value:to(dtype) or value
+  end
+  if type(value) ~= "table" or getmetatable(value) ~= nil then return value end
+  local copy = {}
+  for key, each in pairs(value) do copy[key] = cast(each, device_type, dtype) end
+  return copy
+end
+
+local function wrap_forward(fwd, device_type, cast_inputs)
+  return function(ctx, ...)
+    local enabled = autocast.is_enabled(device_type)
+    ctx._dtype, ctx._fwd_used_autocast = autocast.get_dtype(device_type), cast_inputs == nil and enabled
+    if cast_inputs == nil or not enabled then return fwd(ctx, ...) end
+    local arguments = table.pack(...)
+    for i = 1, arguments.n do arguments[i] = cast(arguments[i], device_type, cast_inputs) end
+    return amp.autocast(device_type, {enabled = false}, fwd, ctx, table.unpack(arguments, 1, arguments.n))
+  end
+end
+
+local function wrap_backward(bwd, device_type)
+  return function(ctx, ...)
+    return amp.autocast(device_type, {enabled = ctx._fwd_used_autocast, dtype = ctx._dtype}, bwd, ctx, ...)
+  end
+end
+
+--- The forward of an autograd.Function under autocast: Mine.forward = torch.amp.custom_fwd(forward, {device_type =
+--- "cuda"}). Where cast_inputs is given and autocast is on, floating point tensors come in that dtype and forward runs
+--- without autocast.
+---@param fwd? function nil: a function that takes it is returned
+---@param device_type string by name alone
+---@param cast_inputs? dtype by name alone
+---@return function
+amp.custom_fwd = named("torch.amp.custom_fwd", "fwd=nil, *, device_type=nil, cast_inputs=nil", function(fwd, kind, dtype)
+  check_type(kind)
+  if fwd == nil then return function(given) return wrap_forward(given, kind, dtype) end end
+  return wrap_forward(fwd, kind, dtype)
+end)
+
+--- The backward of an autograd.Function: it runs with the autocast of its forward.
+---@param bwd? function nil: a function that takes it is returned
+---@param device_type string by name alone
+---@return function
+amp.custom_bwd = named("torch.amp.custom_bwd", "bwd=nil, *, device_type=nil", function(bwd, kind)
+  check_type(kind)
+  if bwd == nil then return function(given) return wrap_backward(given, kind) end end
+  return wrap_backward(bwd, kind)
+end)
+
+--- torch.cuda.amp: what is there for CUDA alone, by its older names.
+---@param device_type string
+---@param default string the dtype's name
+---@return table
+function amp.space_of(device_type, default)
+  local space = {autocast = amp.autocast_on(device_type, default),
+    GradScaler = function(...) return require("torch.grad_scaler").on(device_type)(...) end}
+  if device_type == "cuda" then
+    space.custom_fwd = named("torch.cuda.amp.custom_fwd", "fwd=nil, *, device_type='cuda', cast_inputs=nil",
+      function(fwd, kind, dtype) return amp.custom_fwd(fwd, {device_type = kind, cast_inputs = dtype}) end)
+    space.custom_bwd = named("torch.cuda.amp.custom_bwd", "bwd=nil, *, device_type='cuda'",
+      function(bwd, kind) return amp.custom_bwd(bwd, {device_type = kind}) end)
+  end
+  return require("torch.namespace")(("torch.%s.amp"):format(device_type), {held = space})
+end
+
 -- --- torch.is_autocast_enabled and its like
 
 --- Is autocast on for this type of device?
@@ -110,4 +188,6 @@ for name, device_type in pairs {cpu = "cpu", ipu = "ipu", xla = "xla", gpu = "cu
   amp["set_autocast_" .. name .. "_dtype"] = function(dtype) autocast.set_dtype(device_type, dtype) end
 end
 
-return amp
+return require("torch.namespace")("torch.amp", {
+  held = amp, files = {["torch.grad_scaler"] = "GradScaler"},
+})

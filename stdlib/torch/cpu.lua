@@ -1,5 +1,5 @@
 -- torch.cpu: the CPU by the names that accelerators have, as in torch/cpu/__init__.py.
-local autocast = require "torch.amp"
+local amp = require "torch.amp"
 local mode = require "torch.mode"
 local named = require "torch.named"
 local native = require "native.device"
@@ -22,5 +22,5 @@ return {
   --- Changes nothing: all work on the CPU is done in order.
   ---@param stream Stream
   stream = mode("torch.cpu.stream", "stream=nil", function() return function() end end),
-  amp = {autocast = autocast.autocast_on("cpu", "bfloat16")},
+  amp = amp.space_of("cpu", "bfloat16"),
 }

@@ -83,6 +83,7 @@ local files = {
     .. "set_float32_matmul_precision get_float32_matmul_precision set_flush_denormal is_warn_always_enabled "
     .. "set_warn_always has_mkl has_mkldnn has_openmp has_lapack has_spectral compiled_with_cxx11_abi get_device_module",
   ["torch.streams"] = "Stream Event",
+  ["torch.grad_scaler"] = "GradScaler",
   ["torch.errors"] = "OutOfMemoryError AcceleratorError",
   ["torch.tensor_types"] = "Tensor BFloat16Tensor BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor "
     .. "IntTensor LongTensor ShortTensor",
