@@ -149,6 +149,9 @@ function amp.space_of(device_type, default)
   local space = {autocast = amp.autocast_on(device_type, default),
     GradScaler = function(...) return require("torch.grad_scaler").on(device_type)(...) end}
   if device_type == "cuda" then
+    --- Is there no GPU?
+    ---@return boolean
+    function space.amp_definitely_not_available() return device.count("cuda") == 0 end
     space.custom_fwd = named("torch.cuda.amp.custom_fwd", "fwd=nil, *, device_type='cuda', cast_inputs=nil",
       function(fwd, kind, dtype) return amp.custom_fwd(fwd, {device_type = kind, cast_inputs = dtype}) end)
     space.custom_bwd = named("torch.cuda.amp.custom_bwd", "bwd=nil, *, device_type='cuda'",

@@ -166,6 +166,41 @@ backends.cuda.allow_fp16_bf16_reduction_math_sdp = named("torch.backends.cuda.al
   end)
 function backends.cuda.fp16_bf16_reduction_math_sdp_allowed() return context.get "fp16_bf16_reduction_math_sdp" end
 
+-- The plans of CUDA's Fourier transforms on the current device.
+local function plans(name) return require("native.ops").find_any("aten::_cufft_" .. name) end
+local function of_current(name) return plans(name)(device.current("cuda")) end
+
+backends.cuda.cufft_plan_cache = namespace("torch.backends.cuda.cufft_plan_cache", {
+  size = {function() return of_current("get_plan_cache_size") end},
+  max_size = {
+    function() return of_current("get_plan_cache_max_size") end,
+    function(value) plans("set_plan_cache_max_size")(device.current("cuda"), value) end,
+  },
+}, {
+  --- Forgets the plans.
+  clear = function() of_current("clear_plan_cache") end,
+})
+
+local KERNELS <const> = {"flash", "math", "mem_efficient", "cudnn"}
+
+--- Only these kernels of scaled dot product attention until the scope ends, or while a function runs.
+---@param enable_flash? boolean true
+---@param enable_math? boolean true
+---@param enable_mem_efficient? boolean true
+---@param enable_cudnn? boolean true
+backends.cuda.sdp_kernel = mode("torch.backends.cuda.sdp_kernel",
+  "enable_flash=true, enable_math=true, enable_mem_efficient=true, enable_cudnn=true", function(...)
+    local before = {}
+    local function set(i, enabled) backends.cuda[("enable_%s_sdp"):format(KERNELS[i])](enabled) end
+    for i, kind in ipairs(KERNELS) do
+      before[i] = context.get(kind .. "_sdp")
+      set(i, (select(i, ...)))
+    end
+    return function()
+      for i, enabled in ipairs(before) do set(i, enabled) end
+    end
+  end)
+
 -- --- Small ones
 
 backends.mkl = {is_available = is "mkl"}
@@ -173,7 +208,8 @@ backends.openmp = {is_available = is "openmp"}
 backends.mps = {is_available = is "mps", is_built = is "mps"}
 backends.kleidiai = {is_available = is "kleidiai"}
 backends.xnnpack = {is_available = is "xnnpack"}
-backends.cusparselt = {is_available = never, version = function() return nil end}
+backends.cusparselt = {is_available = never, version = function() return nil end,
+  get_max_alg_id = function() return nil end}
 backends.opt_einsum = {is_available = never}
 backends.cpu = {get_cpu_capability = context.cpu_capability}
 backends.miopen = namespace("torch.backends.miopen", {

@@ -4,7 +4,7 @@ local mode = require "torch.mode"
 local named = require "torch.named"
 local native = require "native.device"
 
-return {
+local cpu = {
   is_available = function() return true end,
   is_initialized = function() return true end,
   device_count = function() return 1 end,
@@ -22,5 +22,14 @@ return {
   --- Changes nothing: all work on the CPU is done in order.
   ---@param stream Stream
   stream = mode("torch.cpu.stream", "stream=nil", function() return function() end end),
+  --- The one stream there is, whatever its priority.
+  ---@param priority? integer has no effect
+  ---@return Stream
+  Stream = named("torch.cpu.Stream", "priority=-1", function() return native.current_stream("cpu") end),
   amp = amp.space_of("cpu", "bfloat16"),
 }
+
+--- The scope of torch.cpu.stream, by its class's name.
+cpu.StreamContext = cpu.stream
+
+return require("torch.namespace")("torch.cpu", {held = cpu})

@@ -102,6 +102,14 @@ return namespace("torch", {
   held = torch, modules = modules, files = files,
   find = function(name) return ops.find(aliases[name] or name) end,
   hint = ops.nearest,
+  absent = {
+    mps = "Apple's GPUs: this host is built for the CPU and CUDA", xpu = "Intel's GPUs: this host is built for the CPU and CUDA",
+    mtia = "this host is built for the CPU and CUDA", compile = "Python's compiler",
+    jit = "TorchScript: Python's own way to write models down",
+    dtype = "a class for type checks: x.dtype is a value such as torch.float32",
+    layout = "a class for type checks: x.layout is a value such as torch.strided",
+    memory_format = "a class for type checks: torch.channels_last is a value of it",
+  },
   -- Operators, those of torch.linalg and the like there, and the aliases.
   names = function()
     local names = operator_names(function(name)

@@ -1,5 +1,6 @@
 -- torch.autograd: gradients, modes, and what is loaded when it is first used.
 local mode = require "torch.mode"
+local named = require "torch.named"
 local namespace = require "torch.namespace"
 local native = require "native.autograd"
 
@@ -23,6 +24,14 @@ autograd.grad_mode = {
 ---@return any|scope
 autograd.detect_anomaly = mode("torch.autograd.detect_anomaly", "check_nan=true", function(check_nan)
   return native.set_detect_anomaly(true, check_nan)
+end)
+
+--- A leaf of a tensor's memory: what Variables were is in all tensors.
+---@param data Tensor
+---@param requires_grad? boolean false
+---@return Tensor
+autograd.Variable = named("torch.autograd.Variable", "data, requires_grad=false", function(data, requires_grad)
+  return data:detach():requires_grad_(requires_grad)
 end)
 
 autograd.anomaly_mode = {detect_anomaly = autograd.detect_anomaly, set_detect_anomaly = native.set_detect_anomaly}

@@ -128,39 +128,6 @@ cuda.reset_max_memory_allocated, cuda.reset_max_memory_cached =
   cuda.reset_peak_memory_stats, cuda.reset_peak_memory_stats
 cuda.memory_cached, cuda.max_memory_cached = cuda.memory_reserved, cuda.max_memory_reserved
 
-local UNITS <const> = {"B", "KiB", "MiB", "GiB", "TiB"}
-
-local function size_text(bytes)
-  local unit = 1
-  while bytes >= 10240 and unit < #UNITS do bytes, unit = bytes / 1024, unit + 1 end
-  return ("%.0f %s"):format(bytes, UNITS[unit])
-end
-
---- The memory statistics as a table to print.
----@param device? device|integer
----@param abbreviated? boolean false; has no effect, the table is short
----@return string
-cuda.memory_summary = named("torch.cuda.memory_summary", "device=nil, abbreviated=false", function(device)
-  of.require("cuda")
-  local stats = cuda.memory_stats(device)
-  local lines = {("PyTorch CUDA memory summary, device %s"):format(tostring(device or cuda.current_device())),
-    ("%-22s %12s %12s %12s %12s"):format("", "current", "peak", "total", "freed")}
-  for _, row in ipairs {
-    {"allocated memory", "allocated_bytes", size_text}, {"active memory", "active_bytes", size_text},
-    {"requested memory", "requested_bytes", size_text}, {"reserved memory", "reserved_bytes", size_text},
-    {"non-releasable memory", "inactive_split_bytes", size_text}, {"allocations", "allocation", tostring},
-    {"active allocations", "active", tostring}, {"reserved segments", "segment", tostring},
-    {"non-releasable allocs", "inactive_split", tostring},
-  } do
-    local figures = {}
-    for i, what in ipairs {"current", "peak", "allocated", "freed"} do
-      figures[i] = row[3](stats[("%s.all.%s"):format(row[2], what)] or 0)
-    end
-    lines[#lines + 1] = ("%-22s %12s %12s %12s %12s"):format(row[1], table.unpack(figures))
-  end
-  return table.concat(lines, "\n")
-end)
-
 -- --- Streams and events
 
 local parse_stream = signature("torch.cuda.Stream", "device=nil, priority=0")
@@ -216,6 +183,16 @@ cuda.stream = mode("torch.cuda.stream", "stream=nil", function(stream)
   end
 end)
 
+--- The scope of torch.cuda.stream, by its class's name.
+cuda.StreamContext = cuda.stream
+
+--- Is a graph being captured? Never: Lua has no CUDA graphs.
+---@return boolean
+function cuda.is_current_stream_capturing() return false end
+
+--- Lets go of memory that other processes use no more. Nothing is shared with other processes from Lua.
+function cuda.ipc_collect() of.require("cuda") end
+
 -- --- Random numbers
 
 --- Seeds the current device's generator; without a GPU nothing is seeded.
@@ -265,7 +242,32 @@ cuda.set_rng_state_all = named("torch.cuda.set_rng_state_all", "new_states", fun
   for i, state in ipairs(new_states) do cuda.set_rng_state(state, i - 1) end
 end)
 
--- --- Versions
+-- --- Versions, and how LibTorch was built
+
+local build <const> = context.show_config()
+
+--- Had half precision and MAGMA a part in the build?
+cuda.has_half, cuda.has_magma = true, build:find("Magma", 1, true) ~= nil
+
+--- The architectures that kernels were built for: {"sm_80", "compute_90"}; empty without CUDA.
+---@return string[]
+function cuda.get_arch_list()
+  local list = {}
+  if not cuda.is_available() then return list end
+  for architecture in context.show_config():gmatch "code=([%w_]+)" do list[#list + 1] = architecture end
+  return list
+end
+
+--- The flags of nvcc for them.
+---@return string
+function cuda.get_gencode_flags()
+  local flags = {}
+  for i, each in ipairs(cuda.get_arch_list()) do
+    local kind, number = each:match "^(%a+)_(.+)$"
+    flags[i] = ("-gencode compute=compute_%s,code=%s_%s"):format(number, kind, number)
+  end
+  return table.concat(flags, " ")
+end
 
 --- 12040 for CUDA 12.4: of the runtime, and of what the driver supports.
 ---@return integer runtime
@@ -283,6 +285,8 @@ cuda.default_generators = {}
 for i = 1, cuda.device_count() do cuda.default_generators[i] = native.device_generator(("cuda:%d"):format(i - 1)) end
 
 return require("torch.namespace")("torch.cuda", {
-  held = cuda, files = {["torch.errors"] = "OutOfMemoryError AcceleratorError"},
+  held = cuda, modules = {nvtx = "torch.cuda.nvtx"},
+  files = {["torch.errors"] = "OutOfMemoryError AcceleratorError", ["torch.cuda.parts"] = "memory random streams",
+    ["torch.cuda.summary"] = "memory_summary memory_stats_as_nested_dict"},
   find = function(name) return name:find "Tensor$" and require("torch.tensor_types").cuda[name] or nil end,
 })
