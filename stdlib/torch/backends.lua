@@ -209,6 +209,7 @@ backends.mps = {is_available = is "mps", is_built = is "mps"}
 backends.kleidiai = {is_available = is "kleidiai"}
 backends.xnnpack = {is_available = is "xnnpack"}
 backends.cusparselt = {is_available = never, version = function() return nil end,
+  --- nil: cuSPARSELt is not there.
   get_max_alg_id = function() return nil end}
 backends.opt_einsum = {is_available = never}
 backends.cpu = {get_cpu_capability = context.cpu_capability}
