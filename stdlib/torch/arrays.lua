@@ -88,9 +88,10 @@ arrays.set_default_tensor_type = named("torch.set_default_tensor_type", "t", fun
   native.set_default_dtype(dtype)
 end)
 
---- Is it a storage? Never here: tensors are how Lua sees memory.
+--- Is it what x:untyped_storage() or x:storage() gives?
+---@param obj any
 ---@return boolean
-function arrays.is_storage(_) return false end
+arrays.is_storage = named("torch.is_storage", "obj", function(obj) return require("torch.storage").is_storage(obj) end)
 
 -- --- Bytes
 

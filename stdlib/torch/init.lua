@@ -84,6 +84,7 @@ local files = {
     .. "set_warn_always has_mkl has_mkldnn has_openmp has_lapack has_spectral compiled_with_cxx11_abi get_device_module",
   ["torch.streams"] = "Stream Event",
   ["torch.grad_scaler"] = "GradScaler",
+  ["torch.storage"] = "UntypedStorage",
   ["torch.errors"] = "OutOfMemoryError AcceleratorError",
   ["torch.tensor_types"] = "Tensor BFloat16Tensor BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor "
     .. "IntTensor LongTensor ShortTensor",
