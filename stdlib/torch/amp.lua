@@ -157,7 +157,7 @@ function amp.space_of(device_type, default)
     space.custom_bwd = named("torch.cuda.amp.custom_bwd", "bwd=nil, *, device_type='cuda'",
       function(bwd, kind) return amp.custom_bwd(bwd, {device_type = kind}) end)
   end
-  return require("torch.namespace")(("torch.%s.amp"):format(device_type), {held = space})
+  return require("host.namespace")(("torch.%s.amp"):format(device_type), {held = space})
 end
 
 -- --- torch.is_autocast_enabled and its like
@@ -191,6 +191,6 @@ for name, device_type in pairs {cpu = "cpu", ipu = "ipu", xla = "xla", gpu = "cu
   amp["set_autocast_" .. name .. "_dtype"] = function(dtype) autocast.set_dtype(device_type, dtype) end
 end
 
-return require("torch.namespace")("torch.amp", {
+return require("host.namespace")("torch.amp", {
   held = amp, files = {["torch.grad_scaler"] = "GradScaler"},
 })

@@ -32,4 +32,4 @@ local cpu = {
 --- The scope of torch.cpu.stream, by its class's name.
 cpu.StreamContext = cpu.stream
 
-return require("torch.namespace")("torch.cpu", {held = cpu})
+return require("host.namespace")("torch.cpu", {held = cpu})

@@ -2,7 +2,7 @@
 -- first used.
 local ops = require "native.ops"
 local model = require "native.model"
-local namespace = require "torch.namespace"
+local namespace = require "host.namespace"
 local native = require "native.tensor"
 local autograd = require "native.autograd"
 local vm = require "native.vm"

@@ -161,4 +161,4 @@ function nested.masked_select(...)
   return from_offsets(tensor:masked_select(mask), op "pad"(lengths:cumsum(0), {1, 0}):tolist(), nil, 1)
 end
 
-return require("torch.namespace")("torch.nested", {held = nested})
+return require("host.namespace")("torch.nested", {held = nested})

@@ -98,4 +98,4 @@ sparse.spsolve = op "_spsolve"
 --- See torch/sparse_factories.lua.
 sparse.check_sparse_tensor_invariants = require("torch.sparse_factories").check_sparse_tensor_invariants
 
-return require("torch.namespace")("torch.sparse", {held = sparse})
+return require("host.namespace")("torch.sparse", {held = sparse})

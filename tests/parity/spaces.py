@@ -1,5 +1,6 @@
 # The namespaces beside the operators' own: CUDA, autocast, autograd, random numbers, torch.func, the libraries below.
 import pathlib
+import sys
 import types
 import warnings
 
@@ -10,12 +11,15 @@ import torch.autograd.forward_ad
 SKIPS = pathlib.Path(__file__).resolve().parent / "skips_beside.tsv"
 NAMES = ("cuda", "cuda.amp", "cuda.nvtx", "cuda.memory", "cuda.random", "amp", "autograd", "autograd.graph", "autograd.forward_ad",
          "autograd.functional", "random", "func", "accelerator", "cpu", "mps", "xpu", "mtia")
+# Of C++'s classes in torch those that are documented: the others are TorchScript's and Python's own.
+CLASSES = ("dtype", "layout", "memory_format", "Size", "device", "Generator", "Stream", "Event", "finfo", "iinfo",
+           "OutOfMemoryError", "AcceleratorError")
 ELSEWHERE = ("torch.types", "torch.utils", "torch._utils", "torch.overrides", "torch._C._functorch", "torch._jit_internal")
 
 
 def modules():
     found = {f"torch.{name}": eval(f"torch.{name}", {"torch": torch}) for name in NAMES}
-    found["torch.backends"] = torch.backends
+    found["torch.backends"], found["torch"] = torch.backends, torch
     for name in dir(torch.backends):
         value = getattr(torch.backends, name)
         if isinstance(value, types.ModuleType) and value.__name__.startswith("torch.backends."):
@@ -25,6 +29,11 @@ def modules():
 
 def kind_of(value, space):
     """Of what belongs to a namespace; nothing for what it merely imports."""
+    if space == "torch":  # its functions and values are in coverage.py; here are its classes and namespaces
+        if isinstance(value, types.ModuleType):
+            return "space" if value.__name__.count(".") == 1 and sys.modules.get(value.__name__) is value else None
+        documented = isinstance(value, type) and (value.__name__ in CLASSES or not hasattr(torch._C, value.__name__))
+        return "name" if documented and value.__name__ in torch.__all__ else None
     if isinstance(value, types.ModuleType):
         return "space" if value.__name__.startswith(f"{space}.") else None
     if callable(value):

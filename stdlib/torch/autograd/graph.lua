@@ -123,6 +123,6 @@ graph.increment_version = named("torch.autograd.graph.increment_version", "tenso
   for _, each in ipairs(type(tensor) == "table" and tensor or {tensor}) do native.increment_version(each) end
 end)
 
-return require("torch.namespace")("torch.autograd.graph", {held = graph, absent = {
+return require("host.namespace")("torch.autograd.graph", {held = graph, absent = {
   allow_mutation_on_saved_tensors = "it rests on modes of Python's dispatcher, which there are none of here",
 }})

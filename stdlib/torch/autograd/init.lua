@@ -1,7 +1,7 @@
 -- torch.autograd: gradients, modes, and what is loaded when it is first used.
 local mode = require "torch.mode"
 local named = require "torch.named"
-local namespace = require "torch.namespace"
+local namespace = require "host.namespace"
 local native = require "native.autograd"
 
 local autograd = {}

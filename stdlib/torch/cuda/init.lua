@@ -284,7 +284,7 @@ cuda.amp = require("torch.amp").space_of("cuda", "float16")
 cuda.default_generators = {}
 for i = 1, cuda.device_count() do cuda.default_generators[i] = native.device_generator(("cuda:%d"):format(i - 1)) end
 
-return require("torch.namespace")("torch.cuda", {
+return require("host.namespace")("torch.cuda", {
   held = cuda, modules = {nvtx = "torch.cuda.nvtx"},
   files = {["torch.errors"] = "OutOfMemoryError AcceleratorError", ["torch.cuda.parts"] = "memory random streams",
     ["torch.cuda.summary"] = "memory_summary memory_stats_as_nested_dict"},

@@ -35,7 +35,7 @@ nvtx.range = mode("torch.cuda.nvtx.range", "msg", function(msg)
   return function() nvtx.range_pop() end
 end)
 
-return require("torch.namespace")("torch.cuda.nvtx", {held = nvtx, absent = {
+return require("host.namespace")("torch.cuda.nvtx", {held = nvtx, absent = {
   range_start = "ranges that overlap are no part of LibTorch's C++: range_push and range_pop nest",
   range_end = "ranges that overlap are no part of LibTorch's C++: range_push and range_pop nest",
 }})

@@ -1,5 +1,5 @@
 -- torch.cuda.memory, torch.cuda.random and torch.cuda.streams: files of PyTorch's package, whose functions torch.cuda has.
-local namespace = require "torch.namespace"
+local namespace = require "host.namespace"
 
 local NAMES <const> = {
   memory = "empty_cache max_memory_allocated max_memory_cached max_memory_reserved mem_get_info memory_allocated "

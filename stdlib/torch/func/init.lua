@@ -2,7 +2,7 @@
 --
 -- Where PyTorch takes a tuple (in_dims, argnums, primals, several outputs in one structure), a list is given; torch.None
 -- stands for None in it. argnums count from 0.
-return require("torch.namespace")("torch.func", {
+return require("host.namespace")("torch.func", {
   files = {
     ["torch.func.vmap"] = "vmap", ["torch.func.grad"] = "grad grad_and_value vjp", ["torch.func.jvp"] = "jvp linearize",
     ["torch.func.jacobian"] = "jacrev jacfwd hessian hvp",

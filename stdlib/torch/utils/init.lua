@@ -1,4 +1,4 @@
 -- torch.utils: its namespaces, loaded when they are first used.
-return require("torch.namespace")("torch.utils", {
+return require("host.namespace")("torch.utils", {
   modules = {data = "torch.utils.data", checkpoint = "torch.utils.checkpoint"},
 })

@@ -1,6 +1,6 @@
 -- torch.nn.functional: PyTorch's functions, each file loaded when one of its functions is first used.
 local catalog = require "native.ops"
-local namespace = require "torch.namespace"
+local namespace = require "host.namespace"
 
 -- Functions that are one operator in PyTorch are the operator; its schema is their documentation.
 local operators <const> = {}

@@ -2,6 +2,8 @@
 local keywords = require "host.keywords"
 local vm = require "native.vm"
 
+local FEW <const> = 20  -- names that an error lists
+
 ---@class Sources
 ---@field files? table<string, string> module -> the names that it returns in a table, separated by spaces
 ---@field modules? table<string, string> name -> the module that is its value
@@ -47,8 +49,9 @@ return function(name, sources)
     if sources.absent and sources.absent[key] then return sources.absent[key] end
     if sources.hint then return sources.hint(tostring(key)) end
     local names = names_of()
-    for held_name in next, self do names[#names + 1] = held_name end
-    return keywords.did_you_mean(key, names)
+    for held_name in next, self do names[#names + 1] = tostring(held_name) end
+    table.sort(names)
+    return keywords.did_you_mean(key, names) or #names <= FEW and "it has " .. table.concat(names, ", ") or nil
   end
 
   return setmetatable(sources.held or {}, {
