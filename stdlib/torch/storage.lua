@@ -10,29 +10,39 @@ local storages = {}
 ---@class Storage
 local Storage = {__name = "Storage"}
 local methods = {}
-local fields = setmetatable({}, {__mode = "k"})  -- storage -> {tensor of all elements}
+local fields = setmetatable({}, {__mode = "k"})  -- storage -> a tensor of all elements
 
 local function fail(message, ...) vm.raise("usage", message:format(...)) end
 
 local function is_storage(value) return type(value) == "table" and fields[value] ~= nil end
 storages.is_storage = is_storage
 
-local function elements(self)
-  return fields[self] or fail("expected a storage, got %s: call storage:method(...)", vm.describe(self))
+-- All of the memory behind a tensor as a tensor of a dtype.
+local function all_of(x, dtype)
+  local bytes = x:_storage_bytes()
+  if dtype == native.uint8 then return bytes end
+  return bytes[{native.slice(0, #bytes // dtype.itemsize * dtype.itemsize)}]:view(dtype)
 end
 
--- All of the memory behind a tensor, as elements of a dtype; nil: bytes.
+-- The memory may have grown behind another tensor.
+local function elements(self)
+  local values = fields[self] or fail("expected a storage, got %s: call storage:method(...)", vm.describe(self))
+  if values:_storage_bytes().nbytes - values.nbytes >= values:element_size() then
+    values = all_of(values, values.dtype)
+    fields[self] = values
+  end
+  return values
+end
+
 local function of_tensor(x, dtype)
-  local values = x:_storage_bytes()
-  if dtype ~= nil then values = values[{native.slice(0, #values // dtype.itemsize * dtype.itemsize)}]:view(dtype) end
   local self = setmetatable({}, Storage)
-  fields[self] = values
+  fields[self] = all_of(x, dtype)
   return self
 end
 
 --- The memory behind the tensor, in bytes: that of all its views.
 ---@return Storage
-function storages.untyped_storage(x) return of_tensor(x, nil) end
+function storages.untyped_storage(x) return of_tensor(x, native.uint8) end
 
 --- The memory behind the tensor, in elements of its dtype.
 ---@return Storage
@@ -43,7 +53,7 @@ function storages.storage(x) return of_tensor(x, x.dtype) end
 ---@param device? device the CPU
 ---@return Storage
 storages.UntypedStorage = named("torch.UntypedStorage", "size=0, *, device=nil", function(size, device)
-  return of_tensor(ops.find "empty"(size, {dtype = native.uint8, device = device or "cpu"}))
+  return of_tensor(ops.find "empty"(size, {dtype = native.uint8, device = device or "cpu"}), native.uint8)
 end)
 
 --- The address of its memory: storages with the same one are one.
@@ -70,7 +80,7 @@ function methods:tolist() return elements(self):tolist() end
 ---@return Storage
 function methods:clone()
   local values = elements(self)
-  return of_tensor(values:clone(), values.dtype ~= native.uint8 and values.dtype or nil)
+  return of_tensor(values:clone(), values.dtype)
 end
 
 --- Takes the elements of another storage of the same size over.
@@ -103,7 +113,9 @@ methods.resize_ = named("Storage.resize_", "self, size", function(self, size)
     fail("Storage.resize_: expected at least the %d elements that tensors may look at, got %s", values:size(0),
       vm.describe(size))
   end
-  values:resize_({size})
+  local grown = values:detach()  -- the other keeps its size if there is no memory
+  grown:resize_({size})
+  fields[self] = grown
   return self
 end)
 
@@ -112,7 +124,7 @@ end)
 function methods:cpu()
   local values = elements(self)
   if values.device.type == "cpu" then return self end
-  return of_tensor(values:cpu(), values.dtype ~= native.uint8 and values.dtype or nil)
+  return of_tensor(values:cpu(), values.dtype)
 end
 
 local attributes = {device = true, dtype = true, is_cuda = true, is_sparse = true}
