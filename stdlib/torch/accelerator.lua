@@ -91,4 +91,4 @@ for name, f in pairs(memory("torch.accelerator", device_of, required)) do accele
 accelerator.get_memory_info = accelerator.mem_get_info
 accelerator.mem_get_info = nil
 
-return accelerator
+return require("host.namespace")("torch.accelerator", {held = accelerator})

@@ -69,4 +69,4 @@ end
 random.fork_rng = mode("torch.random.fork_rng",
   "devices=nil, enabled=true, _caller='fork_rng', _devices_kw='devices', device_type=nil", fork)
 
-return random
+return require("host.namespace")("torch.random", {held = random})

@@ -84,4 +84,4 @@ end)
 ---@return integer -1 outside
 function forward_ad.current_level() return current end
 
-return forward_ad
+return require("host.namespace")("torch.autograd.forward_ad", {held = forward_ad})

@@ -210,4 +210,4 @@ initializer("eye_", "tensor", function(t)
 end)
 
 init._calculate_fan_in_and_fan_out = init.calculate_fan_in_and_fan_out
-return init
+return require("host.namespace")("torch.nn.init", {held = init})

@@ -77,4 +77,4 @@ functions.vector_to_parameters = named("vector_to_parameters", "vec, parameters"
   end
 end)
 
-return functions
+return require("host.namespace")("torch.nn.utils", {held = functions})

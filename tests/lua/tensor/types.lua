@@ -95,3 +95,18 @@ test.case("versions and dtypes tell what they are", function()
   test.equal({c.is_complex, c.is_floating_point, c.is_signed, c.itemsize}, {true, false, true, 8})
   test.equal({c:to_real(), torch.float64:to_complex()}, {torch.float32, torch.complex128})
 end)
+
+test.case("a name that a namespace does not have is an error with the nearest one", function()
+  for path, hint in pairs {
+    ["torch.random.manual_sed"] = "did you mean 'manual_seed'?", ["torch.nn.init.uniform"] = "did you mean 'uniform_'?",
+    ["torch.utils.checkpoint.checkpont"] = "did you mean 'checkpoint'?", ["torch.utils.dat"] = "did you mean 'data'?",
+    ["torch.autograd.functional.jvpp"] = "did you mean 'jvp'?", ["torch.signal.windows.han"] = "did you mean 'hann'?",
+    ["torch.func.grd"] = "did you mean 'grad'?", ["torch.accelerator.is_availabel"] = "did you mean 'is_available'?",
+    ["torch.func.functionalize"] = "a rewrite of programs for compilers, which there are none of here",
+    ["torch.layout"] = "a class for type checks: x.layout is a value such as torch.strided",
+  } do
+    local space, name = path:match "^(.*)%.(.-)$"
+    local err = test.raises(space .. " has no '" .. name .. "'", load("local torch = require 'torch' return " .. path))
+    test.equal(err.hint, hint)
+  end
+end)
