@@ -266,7 +266,7 @@ local parse = signature("torch.amp.GradScaler", "device='cuda', " .. OPTIONS)
 ---@param init_scale? number 65536
 ---@param growth_factor? number 2
 ---@param backoff_factor? number 0.5
----@param growth_interval? integer 2000 steps
+---@param growth_interval? integer 2000
 ---@param enabled? boolean true
 ---@return GradScaler
 function scalers.GradScaler(...) return new(parse(...)) end
