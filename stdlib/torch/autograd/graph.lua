@@ -1,16 +1,10 @@
 -- torch.autograd.graph: hooks on saved tensors and on several gradients, edges of the graph.
-local keywords = require "host.keywords"
+local mode = require "torch.mode"
+local named = require "torch.named"
 local native = require "native.autograd"
 local vm = require "native.vm"
 
 local graph = {}
-
--- A scope, or fn(...) under it.
-local function under(scope, fn, ...)
-  if fn == nil then return scope end
-  local _ <close> = scope
-  return fn(...)
-end
 
 --- Until the scope ends, or in fn(...), operators save pack_hook(tensor) in place of a tensor, and their backward gets
 --- unpack_hook of it.
@@ -24,12 +18,12 @@ end
 --- do local _ <close> = torch.autograd.graph.saved_tensors_hooks(same, same) y = x * x end
 --- y:sum():backward()
 --- x.grad  --> tensor([6.])
-function graph.saved_tensors_hooks(pack_hook, unpack_hook, fn, ...)
-  return under(native.saved_tensors_hooks(pack_hook, unpack_hook), fn, ...)
-end
+graph.saved_tensors_hooks = mode("torch.autograd.graph.saved_tensors_hooks", "pack_hook, unpack_hook",
+  native.saved_tensors_hooks)
 
 --- Until the scope ends, or in fn(...), saved tensors wait in the CPU's memory.
 ---@param pin_memory? boolean false; pinned memory, copied without waiting
+---@param device_type? string "cuda"; the memory is pinned for it
 ---@param fn? function
 ---@return any|scope
 ---@example local x = torch.tensor({3.}, {requires_grad = true})
@@ -37,40 +31,35 @@ end
 --- do local _ <close> = torch.autograd.graph.save_on_cpu() y = x * x end
 --- y:sum():backward()
 --- x.grad  --> tensor([6.])
-function graph.save_on_cpu(pin_memory, ...)
-  if type(pin_memory) == "function" then return graph.save_on_cpu(false, pin_memory, ...) end
-  if keywords.is(pin_memory) then
-    pin_memory = keywords.check("torch.autograd.graph.save_on_cpu", pin_memory, {pin_memory = false}).pin_memory
-  end
+graph.save_on_cpu = mode("torch.autograd.graph.save_on_cpu", "pin_memory=false, device_type='cuda'", function(pin_memory, of)
   local torch = require "torch"
   local function pack(tensor)
     if not pin_memory then return {tensor.device, tensor:cpu()} end
-    local pinned = torch.cuda.is_available() and not tensor.is_sparse
+    local pinned = torch[of].is_available() and not tensor.is_sparse
     local packed = torch.empty(tensor:size(), {dtype = tensor.dtype, layout = tensor.layout, pin_memory = pinned})
     packed:copy_(tensor, pinned)
     return {tensor.device, packed}
   end
   local function unpack(packed) return packed[2]:to(packed[1], {non_blocking = pin_memory or false}) end
-  return under(native.saved_tensors_hooks(pack, unpack), ...)
-end
+  return native.saved_tensors_hooks(pack, unpack)
+end)
 
 --- Until the scope ends, or in fn(...), saved_tensors_hooks is an error.
 ---@param error_message string
 ---@param fn? function
 ---@return any|scope
-function graph.disable_saved_tensors_hooks(error_message, fn, ...)
-  return under(native.disable_saved_tensors_hooks(error_message), fn, ...)
-end
+graph.disable_saved_tensors_hooks = mode("torch.autograd.graph.disable_saved_tensors_hooks", "error_message",
+  native.disable_saved_tensors_hooks)
 
 local GradientEdge = {__name = "GradientEdge"}
 
 --- Where the gradient of a tensor goes: {node =, output_nr =}.
 ---@param tensor Tensor
 ---@return {node: Node, output_nr: integer}
-function graph.get_gradient_edge(tensor)
+graph.get_gradient_edge = named("torch.autograd.graph.get_gradient_edge", "tensor", function(tensor)
   local node, output_nr = native.gradient_edge(tensor)
   return setmetatable({node = node, output_nr = output_nr}, GradientEdge)
-end
+end)
 
 local Handles = {__name = "RemovableHandle"}
 Handles.__index = Handles
@@ -127,29 +116,24 @@ end
 --- mode = "any", fn(grad) at the first of them.
 ---@param tensors Tensor[]
 ---@param fn function
----@param options? {mode: string}
+---@param mode? string "all" or "any", by name alone
 ---@return RemovableHandle
-function graph.register_multi_grad_hook(tensors, fn, options)
-  local mode = keywords.check("register_multi_grad_hook", options, {mode = "all"}).mode
-  if mode ~= "all" and mode ~= "any" then
-    vm.raise("usage", ("Expects mode to be one of ('all', 'any') but got %s"):format(tostring(mode)))
+graph.register_multi_grad_hook = named("register_multi_grad_hook", "tensors, fn, *, mode='all'", function(tensors, fn, when)
+  if when ~= "all" and when ~= "any" then
+    vm.raise("usage", ("Expects mode to be one of ('all', 'any') but got %s"):format(tostring(when)))
   end
   if type(fn) ~= "function" then
     vm.raise("usage", "register_multi_grad_hook: argument 'fn' must be a function, got " .. vm.describe(fn))
   end
-  return setmetatable((mode == "all" and all_hooks or any_hooks)(tensors, fn), Handles)
-end
+  return setmetatable((when == "all" and all_hooks or any_hooks)(tensors, fn), Handles)
+end)
 
 --- Counts a change in place that LibTorch did not see.
 ---@param tensor Tensor|Tensor[]
-function graph.increment_version(tensor)
+graph.increment_version = named("torch.autograd.graph.increment_version", "tensor", function(tensor)
   for _, each in ipairs(type(tensor) == "table" and tensor or {tensor}) do native.increment_version(each) end
-end
+end)
 
-return setmetatable(graph, {
-  __index = function(_, name)
-    vm.raise("usage", ("torch.autograd.graph has no '%s'"):format(tostring(name)),
-      name == "allow_mutation_on_saved_tensors" and "it rests on modes of Python's dispatcher, which there are none of here"
-      or nil)
-  end,
-})
+return require("host.namespace")("torch.autograd.graph", {held = graph, absent = {
+  allow_mutation_on_saved_tensors = "it rests on modes of Python's dispatcher, which there are none of here",
+}})
