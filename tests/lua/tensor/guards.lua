@@ -129,3 +129,52 @@ test.case("windows and borders", function()
     test.raises("below 2%^31", call)
   end
 end)
+
+test.case("backwards of max pooling take indices inside the input", function()
+  local aten = torch.ops.aten
+  local image, volume = torch.randn(1, 2, 4, 4), torch.randn(1, 2, 4, 4, 4)
+  local function check(input, size, call)
+    local grad, good = torch.randn(size), torch.zeros(size, {dtype = torch.int64})
+    test.equal(call(grad, input, good):size(), input:size())
+    test.raises("indices between 0 and %d+, got 1099511627776", call, grad, input, good + (1 << 40))
+    test.raises("indices between 0 and %d+, got %-1099511627776", call, grad, input, good - (1 << 40))
+    test.raises("indices of the shape of grad_output", call, grad, input, good[0])
+  end
+  check(image, {1, 2, 2, 2}, function(grad, input, indices)
+    return aten.max_pool2d_with_indices_backward(grad, input, {2, 2}, {2, 2}, {0, 0}, {1, 1}, false, indices)
+  end)
+  check(image, {1, 2, 2, 2}, aten.adaptive_max_pool2d_backward)
+  check(volume, {1, 2, 2, 2, 2}, function(grad, input, indices)
+    return aten.max_pool3d_with_indices_backward(grad, input, {2, 2, 2}, {2, 2, 2}, {0, 0, 0}, {1, 1, 1}, false, indices)
+  end)
+  check(volume, {1, 2, 2, 2, 2}, aten.adaptive_max_pool3d_backward)
+  test.raises("more than 2 dimensions, got 1", aten.adaptive_max_pool2d_backward, x[0], x[0],
+    torch.zeros(3, {dtype = torch.int64}))
+end)
+
+test.case("pdist", function()
+  local empty = torch.empty(0, 3, {requires_grad = true})
+  test.raises("pdist of an input without rows has no gradient", torch.pdist, empty)
+  test.equal(torch.pdist(empty:detach()):size(), {0})
+  test.equal(torch.no_grad(torch.pdist, empty):size(), {0})
+  local one = torch.ones(1, 3, {requires_grad = true})
+  torch.pdist(one):sum():backward()
+  test.equal(one.grad, torch.zeros(1, 3))
+end)
+
+test.case("segment_reduce", function()
+  local data = torch.arange(6.0)
+  local function reduce(options, of) return torch.segment_reduce(of or data, "sum", options) end
+  test.equal(reduce {lengths = torch.tensor {2, 4}, unsafe = true}:tolist(), {1.0, 14.0})
+  test.equal(reduce {lengths = torch.tensor {2, 1}, unsafe = true}:tolist(), {1.0, 2.0})
+  test.equal(reduce {offsets = torch.tensor {0, 2, 6}}:tolist(), {1.0, 14.0})
+  test.equal(reduce({lengths = torch.tensor {{1, 2}, {3, 0}}, axis = 1}, torch.ones(2, 3)):tolist(), {{1.0, 2.0}, {3.0, 0.0}})
+  for _, unsafe in ipairs {false, true} do
+    test.raises("lengths between 0 and 6, got 1099511627776", reduce, {lengths = torch.tensor {1 << 40}, unsafe = unsafe})
+    test.raises("lengths between 0 and 6, got %-1", reduce, {lengths = torch.tensor {-1}, unsafe = unsafe})
+    test.raises("the sum of lengths between 0 and 6, got 8", reduce, {lengths = torch.tensor {4, 4}, unsafe = unsafe})
+    test.raises("offsets between 0 and 6, got 1099511627776", reduce, {offsets = torch.tensor {0, 1 << 40}, unsafe = unsafe})
+    test.raises("data's sizes %[2%] before axis, got %[3, 1%]", reduce,
+      {lengths = torch.ones(3, 1, {dtype = torch.int64}), axis = 1, unsafe = unsafe}, torch.ones(2, 3))
+  end
+end)
