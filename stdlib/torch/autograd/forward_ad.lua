@@ -88,4 +88,4 @@ end
 ---@return integer -1 outside
 function forward_ad.current_level() return current end
 
-return forward_ad
+return require("torch.namespace")("torch.autograd.forward_ad", {}, nil, forward_ad)

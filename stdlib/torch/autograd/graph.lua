@@ -1,5 +1,6 @@
 -- torch.autograd.graph: hooks on saved tensors and on several gradients, edges of the graph.
 local keywords = require "host.keywords"
+local namespace = require "torch.namespace"
 local native = require "native.autograd"
 local vm = require "native.vm"
 
@@ -18,18 +19,18 @@ end
 ---@param unpack_hook fun(packed: any): Tensor
 ---@param fn? function
 ---@return any|scope
-function graph.saved_tensors_hooks(pack_hook, unpack_hook, fn, ...)
-  return under(native.saved_tensors_hooks(pack_hook, unpack_hook), fn, ...)
+function graph.saved_tensors_hooks(pack_hook, unpack_hook, ...)
+  return native.saved_tensors_hooks(pack_hook, unpack_hook, ...)
 end
 
 --- Until the scope ends, or in fn(...), saved tensors wait in the CPU's memory.
----@param pin_memory? boolean false; pinned memory, copied without waiting
+---@param pin_memory? boolean|{pin_memory: boolean, device_type: string} false; pinned memory, copied without waiting
 ---@param fn? function
 ---@return any|scope
 function graph.save_on_cpu(pin_memory, ...)
   if type(pin_memory) == "function" then return graph.save_on_cpu(false, pin_memory, ...) end
   if keywords.is(pin_memory) then
-    pin_memory = keywords.check("torch.autograd.graph.save_on_cpu", pin_memory, {pin_memory = false}).pin_memory
+    pin_memory = keywords.check("torch.autograd.graph.save_on_cpu", pin_memory, {pin_memory = false, device_type = "cuda"}).pin_memory
   end
   local torch = require "torch"
   local function pack(tensor)
@@ -40,7 +41,7 @@ function graph.save_on_cpu(pin_memory, ...)
     return {tensor.device, packed}
   end
   local function unpack(packed) return packed[2]:to(packed[1], {non_blocking = pin_memory or false}) end
-  return under(native.saved_tensors_hooks(pack, unpack), ...)
+  return native.saved_tensors_hooks(pack, unpack, ...)
 end
 
 --- Until the scope ends, or in fn(...), saved_tensors_hooks is an error.
@@ -51,15 +52,29 @@ function graph.disable_saved_tensors_hooks(error_message, fn, ...)
   return under(native.disable_saved_tensors_hooks(error_message), fn, ...)
 end
 
-local GradientEdge = {__name = "GradientEdge"}
+--- Until the scope ends, or in fn(...), a tensor that was saved for a backward is copied before it is changed in place:
+--- the backward, which must run inside too, uses the copy instead of raising an error.
+---@param fn? function
+---@return any|scope
+function graph.allow_mutation_on_saved_tensors(...) return native.allow_mutation_on_saved_tensors(...) end
 
---- Where the gradient of a tensor goes: {node =, output_nr =}.
----@param tensor Tensor
----@return {node: Node, output_nr: integer}
-function graph.get_gradient_edge(tensor)
-  local node, output_nr = native.gradient_edge(tensor)
+local GradientEdge = {__name = "GradientEdge"}
+function GradientEdge:__tostring()
+  return ("GradientEdge(node=%s, output_nr=%d)"):format(tostring(self.node), self.output_nr)
+end
+
+--- A place in the graph, for `inputs` and `outputs` of torch.autograd.grad and backward.
+---@param node Node
+---@param output_nr integer
+---@return GradientEdge edge {node =, output_nr =}
+function graph.GradientEdge(node, output_nr)
   return setmetatable({node = node, output_nr = output_nr}, GradientEdge)
 end
+
+--- Where the gradient of a tensor goes: torch.autograd.grad(loss, edge) is torch.autograd.grad(loss, tensor).
+---@param tensor Tensor
+---@return GradientEdge edge {node =, output_nr =}
+function graph.get_gradient_edge(tensor) return graph.GradientEdge(native.gradient_edge(tensor)) end
 
 local Handles = {__name = "RemovableHandle"}
 Handles.__index = Handles
@@ -135,10 +150,4 @@ function graph.increment_version(tensor)
   for _, each in ipairs(type(tensor) == "table" and tensor or {tensor}) do native.increment_version(each) end
 end
 
-return setmetatable(graph, {
-  __index = function(_, name)
-    vm.raise("usage", ("torch.autograd.graph has no '%s'"):format(tostring(name)),
-      name == "allow_mutation_on_saved_tensors" and "it rests on modes of Python's dispatcher, which there are none of here"
-      or nil)
-  end,
-})
+return namespace("torch.autograd.graph", {}, nil, graph)

@@ -1,4 +1,6 @@
 -- torch.autograd: gradients, modes, and what is loaded when it is first used.
+local keywords = require "host.keywords"
+local namespace = require "torch.namespace"
 local native = require "native.autograd"
 local vm = require "native.vm"
 
@@ -11,10 +13,10 @@ for _, name in ipairs {
   autograd[name] = native[name]
 end
 
-autograd.grad_mode = {
+autograd.grad_mode = namespace("torch.autograd.grad_mode", {}, nil, {
   no_grad = native.no_grad, enable_grad = native.enable_grad, set_grad_enabled = native.set_grad_enabled,
   inference_mode = native.inference_mode, set_multithreading_enabled = native.set_multithreading_enabled,
-}
+})
 
 --- Anomaly mode until the scope ends, or for fn(...): set_detect_anomaly(true, check_nan).
 ---@param check_nan? boolean true
@@ -29,7 +31,8 @@ function autograd.detect_anomaly(check_nan, ...)
   return native.set_detect_anomaly(true, check_nan, ...)
 end
 
-autograd.anomaly_mode = {detect_anomaly = autograd.detect_anomaly, set_detect_anomaly = native.set_detect_anomaly}
+autograd.anomaly_mode = namespace("torch.autograd.anomaly_mode", {}, nil,
+  {detect_anomaly = autograd.detect_anomaly, set_detect_anomaly = native.set_detect_anomaly})
 
 -- `function` is a keyword of Lua: the namespace torch.autograd.function is `function_`, as `end` is `end_`.
 local files = {
@@ -47,7 +50,11 @@ return setmetatable(autograd, {
     local value
     if files[name] then value = require(files[name])
     elseif held[name] then value = require(held[name])[name]
-    else vm.raise("usage", ("torch.autograd has no '%s'"):format(tostring(name))) end
+    else
+      local names = getmetatable(self).__names()
+      for held_name in next, self do names[#names + 1] = held_name end
+      vm.raise("usage", ("torch.autograd has no '%s'"):format(tostring(name)), keywords.did_you_mean(name, names))
+    end
     rawset(self, name, value)
     return value
   end,

@@ -2,6 +2,8 @@
 --
 -- Where PyTorch takes a tuple (in_dims, argnums, primals, several outputs in one structure), a list is given; torch.None
 -- stands for None in it. argnums count from 0.
+local keywords = require "host.keywords"
+local ordered = require "host.ordered"
 local vm = require "native.vm"
 
 local held = {
@@ -15,15 +17,12 @@ return setmetatable({}, {
   __index = function(self, name)
     if not held[name] then
       vm.raise("usage", ("torch.func has no '%s'"):format(tostring(name)),
-        name == "functionalize" and "a rewrite of programs for compilers, which there are none of here" or nil)
+        name == "functionalize" and "a rewrite of programs for compilers, which there are none of here"
+          or keywords.did_you_mean(name, ordered.keys(held)))
     end
     local value = require("torch.func." .. held[name])[name]
     rawset(self, name, value)
     return value
   end,
-  __names = function()
-    local names = {}
-    for name in pairs(held) do names[#names + 1] = name end
-    return names
-  end,
+  __names = function() return ordered.keys(held) end,
 })
