@@ -6,62 +6,63 @@
 namespace trainhost::bindings {
 namespace {
 
-// Does the table at `index` have string keys (and are all keys strings)?
-struct Keys {
-  bool strings = false, others = false;
-};
-Keys keys_of(lua_State* L, int index) {
-  Keys keys;
+// Moves the values of the string keys of the table at `index` above it. False as soon as a key is no string, unless
+// `mixed`: a list has others, too.
+bool take_keywords(lua_State* L, int index, bool mixed, Call& call) {
   lua_pushnil(L);
   while (lua_next(L, index)) {
-    (lua_type(L, -2) == LUA_TSTRING ? keys.strings : keys.others) = true;
-    lua_pop(L, 1);
-    if (keys.others && keys.strings) {
+    if (lua_type(L, -2) != LUA_TSTRING) {
+      if (!mixed) return false;
       lua_pop(L, 1);
-      break;
+      continue;
     }
+    size_t size = 0;
+    const char* text = lua_tolstring(L, -2, &size);
+    if (call.keyword_count == kMostArguments) throw_usage("too many keyword arguments");
+    const int value = lua_gettop(L) - 1;  // after the insert the value lies below its key
+    lua_insert(L, value);
+    if (std::string_view(text, size) == "out") call.out = value;
+    else call.keywords[call.keyword_count++] = {text, size, value};
   }
-  return keys;
+  return true;
+}
+
+bool has_string_key(lua_State* L, int index) {
+  bool found = false;
+  lua_pushnil(L);
+  while (!found && lua_next(L, index)) {
+    found = lua_type(L, -2) == LUA_TSTRING;
+    lua_pop(L, 1);
+  }
+  if (found) lua_pop(L, 1);
+  return found;
 }
 
 }  // namespace
 
 void read_call(lua_State* L, bool method, Call& call) {
-  call.positional = lua_gettop(L);
-  const int last = call.positional;
+  const int last = call.positional = lua_gettop(L);
   if (last == 0 || !lua_istable(L, last)) return;
-  const bool is_list = lua_rawlen(L, last) > 0;
+  const auto size = static_cast<int>(lua_rawlen(L, last));
+  if (size == 0) {
+    luaL_checkstack(L, 2 * kMostArguments, "keyword arguments");
+    if (take_keywords(L, last, /*mixed=*/false, call) && lua_gettop(L) > last) {
+      call.positional = last - 1;
+    } else {  // an empty table, or not all keys are strings: a value
+      lua_settop(L, last);
+      call.keyword_count = call.out = 0;
+    }
+    return;
+  }
   const bool sole = last == (method ? 2 : 1);
-  if (is_list && !sole) return;
-  const Keys keys = keys_of(L, last);
-  if (!keys.strings || (keys.others && !is_list)) return;
-  luaL_checkstack(L, 2 * kMostArguments, "keyword arguments");
-  int table = last;
-  if (is_list) {
-    const lua_Integer size = static_cast<lua_Integer>(lua_rawlen(L, last));
-    luaL_checkstack(L, static_cast<int>(size) + 4, "arguments");
-    for (lua_Integer i = 1; i <= size; ++i) {  // the table moves up above its elements
-      lua_rawgeti(L, last + static_cast<int>(i) - 1, i);
-      lua_insert(L, last + static_cast<int>(i) - 1);
-    }
-    call.positional = last - 1 + static_cast<int>(size);
-    table = call.positional + 1;
-  } else {
-    call.positional = last - 1;
+  if (!sole || !has_string_key(L, last)) return;
+  luaL_checkstack(L, size + 4 + 2 * kMostArguments, "arguments");
+  for (int i = 0; i < size; ++i) {  // the table moves up above its elements
+    lua_rawgeti(L, last + i, i + 1);
+    lua_insert(L, last + i);
   }
-  lua_pushnil(L);
-  while (lua_next(L, table)) {
-    if (lua_type(L, -2) != LUA_TSTRING) {
-      lua_pop(L, 1);
-      continue;
-    }
-    const std::string_view name = lua_tostring(L, -2);
-    if (call.keyword_count == kMostArguments) throw_usage("too many keyword arguments");
-    const int index = lua_gettop(L) - 1;  // after the insert the value lies below its key
-    lua_insert(L, index);
-    if (name == "out") call.out = index;
-    else call.keywords[call.keyword_count++] = {name.data(), name.size(), index};
-  }
+  call.positional = last - 1 + size;
+  take_keywords(L, last + size, /*mixed=*/true, call);
 }
 
 }  // namespace trainhost::bindings

@@ -19,13 +19,14 @@ using tensor::Stack;
 
 namespace {
 
-// The names that PyTorch takes as well, for NumPy's sake, and `end_`: `end` is a keyword of Lua.
-bool is_alias(const std::string& argument, std::string_view keyword) {
-  if (argument == "input") return keyword == "self" || keyword == "x" || keyword == "a" || keyword == "x1";
-  if (argument == "dim") return keyword == "axis";
-  if (argument == "keepdim") return keyword == "keepdims";
-  if (argument == "other") return keyword == "x2";
-  return argument == "end" && keyword == "end_";
+// The argument that a keyword means by another name: what PyTorch takes for NumPy's sake, and `end_`, since `end` is a
+// keyword of Lua. "" for a keyword that is no alias.
+std::string_view aliased(std::string_view keyword) {
+  if (keyword == "self" || keyword == "x" || keyword == "a" || keyword == "x1") return "input";
+  if (keyword == "axis") return "dim";
+  if (keyword == "keepdims") return "keepdim";
+  if (keyword == "x2") return "other";
+  return keyword == "end_" ? "end" : "";
 }
 
 // x:view(2, 3): the numbers from the first list argument on are one list. A single number is one, too.
@@ -64,10 +65,11 @@ bool take_number(lua_State* L, int index, int beside, IValue& out) {
 
 size_t find_argument(const Overload& overload, std::string_view keyword) {
   const size_t size = overload.arguments.size();
-  for (size_t i = 0; i < size; ++i)
-    if (overload.arguments[i].name == keyword) return i;
-  for (size_t i = 0; i < size; ++i)
-    if (is_alias(overload.arguments[i].name, keyword)) return i;
+  for (const std::string_view name : {keyword, aliased(keyword)}) {
+    if (name.empty()) break;
+    for (size_t i = 0; i < size; ++i)
+      if (overload.arguments[i].name == name) return i;
+  }
   return size;
 }
 

@@ -1,4 +1,4 @@
-// Conversion by schema type, each way.
+// From Lua values to what operators take, by schema type.
 #include "bindings/value.h"
 
 #include <ATen/ScalarOps.h>
@@ -70,106 +70,78 @@ bool each(lua_State* L, int index, Take take) {
   return true;
 }
 
-bool to_integers(lua_State* L, int index, const Argument& argument, Fit fit, IValue& out) {
-  int64_t value = 0;
-  if (argument.length > 0 && lua_type(L, index) == LUA_TNUMBER) {
-    if (!to_integer(L, index, fit, value)) return false;
-    out = std::vector<int64_t>(static_cast<size_t>(argument.length), value);
-    return true;
-  }
-  std::vector<int64_t> values;
-  const bool fits = each(L, index, [&](lua_Integer) {
-    if (!to_integer(L, lua_gettop(L), fit, value)) return false;
-    values.push_back(value);
-    return true;
-  });
-  if (fits) out = std::move(values);
-  return fits;
+// One list of the elements that take(L, index, list) adds, each at the top of the stack.
+template <class List, class Take>
+bool collect(lua_State* L, int index, IValue& out, Take take) {
+  List values;
+  if (!each(L, index, [&](lua_Integer) { return take(lua_gettop(L), values); })) return false;
+  out = std::move(values);
+  return true;
 }
 
 bool to_list(lua_State* L, int index, const Argument& argument, Fit fit, IValue& out) {
+  const bool repeats = argument.length > 0 && lua_type(L, index) == LUA_TNUMBER;  // int[2] kernel_size = 3
+  const auto length = static_cast<size_t>(repeats ? argument.length : 0);
   switch (argument.kind) {
-    case Kind::integers:
-      return to_integers(L, index, argument, fit, out);
-    case Kind::reals: {
-      double value = 0;
-      if (argument.length > 0 && lua_type(L, index) == LUA_TNUMBER) {
-        out = std::vector<double>(static_cast<size_t>(argument.length), lua_tonumber(L, index));
+    case Kind::integers: {
+      int64_t value = 0;
+      if (repeats) {
+        if (!to_integer(L, index, fit, value)) return false;
+        out = std::vector<int64_t>(length, value);
         return true;
       }
-      std::vector<double> values;
-      const bool fits = each(L, index, [&](lua_Integer) {
-        if (!to_real(L, lua_gettop(L), value)) return false;
+      return collect<std::vector<int64_t>>(L, index, out, [&](int i, auto& values) {
+        if (!to_integer(L, i, fit, value)) return false;
         values.push_back(value);
         return true;
       });
-      if (fits) out = std::move(values);
-      return fits;
     }
-    case Kind::booleans: {
-      c10::List<bool> values;
-      const bool fits = each(L, index, [&](lua_Integer) {
-        if (!lua_isboolean(L, -1)) return false;
-        values.push_back(lua_toboolean(L, -1));
+    case Kind::reals: {
+      if (repeats) {
+        out = std::vector<double>(length, lua_tonumber(L, index));
+        return true;
+      }
+      return collect<std::vector<double>>(L, index, out, [&](int i, auto& values) {
+        double value = 0;
+        if (!to_real(L, i, value)) return false;
+        values.push_back(value);
         return true;
       });
-      if (fits) out = std::move(values);
-      return fits;
     }
-    case Kind::scalars: {
-      c10::List<at::Scalar> values;
-      const bool fits = each(L, index, [&](lua_Integer) {
-        const auto scalar = to_scalar(L, lua_gettop(L));
+    case Kind::booleans:
+      return collect<c10::List<bool>>(L, index, out, [&](int i, auto& values) {
+        if (!lua_isboolean(L, i)) return false;
+        values.push_back(lua_toboolean(L, i));
+        return true;
+      });
+    case Kind::scalars:
+      return collect<c10::List<at::Scalar>>(L, index, out, [&](int i, auto& values) {
+        const auto scalar = to_scalar(L, i);
         if (scalar) values.push_back(*scalar);
         return scalar.has_value();
       });
-      if (fits) out = std::move(values);
-      return fits;
-    }
-    case Kind::tensors: {
-      c10::List<at::Tensor> values;
-      const bool fits = each(L, index, [&](lua_Integer) {
-        const at::Tensor* tensor = test_tensor(L, lua_gettop(L));
+    case Kind::tensors:
+      return collect<c10::List<at::Tensor>>(L, index, out, [&](int i, auto& values) {
+        const at::Tensor* tensor = test_tensor(L, i);
         if (tensor) values.push_back(*tensor);
         return tensor != nullptr;
       });
-      if (fits) out = std::move(values);
-      return fits;
-    }
-    case Kind::optional_tensors: {
-      c10::List<std::optional<at::Tensor>> values;
-      const bool fits = each(L, index, [&](lua_Integer) {
-        const at::Tensor* tensor = test_tensor(L, lua_gettop(L));
+    case Kind::optional_tensors:
+      return collect<c10::List<std::optional<at::Tensor>>>(L, index, out, [&](int i, auto& values) {
+        const at::Tensor* tensor = test_tensor(L, i);
         if (tensor) values.push_back(*tensor);
-        else if (is_none(L, lua_gettop(L))) values.push_back(std::nullopt);
+        else if (is_none(L, i)) values.push_back(std::nullopt);
         else return false;
         return true;
       });
-      if (fits) out = std::move(values);
-      return fits;
-    }
-    case Kind::strings: {
-      c10::List<std::string> values;
-      const bool fits = each(L, index, [&](lua_Integer) {
-        if (lua_type(L, -1) != LUA_TSTRING) return false;
-        values.push_back(lua_tostring(L, -1));
+    case Kind::strings:
+      return collect<c10::List<std::string>>(L, index, out, [&](int i, auto& values) {
+        if (lua_type(L, i) != LUA_TSTRING) return false;
+        values.push_back(lua_tostring(L, i));
         return true;
       });
-      if (fits) out = std::move(values);
-      return fits;
-    }
     default:
       return false;
-  }
-}
-
-template <class List, class Push>
-void push_list(lua_State* L, const List& values, Push push) {
-  luaL_checkstack(L, 4, "list");
-  lua_createtable(L, static_cast<int>(values.size()), 0);
-  for (size_t i = 0; i < values.size(); ++i) {
-    push(values[i]);
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
   }
 }
 
@@ -302,40 +274,6 @@ bool to_ivalue(lua_State* L, int index, const Argument& argument, Fit fit, IValu
     default:
       return to_list(L, index, argument, fit, out);
   }
-}
-
-void push_scalar(lua_State* L, const at::Scalar& scalar) {
-  if (scalar.isBoolean()) lua_pushboolean(L, scalar.toBool());
-  else if (scalar.isIntegral(false)) lua_pushinteger(L, scalar.toLong());
-  else if (scalar.isFloatingPoint()) lua_pushnumber(L, scalar.toDouble());
-  else push_complex(L, static_cast<std::complex<double>>(scalar.toComplexDouble()));
-}
-
-void push_ivalue(lua_State* L, IValue value, bool fresh) {
-  if (value.isTensor()) {
-    if (fresh) push_tensor(L, std::move(value).toTensor());
-    else push_view(L, std::move(value).toTensor());
-  } else if (value.isNone()) lua_pushnil(L);
-  else if (value.isBool()) lua_pushboolean(L, value.toBool());
-  else if (value.isInt()) lua_pushinteger(L, value.toInt());
-  else if (value.isDouble()) lua_pushnumber(L, value.toDouble());
-  else if (value.isString()) lua_pushlstring(L, value.toStringRef().data(), value.toStringRef().size());
-  else if (value.isDevice()) push_device(L, value.toDevice());
-  else if (value.isScalar()) push_scalar(L, value.toScalar());
-  else if (value.isIntList()) push_list(L, value.toIntVector(), [&](int64_t v) { lua_pushinteger(L, v); });
-  else if (value.isDoubleList()) push_list(L, value.toDoubleVector(), [&](double v) { lua_pushnumber(L, v); });
-  else if (value.isTensorList()) {
-    const c10::List<at::Tensor> list = std::move(value).toTensorList();
-    luaL_checkstack(L, 4, "list");
-    lua_createtable(L, static_cast<int>(list.size()), 0);
-    for (size_t i = 0; i < list.size(); ++i) {
-      push_ivalue(L, list.extract(i), fresh);  // moved out: the only owner
-      lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
-    }
-  } else if (value.isList()) push_list(L, value.toList().vec(), [&](const IValue& v) { push_ivalue(L, v, fresh); });
-  else if (value.isTuple())
-    push_list(L, value.toTupleRef().elements().vec(), [&](const IValue& v) { push_ivalue(L, v, fresh); });
-  else throw Error(ErrorKind::internal, "a result of type " + value.tagKind() + " has no Lua value");
 }
 
 }  // namespace trainhost::bindings
