@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -204,6 +205,34 @@ void pdist(const Overload& overload, const Stack& stack) {
               "pdist of an input without rows has no gradient");
 }
 
+// One kernel walks over all lists by pointer, as many elements as the parameters have.
+void fused_optimizer(const Overload& overload, const Stack& stack) {
+  std::vector<at::Tensor> params;
+  for (size_t i = 0; i < overload.arguments.size(); ++i) {
+    const auto& [name, kind] = std::tie(overload.arguments[i].name, overload.arguments[i].kind);
+    if ((name == "grad_scale" || name == "found_inf") && stack[i].isTensor())
+      TORCH_CHECK(stack[i].toTensor().numel() == 1 && stack[i].toTensor().scalar_type() == at::kFloat, "expected ",
+                  name, " to be one float32 number");
+    if (kind != Kind::tensors || !stack[i].isTensorList()) continue;
+    const std::vector<at::Tensor> list = stack[i].toTensorVector();
+    if (params.empty()) params = list;
+    const bool may_be_empty = name != "grads" && name != "state_steps";
+    TORCH_CHECK((list.empty() && may_be_empty) || list.size() == params.size(), "expected ", params.size(), " ", name,
+                ", one for each parameter, got ", list.size());
+    for (size_t k = 0; k < list.size(); ++k) {
+      if (name == "state_steps") {
+        TORCH_CHECK(list[k].numel() == 1 && list[k].scalar_type() == at::kFloat,
+                    "expected state_steps to be float32 numbers");
+        continue;
+      }
+      TORCH_CHECK(list[k].sizes() == params[k].sizes() && list[k].scalar_type() == params[k].scalar_type() &&
+                      list[k].is_non_overlapping_and_dense(),
+                  "expected ", name, " that look like their parameters, got ", list[k].sizes(), " ",
+                  list[k].scalar_type(), " for ", params[k].sizes(), " ", params[k].scalar_type());
+    }
+  }
+}
+
 // Whose memory is pinned is asked of CUDA's hooks, see Note [CUDA before its hooks are asked for].
 void pinned_memory(const Overload&, const Stack&) { load_cuda_if_usable(); }
 
@@ -232,9 +261,17 @@ Guard find_guard(std::string_view qualified_name) {
       {"aten::segment_reduce", segment_reduce},
   };
   if (const auto found = guards->find(qualified_name); found != guards->end()) return found->second;
-  for (const std::string_view family :
-       {"aten::avg_pool", "aten::max_pool", "aten::reflection_pad", "aten::replication_pad"})
-    if (qualified_name.starts_with(family)) return window;
+  static constexpr std::pair<std::string_view, Guard> kFamilies[] = {
+      {"aten::_fused_adagrad", fused_optimizer},
+      {"aten::_fused_adam", fused_optimizer},
+      {"aten::_fused_sgd", fused_optimizer},
+      {"aten::avg_pool", window},
+      {"aten::max_pool", window},
+      {"aten::reflection_pad", window},
+      {"aten::replication_pad", window},
+  };
+  for (const auto& [family, guard] : kFamilies)
+    if (qualified_name.starts_with(family)) return guard;
   return nullptr;
 }
 

@@ -178,3 +178,23 @@ test.case("segment_reduce", function()
       {lengths = torch.ones(3, 1, {dtype = torch.int64}), axis = 1, unsafe = unsafe}, torch.ones(2, 3))
   end
 end)
+
+test.case("fused optimizers", function()
+  local options = {weight_decay = 0, momentum = 0, lr = 0.5, dampening = 0, nesterov = false, maximize = false,
+    is_first_step = false}
+  local function step(params, grads, buffers) torch._fused_sgd_(params, grads, buffers or {}, options) end
+  local p = torch.ones(2, 3)
+  step({p}, {torch.ones(2, 3)})
+  test.equal(p, torch.full({2, 3}, 0.5))
+  test.raises("expected 1 grads, one for each parameter, got 0", step, {p}, {})
+  test.raises("grads that look like their parameters, got %[0%] Float for %[2, 3%] Float", step, {p}, {torch.ones(0)})
+  test.raises("got %[2, 3%] Double for", step, {p}, {torch.ones(2, 3):double()})
+  test.raises("grads that look like their parameters", step, {p}, {torch.ones(1, 3):expand(2, 3)})
+  test.raises("momentum_buffer_list that look like", step, {p}, {torch.ones(2, 3)}, {torch.ones(1)})
+  local m, v = torch.zeros(2, 3), torch.zeros(2, 3)
+  local adam = {lr = 0.1, beta1 = 0.9, beta2 = 0.99, weight_decay = 0, eps = 1e-8, amsgrad = false, maximize = false}
+  torch._fused_adam_({p}, {torch.ones(2, 3)}, {m}, {v}, {}, {torch.ones(1)}, adam)
+  test.near(p[{0, 0}]:item(), 0.4, 1e-6)
+  test.raises("state_steps to be float32 numbers", torch._fused_adam_, {p}, {torch.ones(2, 3)}, {m}, {v}, {},
+    {torch.ones(2)}, adam)
+end)
