@@ -44,7 +44,8 @@ std::vector<autograd::End> check_ends(lua_State* L, int index, const char* funct
     lua_rawgeti(L, index, static_cast<lua_Integer>(i + 1));
     if (const at::Tensor* tensor = test_tensor(L, -1)) ends[i].tensor = *tensor;
     else if (!read_edge(L, lua_gettop(L), ends[i]) && !lua_isnil(L, -1) && !is_none(L, lua_gettop(L)))
-      throw_argument(L, function, name, "a list of Tensors or GradientEdges", lua_gettop(L));
+      throw_argument(L, function, (std::string(name) + "[" + std::to_string(i + 1) + "]").c_str(),
+                     "a Tensor or a GradientEdge", lua_gettop(L));
     lua_pop(L, 1);
   }
   return ends;
@@ -175,7 +176,8 @@ std::vector<at::Tensor> check_tensor_list(lua_State* L, int index, const char* f
     lua_rawgeti(L, index, i);
     const at::Tensor* tensor = test_tensor(L, -1);
     if (!tensor && !lua_isnil(L, -1) && !is_none(L, lua_gettop(L)))
-      throw_argument(L, function, name, "a list of Tensors", lua_gettop(L));
+      throw_argument(L, function, (std::string(name) + "[" + std::to_string(i) + "]").c_str(), "a Tensor",
+                     lua_gettop(L));
     tensors.push_back(tensor ? *tensor : at::Tensor());
     lua_pop(L, 1);
   }
@@ -206,9 +208,11 @@ void set_autograd_methods(lua_State* L) {
       {"backward", guarded<tensor_backward>,
        "Accumulates the gradients of this tensor in the leaves it was made from.\n@param gradient? Tensor needed "
        "unless it has one element\n@param retain_graph? boolean create_graph\n@param create_graph? boolean "
-       "false\n@param inputs? Tensor|Tensor[]|table<string, Tensor>|GradientEdge[] only these"},
+       "false\n@param inputs? Tensor|Tensor[]|table<string, Tensor>|GradientEdge[] only these\n@example local x = "
+       "torch.tensor({3.}, {requires_grad = true})\ntorch.sum(x * x):backward()\nx.grad  --> tensor([6.])"},
       {"requires_grad_", guarded<tensor_requires_grad_>,
-       "Records operations on this leaf from now on.\n@param requires_grad? boolean true\n@return Tensor self"},
+       "Records operations on this leaf from now on.\n@param requires_grad? boolean true\n@return Tensor "
+       "self\n@example torch.ones(2):requires_grad_().requires_grad  --> true"},
       {"retain_grad", guarded<tensor_retain_grad>, "Keeps .grad of a tensor that is no leaf."},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);
@@ -230,7 +234,9 @@ void set_backward(lua_State* L) {
        "Tensor|Tensor[]\n@param retain_graph? boolean create_graph\n@param create_graph? boolean false\n@param "
        "only_inputs? boolean ignored\n@param allow_unused? boolean materialize_grads; an unused input's gradient is "
        "nil then\n@param is_grads_batched? boolean false; dimension 0 of grad_outputs is mapped over\n@param "
-       "materialize_grads? boolean false; zeros for unused inputs\n@return Tensor[] with the keys of `inputs`"},
+       "materialize_grads? boolean false; zeros for unused inputs\n@return Tensor[] with the keys of "
+       "`inputs`\n@example local x = torch.tensor({3.}, {requires_grad = true})\ntorch.autograd.grad(x ^ 2, x)[1]  --> "
+       "tensor([6.])"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);
 }

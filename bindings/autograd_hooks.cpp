@@ -246,7 +246,9 @@ void set_hook_methods(lua_State* L) {
   static constexpr Row kRows[] = {
       {"register_hook", guarded<register_hook>,
        "hook(grad) runs each time this tensor's gradient is computed; a Tensor that it returns replaces it. Without "
-       "one, until handle:remove().\n@param hook fun(grad: Tensor): Tensor?\n@return RemovableHandle"},
+       "one, until handle:remove().\n@param hook fun(grad: Tensor): Tensor?\n@return RemovableHandle\n@example local x "
+       "= torch.ones(1, {requires_grad = true})\nx:register_hook(function(grad) return grad * 10 "
+       "end)\nx:sum():backward()\nx.grad  --> tensor([10.])"},
       {"register_post_accumulate_grad_hook", guarded<register_post_accumulate_grad_hook>,
        "hook(leaf) runs after the gradient of this leaf was accumulated in .grad.\n@param hook fun(leaf: "
        "Tensor)\n@return RemovableHandle"},

@@ -172,16 +172,19 @@ void set_modes(lua_State* L) {
   static constexpr Row kRows[] = {
       {"no_grad", guarded<no_grad>,
        "Runs fn(...) without recording, or, without arguments, switches recording off until the scope ends:\nlocal _ "
-       "<close> = torch.no_grad()\nWithout <close> it stays switched off.\n@param fn? function\n@return any|scope"},
+       "<close> = torch.no_grad()\nWithout <close> it stays switched off.\n@param fn? function\n@return "
+       "any|scope\n@example local x = torch.ones(2, {requires_grad = true})\ntorch.no_grad(function() return (x * "
+       "2).requires_grad end)  --> false"},
       {"enable_grad", guarded<enable_grad>,
-       "As no_grad, but switches recording on.\n@param fn? function\n@return any|scope"},
+       "As no_grad, but switches recording on.\n@param fn? function\n@return any|scope\n@example "
+       "torch.enable_grad(torch.is_grad_enabled)  --> true"},
       {"set_grad_enabled", guarded<set_grad_enabled>,
        "Switches recording: for good as a statement, for fn(...), or until `local _ <close> = "
        "torch.set_grad_enabled(false)` ends.\n@param mode boolean\n@param fn? function\n@return any|scope"},
       {"is_grad_enabled", guarded<is_grad_enabled>, "Is recording switched on?\n@return boolean"},
       {"inference_mode", guarded<inference_mode>,
        "As no_grad, and the results can never be recorded.\n@param mode? boolean true\n@param fn? function\n@return "
-       "any|scope"},
+       "any|scope\n@example torch.inference_mode(function() return torch.ones(2):is_inference() end)  --> true"},
       {"is_inference_mode_enabled", guarded<is_inference_mode_enabled>, "Is inference mode on?\n@return boolean"},
       {"set_multithreading_enabled", guarded<set_multithreading_enabled>,
        "Whether a backward runs each device's nodes on a thread of its own. Off where Lua functions take part: they "

@@ -184,16 +184,21 @@ const at::Device* default_device(lua_State* L) {
 void set_default_functions(lua_State* L) {
   static constexpr Row kRows[] = {
       {"set_default_dtype", guarded<set_default_dtype>,
-       "The dtype of floating-point tensors from now on.\n@param dtype dtype"},
-      {"get_default_dtype", guarded<get_default_dtype>, "@return dtype"},
+       "The dtype of floating-point tensors from now on.\n@param dtype dtype\n@example "
+       "torch.set_default_dtype(torch.float64)\ntorch.ones(1).dtype  --> "
+       "torch.float64\ntorch.set_default_dtype(torch.float32)"},
+      {"get_default_dtype", guarded<get_default_dtype>,
+       "@return dtype\n@example torch.get_default_dtype()  --> torch.float32"},
       {"set_default_device", guarded<set_default_device>,
        "The device of tensors that are made without one: for good as a statement, or until `local _ <close> = "
        "torch.set_default_device(\"cuda\")` ends.\n@param device device|string|nil nil: the CPU\n@return scope"},
       {"get_default_device", guarded<get_default_device>, "@return device"},
       {"finfo", guarded<finfo>,
        "The limits of a floating-point dtype: bits, eps, max, min, tiny, smallest_normal, resolution.\n@param dtype? "
-       "dtype the default one\n@return table"},
-      {"iinfo", guarded<iinfo>, "The limits of an integer dtype: bits, min, max.\n@param dtype dtype\n@return table"},
+       "dtype the default one\n@return table\n@example torch.finfo(torch.float16).max  --> 65504.0"},
+      {"iinfo", guarded<iinfo>,
+       "The limits of an integer dtype: bits, min, max.\n@param dtype dtype\n@return table\n@example "
+       "torch.iinfo(torch.int8).min  --> -128"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);
 }

@@ -134,7 +134,8 @@ void open_dtypes(lua_State* L) {
                                      "A device. Called with a function, device(fn, ...) runs fn(...) with it as the "
                                      "default device; for the rest of a "
                                      "block: `local _ <close> = torch.set_default_device(device)`.\n@param type string "
-                                     "\"cpu\", \"cuda\", \"cuda:0\" ...\n@param index? integer\n@return device"},
+                                     "\"cpu\", \"cuda\", \"cuda:0\" ...\n@param index? integer\n@return "
+                                     "device\n@example torch.device(\"cuda:1\").index  --> 1"},
                                     {nullptr, nullptr, nullptr}};
   define<at::ScalarType>(L, nullptr, kDtype);
   define<at::Layout>(L, nullptr, kLayout);

@@ -200,9 +200,13 @@ void open_generators(lua_State* L) {
   static constexpr Row kMetamethods[] = {{"__eq", guarded<generator_equal>, nullptr}, {nullptr, nullptr, nullptr}};
   static constexpr Row kFunctions[] = {
       {"Generator", guarded<make_generator>,
-       "A random number generator of its own.\n@param device? device \"cpu\"\n@return Generator"},
+       "A random number generator of its own.\n@param device? device \"cpu\"\n@return Generator\n@example local "
+       "generator = torch.Generator():manual_seed(1)\ntorch.rand(2, {generator = generator}).shape  --> "
+       "torch.Size([2])"},
       {"manual_seed", guarded<manual_seed>,
-       "Seeds the default generators of all devices.\n@param seed integer\n@return Generator the CPU's default one"},
+       "Seeds the default generators of all devices.\n@param seed integer\n@return Generator the CPU's default "
+       "one\n@example "
+       "torch.manual_seed(0)\nlocal a = torch.rand(2)\ntorch.manual_seed(0)\ntorch.equal(a, torch.rand(2))  --> true"},
       {"device_manual_seed", guarded<device_manual_seed>,
        "Seeds the default generator of one device.\n@param seed integer\n@param device? device the CPU"},
       {"device_generator", guarded<device_generator>,

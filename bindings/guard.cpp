@@ -55,6 +55,29 @@ std::optional<vm::Fault> missing_backend(const std::string& message) {
   return vm::Fault{ErrorKind::device, message.substr(0, end + kEnd.size() - 1), {}};
 }
 
+// LibTorch writes CPUFloatType and SparseCPUFloatType, which Python shows as torch.FloatTensor and
+// torch.sparse.FloatTensor; other types it leaves as they are.
+std::string with_python_types(std::string text) {
+  for (size_t end = text.find("Type"); end != std::string::npos; end = text.find("Type", end + 1)) {
+    const std::string_view before(text.data(), end);
+    for (const std::string_view name : {"Byte", "Char", "Double", "Float", "Int", "Long", "Short", "Half"}) {
+      if (!before.ends_with(name)) continue;
+      const std::string_view rest = before.substr(0, before.size() - name.size());
+      const bool cuda = rest.ends_with("CUDA");
+      if (!cuda && !rest.ends_with("CPU")) continue;
+      size_t start = rest.size() - (cuda ? 4 : 3);
+      const bool sparse = rest.substr(0, start).ends_with("Sparse");
+      if (sparse) start -= 6;
+      const std::string shown =
+          std::string("torch.") + (cuda ? "cuda." : "") + (sparse ? "sparse." : "") + std::string(name) + "Tensor";
+      text.replace(start, end + 4 - start, shown);
+      end = start + shown.size() - 4;
+      break;
+    }
+  }
+  return text;
+}
+
 Caught read(const std::exception& e) {
   if (auto* raised = dynamic_cast<const Raised*>(&e))
     return {{raised->kind(), raised->message(), raised->hint()}, raised->value()};
@@ -62,11 +85,14 @@ Caught read(const std::exception& e) {
   if (auto* error = dynamic_cast<const c10::Error*>(&e)) {
     std::string message = error->what_without_backtrace();
     while (!message.empty() && message.back() == '\n') message.pop_back();
+    message = with_python_types(std::move(message));
     if (auto fault = missing_backend(message)) return {*fault, nullptr};
     return {{kind_of(*error, message), message, {}}, nullptr};
   }
   if (dynamic_cast<const std::bad_alloc*>(&e)) return {{ErrorKind::memory, "out of memory", {}}, nullptr};
-  return {{ErrorKind::internal, e.what(), {}}, nullptr};
+  // A number that does not fit is LibTorch's one error of this type.
+  const bool of_number = mentions(e.what(), {"value cannot be converted to type"});
+  return {{of_number ? ErrorKind::usage : ErrorKind::internal, e.what(), {}}, nullptr};
 }
 
 }  // namespace
@@ -131,6 +157,7 @@ std::string describe(lua_State* L, int index) {
     case LUA_TTABLE:
       return "table";
     case LUA_TUSERDATA: {
+      if (test<at::Tensor>(L, index)) return "a closed Tensor";
       const bool named = luaL_getmetafield(L, index, "__name") == LUA_TSTRING;
       std::string text = named ? lua_tostring(L, -1) : "userdata";
       if (named) lua_pop(L, 1);

@@ -216,12 +216,29 @@ Indices tuple(lua_State* L, int index) {
   return items;
 }
 
+// Raises what went wrong with the index expression at stack 2 again, with its text and the place in it.
+[[noreturn]] void name_expression(lua_State* L, const Caught& fault) {
+  if (fault.kind == ErrorKind::memory) throw Error(fault.kind, fault.message, fault.hint);
+  const std::string text = lua_tostring(L, 2);
+  const size_t column = tensor::failing_column(check_tensor(L, 1), text);
+  throw Error(fault.kind,
+              "tensor index \"" + text + "\": " + fault.message +
+                  (column > 0 ? " at column " + std::to_string(column) : std::string()),
+              fault.hint);
+}
+
 // Calls `use` with the items of the key at stack 2.
 template <class Use>
 auto with_items(lua_State* L, Use use) {
   switch (lua_type(L, 2)) {
-    case LUA_TSTRING:
-      return use(parsed(L, 2));
+    case LUA_TSTRING: {
+      const Indices& items = parsed(L, 2);
+      try {
+        return use(items);
+      } catch (const std::exception& e) {
+        name_expression(L, caught(e));
+      }
+    }
     case LUA_TTABLE:
       return use(tuple(L, 2));
     default: {

@@ -69,10 +69,11 @@ void set_making_functions(lua_State* L) {
       {"tensor", guarded_repeatable<make_tensor>,
        "A new tensor with a copy of the data.\n@param data number|boolean|complex|table|Tensor\n@param dtype? dtype "
        "from the data: int64, the default dtype, its complex one, or bool\n@param device? device the default "
-       "one\n@param requires_grad? boolean false\n@return Tensor"},
+       "one\n@param requires_grad? boolean false\n@return Tensor\n@example torch.tensor({{1, 2}, {3, 4}}, {dtype = "
+       "torch.float32}):sum()  --> tensor(10.)"},
       {"as_tensor", guarded_repeatable<as_tensor>,
        "The tensor itself, or a new one from data.\n@param data any\n@param dtype? dtype\n@param device? "
-       "device\n@return Tensor"},
+       "device\n@return Tensor\n@example torch.as_tensor({1, 2})  --> tensor([1, 2])"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);
 }

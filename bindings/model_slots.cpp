@@ -133,7 +133,8 @@ constexpr Row kFunctions[] = {
     {"parameter", guarded<new_parameter>,
      "---A parameter that shares memory with a tensor.\n---@param data Tensor\n---@param requires_grad "
      "boolean\n---@return Tensor"},
-    {"is_tensor", guarded<is_tensor>, "---Is the value a tensor?\n---@return boolean"},
+    {"is_tensor", guarded<is_tensor>,
+     "---Is the value a tensor?\n---@return boolean\n@example torch.is_tensor(torch.ones(1))  --> true"},
     {"is_parameter", guarded<is_a_parameter>, "---Is the value a parameter?\n---@return boolean"},
     {"class_of", guarded<class_of>, "---The class of a module.\n---@return table"},
     {"set_foreign_class", guarded<set_foreign_class>,

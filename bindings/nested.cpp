@@ -218,9 +218,11 @@ at::Tensor nested_to_tensor(lua_State* L, int index, std::optional<at::ScalarTyp
 
 void set_nested_methods(lua_State* L) {
   static constexpr Row kRows[] = {
-      {"item", guarded<tensor_item>, "The one element as a Lua value.\n@return number|boolean|complex"},
+      {"item", guarded<tensor_item>,
+       "The one element as a Lua value.\n@return number|boolean|complex\n@example torch.tensor{2.5}:item()  --> 2.5"},
       {"tolist", guarded<tensor_tolist>,
-       "The elements as nested 1-based tables; a number for a 0-dim tensor.\n@return table|number|boolean|complex"},
+       "The elements as nested 1-based tables; a number for a 0-dim tensor.\n@return "
+       "table|number|boolean|complex\n@example torch.tensor{{1, 2}, {3, 4}}:tolist()  --> {{1, 2}, {3, 4}}"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);
 }

@@ -3,8 +3,8 @@
 
 namespace trainhost::bindings {
 
-void raise_closed(const char* type) {
-  throw_usage(std::string("this ") + type + " is closed",
+void raise_closed(const char* type, const std::string& argument) {
+  throw_usage((argument.empty() ? std::string() : "argument '" + argument + "': ") + "this " + type + " is closed",
               "it was freed by close, free or the end of its <close> scope");
 }
 

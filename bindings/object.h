@@ -43,7 +43,8 @@ typename Type<T>::Handle* test(lua_State* L, int index) noexcept {
   return static_cast<typename Type<T>::Handle*>(lua_touserdata(L, index));
 }
 
-[[noreturn]] void raise_closed(const char* type);
+// argument: its name, where it is one of several.
+[[noreturn]] void raise_closed(const char* type, const std::string& argument = {});
 [[noreturn]] void raise_not_a(lua_State* L, const char* type, int index);
 
 // The open handle at `index`; a usage error for another type or after close.

@@ -56,7 +56,7 @@ void call_with_retry(lua_State* L, const Operator& op, const Overload& overload,
                      Stack& stack) {
   // As PyTorch makes them: below autograd, so that nothing counts as a change of the new tensor.
   std::optional<at::AutoDispatchBelowADInplaceOrView> below;
-  if (overload.factory) below.emplace();
+  if (overload.below_autograd) below.emplace();
   try {
     overload.call(stack);
     return;

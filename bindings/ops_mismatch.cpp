@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "bindings/guard.h"
+#include "bindings/indexing.h"
 #include "bindings/ops.h"
 #include "bindings/ops_overload.h"
 #include "bindings/settings.h"
@@ -43,6 +44,90 @@ std::string expected_text(const Argument& argument) {
   return argument.length == 0              ? text
          : argument.kind == Kind::integers ? "an integer or " + text
                                            : "a number or " + text;
+}
+
+// Is the element on top of the stack one that the list `argument` takes?
+bool takes(lua_State* L, const Argument& argument) {
+  int64_t integer = 0;
+  switch (argument.kind) {
+    case Kind::integers:
+      return to_integer(L, -1, Fit::lenient, integer);
+    case Kind::reals:
+    case Kind::scalars:
+      return to_scalar(L, -1).has_value();
+    case Kind::booleans:
+      return lua_isboolean(L, -1);
+    case Kind::strings:
+      return lua_type(L, -1) == LUA_TSTRING;
+    case Kind::optional_tensors:
+      return test_tensor(L, -1) || is_none(L, lua_gettop(L));
+    case Kind::tensors:
+      return test_tensor(L, -1);
+    default:
+      return true;
+  }
+}
+
+// The value at `index`, or of a list what does not fit in it: `nil at [2]`.
+std::string describe_for(lua_State* L, int index, const Argument& argument) {
+  if (lua_type(L, index) != LUA_TTABLE) return describe(L, index);
+  const auto size = static_cast<lua_Integer>(lua_rawlen(L, index));
+  for (lua_Integer i = 1; i <= size; ++i) {
+    lua_rawgeti(L, index, i);
+    std::string text = takes(L, argument) ? "" : describe(L, lua_gettop(L)) + " at [" + std::to_string(i) + "]";
+    lua_pop(L, 1);
+    if (!text.empty()) return text;
+  }
+  return describe(L, index);
+}
+
+bool is_closed(lua_State* L, int index) { return test<at::Tensor>(L, index) && !test_tensor(L, index); }
+
+// A closed tensor is told first, whatever else does not fit.
+void refuse_closed(lua_State* L, const std::string& function, const std::string& argument, int index) {
+  constexpr const char* kHint = "it was freed by close, free or the end of its <close> scope";
+  if (is_closed(L, index)) throw_usage(function + ": argument '" + argument + "' is a closed Tensor", kHint);
+  if (lua_type(L, index) != LUA_TTABLE) return;
+  const auto size = static_cast<lua_Integer>(lua_rawlen(L, index));
+  for (lua_Integer i = 1; i <= size; ++i) {
+    lua_rawgeti(L, index, i);
+    if (is_closed(L, lua_gettop(L)))
+      throw_usage(function + ": argument '" + argument + "' holds a closed Tensor at [" + std::to_string(i) + "]",
+                  kHint);
+    lua_pop(L, 1);
+  }
+}
+
+void refuse_closed(lua_State* L, const std::vector<Overload>& overloads, const Call& call, bool method,
+                   const std::string& function) {
+  for (int i = 0; i < call.positional; ++i) {
+    std::string name = "number " + std::to_string(i + 1);
+    for (const Overload& overload : overloads) {
+      const auto& positions = method ? overload.self_positions : overload.positions;
+      if (i >= static_cast<int>(positions.size())) continue;
+      name = overload.arguments[positions[i]].name;
+      break;
+    }
+    refuse_closed(L, function, name, i + 1);
+  }
+  for (int k = 0; k < call.keyword_count; ++k)
+    refuse_closed(L, function, std::string(call.keywords[k].name()), call.keywords[k].index);
+  if (call.out) refuse_closed(L, function, "out", call.out);
+}
+
+// What out= has to be for an overload that takes `count` outputs.
+[[noreturn]] void refuse_out(lua_State* L, const std::string& function, const Overload& overload, int out) {
+  const auto count = std::count_if(overload.arguments.begin(), overload.arguments.end(),
+                                   [](const Argument& argument) { return argument.is_out; });
+  const Argument& last = overload.arguments.back();
+  const bool is_list = count > 1 || last.kind == Kind::tensors;
+  Argument list = last;
+  list.kind = Kind::tensors;
+  throw_usage(function + ": argument 'out' must be " +
+              (!is_list    ? "a Tensor"
+               : count > 1 ? "a list of " + std::to_string(count) + " Tensors"
+                           : "a list of Tensors") +
+              ", got " + (is_list ? describe_for(L, out, list) : describe(L, out)));
 }
 
 // The one overload that could be meant, by how many arguments it takes, as PyTorch tells; null if there are several.
@@ -118,23 +203,26 @@ std::string public_name(const Operator& op, bool method) {
     throw_usage(name + ": the first argument must be a Tensor, got " + describe(L, 1),
                 "call a method with ':', as in x:" + op.name + "()");
   const auto& overloads = call.out ? op.outs : op.overloads;
+  refuse_closed(L, overloads, call, method, name);
   if (const Overload* only = plausible(overloads, call, method)) {
     const Argument* misfit = nullptr;
     int index = 0;
     tensor::Stack stack;
     refuse_places(op, *only, call, method, name);
     bind(L, op, *only, call, method, Fit::lenient, stack, &misfit, &index);
+    if (misfit && misfit->is_out && call.out) refuse_out(L, name, *only, call.out);
     if (misfit && index == 0)
       throw_usage(name + ": missing argument '" + misfit->name + "' (" + expected_text(*misfit) + ")",
                   name + only->signature(method));
     if (misfit)
       throw_usage(name + ": argument '" + misfit->name + "' must be " + expected_text(*misfit) + ", got " +
-                  describe(L, index));
+                  describe_for(L, index, *misfit));
   }
   std::string got;
   for (int i = method ? 2 : 1; i <= call.positional; ++i) got += (got.empty() ? "" : ", ") + describe(L, i);
   for (int k = 0; k < call.keyword_count; ++k)
     got += (got.empty() ? "" : ", ") + std::string(call.keywords[k].name()) + "=" + describe(L, call.keywords[k].index);
+  if (call.out) got += (got.empty() ? "out=" : ", out=") + describe(L, call.out);
   throw_usage(name + ": received an invalid combination of arguments - got (" + got +
               "), but expected one of:" + listed(op, method));
 }

@@ -267,7 +267,7 @@ void set_scope_functions(lua_State* L) {
        "graph that lives on holds stays, also what a graph holds through Lua: in ctx, in a hook, in a checkpoint. A "
        "tensor that only a variable or table outside still holds is closed then: using it is an error. "
        "Scopes nest; an error ends them, too.\n@param fn function\n@param ... any its arguments\n@return any what fn "
-       "returns"},
+       "returns\n@example torch.scope(function() return torch.ones(2) + 1 end)  --> tensor([2., 2.])"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);
 }

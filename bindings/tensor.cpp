@@ -173,7 +173,8 @@ int open_tensor(lua_State* L) {
   static constexpr Row kFunctions[] = {
       {"slice", guarded<slice>,
        "Python's slice in a tuple key: x[{0, torch.slice(1, 3)}].\n@param start? integer or stop if alone\n@param "
-       "stop? integer\n@param step? integer 1"},
+       "stop? integer\n@param step? integer 1\n@example torch.arange(10)[{torch.slice(1, 8, 3)}]  --> tensor([1, 4, "
+       "7])"},
       {"set_printoptions", guarded<set_printoptions>,
        "How tensors print.\n@param precision? integer 4\n@param threshold? number 1000\n@param edgeitems? integer "
        "3\n@param linewidth? integer 80\n@param profile? string \"default\", \"short\", \"full\"\n@param sci_mode? "

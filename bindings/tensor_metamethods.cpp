@@ -32,8 +32,13 @@ int tensor_index(lua_State* L) {
   lua_settop(L, 2);
   const char* name = lua_tostring(L, 2);
   if (!is_identifier(name)) return index_get(L);
-  if (!push_operator(L, name, Form::method))
-    throw_usage(std::string("a Tensor has no method or attribute '") + name + "'", nearest_operators(name, true));
+  if (!push_operator(L, name, Form::method)) {
+    const std::string text = name;
+    const bool is_index = text == "True" || text == "False" || text == "None";
+    throw_usage(
+        "a Tensor has no method or attribute '" + text + "'",
+        is_index ? "an index that is one word ends with a comma: x[\"" + text + ",\"]" : nearest_operators(name, true));
+  }
   lua_pushvalue(L, 2);
   lua_pushvalue(L, -2);
   lua_rawset(L, lua_upvalueindex(1));

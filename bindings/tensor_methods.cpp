@@ -60,19 +60,23 @@ constexpr Row kMethods[] = {
     {"size", guarded<tensor_size>,
      "The size of one dimension, or all of them.\n@param dim? integer\n@return integer|integer[]"},
     {"stride", guarded<tensor_stride>,
-     "The stride of one dimension, or all, in elements.\n@param dim? integer\n@return integer|integer[]"},
-    {"dim", guarded<tensor_dim>, "How many dimensions.\n@return integer"},
+     "The stride of one dimension, or all, in elements.\n@param dim? integer\n@return integer|integer[]\n@example "
+     "torch.ones(2, 3):stride()  --> {3, 1}"},
+    {"dim", guarded<tensor_dim>, "How many dimensions.\n@return integer\n@example torch.ones(2, 3):dim()  --> 2"},
     {"ndimension", guarded<tensor_dim>, "How many dimensions.\n@return integer"},
     {"numel", guarded<tensor_numel>, "How many elements.\n@return integer"},
     {"nelement", guarded<tensor_numel>, "How many elements.\n@return integer"},
-    {"element_size", guarded<tensor_element_size>, "Bytes of one element.\n@return integer"},
+    {"element_size", guarded<tensor_element_size>,
+     "Bytes of one element.\n@return integer\n@example torch.ones(2):element_size()  --> 4"},
     {"storage_offset", guarded<tensor_storage_offset>, "Offset in its storage, in elements.\n@return integer"},
     {"data_ptr", guarded<tensor_data_ptr>, "Address of the first element.\n@return integer"},
     {"const_data_ptr", guarded<tensor_const_data_ptr>,
      "Address of the first element, for reading alone.\n@return integer"},
     {"_is_view", guarded<tensor_is_view>, "Does autograd see it as a view of another tensor?\n@return boolean"},
     {"iter", guarded<tensor_iter>, "Iterates over the first dimension: for row in x:iter() do.\n@return fun(): Tensor"},
-    {"free", guarded<tensor_close>, "Lets go of the tensor now instead of at the next collection."},
+    {"free", guarded<tensor_close>,
+     "Lets go of the tensor now instead of at the next collection.\n@example local x = "
+     "torch.ones(2)\nx:free()\npcall(x.sum, x) == false  --> true"},
     {nullptr, nullptr, nullptr}};
 
 // ipairs(x) and table.unpack(x) would count from 1 and end in an index error: say what to write instead.

@@ -199,7 +199,7 @@ bool to_ivalue(lua_State* L, int index, const Argument& argument, Fit fit, IValu
   const int type = lua_type(L, index);
   if (argument.kind == Kind::tensor && type == LUA_TUSERDATA) {  // the hot case
     if (const TensorHandle* handle = test<at::Tensor>(L, index)) {
-      if (!handle->tensor.defined()) raise_closed("Tensor");
+      if (!handle->tensor.defined()) raise_closed("Tensor", argument.name);
       out = handle->tensor;
       return true;
     }

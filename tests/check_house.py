@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 
+import docstrings
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PLAIN_ROOMS = ("base", "vm", "track", "sweep")  # these never know Torch
 LUA_HEADER = re.compile(r"^(lua|lualib|lauxlib|luaconf)\.h(pp)?$")
@@ -151,37 +153,18 @@ def law_6():
             yield f"{name}:1: the first line does not say what the file is"
 
 
-# What may be without a docstring, each with its reason: {"stdlib/train/fit.lua: fit.name": "why"}.
-UNDOCUMENTED = {}
-# Called by its class alone, and told there: hooks of callbacks, what a layer prints, the rules of an autograd.Function.
-HOOKS = re.compile(r"[.:](on_\w+|extra_repr)$|\.(forward|backward|setup_context|jvp|vmap)$")
-ROW = re.compile(r"""\{\s*"([a-z]\w*)",\s*[\w:]+(?:<(?:[^<>]|<[^<>]*>)*>)?,\s*(nullptr|"")\s*\}""")
-
-
 def docs_of_stdlib():
     """every public function of the standard library has a docstring: `---` lines above it, a sentence or its types."""
     for name in tracked("stdlib/*.lua"):
-        text = text_of(name)
-        returned = re.search(r"^return (?:setmetatable\()?(\w+)", text, re.M)
-        classes = re.findall(r"^local ([A-Z]\w*) = .*(?:__name = \"|class\()|^([A-Z]\w*)\.__name = ", text, re.M)  # those with a name
-        public = {returned[1]} if returned else set()
-        public.update(name for pair in classes for name in pair if name)
-        defined = re.compile(r"^function ((?:%s)[.:](?:__init|[a-zA-Z]\w*))\(" % "|".join(sorted(public) or ["-"]))
-        lines = text.splitlines()
-        for number, line in enumerate(lines, 1):
-            found = defined.match(line)
-            if found and not lines[number - 2].startswith("---") and not HOOKS.search(found[1]) \
-                    and f"{name}: {found[1]}" not in UNDOCUMENTED:
-                yield f"{name}:{number}: {found[1]} has no docstring"
+        for number, what in docstrings.of_stdlib(name, text_of(name)):
+            yield f"{name}:{number}: {what}"
 
 
 def docs_of_rows():
     """every native function has a docstring in its row."""
     for name in tracked("bindings/*.cpp"):
-        text = text_of(name)
-        for found in ROW.finditer(text):
-            if f"{name}: {found[1]}" not in UNDOCUMENTED:
-                yield f"{name}:{text.count(chr(10), 0, found.start()) + 1}: {found[1]} has no docstring"
+        for number, what in docstrings.of_rows(name, text_of(name)):
+            yield f"{name}:{number}: {what}"
 
 
 def run_tool(command):

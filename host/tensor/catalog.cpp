@@ -137,6 +137,7 @@ class Catalog {
       std::optional<Overload> overload = read_overload(*handle);
       if (!overload) continue;
       overload->guard = find_guard(qualified_name);
+      if (!all) bind_as_python(op->name, *overload);
       const bool is_out = !overload->arguments.empty() && overload->arguments.back().is_out;
       auto& group = is_out ? outs : overloads;
       for (Overload& form : deprecated_forms(op->name, *overload)) group.push_back(std::move(form));

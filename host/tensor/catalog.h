@@ -59,15 +59,16 @@ struct Overload {
   std::vector<int> self_positions;  // of x:f(...): `self` first; empty if the operator has no `self`
   bool varargs = false;             // x:view(2, 3): the one positional list may be given as numbers
   bool self_varargs = false;
-  bool options = false;     // takes dtype, layout, device and pin_memory: and requires_grad as well
-  bool factory = false;     // and no tensor: the default device is for these
-  int outs = 0;             // how many outputs out= takes; 0: it is not taken
-  bool deprecated = false;  // a signature of old, tried last: torch.add(x, alpha, y)
-  bool aliases = false;     // an output may be a view of an input: no new memory
-  bool mutates = false;     // writes to an argument
-  int writes = -1;          // the argument that is written to and returned
-  int device = -1;          // the argument of a factory that the default device stands for
-  int pin_memory = -1;      // the argument of that name
+  bool options = false;         // takes dtype, layout, device and pin_memory: and requires_grad as well
+  bool factory = false;         // and no tensor: the default device is for these
+  bool below_autograd = false;  // makes a new tensor, which has no history
+  int outs = 0;                 // how many outputs out= takes; 0: it is not taken
+  bool deprecated = false;      // a signature of old, tried last: torch.add(x, alpha, y)
+  bool aliases = false;         // an output may be a view of an input: no new memory
+  bool mutates = false;         // writes to an argument
+  int writes = -1;              // the argument that is written to and returned
+  int device = -1;              // the argument of a factory that the default device stands for
+  int pin_memory = -1;          // the argument of that name
   bool returns_dtype = false;
   // Throws what the kernel itself leaves unchecked (guards.h); null for nearly all.
   void (*guard)(const Overload& overload, const Stack& stack) = nullptr;

@@ -21,11 +21,13 @@ class Parser {
  public:
   explicit Parser(std::string_view text) : text_(text) {}
 
-  Indices parse() {
+  // columns: where each item begins, from 1.
+  Indices parse(std::vector<size_t>* columns = nullptr) {
     Indices items;
     skip_spaces();
     if (at_end()) fail("expected an index", 0);
     while (!at_end()) {
+      if (columns) columns->push_back(position_ + 1);
       items.push_back(item());
       skip_spaces();
       if (at_end()) break;
@@ -186,6 +188,19 @@ std::string bound_text(const std::optional<int64_t>& bound) { return bound ? std
 }  // namespace
 
 Indices parse_indices(std::string_view text) { return Parser(text).parse(); }
+
+size_t failing_column(const at::Tensor& tensor, std::string_view text) {
+  std::vector<size_t> columns;
+  const Indices items = Parser(text).parse(&columns);
+  for (size_t count = 1; count <= items.size(); ++count) {
+    try {
+      get(tensor, Indices(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(count)));
+    } catch (const std::exception&) {
+      return columns[count - 1];
+    }
+  }
+  return 0;
+}
 
 std::string to_string(const Slice& slice) {
   return "slice(" + bound_text(slice.start) + ", " + bound_text(slice.stop) + ", " + bound_text(slice.step) + ")";

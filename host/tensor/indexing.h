@@ -26,6 +26,8 @@ using Indices = std::vector<Index>;
 // Reads "1:10:2, ..., None, -1, True": items as in Python's brackets, without names and arithmetic.
 // Throws Error{usage} that names the text and the column (from 1).
 Indices parse_indices(std::string_view text);
+// The column of the item at which indexing this tensor fails, from 1; 0: at none.
+size_t failing_column(const at::Tensor& tensor, std::string_view text);
 // The text of a slice as Python's repr: slice(None, 3, None).
 std::string to_string(const Slice& slice);
 

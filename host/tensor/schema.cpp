@@ -1,6 +1,7 @@
 // Schemas read once: kinds of arguments, positions, what is written to.
 #include "host/tensor/schema.h"
 
+#include <ATen/core/Reduction.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/ivalue.h>
 
@@ -160,7 +161,7 @@ std::optional<Overload> read_overload(const c10::OperatorHandle& handle) {
   for (size_t i = 0; i < overload.arguments.size(); ++i)
     if (overload.arguments[i].name == "pin_memory") overload.pin_memory = static_cast<int>(i);
   overload.options = overload.pin_memory >= 0;
-  overload.factory = overload.options && !has_tensor;
+  overload.factory = overload.below_autograd = overload.options && !has_tensor;
   if (overload.factory)
     for (size_t i = 0; i < overload.arguments.size(); ++i)
       if (overload.arguments[i].kind == Kind::device) overload.device = static_cast<int>(i);
@@ -173,6 +174,22 @@ std::optional<Overload> read_overload(const c10::OperatorHandle& handle) {
     if (!returned) overload.writes = -1;
   }
   return overload;
+}
+
+void bind_as_python(std::string_view name, Overload& overload) {
+  // The generator of Python's bindings writes the default `Mean` as a word, which the parser reads as 0.
+  static constexpr std::string_view kLosses[] = {"binary_cross_entropy_with_logits",
+                                                 "cosine_embedding_loss",
+                                                 "ctc_loss",
+                                                 "hinge_embedding_loss",
+                                                 "kl_div",
+                                                 "margin_ranking_loss",
+                                                 "triplet_margin_loss"};
+  if (std::find(std::begin(kLosses), std::end(kLosses), name) != std::end(kLosses))
+    for (Argument& argument : overload.arguments)
+      if (argument.name == "reduction")
+        argument.default_value = std::make_shared<const c10::IValue>(static_cast<int64_t>(at::Reduction::None));
+  overload.below_autograd |= overload.options && name.ends_with("_like");
 }
 
 std::vector<Overload> deprecated_forms(const std::string& name, const Overload& overload) {

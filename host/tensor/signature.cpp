@@ -28,6 +28,7 @@ std::string default_text(const Argument& argument) {
 
 std::string python_default(const Argument& argument) {
   const c10::IValue& value = *argument.default_value;
+  if (argument.name == "reduction" && value.isInt()) return "at::Reduction::Mean";
   if (value.isNone() || argument.kind == Kind::dtype || (value.isIntList() && value.toIntVector().empty()))
     return "None";
   if (value.isBool()) return value.toBool() ? "True" : "False";

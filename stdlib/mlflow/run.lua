@@ -66,7 +66,8 @@ local point_defaults = {step = keywords.none, timestamp = keywords.none}
 ---@param key string
 ---@param value number|Tensor a number, or a tensor of one element
 ---@param step integer|{step: integer, timestamp: integer}|nil default 0; timestamp in ms since 1970
----@example run:log_metric("loss", 0.5, epoch)
+---@example local run <close> = mlflow.start_run()
+--- for epoch = 0, 2 do run:log_metric("loss", 0.5 ^ epoch, epoch) end
 function Run:log_metric(key, value, step)
   deliver()
   if type(step) == "table" then
@@ -80,7 +81,8 @@ end
 --- Logs several metrics at one step.
 ---@param metrics table<string, number|Tensor>
 ---@param step integer|{step: integer, timestamp: integer}|nil default 0
----@example run:log_metrics({loss = 0.5, accuracy = 0.9}, epoch)
+---@example local run <close> = mlflow.start_run()
+--- run:log_metrics({loss = 0.5, accuracy = 0.9}, 0)
 function Run:log_metrics(metrics, step)
   deliver()
   expect_table("log_metrics", "metrics", metrics)

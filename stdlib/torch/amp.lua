@@ -84,6 +84,9 @@ end
 ---@param cache_enabled? boolean true: weights are cast once
 ---@param fn? function is called with the arguments that follow it
 ---@return any scope, or the results of fn
+---@example local y
+--- do local _ <close> = torch.amp.autocast("cpu") y = torch.mm(torch.ones(2, 2), torch.ones(2, 2)) end
+--- y.dtype  --> torch.bfloat16
 amp.autocast = mode(signature("torch.autocast", "device_type, dtype=nil, enabled=true, cache_enabled=nil"))
 
 --- torch.cuda.amp.autocast, torch.cpu.amp.autocast: for one type of device.

@@ -148,6 +148,7 @@ local parse_asarray = signature("torch.asarray", "obj, *, dtype=nil, device=nil,
 ---@param copy? boolean true: always new memory; false: an error where it cannot be the same; nil: as needed
 ---@param requires_grad? boolean false: a tensor with a history is detached
 ---@return Tensor
+---@example torch.asarray({1, 2, 3}, {dtype = torch.float32})  --> tensor([1., 2., 3.])
 ---@source torch.asarray
 function arrays.asarray(...)
   local obj, dtype, device, copy, requires_grad = parse_asarray(...)

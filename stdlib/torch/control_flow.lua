@@ -16,6 +16,8 @@ local parse_cond = signature("torch.cond", "pred, true_fn, false_fn, operands={}
 ---@param false_fn fun(...: Tensor): ...
 ---@param operands? any[] {}
 ---@return ...
+---@example torch.cond(true, function(x) return x:sin() end, function(x) return x:cos() end, {torch.zeros(2)})
+--- --> tensor([0., 0.])
 function control_flow.cond(...)
   local pred, true_fn, false_fn, operands = parse_cond(...)
   if not is_tensor(pred) and type(pred) ~= "boolean" then
@@ -41,6 +43,8 @@ local parse_while = signature("torch.while_loop", "cond_fn, body_fn, carried_inp
 ---@param body_fn fun(...: Tensor): ... as many as there are inputs
 ---@param carried_inputs any[] of the first call
 ---@return ...
+---@example torch.while_loop(function(i) return i:lt(3) end, function(i) return i + 1 end, {torch.tensor(0)})
+--- --> tensor(3)
 function control_flow.while_loop(...)
   local cond_fn, body_fn, inputs = parse_while(...)
   if type(cond_fn) ~= "function" or type(body_fn) ~= "function" then fail "Expect cond_fn and body_fn to be callable." end

@@ -65,6 +65,8 @@ local parse_pca = signature("torch.pca_lowrank", "A, q=nil, center=true, niter=2
 ---@return Tensor U [..., m, q]
 ---@return Tensor S [..., q]
 ---@return Tensor V [..., n, q]
+---@example local _, values = torch.svd_lowrank(torch.randn(6, 4), 2)
+--- values.shape  --> torch.Size([2])
 ---@source torch.svd_lowrank
 function decompositions.svd_lowrank(...) return decompose(parse_svd(...)) end
 
@@ -76,6 +78,8 @@ function decompositions.svd_lowrank(...) return decompose(parse_svd(...)) end
 ---@return Tensor U [..., m, q]
 ---@return Tensor S [..., q]
 ---@return Tensor V [..., n, q]
+---@example local _, values = torch.pca_lowrank(torch.randn(6, 4), {q = 2})
+--- values.shape  --> torch.Size([2])
 ---@source torch.pca_lowrank
 function decompositions.pca_lowrank(...)
   local a, q, center, niter = parse_pca(...)

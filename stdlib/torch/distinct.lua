@@ -26,6 +26,7 @@ do
   ---@return Tensor output
   ---@return Tensor? inverse
   ---@return Tensor? counts
+  ---@example torch.unique(torch.tensor{3, 1, 3})  --> tensor([1, 3])
   function distinct.unique(...)
     local input, sorted, inverse, counts, dim = parse(...)
     if dim == nil then return asked_for(inverse, counts, of(input, sorted, inverse, counts)) end
@@ -44,6 +45,7 @@ do
   ---@return Tensor output
   ---@return Tensor? inverse
   ---@return Tensor? counts
+  ---@example torch.unique_consecutive(torch.tensor{1, 1, 2, 1})  --> tensor([1, 2, 1])
   function distinct.unique_consecutive(...)
     local input, inverse, counts, dim = parse(...)
     return asked_for(inverse, counts, of(input, inverse, counts, dim))

@@ -76,6 +76,7 @@ do
   ---@param equation string
   ---@param ... Tensor or one list of them
   ---@return Tensor
+  ---@example torch.einsum("ij,j->i", torch.ones(2, 3), torch.tensor{1., 2., 3.})  --> tensor([6., 6.])
   function functional.einsum(equation, ...)
     local given = select("#", ...)
     if given == 0 then vm.raise("usage", few) end
@@ -109,6 +110,7 @@ do
   ---@param b Tensor
   ---@param dims? integer|integer[][]|Tensor 2, or {{dims of a}, {dims of b}}
   ---@return Tensor
+  ---@example torch.tensordot(torch.ones(2, 3), torch.ones(3, 4), {dims = 1}).shape  --> torch.Size([2, 4])
   function functional.tensordot(...)
     local a, b, dims, out = parse(...)
     if is_tensor(dims) then dims = dims:numel() > 1 and dims:tolist() or dims:item() end
@@ -159,6 +161,7 @@ do
   ---@param dim? integer|integer[] all
   ---@param keepdim? boolean false
   ---@return Tensor
+  ---@example torch.norm(torch.tensor{3., 4.})  --> tensor(5.)
   function functional.norm(...)
     local count, second = select("#", ...), select(2, ...)
     if (count == 1 or count == 2 and type(second) == "number") and is_tensor((...)) then return of(...) end
@@ -184,6 +187,7 @@ do
   ---@param p? number 2.0
   ---@param compute_mode? string
   ---@return Tensor
+  ---@example torch.cdist(torch.zeros(1, 2), torch.tensor{{3., 4.}})  --> tensor([[5.]])
   function functional.cdist(...)
     local x1, x2, p, mode = parse(...)
     local number = MODES[mode]
@@ -203,6 +207,8 @@ do
   ---@param input Tensor [time] or [batch, time]
   ---@param n_fft integer
   ---@return Tensor [batch, frequencies, frames]
+  ---@example torch.stft(torch.ones(8), 4, {return_complex = true, window = torch.ones(4)}).shape
+  --- --> torch.Size([3, 9])
   function functional.stft(...)
     local input, n_fft, hop, length, window, center, pad_mode, normalized, onesided, complex, align = parse(...)
     if center and align ~= nil then

@@ -301,6 +301,8 @@ local parse = signature("torch.lobpcg", "A, k=nil, B=nil, X=nil, n=nil, iK=nil, 
 ---@param ortho_bparams? table booleans of the method "ortho"
 ---@return Tensor eigenvalues [..., k]
 ---@return Tensor eigenvectors [..., m, k]
+---@example local values = torch.lobpcg(torch.diag(torch.arange(1., 10.)), {k = 1})
+--- ("%.3f"):format(values:item())  --> 9.000
 ---@source torch.lobpcg
 function lobpcg.lobpcg(...)
   local A, k, B, X, n, iK, niter, tol, largest, method, tracker, ortho_i, ortho_f, ortho_b = parse(...)

@@ -69,6 +69,9 @@ end
 ---@param device_type? string that of the accelerator
 ---@param fn? function is called with the arguments that follow it
 ---@return any scope, or the results of fn
+---@example local before = torch.get_rng_state()
+--- do local _ <close> = torch.random.fork_rng() torch.rand(3) end
+--- torch.equal(before, torch.get_rng_state())  --> true
 function random.fork_rng(...)
   for i = 1, select("#", ...) do
     if type((select(i, ...))) == "function" then

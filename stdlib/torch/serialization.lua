@@ -138,6 +138,9 @@ local parse_save = signature("torch.save", "obj=nil, f=nil, metadata=nil, compre
 ---@param f string the file's path
 ---@param metadata? table<string, string> of a .safetensors file, {format = "pt"}
 ---@param compressed? boolean packs a .npz file, false
+---@example local path = test.tmpdir() .. "/state.pt"
+--- torch.save({weight = torch.ones(2), step = 3}, path)
+--- torch.load(path).step  --> 3
 function serialization.save(...)
   local obj, f, metadata, compressed = parse_save(...)
   check_path("torch.save", f)
@@ -210,6 +213,9 @@ local parse_load = signature("torch.load",
 ---@param mmap? boolean shares a mapping of the file instead of reading it, where it is aligned; false
 ---@param memory_limit? integer bytes that reading may take instead of twice the file's size and 64 MB
 ---@return any value the only one, so that model:load_state_dict(torch.load(path)) takes it alone
+---@example local path = test.tmpdir() .. "/state.pt"
+--- torch.save({weight = torch.ones(2)}, path)
+--- torch.load(path).weight  --> tensor([1., 1.])
 function serialization.load(...)
   local f, map_location, pickle_module, weights_only, mmap, memory_limit = parse_load(...)
   check_path("torch.load", f)

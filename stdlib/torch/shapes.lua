@@ -15,6 +15,7 @@ local function size_of(list) return op "empty"(list, {device = "meta"}).shape en
 --- The shape to which shapes are broadcast: torch.broadcast_shapes({2, 1}, {3}) is {2, 3}.
 ---@param ... integer|integer[]
 ---@return integer[]
+---@example torch.broadcast_shapes({2, 1}, {1, 3})  --> torch.Size([2, 3])
 function shapes.broadcast_shapes(...)
   local given = table.pack(...)
   local most = 0
@@ -60,6 +61,7 @@ end
 ---@param split_size_or_sections integer|integer[]
 ---@param dim? integer 0
 ---@return Tensor[]
+---@example torch.split(torch.arange(5), 2)  --> {tensor([0, 1]), tensor([2, 3]), tensor([4])}
 function shapes.split(...) return split(parse_split(...)) end
 
 local parse_split_method = signature("Tensor.split", "tensor, split_size, dim=0")
@@ -73,6 +75,7 @@ local parse_unravel = signature("torch.unravel_index", "indices, shape")
 ---@param indices Tensor integers
 ---@param shape integer|integer[]
 ---@return Tensor ... one for each dimension
+---@example torch.unravel_index(torch.tensor(5), {2, 3})  --> tensor(1)	tensor(2)
 function shapes.unravel_index(...)
   local indices, shape = parse_unravel(...)
   local dtype = indices.dtype
@@ -108,10 +111,14 @@ local parse_nonzero = signature("torch.nonzero", "input, *, out=nil, as_tuple=fa
 ---@param out? Tensor
 ---@param as_tuple? boolean a list with a tensor for each dimension, false
 ---@return Tensor|Tensor[] int64 [count, dimensions]
+---@error as_tuple together with out
+---@example torch.nonzero(torch.tensor{0, 5, 7}):tolist()  --> {{1}, {2}}
 function shapes.nonzero(...)
   local input, out, as_tuple = parse_nonzero(...)
-  if as_tuple then return nonzero_numpy(input) end
-  if out == nil then return nonzero(input) end
+  if out == nil then return as_tuple and nonzero_numpy(input) or nonzero(input) end
+  if as_tuple and is_tensor(out) then
+    vm.raise("usage", "nonzero does not support the out kwarg when as_tuple is True")
+  end
   return nonzero(input, {out = out})
 end
 

@@ -47,6 +47,7 @@ local parse_sum = signature("torch.sparse.sum", "input, dim=nil, dtype=nil")
 ---@param dim? integer|integer[] all
 ---@param dtype? dtype the input's
 ---@return Tensor
+---@example torch.sparse.sum(torch.eye(3):to_sparse())  --> tensor(3.)
 function sparse.sum(...)
   local input, dim, dtype = parse_sum(...)
   if math.type(dim) then dim = {dim} end
@@ -72,6 +73,7 @@ end
 ---@param dim integer
 ---@param dtype? dtype the input's
 ---@return Tensor sparse COO
+---@example torch.sparse.softmax(torch.eye(2):to_sparse(), 1):to_dense():tolist()  --> {{1.0, 0.0}, {0.0, 1.0}}
 sparse.softmax = softmax "softmax"
 
 --- The logarithm of torch.sparse.softmax.

@@ -17,8 +17,13 @@ local checked = true
 --- Checks of new sparse tensors: is_enabled(), enable(), disable(), or for a scope
 --- `local scope <close> = torch.sparse.check_sparse_tensor_invariants(false)`. Enabled at first, unlike PyTorch's.
 factories.check_sparse_tensor_invariants = setmetatable({
+  --- Are the indices of new sparse tensors checked?
+  ---@return boolean
+  ---@example torch.sparse.check_sparse_tensor_invariants.is_enabled()  --> true
   is_enabled = function() return checked end,
+  --- Checks them from now on.
   enable = function() checked = true end,
+  --- Checks them no more.
   disable = function() checked = false end,
 }, {
   __name = "check_sparse_tensor_invariants",
@@ -73,6 +78,8 @@ end
 ---@param check_invariants? boolean see torch.sparse.check_sparse_tensor_invariants
 ---@param is_coalesced? boolean the indices are sorted and differ
 ---@return Tensor
+---@example torch.sparse_coo_tensor({{0, 1}, {1, 0}}, {2., 3.}, {2, 2}):to_dense():tolist()
+--- --> {{0.0, 2.0}, {3.0, 0.0}}
 function factories.sparse_coo_tensor(...)
   local indices, values, size, dtype, _, device, _, requires_grad, check, is_coalesced = parse_coo(...)
   if values == nil and is_size(indices) then

@@ -14,6 +14,7 @@ local split_named
 ---@param split_size integer|integer[]
 ---@param dim? integer 0
 ---@return Tensor[]
+---@example torch.arange(5):split({1, 4})  --> {tensor([0]), tensor([1, 2, 3, 4])}
 function method.split(x, split_size, ...)
   if math.type(split_size) then return split_chunks(x, split_size, ...) end
   if type(split_size) == "table" and split_size[1] then return split_sizes(x, split_size, ...) end

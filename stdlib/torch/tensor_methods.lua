@@ -39,12 +39,14 @@ end
 --- Replaces each element by f(element). Slow: for what no operator does. On the CPU alone.
 ---@param f fun(element: number): number
 ---@return Tensor itself
+---@example torch.arange(3.):apply_(function(v) return v * 10 end)  --> tensor([ 0., 10., 20.])
 function methods.apply_(x, f) return for_each_element("apply_", x, {}, f) end
 
 --- Replaces each element by f(element, other's element). Slow, as apply_.
 ---@param other Tensor of the same dtype, broadcast
 ---@param f fun(a: number, b: number): number
 ---@return Tensor itself
+---@example torch.ones(2):map_(torch.tensor{3., 4.}, function(a, b) return a + b end)  --> tensor([4., 5.])
 function methods.map_(x, other, f) return for_each_element("map_", x, {other}, f) end
 
 --- Replaces each element by f(element, y's element, z's element). Slow, as apply_.

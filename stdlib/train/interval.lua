@@ -47,7 +47,11 @@ end
 
 local TRAIN_BATCH_EVENTS <const> = {batch_begin = true, before_backward = true, after_backward = true, batch_end = true}
 
--- How much of `unit` is complete once this event has passed.
+--- How much of a unit is complete once an event has passed.
+---@param state table of the loop
+---@param event string "batch_end"
+---@param unit string "ep", "st" or "ba"
+---@return integer
 local function done(state, event, unit)
   if unit == "event" then return interval.event_count(state, event) + 1 end
   if unit == "seconds" then return state:elapsed() end

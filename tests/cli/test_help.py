@@ -15,6 +15,59 @@ def test_doc_shows_an_operator(trainhost):
     assert "https://docs.pytorch.org/docs/stable/generated/torch.add.html" in shown
 
 
+@pytest.mark.parametrize("name, parts", [
+    ("torch.ops.aten.add", ["(operator)", "Adds `other`", "aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1)"]),
+    ("torch.ops.aten.add.Tensor", ["(operator)", "aten::add.Tensor("]),
+    ("torch.complex", ["torch.complex(real: Tensor, imag: Tensor", "torch.complex(re: number, im: number) -> complex"]),
+    ("torch.autograd.Function", ["(class)", "Makes a class of operators", "Example:"]),
+    ("torch.autograd.Function.apply", ["calls the class's backward"]),
+    ("torch.autograd.Function.backward", ["a gradient for each argument of forward"]),
+    ("torch.autograd.Function.save_for_backward", ["ctx:save_for_backward(...", "ctx.saved_tensors"]),
+    ("torch.utils.checkpoint", ["(namespace)", "checkpoint_sequential"]),
+    ("torch.utils.checkpoint.checkpoint", ["which runs f again"]),
+    ("torch.float16", ["(dtype)", "floating-point numbers, 2 bytes each"]),
+    ("torch.device", ["torch.device(type"]),
+    ("torch.pi", ["3.14159", "circumference"]),
+])
+def test_doc_finds_everything_that_has_a_name(trainhost, name, parts):
+    shown = trainhost.run("doc", name).stdout
+    assert all(part in shown for part in parts), shown
+
+
+@pytest.mark.parametrize("name, hint", [
+    ("torch.sumn", "torch.sum"), ("nn.Liner", "torch.nn.Linear"), ("Funtion", "Function"), ("vmap", "torch.func.vmap"),
+    ("torch.ops.aten.softmaxx", "torch.ops.aten.softmax"), ("torch.autograd.Function.aply", ""),
+])
+def test_doc_suggests_what_is_near(trainhost, name, hint):
+    done = trainhost.run("doc", name, check=False)
+    assert done.returncode == 1 and done.stderr.startswith("trainhost doc: ") and hint in done.stderr, done.stderr
+
+
+HELD = {
+    "x": "torch.Tensor (class)", "x.sum": "x:sum(", "x.dtype": "torch.float32 (dtype)", "x.device": "torch.device",
+    "x.shape": "torch.Size", "torch.Generator()": "torch.Generator", "torch.complex(1, 2)": "torch.complex",
+    "x.grad_fn": "Node", "x:register_hook(print)": "RemovableHandle", "torch.slice(1)": "torch.slice",
+    "torch.nn": "torch.nn (namespace)", "torch.nn.Linear": "torch.nn.Linear (class)", "torch.strided": "(layout)",
+    "torch.nn.Linear(1, 1)": "torch.nn.Linear (class)", "torch.channels_last": "(memory_format)",
+    "torch.optim.SGD({torch.ones(1, {requires_grad = true})}, {lr = 1})": "torch.optim.SGD (class)",
+    "torch.utils.data.TensorDataset(x)": "torch.utils.data.TensorDataset", "torch.ops.aten.add": "aten::add.Tensor(",
+    "torch.autograd.Function": "torch.autograd.Function (class)", "torch.nn.class('Net')": "class Net",
+    "torch.nn.Linear(1, 1).forward": "forward", "select(2, pcall(torch.add))": "error", "torch.None": "None",
+    "torch.no_grad()": "scope", "3": "number 3", "true": "boolean true", "{}": "table",
+}
+
+
+def test_help_takes_any_value(trainhost):
+    code = "local torch, help = require 'torch', require('host').help\n" \
+           "local x = torch.ones(2, {requires_grad = true}) * 2\n"
+    for value in HELD:
+        code += f"local ok, text = pcall(help.text, {value}) print(('%q'):format(text:gsub('\\n', ' | ')))\n"
+    lines = trainhost.lua(code).splitlines()
+    assert len(lines) == len(HELD)
+    wrong = {value: line for (value, part), line in zip(HELD.items(), lines) if part not in line or "there is no" in line}
+    assert not wrong
+
+
 def test_doc_takes_several_names_and_says_which_one_is_not_there(trainhost):
     done = trainhost.run("doc", "nn.Linear", "torch.ad", "Tensor.shape", check=False)
     assert done.returncode == 1

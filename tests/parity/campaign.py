@@ -12,9 +12,10 @@ import tempfile
 import warnings
 
 import torch
-from case import prepare
-from differences import compare, compare_error
+from case import Dropped, prepare
+from differences import compare
 from exchange import Exchange
+from messages import compare_error
 from trace import Untranslatable, leaves
 
 BATCH = 1500  # cases of one trainhost process
@@ -36,12 +37,14 @@ class Outcome:
 class Report:
     outcomes: list = dataclasses.field(default_factory=list)
     untranslatable: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    dropped: collections.Counter = dataclasses.field(default_factory=collections.Counter)  # (reason, operator)
     taken: int = 0
     there: int = 0
 
     def add(self, other):
         self.outcomes += other.outcomes
         self.untranslatable += other.untranslatable
+        self.dropped += other.dropped
         self.taken += other.taken
         self.there += other.there
 
@@ -62,7 +65,8 @@ class Batch:
         except Untranslatable as reason:
             self.report.untranslatable[f"{wanted.operator}: {reason}"] += 1
             return
-        if entry is None:
+        except Dropped as reason:
+            self.report.dropped[str(reason), wanted.operator] += 1
             return
         self.pending.append((wanted, *entry))
         self.bytes += sum(x.numel() * x.element_size() for x in entry[1] if isinstance(x, torch.Tensor)) if entry[1] else 0
@@ -95,7 +99,7 @@ def start_process(folder):
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
-def work(names, source, size, seed, trainhost_path):
+def work(names, source, sizes, seed, trainhost_path):
     """What one process does: the cases of some names."""
     report = Report()
     batch = Batch(Program(trainhost_path), report)
@@ -103,7 +107,7 @@ def work(names, source, size, seed, trainhost_path):
     with contextlib.redirect_stdout(io.StringIO()):
         for name in names:
             print(name, file=at)
-            for wanted in source(name, size, seed, totals):
+            for wanted in source(name, sizes[name], seed, totals):
                 print(wanted.name, file=at)
                 batch.add(wanted)
         batch.finish()
@@ -122,15 +126,15 @@ class Program:
                               errors="replace", timeout=timeout)
 
 
-def run(trainhost, names, source, size, seed, processes=2):
-    """Runs the cases that source(name, size, seed, totals) gives for each name."""
+def run(trainhost, names, source, sizes, seed, processes=2):
+    """Runs the cases that source(name, sizes[name], seed, totals) gives for each name."""
     count = max(1, len(names) // NAMES)
     chunks = [names[i::count] for i in range(count)]
     report = Report()
     context = multiprocessing.get_context("fork")
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ProcessPoolExecutor(
             processes, context, start_process, (pathlib.Path(folder),)) as pool:
-        futures = [pool.submit(work, chunk, source, size, seed, str(trainhost.path)) for chunk in chunks]
+        futures = [pool.submit(work, chunk, source, sizes, seed, str(trainhost.path)) for chunk in chunks]
         try:
             for future in concurrent.futures.as_completed(futures):
                 report.add(future.result())

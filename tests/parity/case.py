@@ -1,16 +1,20 @@
 # One case of a campaign: what Python does with it, and the same as Lua code.
 import opinfo
 import torch
-from differences import is_of_pytorch
+from messages import is_of_pytorch
 from trace import Trace, Untranslatable, leaves
 
 
+class Dropped(Exception):
+    """A case that is not run: the reason."""
+
+
 def prepare(wanted, exchange):
-    """(trace, expected results, Lua code), or None for an error that is Python's alone."""
+    """(trace, expected results, Lua code). Raises Dropped, or Untranslatable for what has no form in Lua."""
     start = len(exchange.bytes)
     try:
         return attempt(wanted, exchange)
-    except Untranslatable:
+    except (Untranslatable, Dropped):
         del exchange.bytes[start:]
         raise
 
@@ -24,24 +28,18 @@ def attempt(wanted, exchange):
         for x in trace.inputs:
             x.requires_grad_(False)
         trace.inputs, trace.declared = [], []
-        try:
-            plain = function.function(*args, **kwargs)
-        except Exception:
-            return None
-        if not all(isinstance(x, torch.Tensor) and x.layout == torch.strided for x in leaves(plain)):
-            return None
-        out = [trace.declare(x) for x in function.tensors(leaves(plain))]
-        kwargs["out"] = out[0] if isinstance(plain, torch.Tensor) else tuple(out)
+        out = outputs_of(function, args, kwargs, trace)
+        kwargs["out"] = out[0] if function.single else tuple(out)
         function = function.function
     trace.run(function, args, kwargs)
     if trace.error is not None:
-        if not is_of_pytorch(trace.error, args) or isinstance(trace.error, TypeError) and wanted.aspect != "error":
-            return None
+        if not is_of_pytorch(trace.error, args):
+            raise Dropped("the error is one of Python's language")
         code = trace.lua_error()
         exchange.case(wanted.name, code)
         return trace, None, code
     if wanted.aspect == "error":
-        return None
+        raise Dropped("an error of the database that Python does not raise")
     results = trace.results()
     shown = out if results == [None] and out else None  # Python returns nothing where it filled a list
     results = shown or results
@@ -49,6 +47,20 @@ def attempt(wanted, exchange):
     body = trace.lua_body(order, shown)
     exchange.case(wanted.name, body)
     return trace, results + gradients, body
+
+
+def outputs_of(function, args, kwargs, trace):
+    """The tensors that out= is given: of the shapes of what the call without it returns."""
+    try:
+        plain = function.function(*args, **kwargs)
+    except Exception:
+        raise Dropped("out=: the call without it raises already") from None
+    if not all(isinstance(x, torch.Tensor) for x in leaves(plain)):
+        raise Dropped("out=: the call without it returns no tensors")
+    if not all(x.layout == torch.strided for x in leaves(plain)):
+        raise Dropped("out=: the result is sparse")
+    function.single = isinstance(plain, torch.Tensor)
+    return [trace.declare(x) for x in function.tensors(leaves(plain))]
 
 
 def ramp(tensor):

@@ -3,6 +3,7 @@
 import os
 
 import campaign
+import expected
 import opinfo
 import pytest
 import report as reports
@@ -11,12 +12,6 @@ import schemas
 LONG = os.environ.get("TRAINHOST_LONG", "0") not in ("", "0")
 SEED = int(os.environ.get("TRAINHOST_PARITY_SEED", "0"))
 LINES = []
-
-
-@pytest.fixture(scope="session")
-def whole():
-    """Does this run take everything, or the sample of every day?"""
-    return LONG
 
 
 @pytest.fixture(scope="session")
@@ -40,14 +35,19 @@ def finish(done, path, what, count):
         title += f"; {done.taken} of {done.there} samples"
     reports.write(done, path, title)
     LINES.append(title)
+    LINES.extend(f"  dropped: {count} ({reason})" for reason, count in reports.drops(done).most_common())
     return done
+
+
+def sizes(names, whole, sample):
+    return {name: whole if LONG or name in expected.whole() else sample for name in names}
 
 
 @pytest.fixture(scope="session")
 def report(trainhost, folder):
     """Every case of PyTorch's test database, run on both sides."""
     names = [op.full_name for op in opinfo.entries()]
-    done = campaign.run(trainhost, names, opinfo.cases_of, opinfo.WHOLE if LONG else opinfo.SAMPLE, SEED)
+    done = campaign.run(trainhost, names, opinfo.cases_of, sizes(names, opinfo.WHOLE, opinfo.SAMPLE), SEED)
     return finish(done, folder / "parity_failures.txt", "OpInfo", len(names))
 
 
@@ -55,7 +55,7 @@ def report(trainhost, folder):
 def schema_report(trainhost, folder):
     """Every operator with arguments made from its schema."""
     names = schemas.names()
-    done = campaign.run(trainhost, names, schemas.cases_of, 4 if LONG else 1, SEED)
+    done = campaign.run(trainhost, names, schemas.cases_of, sizes(names, 4, 1), SEED)
     return finish(done, folder / "schema_failures.txt", "schemas", len(names))
 
 

@@ -1,6 +1,4 @@
-# What differs between a result or an error of Python's and of Lua's, in a line.
-import re
-
+# What differs between a result of Python's and of Lua's, in a line.
 import tolerances
 import torch
 from exchange import Sparse, as_bytes, difference
@@ -46,47 +44,3 @@ def sparse(a, b, rtol, atol):
     if (str(a.layout), list(a.shape)) != (b.layout, b.shape):
         return f"expected {a.layout} {tuple(a.shape)}, got {b.layout} {b.shape}"
     return difference(parts, b.parts, rtol, atol)
-
-
-def plain(text):
-    """A message without what the two languages spell differently."""
-    text = re.sub(r"\s+", " ", text.strip().lower())
-    text = re.sub(r"\b(none|nil)\b", "nil", text)
-    text = re.sub(r"['\"`]", "", text)
-    text = text.replace("tuple", "table").replace("list", "table").replace("(", "{").replace(")", "}")
-    text = text.replace("[", "{").replace("]", "}").replace("torch.size", "")
-    return re.sub(r"\s+", " ", text).rstrip(".")
-
-
-def is_of_pytorch(error, args):
-    """Is the error PyTorch's own, and one that Lua has? Python's speaks of its own classes; and a float of integer
-    value is an integer where Lua calls for one (28 / 2 is 14.0)."""
-    text = str(error)
-    if isinstance(error, AttributeError) or any(part in text for part in (
-            "descriptor '", "unsupported operand type", "failed to match any schema")):
-        return False
-    return not (isinstance(error, TypeError) and any(isinstance(x, float) and x.is_integer() for x in args))
-
-
-# What PyTorch's argument parser says of Python's types, and what stands for it in Lua.
-PARSER = [
-    (r"received an invalid combination of arguments", r"no signature takes|argument|expected"),
-    (r"argument '(\w+)'.* must be .*, not ", r"argument '(\w+)'.* must be |no signature takes"),
-    (r"missing \d+ required positional arguments?: (\S+)", r"missing argument|is missing|no signature takes"),
-    (r"expected Tensor as element \d+ in argument", r"must be a list of Tensors"),
-    (r"unexpected keyword argument '(\w+)'", r"unknown keyword|no signature takes"),
-]
-
-
-def compare_error(error, result):
-    message = str(error)
-    if result.error is None:
-        return f"expected the error {type(error).__name__}: {message[:200]}"
-    if plain(message) in plain(result.error):
-        return None
-    if isinstance(error, TypeError):
-        for theirs, ours in PARSER:
-            if re.search(theirs, message) and re.search(ours, result.error):
-                return None
-    return (f"expected the error {type(error).__name__}: {message.splitlines()[0] if message else '':.200} | "
-            f"got: {result.error:.200}")

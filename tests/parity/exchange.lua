@@ -96,8 +96,8 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
       line = ok and '"values":' .. values or '"error":' .. quote("result: " .. tostring(values))
     else
       local failure = results[2]
-      local ok, message = pcall(function() return failure.message end)
-      line = '"error":' .. quote(ok and message or tostring(failure))
+      local ok, message, kind = pcall(function() return failure.message, failure.kind end)
+      line = '"error":' .. quote(ok and message or tostring(failure)) .. ',"kind":' .. quote(ok and kind or "")
     end
     report:write('{"name":', quote(name), ",", line, "}\n")
     report:flush()

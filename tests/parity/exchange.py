@@ -16,6 +16,7 @@ OUTPUT_BYTES = 256 << 20  # of a sparse file
 class Result:
     values: list | None = None
     error: str | None = None
+    kind: str = ""  # of the error
 
 
 @dataclasses.dataclass
@@ -115,7 +116,7 @@ class Exchange:
                 row = json.loads(line)
                 values = row.get("values")
                 results[row["name"]] = Result(values and [read(value, data) for value in values] or values,
-                                              row.get("error"))
+                                              row.get("error"), row.get("kind", ""))
             if done.returncode == 0:
                 break
             assert names[:len(results)] == list(results), done.stderr[-4000:]

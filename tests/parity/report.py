@@ -40,7 +40,19 @@ def write(report, path, title):
         lines += operators_of(name, found)
     lines += ["", "== not run: no Lua form"]
     lines += [f"{count:5d} {reason}" for reason, count in report.untranslatable.most_common()]
+    lines += ["", "== not run: dropped"]
+    for reason, count in drops(report).most_common():
+        operators = sorted({operator for (why, operator) in report.dropped if why == reason})
+        lines.append(f"{count:5d} {reason}: {', '.join(operators[:12])}{' ...' if len(operators) > 12 else ''}")
     path.write_text("\n".join(lines) + "\n")
+
+
+def drops(report):
+    """How many cases were dropped for each reason."""
+    counts = collections.Counter()
+    for (reason, _), count in report.dropped.items():
+        counts[reason] += count
+    return counts
 
 
 def operators_of(name, found):

@@ -21,6 +21,8 @@ def _not_run():
         "ends Python, too, with arguments that fit the schema":
             "mkldnn_rnn_layer mkldnn_rnn_layer_backward native_batch_norm native_batch_norm_backward batch_norm_backward "
             "quantized_lstm_cell embedding_bag remainder pdist",
+        "takes first pivots from memory that ATen leaves undefined: Python's own results vary from call to call":
+            "linalg_lstsq lstsq",
         "Python reads beyond the arguments where trainhost raises":
             "lu_unpack fused_moving_avg_obs_fake_quant fbgemm_pack_gemm_matrix_fp16 multilabel_margin_loss_forward "
             "multilabel_margin_loss",

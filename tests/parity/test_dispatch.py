@@ -13,8 +13,8 @@ BY_HAND = {f"torch.sparse_{kind}_tensor" for kind in ("coo", "csr", "csc", "bsr"
 def listed(text):
     """The signatures of an error text, as one line each."""
     lines = [line[3:].strip() for line in text.split("\n") if line.startswith(" * ")]
-    # A float is written as native_functions.yaml has it, and enumerators by name.
-    return [re.sub(r"(= \d+)\.0?(?=[,)])", r"\1", line.replace("at::Reduction::Mean", "1")) for line in lines]
+    # A float is written as native_functions.yaml has it.
+    return [re.sub(r"(= \d+)\.0?(?=[,)])", r"\1", line) for line in lines]
 
 
 def python_lists():

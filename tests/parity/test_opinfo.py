@@ -1,9 +1,12 @@
 # Every operator of PyTorch's own test database (OpInfo): value, dtype, shape, strides, gradients, errors.
 import collections
+import fnmatch
 
 import expected
 import opinfo
 import pytest
+import report as reports
+import tolerances
 
 
 @pytest.mark.parametrize("aspect", opinfo.ASPECTS)
@@ -22,14 +25,33 @@ def test_every_entry_is_run(report):
     assert missed == set(expected.NOT_RUN), (missed - set(expected.NOT_RUN), set(expected.NOT_RUN) - missed)
 
 
-def test_what_is_expected_to_differ_still_does(report, schema_report, whole):
+def test_what_is_expected_to_differ_still_does(report, schema_report):
+    """Operators that are expected to differ are run whole in a sample, too: each entry is needed by a case."""
     needed = collections.Counter(expected.reason(outcome) for outcome in report.outcomes + schema_report.outcomes
                                  if outcome.wrong)
-    if whole:
-        assert not [key for key in expected.FAILURES if not needed[key]]
+    assert not [key for key in expected.FAILURES if not needed[key]]
     assert all(expected.FAILURES.values())
+
+
+def test_every_tolerance_is_of_an_operator_that_is_run(report, schema_report):
+    operators = {outcome.operator for outcome in report.outcomes + schema_report.outcomes}
+    stale = [pattern for pattern in tolerances.TOLERANCES if not fnmatch.filter(operators, pattern)]
+    stale += [name for name in tolerances.UNDEFINED if not any(each.rpartition(".")[2] == name for each in operators)]
+    assert not stale
 
 
 def test_few_calls_have_no_lua_form(report):
     count = sum(report.untranslatable.values())
     assert count < len(report.outcomes) / 50, report.untranslatable.most_common(20)
+
+
+@pytest.mark.parametrize("reason", expected.DROPPED)
+def test_few_cases_are_dropped(report, reason):
+    """At most so many of a hundred calls."""
+    count = reports.drops(report)[reason]
+    assert count <= expected.DROPPED[reason] / 100 * len(report.outcomes), count
+
+
+def test_no_case_is_dropped_for_another_reason(report, schema_report):
+    assert not set(reports.drops(report)) - set(expected.DROPPED)
+    assert not reports.drops(schema_report)

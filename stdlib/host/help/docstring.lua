@@ -113,7 +113,7 @@ function read.error(doc, text)
 end
 
 function read.example(doc, text)
-  local example = {text = text}
+  local example = {text = text, is_code = true}
   doc.examples[#doc.examples + 1] = example
   return example
 end
@@ -129,6 +129,8 @@ function docstring.read(lines)
     local tag, rest = line:match("^%s*@(%a+)%s*(.*)$")
     if tag then
       part = read[tag] and read[tag](doc, rest) or nil
+    elseif part and part.is_code then
+      part.text = part.text .. "\n" .. line:gsub("^%s", "", 1)
     elseif part then  -- a long description goes on
       part.text = part.text .. " " .. line:gsub("^%s+", "")
     else

@@ -3,6 +3,7 @@ local comments = require "host.help.comments"
 local docstring = require "host.help.docstring"
 local link = require "host.help.link"
 local names = require "host.help.names"
+local objects = require "host.help.objects"
 local native = require "native.doc"
 local operators = require "host.help.operators"
 local ops = require "native.ops"
@@ -43,8 +44,10 @@ end
 
 local function add_function(result, path, value)
   local last = path:match("([%w_]+)$")
-  local comment = comments.of_function(value, not result.is_operator and path or nil)
-  local row = not comment and row_of(value, last)
+  local row = debug.getinfo(value, "S").what == "C" and row_of(value, last) or nil
+  local comment = not (row and row.name == last and row.doc)
+    and comments.of_function(value, not result.is_operator and path or nil) or nil
+  row = not comment and (row or row_of(value, last)) or nil
   local doc = comment and comment.doc or row and row.doc and docstring.read(lines_of(row.doc))
     or docstring.read {}
   result.comment = comment
@@ -76,6 +79,7 @@ local function add_operator(result, name, method)
   result.methods = not method and operators.calls(name, true) or {}
   result.in_place = operators.in_place(name)
   result.symbol = operators.SYMBOLS[short]
+  if not method then result.also = operators.ALSO[short] end
   result.documented = result.documented or #result.calls + #result.methods > 0
 end
 
@@ -122,6 +126,9 @@ local SPACES <const> = {
 -- What the first line of the file says that makes a class or namespace.
 local function head_of(value, path)
   if SPACES[path] then return SPACES[path] end
+  if path:find("^torch%.ops%.[%w_]+$") then
+    return ("Operators of the library %s, by their names in the dispatcher."):format(path:match("([%w_]+)$"))
+  end
   if path:find("^torch%.backends%.") then return "Flags and versions of a library below LibTorch." end
   for module, file in pairs(comments.files()) do
     if package.loaded[module] == value then return without_name(comments.of(file).head), module end
@@ -176,12 +183,17 @@ function entry.of(path, value)
   local result = {path = path, name = path:match("([%w_]+)$"), kind = "value", text = "", returns = {}, examples = {},
     errors = {}}
   local operator, method = names.operator_of(path, value)
+  local named, schemas = objects.operator(value)
   if type(value) == "function" and path:find("^torch%.Tensor%.") and rawequal(names.attributes()[result.name], value) then
     local row = row_of(value, result.name)
     local doc = docstring.read(lines_of(row and row.doc or ""))
     result.kind, result.type = "attribute", doc.type
     result.text = doc.text ~= "" and doc.text or operators.sentence(path) or doc.type_text or ""
     result.documented = row ~= nil and row.doc ~= nil
+  elseif named then
+    local short = named:match("::(.*)$")
+    result.kind, result.operator, result.schemas, result.documented = "operator", named, schemas, true
+    result.text = operators.sentence(short) or ("The operator %s of the dispatcher."):format(named)
   elseif type(value) == "function" then
     result.kind = "function"
     result.is_operator = operator ~= nil and ops.name_of(value) ~= nil
@@ -202,15 +214,25 @@ function entry.of(path, value)
         result.params = spec and parameters.read(spec) or nil
       end
     end
+    if result.text == "" then  -- a class made in the file of others
+      local comment = comments.of_name(path)
+      if comment then
+        result.text, result.examples, result.errors = comment.doc.text, comment.doc.examples, comment.doc.errors
+        result.params, result.returns = comment.doc.params, comment.doc.returns
+      end
+    end
     result.documented = result.text ~= ""
     add_members(result, value, path)
   elseif type(value) == "table" then
     result.kind = "namespace"
     result.text = head_of(value, path)
+    local comment = result.text == "" and comments.of_name(path)
+    if comment then result.text = comment.doc.text end
     result.documented = true
     add_members(result, value, path)
   else
-    result.value = value
+    local kind, text = objects.about(path, value)
+    result.value, result.kind, result.text = value, kind or "value", text or ""
     result.documented = true
   end
   result.link = link.of(result)

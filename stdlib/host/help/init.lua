@@ -1,6 +1,8 @@
 -- host.help: what there is about a function, class, method or namespace, by its value or its name.
 local entry = require "host.help.entry"
 local names = require "host.help.names"
+local objects = require "host.help.objects"
+local rules = require "host.help.function_rules"
 local show = require "host.help.show"
 local vm = require "native.vm"
 
@@ -40,8 +42,17 @@ local function path_of_object(value)
     local class = require("native.model").class_of(value)
     return names.path_of(class) or "torch.nn.Module"
   end
-  if meta ~= nil then return names.path_of(meta) or type(name) == "string" and names.full(name) or nil end
-  return nil
+  if type(value) == "userdata" and tostring(value):find("^torch%.[%w_]+$") then return tostring(value) end  -- a dtype
+  local home, text = objects.home(value)
+  if home or text then return home, text end
+  if meta == nil then return nil end
+  local path = names.path_of(meta)
+  if path == nil and name ~= "class" then path = names.of_class(name) end
+  if path == nil and name == "class" then  -- one of the user's own
+    local base = type(meta.__index) == "table" and names.path_of(meta.__index)
+    return nil, tostring(value) .. (base and ", a " .. base or "")
+  end
+  return path
 end
 
 local function refuse(message, near)
@@ -56,8 +67,14 @@ local help = {}
 ---@return string
 function help.text(what)
   entry.refresh()
-  local path = type(what) ~= "string" and (names.path_of(what) or path_of_object(what)) or what
-  if path == nil or type(path) ~= "string" then
+  local path, text = what, nil
+  if type(what) == "userdata" then path, text = path_of_object(what) end
+  if type(what) ~= "string" and (type(what) ~= "userdata" or not (path or text)) then
+    path = (type(what) == "table" or type(what) == "function") and names.path_of(what) or nil
+    if path == nil then path, text = path_of_object(what) end
+  end
+  if path == nil then
+    if text then return text end
     if type(what) == "function" then return of_user(what) end
     return ("a %s: %s"):format(type(what), vm.describe(what))
   end
@@ -65,6 +82,7 @@ function help.text(what)
   if value == nil then
     local made = owner and owner ~= "" and names.find(owner)
     local method = type(made) == "function" and entry.of_method(owner, made, missing)
+      or owner == "torch.autograd.Function" and rules.of(missing)
     if method then return show.text(method, width()) end
     local where = owner == "" and "there is no '%s'" or owner .. " has no '%s'"
     refuse("help: " .. where:format(missing or path), names.nearest(owner or "", missing or path))

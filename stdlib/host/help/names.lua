@@ -12,7 +12,8 @@ names.ROOTS = {"torch", "train", "mlflow", "host", "test"}
 local ALIASES <const> = {
   nn = "torch.nn", F = "torch.nn.functional", optim = "torch.optim", Tensor = "torch.Tensor",
   Module = "torch.nn.Module", DataLoader = "torch.utils.data.DataLoader", Optimizer = "torch.optim.Optimizer",
-  Run = "mlflow.Run", Generator = "torch.Generator",
+  Run = "mlflow.Run", Generator = "torch.Generator", Function = "torch.autograd.Function",
+  FunctionCtx = "torch.autograd.Function",
 }
 
 --- The class of tensors, which is no table of its own: methods from the native module, attributes, operators.
@@ -198,6 +199,16 @@ function names.path_of(value)
   return names.of_operator(name)
 end
 
+--- The path of a class by the name of its objects' type: "TensorDataset"; nil where there is none.
+---@param name any
+---@return string?
+function names.of_class(name)
+  if type(name) ~= "string" then return nil end
+  local full = names.full(name)
+  if names.find(full) ~= nil then return full end
+  return names.with_last_part(name)[1]
+end
+
 --- "linalg_norm" -> "torch.linalg.norm"
 ---@param name string
 ---@return string
@@ -236,7 +247,8 @@ end
 function names.with_last_part(last)
   local found = {}
   local spaces = {"torch", "torch.Tensor", "torch.nn", "torch.nn.functional", "torch.linalg", "torch.fft",
-    "torch.special", "torch.optim", "torch.utils.data", "train", "mlflow", "host", "torch.nn.init"}
+    "torch.special", "torch.optim", "torch.utils.data", "train", "train.metrics", "mlflow", "host", "torch.nn.init",
+    "torch.nn.utils", "torch.autograd", "torch.func", "torch.cuda", "torch.datasets"}
   for _, path in ipairs(spaces) do
     local space = names.find(path)
     for _, name in ipairs(names.of(space)) do
@@ -265,7 +277,8 @@ function names.nearest(owner, missing)
   local space = names.find(owner)
   local near = {}
   if type(space) == "table" then
-    for _, name in ipairs(vm.nearest(missing, names.of(space), 3)) do near[#near + 1] = owner .. "." .. name end
+    local there = owner == "torch.ops.aten" and ops.names() or names.of(space)
+    for _, name in ipairs(vm.nearest(missing, there, 3)) do near[#near + 1] = owner .. "." .. name end
   end
   return near[1] and near or exact
 end

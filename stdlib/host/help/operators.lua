@@ -17,6 +17,9 @@ operators.SYMBOLS = {
   bitwise_left_shift = "x << y", bitwise_right_shift = "x >> y",
 }
 
+--- Calls that no schema tells of.
+operators.ALSO = {complex = "torch.complex(re: number, im: number) -> complex, a number"}
+
 -- Where PyTorch takes numbers for tensors, by the catalog's rule.
 local NUMBERS <const> = {add = true, sub = true, subtract = true, mul = true, multiply = true, div = true,
   divide = true, true_divide = true, floor_divide = true}
@@ -155,6 +158,8 @@ function operators.sentence(name)
   if text then return text end
   local plain = name:match("^(.*[^_])_$")
   if plain and sentences[plain] then return "In place: " .. sentences[plain] end
+  local special = name:match("(__%l+__)$")
+  if special then return ("Python's special method %s, for code that calls it by name."):format(special) end
   plain = name:match("^(.*)_copy$")
   if plain then return ("As x:%s(...), but a copy and no view."):format(plain) end
   return nil

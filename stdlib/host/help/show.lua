@@ -60,6 +60,7 @@ local function operator_lines(lines, it, width)
   if it.in_place then
     add_calls(lines, "x:" .. it.in_place, operators.calls("aten::" .. it.in_place, true), width)
   end
+  if it.also then lines[#lines + 1] = "  " .. it.also end
   if it.symbol then lines[#lines + 1] = "  " .. it.symbol end
   local has_keywords, has_list, has_end, varargs = false, false, false, nil
   for _, calls in ipairs {it.calls, it.methods} do
@@ -170,17 +171,23 @@ end
 function show.text(it, width)
   local lines = {it.path .. (it.kind == "function" and "" or " (" .. (it.kind == "value" and type(it.value) or it.kind)
     .. (it.type and ", " .. it.type or "") .. ")"), ""}
-  if it.value ~= nil then lines[#lines + 1] = "  " .. tostring(it.value) end
+  if it.value ~= nil then
+    lines[#lines + 1] = "  " .. tostring(it.value)
+    if it.text ~= "" then lines[#lines + 1] = "" end
+  end
   if it.text ~= "" then
     for paragraph in (it.text .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = paragraph end
-    if it.calls or it.params or it.members then lines[#lines + 1] = "" end
+    if it.calls or it.params or it.members or it.schemas then lines[#lines + 1] = "" end
   end
-  if it.calls then operator_lines(lines, it, width)
+  if it.schemas then
+    for _, schema in ipairs(it.schemas) do lines[#lines + 1] = "  " .. wrap(schema, width - 4, "      ") end
+  elseif it.calls then operator_lines(lines, it, width)
   elseif it.params then function_lines(lines, it, width) end
   for _, each in ipairs(it.errors) do lines[#lines + 1] = "  error: " .. each.text end
   for _, each in ipairs(it.examples) do
     lines[#lines + 1] = ""
-    lines[#lines + 1] = "  Example: " .. each.text
+    lines[#lines + 1] = "  Example:"
+    for line in (each.text .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = "    " .. line end
   end
   if it.members then
     if it.params then lines[#lines + 1] = "" end

@@ -40,6 +40,10 @@ function Level:__close() forward_ad.exit_dual_level(self.level) end
 --- A level until the scope ends, `local _ <close> = forward_ad.dual_level()`, or for fn(...).
 ---@param fn? function
 ---@return any|table
+---@example local forward = torch.autograd.forward_ad
+--- local _ <close> = forward.dual_level()
+--- local dual = forward.make_dual(torch.zeros(1), torch.ones(1))
+--- forward.unpack_dual(dual:sin())  --> tensor([0.])	tensor([1.])
 function forward_ad.dual_level(fn, ...)
   local scope = setmetatable({level = forward_ad.enter_dual_level()}, Level)
   if fn == nil then return scope end

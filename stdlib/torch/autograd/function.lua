@@ -50,6 +50,15 @@ end
 ---@param name string grad_fn prints as <nameBackward>
 ---@param base? table another Function, whose functions it has
 ---@return table class
+---@example local Square = torch.autograd.Function("Square")
+--- function Square.forward(ctx, x)
+---   ctx:save_for_backward(x)
+---   return x * x
+--- end
+--- function Square.backward(ctx, grad) return 2 * ctx.saved_tensors[1] * grad end
+--- local x = torch.tensor({3.}, {requires_grad = true})
+--- Square.apply(x):backward()
+--- x.grad  --> tensor([6.])
 functions.Function = setmetatable(Function, {
   __name = "class",
   __call = make_class,

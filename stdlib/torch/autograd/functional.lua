@@ -165,6 +165,7 @@ local parse_vjp = signature("torch.autograd.functional.vjp", "func, inputs, v=ni
 ---@param strict? boolean false; an independent input is an error, not zeros
 ---@return Tensor|Tensor[] outputs
 ---@return Tensor|Tensor[] vjp
+---@example select(2, torch.autograd.functional.vjp(torch.square, torch.tensor{3.}, torch.ones(1)))  --> tensor([6.])
 function functional.vjp(...)
   local f, inputs, v, create_graph, strict = parse_vjp(...)
   local list, is_list, given, outputs, is_outputs_list
@@ -188,6 +189,7 @@ local parse_jvp = signature("torch.autograd.functional.jvp", "func, inputs, v=ni
 ---@param strict? boolean false
 ---@return Tensor|Tensor[] outputs
 ---@return Tensor|Tensor[] jvp
+---@example select(2, torch.autograd.functional.jvp(torch.square, torch.tensor{3.}, torch.ones(1)))  --> tensor([6.])
 function functional.jvp(...)
   local torch = require "torch"
   local f, inputs, v, create_graph, strict = parse_jvp(...)
@@ -243,6 +245,8 @@ local parse_vhp = signature("torch.autograd.functional.vhp", "func, inputs, v=ni
 ---@param strict? boolean false
 ---@return Tensor output
 ---@return Tensor|Tensor[] vhp
+---@example local function f(x) return (x ^ 3):sum() end
+--- select(2, torch.autograd.functional.vhp(f, torch.tensor{2.}, torch.ones(1)))  --> tensor([12.])
 function functional.vhp(...) return product_with_hessian("vhp", "double_back", parse_vhp(...)) end
 
 local parse_hvp = signature("torch.autograd.functional.hvp", "func, inputs, v=nil, create_graph=false, strict=false")
@@ -256,6 +260,8 @@ local parse_hvp = signature("torch.autograd.functional.hvp", "func, inputs, v=ni
 ---@param strict? boolean false
 ---@return Tensor output
 ---@return Tensor|Tensor[] hvp
+---@example local function f(x) return (x ^ 3):sum() end
+--- select(2, torch.autograd.functional.hvp(f, torch.tensor{2.}, torch.ones(1)))  --> tensor([12.])
 function functional.hvp(...) return product_with_hessian("hvp", "double_back_trick", parse_hvp(...)) end
 
 functional.parts = {as_list = as_list, call = call, prepare = prepare, finish = finish, one_or_list = one_or_list,

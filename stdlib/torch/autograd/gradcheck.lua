@@ -146,6 +146,8 @@ local gradcheck = {}
 --- boolean, check_forward_ad: boolean, check_backward_ad: boolean, fast_mode: boolean, masked: boolean} 1e-6, 1e-5, 1e-3,
 --- true, 0.0, true, false, false, false, false, true, false, false
 ---@return boolean true; false where raise_exception is false and they differ
+---@example local x = torch.rand(3, {dtype = torch.float64, requires_grad = true})
+--- torch.autograd.gradcheck(torch.sin, {x})  --> true
 function gradcheck.gradcheck(func, inputs, options)
   local given = keywords.check("torch.autograd.gradcheck", options, DEFAULTS)
   if not (given.check_forward_ad or given.check_backward_ad) then
@@ -171,6 +173,8 @@ end
 ---@param options? table as gradcheck, and gen_non_contig_grad_outputs, check_fwd_over_rev (both false),
 --- check_rev_over_rev (true)
 ---@return boolean
+---@example local x = torch.rand(2, {dtype = torch.float64, requires_grad = true})
+--- torch.autograd.gradgradcheck(torch.sin, {x})  --> true
 function gradcheck.gradgradcheck(func, inputs, grad_outputs, options)
   local torch = require "torch"
   if keywords.is(grad_outputs) and options == nil then grad_outputs, options = nil, grad_outputs end

@@ -45,6 +45,10 @@ function jacobians.float_outputs(outputs)
   return list
 end
 
+--- What a function returns, as a list.
+---@param f function
+---@param inputs table with their number in n
+---@return table outputs
 local function call(f, inputs) return jacobians.outputs(f(table.unpack(inputs, 1, inputs.n))) end
 jacobians.call = call
 

@@ -19,6 +19,12 @@ end
 ---@param unpack_hook fun(packed: any): Tensor
 ---@param fn? function
 ---@return any|scope
+---@example local x = torch.tensor({3.}, {requires_grad = true})
+--- local function same(t) return t end
+--- local y
+--- do local _ <close> = torch.autograd.graph.saved_tensors_hooks(same, same) y = x * x end
+--- y:sum():backward()
+--- x.grad  --> tensor([6.])
 function graph.saved_tensors_hooks(pack_hook, unpack_hook, ...)
   return native.saved_tensors_hooks(pack_hook, unpack_hook, ...)
 end
@@ -27,6 +33,11 @@ end
 ---@param pin_memory? boolean|{pin_memory: boolean, device_type: string} false; pinned memory, copied without waiting
 ---@param fn? function
 ---@return any|scope
+---@example local x = torch.tensor({3.}, {requires_grad = true})
+--- local y
+--- do local _ <close> = torch.autograd.graph.save_on_cpu() y = x * x end
+--- y:sum():backward()
+--- x.grad  --> tensor([6.])
 function graph.save_on_cpu(pin_memory, ...)
   if type(pin_memory) == "function" then return graph.save_on_cpu(false, pin_memory, ...) end
   if keywords.is(pin_memory) then
@@ -56,6 +67,14 @@ end
 --- the backward, which must run inside too, uses the copy instead of raising an error.
 ---@param fn? function
 ---@return any|scope
+---@example local x = torch.tensor({3.}, {requires_grad = true})
+--- torch.autograd.graph.allow_mutation_on_saved_tensors(function()
+---   local y = x * 1
+---   local z = y * y
+---   y:zero_()
+---   z:sum():backward()
+--- end)
+--- x.grad  --> tensor([6.])
 function graph.allow_mutation_on_saved_tensors(...) return native.allow_mutation_on_saved_tensors(...) end
 
 local GradientEdge = {__name = "GradientEdge"}
@@ -67,6 +86,8 @@ end
 ---@param node Node
 ---@param output_nr integer
 ---@return GradientEdge edge {node =, output_nr =}
+---@example local y = torch.ones(2, {requires_grad = true}) * 2
+--- torch.autograd.graph.GradientEdge(y.grad_fn, 0).output_nr  --> 0
 function graph.GradientEdge(node, output_nr)
   return setmetatable({node = node, output_nr = output_nr}, GradientEdge)
 end
@@ -74,6 +95,9 @@ end
 --- Where the gradient of a tensor goes: torch.autograd.grad(loss, edge) is torch.autograd.grad(loss, tensor).
 ---@param tensor Tensor
 ---@return GradientEdge edge {node =, output_nr =}
+---@example local x = torch.tensor({3.}, {requires_grad = true})
+--- local edge = torch.autograd.graph.get_gradient_edge(x)
+--- torch.autograd.grad((x * x):sum(), edge)[1]  --> tensor([6.])
 function graph.get_gradient_edge(tensor) return graph.GradientEdge(native.gradient_edge(tensor)) end
 
 local Handles = {__name = "RemovableHandle"}

@@ -128,6 +128,8 @@ return function(parts)
   ---@param vectorize? boolean false; all rows in one vmapped pass
   ---@param strategy? string "reverse-mode" or "forward-mode"
   ---@return Tensor|Tensor[]|Tensor[][] result[output][input] where both are lists
+  ---@example torch.autograd.functional.jacobian(torch.square, torch.tensor{1., 2.}):tolist()
+  --- --> {{2.0, 0.0}, {0.0, 4.0}}
   function functional.jacobian(...)
     local f, inputs, create_graph, strict, vectorize, strategy = parse(...)
     if strategy ~= "forward-mode" and strategy ~= "reverse-mode" then
@@ -167,6 +169,8 @@ return function(parts)
   ---@param vectorize? boolean false
   ---@param outer_jacobian_strategy? string "reverse-mode" or "forward-mode"
   ---@return Tensor|Tensor[][] result[i][k] where inputs are a list
+  ---@example torch.autograd.functional.hessian(function(x) return x:square():sum() end, torch.tensor{1., 2.}):tolist()
+  --- --> {{2.0, 0.0}, {0.0, 2.0}}
   function functional.hessian(...)
     local f, inputs, create_graph, strict, vectorize, strategy = parse_hessian(...)
     local _, is_list = parts.as_list(inputs, "inputs", "hessian")

@@ -116,6 +116,8 @@ local parse = signature("torch.func.functional_call",
 ---@param tie_weights? boolean true; tied parameters stay tied
 ---@param strict? boolean false; every name must be given, and no other
 ---@return any ...
+---@example local layer = nn.Linear(2, 1, {bias = false})
+--- torch.func.functional_call(layer, {weight = torch.ones(1, 2)}, torch.tensor{3., 4.}):item()  --> 7.0
 function transforms.functional_call(...)
   local module, dicts, args, kwargs, tie_weights, strict = parse(...)
   if not model.is_module(module) then

@@ -48,6 +48,7 @@ local parse = signature("torch.func.grad", "func, argnums=0, has_aux=false")
 ---@param argnums? integer|integer[] 0; the arguments to differentiate by, from 0; a list gives a list of gradients
 ---@param has_aux? boolean false; func returns a second value, which is passed on
 ---@return function
+---@example torch.func.grad(function(x) return (x ^ 3):sum() end)(torch.tensor{1., 2.})  --> tensor([ 3., 12.])
 function transforms.grad(...)
   local f, argnums, has_aux = parse(...)
   check_function(f, "torch.func.grad")
@@ -63,6 +64,8 @@ end
 ---@param argnums? integer|integer[] 0
 ---@param has_aux? boolean false; the value is {value, aux} then
 ---@return function
+---@example torch.func.grad_and_value(function(x) return (x ^ 2):sum() end)(torch.tensor{3.})
+--- --> tensor([6.])	tensor(9.)
 function transforms.grad_and_value(...)
   local f, argnums, has_aux = parse(...)
   check_function(f, "torch.func.grad_and_value")
@@ -121,6 +124,8 @@ local parse_vjp = signature("torch.func.vjp", "func")
 ---@param ... any the primals; a last table {has_aux = true} if func returns a second value, which is a third result
 ---@return any output
 ---@return fun(cotangents: any): ...
+---@example local _, pullback = torch.func.vjp(torch.sin, torch.zeros(2))
+--- pullback(torch.ones(2))  --> tensor([1., 1.])
 function transforms.vjp(func, ...)
   check_function(parse_vjp(func), "torch.func.vjp")
   local primals = table.pack(...)

@@ -55,6 +55,7 @@ local parse_jacrev = signature("torch.func.jacrev", "func, argnums=0, has_aux=fa
 ---@param has_aux? boolean false
 ---@param chunk_size? integer so many rows at once, all
 ---@return function
+---@example torch.func.jacrev(function(x) return x ^ 2 end)(torch.tensor{1., 2.}):diagonal()  --> tensor([2., 4.])
 function transforms.jacrev(...)
   local f, argnums, has_aux, chunk_size = parse_jacrev(...)
   if chunk_size ~= nil and chunk_size <= 0 then
@@ -99,6 +100,7 @@ local parse_jacfwd = signature("torch.func.jacfwd", "func, argnums=0, has_aux=fa
 ---@param has_aux? boolean false
 ---@param randomness? string "error"
 ---@return function
+---@example torch.func.jacfwd(function(x) return x ^ 2 end)(torch.tensor{1., 2.}):diagonal()  --> tensor([2., 4.])
 function transforms.jacfwd(...)
   local f, argnums, has_aux, randomness = parse_jacfwd(...)
   return function(...)
@@ -138,6 +140,8 @@ local parse_hessian = signature("torch.func.hessian", "func, argnums=0")
 ---@param func function
 ---@param argnums? integer|integer[] 0
 ---@return function
+---@example torch.func.hessian(function(x) return (x ^ 3):sum() end)(torch.tensor{1., 2.}):diagonal()
+--- --> tensor([ 6., 12.])
 function transforms.hessian(...)
   local f, argnums = parse_hessian(...)
   return transforms.jacfwd(transforms.jacrev(f, argnums), argnums)
@@ -150,6 +154,8 @@ end
 ---@param tangents any[] of the same structure
 ---@return any value
 ---@return any product of the structure of primals; the tensor itself where there is one
+---@example torch.func.hvp(function(x) return (x ^ 3):sum() end, {torch.tensor{2.}}, {torch.ones(1)})
+--- --> tensor(8.)	tensor([12.])
 function transforms.hvp(func, primals, tangents)
   local grad_and_value = require("torch.func.grad").grad_and_value
   local all = {}

@@ -100,6 +100,7 @@ local parse = signature("torch.func.jvp", "func, primals, tangents, strict=false
 ---@param has_aux? boolean false; func returns a second value, which is a third result
 ---@return any output
 ---@return any tangents
+---@example torch.func.jvp(torch.sin, {torch.zeros(1)}, {torch.ones(1)})  --> tensor([0.])	tensor([1.])
 function transforms.jvp(...)
   local f, primals, tangents, strict, has_aux = parse(...)
   if type(primals) ~= "table" then

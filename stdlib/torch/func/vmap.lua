@@ -154,6 +154,7 @@ local parse = signature("vmap", "func, in_dims=0, out_dims=0, randomness='error'
 ---@param randomness? string "error"; "same" or "different" random numbers for the examples
 ---@param chunk_size? integer at most so many examples at once, all
 ---@return function
+---@example torch.func.vmap(torch.dot)(torch.ones(2, 3), torch.ones(2, 3))  --> tensor([3., 3.])
 local function vmap(...)
   local f, in_dims, out_dims, randomness, chunk_size = parse(...)
   if randomness ~= "error" and randomness ~= "different" and randomness ~= "same" then

@@ -30,6 +30,7 @@ local parse_mean = signature("torch.masked.mean", "input, dim=nil, *, keepdim=fa
 ---@param dtype? dtype the input's; must be floating point or complex
 ---@param mask? Tensor true where an element counts, broadcast to input
 ---@return Tensor
+---@example torch.masked.mean(torch.tensor{1., 2., 6.}, {mask = torch.tensor{true, true, false}})  --> tensor(1.5000)
 function moments.mean(...)
   local input, dim, keepdim, dtype, mask = parse_mean(...)
   local of = dtype or input.dtype
@@ -86,6 +87,8 @@ end
 ---@param dtype? dtype the input's, float32 for integers
 ---@param mask? Tensor true where an element counts, broadcast to input
 ---@return Tensor
+---@example torch.masked.var(torch.tensor{1., 3., 9.}, 0, {unbiased = false, mask = torch.tensor{true, true, false}})
+--- --> tensor(1.)
 moments.var = variance("var", false)
 
 --- The standard deviation of the unmasked elements.
@@ -97,6 +100,8 @@ moments.var = variance("var", false)
 ---@param dtype? dtype the input's, float32 for integers
 ---@param mask? Tensor true where an element counts, broadcast to input
 ---@return Tensor
+---@example torch.masked.std(torch.tensor{1., 3., 9.}, 0, {unbiased = false, mask = torch.tensor{true, true, false}})
+--- --> tensor(1.)
 moments.std = variance("std", true)
 
 return moments

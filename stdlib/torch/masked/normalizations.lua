@@ -29,6 +29,8 @@ local cumsum <const>, cumprod <const> = op "cumsum", op "cumprod"
 ---@param dtype? dtype the input's
 ---@param mask? Tensor true where an element counts, broadcast to input
 ---@return Tensor
+---@example torch.masked.softmax(torch.zeros(3), 0, {mask = torch.tensor{true, true, false}})
+--- --> tensor([0.5000, 0.5000, 0.0000])
 normalizations.softmax = along("softmax", "amax", function(x, dim, dtype) return softmax(x, dim, dtype) end)
 
 --- The logarithm of softmax.
@@ -53,6 +55,8 @@ normalizations.softmin = along("softmin", "amin", function(x, dim, dtype) return
 ---@param dtype? dtype the input's
 ---@param mask? Tensor true where an element counts, broadcast to input
 ---@return Tensor
+---@example torch.masked.cumsum(torch.tensor{1., 2., 6.}, 0, {mask = torch.tensor{true, false, true}})
+--- --> tensor([1., 1., 7.])
 normalizations.cumsum = along("cumsum", "sum", function(x, dim, dtype) return cumsum(x, dim, {dtype = dtype}):to(dtype) end)
 
 --- Products of the unmasked elements up to each place.

@@ -59,6 +59,7 @@ local parse_sum, parse_prod = parser("sum", "dim=nil"), parser("prod", "dim=nil"
 ---@param dtype? dtype int64 for small integers, or the input's
 ---@param mask? Tensor true where an element counts, broadcast to input
 ---@return Tensor
+---@example torch.masked.sum(torch.tensor{1., 2., 6.}, {mask = torch.tensor{true, true, false}})  --> tensor(3.)
 function reductions.sum(...) return sum(parse_sum(...)) end
 
 --- sum of (input, dim, keepdim, dtype, mask), for what is made of sums.
@@ -71,6 +72,7 @@ reductions.sum_of = sum
 ---@param dtype? dtype int64 for small integers, or the input's
 ---@param mask? Tensor true where an element counts, broadcast to input
 ---@return Tensor
+---@example torch.masked.prod(torch.tensor{2., 3., 6.}, {mask = torch.tensor{true, true, false}})  --> tensor(6.)
 function reductions.prod(...)
   local input, dim, keepdim, dtype, mask = parse_prod(...)
   input, dtype = accumulated(input, dtype)
@@ -112,6 +114,7 @@ end
 ---@param dtype? dtype the input's
 ---@param mask? Tensor true where an element counts, broadcast to input
 ---@return Tensor
+---@example torch.masked.amax(torch.tensor{1., 2., 6.}, {mask = torch.tensor{true, true, false}})  --> tensor(2.)
 reductions.amax = extreme "amax"
 
 --- The least unmasked element.
@@ -121,6 +124,7 @@ reductions.amax = extreme "amax"
 ---@param dtype? dtype the input's
 ---@param mask? Tensor true where an element counts, broadcast to input
 ---@return Tensor
+---@example torch.masked.amin(torch.tensor{1., 2., 0.}, {mask = torch.tensor{true, true, false}})  --> tensor(1.)
 reductions.amin = extreme "amin"
 
 local function position(name)
@@ -140,6 +144,7 @@ end
 ---@param dtype? dtype the input's
 ---@param mask? Tensor true where an element counts, broadcast to input
 ---@return Tensor
+---@example torch.masked.argmax(torch.tensor{1., 2., 6.}, {mask = torch.tensor{true, true, false}})  --> tensor(1.)
 reductions.argmax = position "argmax"
 
 --- Where the least unmasked element is.
@@ -160,6 +165,7 @@ local parse_median = parser("median", "dim=-1")
 ---@param dtype? dtype the input's
 ---@param mask? Tensor true where an element counts, broadcast to input
 ---@return Tensor
+---@example torch.masked.median(torch.tensor{1., 5., 2.}, 0, {mask = torch.tensor{true, false, true}})  --> tensor(1.)
 function reductions.median(...)
   local input, dim, keepdim, dtype, mask = parse_median(...)
   dtype = dtype or input.dtype
@@ -221,6 +227,7 @@ end
 ---@param dtype? dtype the input's
 ---@param mask? Tensor true where an element counts, broadcast to input
 ---@return Tensor
+---@example torch.masked.norm(torch.tensor{3., 4., 9.}, 2, 0, {mask = torch.tensor{true, true, false}})  --> tensor(5.)
 function reductions.norm(...)
   local input, ord, dim, keepdim, dtype, mask = parse_norm(...)
   local filled = masking.fill("norm", input, mask, ord)

@@ -14,6 +14,7 @@ local parse = require "torch.nn.typed"(signature("nn.AdaptiveAvgPool2d", "output
   "output_size: output_size")
 
 ---@param output_size integer|integer[] one number for both or {height, width}, nil keeps the input's
+---@example nn.AdaptiveAvgPool2d(1)(torch.ones(1, 3, 4, 4)).shape  --> torch.Size([1, 3, 1, 1])
 ---@source torch.nn.AdaptiveAvgPool2d
 function AdaptiveAvgPool2d:__init(...) self.output_size = parse(...) end
 

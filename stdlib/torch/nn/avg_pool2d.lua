@@ -21,6 +21,7 @@ local parse = require "torch.nn.typed"(
 ---@param ceil_mode boolean windows may reach over the end, false
 ---@param count_include_pad boolean zeros of the padding count, true
 ---@param divisor_override integer? divides in place of the window's size, nil
+---@example nn.AvgPool2d(2)(torch.ones(1, 3, 4, 4)).shape  --> torch.Size([1, 3, 2, 2])
 ---@source torch.nn.AvgPool2d
 function AvgPool2d:__init(...)
   local kernel, stride, padding, ceil, include_pad, divisor = parse(...)

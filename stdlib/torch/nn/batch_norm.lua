@@ -22,6 +22,7 @@ local parse = require "torch.nn.typed"(signature("nn.BatchNorm", "num_features, 
 ---@param device any of its tensors, the default device
 ---@param dtype dtype? of its tensors, the default dtype
 ---@param bias boolean with affine, has a bias, true
+---@example nn.BatchNorm1d(3)(torch.rand(4, 3)).shape  --> torch.Size([4, 3])
 ---@source torch.nn.BatchNorm2d
 function BatchNorm:__init(...)
   local features, eps, momentum, affine, track, device, dtype, bias = parse(...)

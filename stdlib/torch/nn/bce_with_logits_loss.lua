@@ -15,6 +15,7 @@ local parse = require "torch.nn.typed"(
 ---@param weight Tensor? factor of each element, nil
 ---@param reduction string 'mean', 'sum' or 'none', 'mean'
 ---@param pos_weight Tensor? factor of the positive part, nil
+---@example nn.BCEWithLogitsLoss()(torch.zeros(2), torch.tensor{0., 1.})  --> tensor(0.6931)
 ---@source torch.nn.BCEWithLogitsLoss
 function BCEWithLogitsLoss:__init(...)
   local weight, reduction, pos_weight = parse(...)

@@ -44,6 +44,7 @@ end
 --- Adds at the end.
 ---@param child Module
 ---@return Module self
+---@example #nn.ModuleList():append(nn.ReLU())  --> 1
 function methods:append(child)
   self:add_module(tostring(#self), child)
   return self

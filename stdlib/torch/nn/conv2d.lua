@@ -66,6 +66,7 @@ end
 ---@param padding_mode string 'zeros', 'reflect', 'replicate' or 'circular', 'zeros'
 ---@param device any of its tensors, the default device
 ---@param dtype dtype? of its tensors, the default dtype
+---@example nn.Conv2d(1, 8, 3, {padding = 1})(torch.ones(2, 1, 5, 5)).shape  --> torch.Size([2, 8, 5, 5])
 ---@source torch.nn.Conv2d
 function Conv2d:__init(...)
   local in_channels, out_channels, kernel, stride, padding, dilation, groups, bias, mode, device, dtype = parse(...)

@@ -58,6 +58,8 @@ end
 
 --- A copy with its own tensors; ties inside stay ties, gradients are not copied.
 ---@return Module
+---@example local a = nn.Linear(2, 1)
+--- torch.equal(a:deepcopy().weight, a.weight)  --> true
 function methods:deepcopy() return copy(self, {}) end
 
 return methods

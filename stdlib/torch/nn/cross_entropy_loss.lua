@@ -16,6 +16,7 @@ local parse = require "torch.nn.typed"(
 ---@param ignore_index integer targets that do not count, -100
 ---@param reduction string 'mean', 'sum' or 'none', 'mean'
 ---@param label_smoothing number share of the uniform distribution, 0.0
+---@example nn.CrossEntropyLoss()(torch.zeros(2, 4), torch.tensor{0, 3})  --> tensor(1.3863)
 ---@source torch.nn.CrossEntropyLoss
 function CrossEntropyLoss:__init(...)
   local weight, ignore_index, reduction, label_smoothing = parse(...)

@@ -16,6 +16,7 @@ local parse = require "torch.nn.typed"(signature("nn.Dropout", "p=0.5, inplace=f
 
 ---@param p number probability of a zero, 0.5
 ---@param inplace boolean writes into the input, false
+---@example nn.Dropout(0.5):eval()(torch.ones(3))  --> tensor([1., 1., 1.])
 ---@source torch.nn.Dropout
 function Dropout:__init(...)
   self.p, self.inplace = parse(...)

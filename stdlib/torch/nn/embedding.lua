@@ -28,6 +28,7 @@ local parse = require "torch.nn.typed"(
 ---@param sparse boolean the gradient is a sparse tensor, false
 ---@param device any of its tensors, the default device
 ---@param dtype dtype? of its tensors, the default dtype
+---@example nn.Embedding(10, 4)(torch.tensor{1, 2}).shape  --> torch.Size([2, 4])
 ---@source torch.nn.Embedding
 function Embedding:__init(...)
   local count, dim, padding, max_norm, norm_type, by_freq, sparse, device, dtype = parse(...)

@@ -13,6 +13,7 @@ local parse = require "torch.nn.typed"(signature("nn.Flatten", "start_dim=1, end
 
 ---@param start_dim integer the first dimension, 1
 ---@param end_dim integer the last dimension, -1
+---@example nn.Flatten()(torch.ones(2, 3, 4)).shape  --> torch.Size([2, 12])
 ---@source torch.nn.Flatten
 function Flatten:__init(...) self.start_dim, self.end_dim = parse(...) end
 

@@ -13,6 +13,7 @@ local parse = require "torch.nn.typed"(signature("nn.GELU", "approximate='none'"
   "approximate: text")
 
 ---@param approximate string 'none' or 'tanh', 'none'
+---@example nn.GELU()(torch.zeros(1))  --> tensor([0.])
 ---@source torch.nn.GELU
 function GELU:__init(...) self.approximate = parse(...) end
 

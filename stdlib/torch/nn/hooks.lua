@@ -22,10 +22,16 @@ end
 
 --- hook(module, inputs) runs before forward; what it returns, if not nil, replaces the inputs.
 ---@return {remove: fun()}
+---@example local net = nn.ReLU()
+--- net:register_forward_pre_hook(function(_, inputs) return inputs[1] + 1 end)
+--- net(torch.zeros(2))  --> tensor([1., 1.])
 function methods:register_forward_pre_hook(hook) return add(self, PRE, hook) end
 
 --- hook(module, inputs, output) runs after forward; what it returns, if not nil, replaces the output.
 ---@return {remove: fun()}
+---@example local net = nn.ReLU()
+--- net:register_forward_hook(function(_, inputs, output) return output + 1 end)
+--- net(torch.zeros(2))  --> tensor([1., 1.])
 function methods:register_forward_hook(hook) return add(self, POST, hook) end
 
 function methods:_call_hooked(...)

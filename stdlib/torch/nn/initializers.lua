@@ -21,6 +21,7 @@ local GAINS <const> = {
 ---@param nonlinearity string
 ---@param param? number the slope of leaky_relu, 0.01 by default
 ---@return number
+---@example nn.init.calculate_gain("tanh")  --> 1.6666666666667
 function init.calculate_gain(nonlinearity, param)
   if nonlinearity == "leaky_relu" then
     local slope = param or 0.01
@@ -63,6 +64,7 @@ end
 ---@param a number 0.0
 ---@param b number 1.0
 ---@return Tensor tensor
+---@example nn.init.uniform_(torch.empty(3), 0, 1):lt(1):all()  --> tensor(True)
 ---@source torch.nn.init.uniform_
 initializer("uniform_", "tensor, a=0.0, b=1.0", function(t, a, b) return fill(t, "uniform_", a, b) end)
 --- Fills with numbers of a normal distribution.
@@ -70,22 +72,26 @@ initializer("uniform_", "tensor, a=0.0, b=1.0", function(t, a, b) return fill(t,
 ---@param mean number 0.0
 ---@param std number 1.0
 ---@return Tensor tensor
+---@example nn.init.normal_(torch.empty(3), 0, 0.02).shape  --> torch.Size([3])
 ---@source torch.nn.init.normal_
 initializer("normal_", "tensor, mean=0.0, std=1.0", function(t, mean, std) return fill(t, "normal_", mean, std) end)
 --- Fills with one value.
 ---@param tensor Tensor filled in place
 ---@param val number
 ---@return Tensor tensor
+---@example nn.init.constant_(torch.empty(2), 0.5)  --> tensor([0.5000, 0.5000])
 ---@source torch.nn.init.constant_
 initializer("constant_", "tensor, val", function(t, val) return fill(t, "fill_", val) end)
 --- Fills with ones.
 ---@param tensor Tensor filled in place
 ---@return Tensor tensor
+---@example nn.init.ones_(torch.empty(2))  --> tensor([1., 1.])
 ---@source torch.nn.init.ones_
 initializer("ones_", "tensor", function(t) return fill(t, "fill_", 1.0) end)
 --- Fills with zeros.
 ---@param tensor Tensor filled in place
 ---@return Tensor tensor
+---@example nn.init.zeros_(torch.empty(2))  --> tensor([0., 0.])
 ---@source torch.nn.init.zeros_
 initializer("zeros_", "tensor", function(t) return fill(t, "zero_") end)
 
@@ -93,6 +99,7 @@ initializer("zeros_", "tensor", function(t) return fill(t, "zero_") end)
 ---@param tensor Tensor filled in place
 ---@param gain number 1.0
 ---@return Tensor tensor
+---@example nn.init.xavier_uniform_(torch.empty(3, 4), nn.init.calculate_gain("relu")).shape  --> torch.Size([3, 4])
 ---@source torch.nn.init.xavier_uniform_
 initializer("xavier_uniform_", "tensor, gain=1.0", function(t, gain)
   local fan_in, fan_out = init.calculate_fan_in_and_fan_out(t)
@@ -104,6 +111,7 @@ end)
 ---@param tensor Tensor filled in place
 ---@param gain number 1.0
 ---@return Tensor tensor
+---@example nn.init.xavier_normal_(torch.empty(3, 4)).shape  --> torch.Size([3, 4])
 ---@source torch.nn.init.xavier_normal_
 initializer("xavier_normal_", "tensor, gain=1.0", function(t, gain)
   local fan_in, fan_out = init.calculate_fan_in_and_fan_out(t)
@@ -116,6 +124,7 @@ end)
 ---@param mode string "fan_in" or "fan_out", 'fan_in'
 ---@param nonlinearity string of calculate_gain, 'leaky_relu'
 ---@return Tensor tensor
+---@example nn.init.kaiming_uniform_(torch.empty(3, 4), {a = math.sqrt(5)}).shape  --> torch.Size([3, 4])
 ---@source torch.nn.init.kaiming_uniform_
 initializer("kaiming_uniform_", "tensor, a=0, mode='fan_in', nonlinearity='leaky_relu'", function(t, a, mode, kind)
   if t:numel() == 0 then return t end
@@ -129,6 +138,7 @@ end)
 ---@param mode string "fan_in" or "fan_out", 'fan_in'
 ---@param nonlinearity string of calculate_gain, 'leaky_relu'
 ---@return Tensor tensor
+---@example nn.init.kaiming_normal_(torch.empty(3, 4), {nonlinearity = "relu"}).shape  --> torch.Size([3, 4])
 ---@source torch.nn.init.kaiming_normal_
 initializer("kaiming_normal_", "tensor, a=0, mode='fan_in', nonlinearity='leaky_relu'", function(t, a, mode, kind)
   if t:numel() == 0 then return t end
@@ -179,6 +189,7 @@ end
 ---@param a number -2.0
 ---@param b number 2.0
 ---@return Tensor tensor
+---@example nn.init.trunc_normal_(torch.empty(3), {std = 0.02}).shape  --> torch.Size([3])
 ---@source torch.nn.init.trunc_normal_
 initializer("trunc_normal_", "tensor, mean=0.0, std=1.0, a=-2.0, b=2.0", function(t, mean, std, a, b)
   local share = cdf((b - mean) / std) - cdf((a - mean) / std)
@@ -190,6 +201,7 @@ end)
 --- Fills a matrix with the identity.
 ---@param tensor Tensor filled in place
 ---@return Tensor tensor
+---@example nn.init.eye_(torch.empty(2, 2)):tolist()  --> {{1.0, 0.0}, {0.0, 1.0}}
 ---@source torch.nn.init.eye_
 initializer("eye_", "tensor", function(t)
   if t:dim() ~= 2 then vm.raise("shape", "Only tensors with 2 dimensions are supported") end

@@ -11,6 +11,7 @@ local parse = require "torch.nn.typed"(signature("nn.L1Loss", "reduction='mean'"
   "reduction: reduction")
 
 ---@param reduction string 'mean', 'sum' or 'none', 'mean'
+---@example nn.L1Loss()(torch.zeros(2), torch.tensor{1., 3.})  --> tensor(2.)
 ---@source torch.nn.L1Loss
 function L1Loss:__init(...) self.reduction = parse(...) end
 

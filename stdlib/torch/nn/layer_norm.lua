@@ -20,6 +20,7 @@ local parse = require "torch.nn.typed"(signature("nn.LayerNorm",
 ---@param bias boolean with elementwise_affine, has a bias, true
 ---@param device any of its tensors, the default device
 ---@param dtype dtype? of its tensors, the default dtype
+---@example nn.LayerNorm(2)(torch.tensor{1., 3.}):detach()  --> tensor([-1.0000,  1.0000])
 ---@source torch.nn.LayerNorm
 function LayerNorm:__init(...)
   local shape, eps, affine, bias, device, dtype = parse(...)

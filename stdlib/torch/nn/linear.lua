@@ -20,6 +20,7 @@ local parse = require "torch.nn.typed"(
 ---@param bias boolean adds a vector, true
 ---@param device any of its tensors, the default device
 ---@param dtype dtype? of its tensors, the default dtype
+---@example nn.Linear(3, 2)(torch.ones(4, 3)).shape  --> torch.Size([4, 2])
 ---@source torch.nn.Linear
 function Linear:__init(...)
   local in_features, out_features, bias, device, dtype = parse(...)

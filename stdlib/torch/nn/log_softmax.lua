@@ -14,6 +14,7 @@ local parse = require "torch.nn.typed"(signature("nn.LogSoftmax", "dim=nil"), "n
   "dim: integer?")
 
 ---@param dim integer the dimension, from 0; must be given before a call
+---@example nn.LogSoftmax(0)(torch.zeros(2))  --> tensor([-0.6931, -0.6931])
 ---@source torch.nn.LogSoftmax
 function LogSoftmax:__init(...) self.dim = parse(...) end
 

@@ -20,6 +20,7 @@ local parse = require "torch.nn.typed"(signature("nn.MaxPool2d",
 ---@param dilation integer|integer[] between the window's elements, 1
 ---@param return_indices boolean also gives where the maxima were, false
 ---@param ceil_mode boolean windows may reach over the end, false
+---@example nn.MaxPool2d(2)(torch.ones(1, 3, 4, 4)).shape  --> torch.Size([1, 3, 2, 2])
 ---@source torch.nn.MaxPool2d
 function MaxPool2d:__init(...)
   local kernel, stride, padding, dilation, indices, ceil = parse(...)

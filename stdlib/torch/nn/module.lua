@@ -27,6 +27,9 @@ make_class(Module, nil)
 ---@param name string what it prints as
 ---@param base? any a class, nn.Module by default
 ---@return table class
+---@example local Double = nn.class("Double")
+--- function Double:forward(x) return 2 * x end
+--- Double()(torch.ones(2))  --> tensor([2., 2.])
 local function class(name, base)
   if type(name) ~= "string" then
     vm.raise("usage", "nn.class: argument 'name' must be a string, got " .. vm.describe(name))
@@ -72,6 +75,9 @@ end
 --- Adds a parameter; nil reserves the name. A usage error if the name is taken.
 ---@param name string
 ---@param param Tensor? a Parameter, nil
+---@example local net = nn.Identity()
+--- net:register_parameter("scale", nn.Parameter(torch.ones(1)))
+--- #net:parameters()  --> 1
 function Module:register_parameter(...)
   local name, parameter = parse_parameter(...)
   check_free(self, name, "parameter")
@@ -82,6 +88,9 @@ end
 ---@param name string
 ---@param tensor Tensor? nil reserves the name, nil
 ---@param persistent boolean is in the state dict, true
+---@example local net = nn.Identity()
+--- net:register_buffer("scale", torch.ones(1))
+--- net.scale  --> tensor([1.])
 function Module:register_buffer(...)
   local name, tensor, persistent = parse_buffer(...)
   check_free(self, name, "buffer")
@@ -91,6 +100,9 @@ end
 --- Adds a child. A usage error if the name is taken.
 ---@param name string
 ---@param module Module
+---@example local net = nn.Sequential()
+--- net:add_module("head", nn.Linear(2, 1))
+--- net.head  --> Linear(in_features=2, out_features=1, bias=True)
 function Module:add_module(...)
   local name, child = parse_module(...)
   check_free(self, name, "child")
@@ -104,6 +116,7 @@ Module.register_module = Module.add_module
 --- Training mode of this module and all below: Dropout and BatchNorm read it.
 ---@param mode boolean false is evaluation mode, true
 ---@return Module self
+---@example nn.Dropout():eval():train().training  --> true
 function Module:train(mode)
   if mode == nil then mode = true end
   if type(mode) ~= "boolean" then
@@ -117,6 +130,7 @@ end
 
 --- Evaluation mode: train(false).
 ---@return Module self
+---@example nn.Dropout():eval().training  --> false
 function Module:eval() return self:train(false) end
 
 local TO <const> = {device = keywords.none, dtype = keywords.none, non_blocking = keywords.none}
@@ -126,6 +140,7 @@ local TO <const> = {device = keywords.none, dtype = keywords.none, non_blocking 
 ---@param dtype dtype? of floating point tensors, theirs
 ---@param non_blocking boolean does not wait for the copies, false
 ---@return Module self
+---@example nn.Linear(2, 1):to(torch.float64).bias.dtype  --> torch.float64
 function Module:to(...)
   local device, dtype, non_blocking
   for i = 1, select("#", ...) do
@@ -154,29 +169,38 @@ function Module:cuda(device) return self:to(device and "cuda:" .. device or "cud
 
 --- Converts floating point parameters and buffers to float32, in place.
 ---@return Module self
+---@example nn.Linear(2, 1):double():float().weight.dtype  --> torch.float32
 function Module:float() return self:to(torch.float32) end
 
 --- Converts floating point parameters and buffers to float64, in place.
 ---@return Module self
+---@example nn.Linear(2, 1):double().weight.dtype  --> torch.float64
 function Module:double() return self:to(torch.float64) end
 
 --- Converts floating point parameters and buffers to float16, in place.
 ---@return Module self
+---@example nn.Linear(2, 1):half().weight.dtype  --> torch.float16
 function Module:half() return self:to(torch.float16) end
 
 --- Converts floating point parameters and buffers to bfloat16, in place.
 ---@return Module self
+---@example nn.Linear(2, 1):bfloat16().weight.dtype  --> torch.bfloat16
 function Module:bfloat16() return self:to(torch.bfloat16) end
 
 local parse_zero = signature("Module.zero_grad", "set_to_none=true")
 
 --- Clears the gradients of all parameters.
 ---@param set_to_none boolean forgets them rather than fill them with zeros, true
+---@example local layer = nn.Linear(2, 1)
+--- layer(torch.ones(2)):backward()
+--- layer:zero_grad()
+--- layer.weight.grad  --> nil
 function Module:zero_grad(...) native.zero_grad(self, (parse_zero(...))) end
 
 --- Freezes (false) or unfreezes all parameters.
 ---@param requires_grad boolean false freezes, true
 ---@return Module self
+---@example nn.Linear(2, 1):requires_grad_(false).weight.requires_grad  --> false
 function Module:requires_grad_(requires_grad)
   native.set_requires_grad(self, requires_grad == nil or requires_grad)
   return self
@@ -218,6 +242,9 @@ local parse_load = signature("Module.load_state_dict", "strict=true")
 ---@param state table<string, Tensor>
 ---@param strict boolean missing and unexpected names are an error, true
 ---@return {missing_keys: string[], unexpected_keys: string[]}
+---@example local a, b = nn.Linear(2, 1), nn.Linear(2, 1)
+--- b:load_state_dict(a:state_dict())
+--- torch.equal(a.weight, b.weight)  --> true
 function Module:load_state_dict(state, ...)
   local strict = parse_load(...)
   if type(state) ~= "table" then

@@ -7,6 +7,7 @@ local ordered = require "host.ordered"
 local ModuleDict = module.class("ModuleDict")
 
 ---@param modules table<string, Module>|table[]? by name (plain tables in sorted order) or a list of {name, module}, nil
+---@example nn.ModuleDict{head = nn.Linear(2, 1)}.head  --> Linear(in_features=2, out_features=1, bias=True)
 ---@source torch.nn.ModuleDict
 function ModuleDict:__init(modules)
   if modules then self:update(modules) end

@@ -8,6 +8,7 @@ local ModuleList = module.class("ModuleList")
 for name, method in pairs(containers) do ModuleList[name] = method end
 
 ---@param modules Module[]? in order, nil
+---@example #nn.ModuleList{nn.ReLU(), nn.Tanh()}  --> 2
 ---@source torch.nn.ModuleList
 function ModuleList:__init(modules)
   if modules then self:extend(modules) end

@@ -11,6 +11,7 @@ local parse = require "torch.nn.typed"(signature("nn.MSELoss", "reduction='mean'
   "reduction: reduction")
 
 ---@param reduction string 'mean', 'sum' or 'none', 'mean'
+---@example nn.MSELoss()(torch.zeros(2), torch.tensor{1., 3.})  --> tensor(5.)
 ---@source torch.nn.MSELoss
 function MSELoss:__init(...) self.reduction = parse(...) end
 

@@ -15,6 +15,7 @@ local parse = require "torch.nn.typed"(
 ---@param weight Tensor? [classes] how much each class counts, nil
 ---@param ignore_index integer targets that do not count, -100
 ---@param reduction string 'mean', 'sum' or 'none', 'mean'
+---@example nn.NLLLoss()(torch.tensor{{-1., -2.}}, torch.tensor{1})  --> tensor(2.)
 ---@source torch.nn.NLLLoss
 function NLLLoss:__init(...)
   local weight, ignore_index, reduction = parse(...)

@@ -10,6 +10,7 @@ local parse = signature("nn.Parameter", "data, requires_grad=true")
 ---@param data Tensor
 ---@param requires_grad boolean gradients are kept for it, true
 ---@return Tensor
+---@example nn.Parameter(torch.ones(2)).requires_grad  --> true
 ---@source torch.nn.Parameter
 return function(...)
   local data, requires_grad = parse(...)

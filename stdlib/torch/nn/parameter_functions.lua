@@ -28,6 +28,10 @@ end
 ---@param error_if_nonfinite boolean a norm that is NaN or infinite is an error, false
 ---@param foreach boolean? one kernel for all gradients; false is refused, nil
 ---@return Tensor the norm before
+---@example local layer = nn.Linear(2, 1)
+--- layer(torch.ones(4, 2)):sum():backward()
+--- nn.utils.clip_grad_norm_(layer:parameters(), 1)
+--- nn.utils.get_grad_norm(layer:parameters()):item() <= 1.0001  --> true
 ---@source torch.nn.utils.clip_grad_norm_
 function functions.clip_grad_norm_(...)
   local parameters, max_norm, norm_type, error_if_nonfinite, foreach = parse_norm(...)
@@ -39,6 +43,10 @@ end
 ---@param parameters Tensor[]|Tensor
 ---@param clip_value number
 ---@param foreach boolean? one kernel for all gradients; true is refused, nil
+---@example local layer = nn.Linear(1, 1)
+--- layer(torch.ones(4, 1)):sum():backward()
+--- nn.utils.clip_grad_value_(layer:parameters(), 0.5)
+--- layer.weight.grad  --> tensor([[0.5000]])
 ---@source torch.nn.utils.clip_grad_value_
 function functions.clip_grad_value_(...)
   local parameters, clip_value, foreach = parse_value(...)
@@ -58,6 +66,7 @@ end
 --- A vector of all parameters, one after the other.
 ---@param parameters Tensor[]
 ---@return Tensor
+---@example nn.utils.parameters_to_vector(nn.Linear(2, 3):parameters()).shape  --> torch.Size([9])
 function functions.parameters_to_vector(parameters)
   local flat = {}
   for i, parameter in ipairs(parameters) do flat[i] = parameter:reshape(-1) end
@@ -67,6 +76,9 @@ end
 --- Copies a vector into the parameters.
 ---@param vector Tensor
 ---@param parameters Tensor[]
+---@example local layer = nn.Linear(2, 1)
+--- nn.utils.vector_to_parameters(torch.arange(3.), layer:parameters())
+--- layer.bias:item()  --> 2.0
 function functions.vector_to_parameters(vector, parameters)
   local at = 0
   for _, parameter in ipairs(parameters) do

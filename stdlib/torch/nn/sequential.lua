@@ -12,6 +12,7 @@ local Sequential = module.class("Sequential")
 for name, method in pairs(containers) do Sequential[name] = method end
 
 --- Modules in order; or one table: a list of modules, a list of {name, module} or an ordered table of them.
+---@example nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))(torch.ones(5, 3)).shape  --> torch.Size([5, 2])
 ---@source torch.nn.Sequential
 function Sequential:__init(...)
   local first = ...

@@ -14,6 +14,7 @@ local parse = require "torch.nn.typed"(signature("nn.Softmax", "dim=nil"), "nn.S
   "dim: integer?")
 
 ---@param dim integer the dimension, from 0; must be given before a call
+---@example nn.Softmax(0)(torch.zeros(2))  --> tensor([0.5000, 0.5000])
 ---@source torch.nn.Softmax
 function Softmax:__init(...) self.dim = parse(...) end
 

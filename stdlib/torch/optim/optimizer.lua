@@ -139,6 +139,10 @@ end
 
 --- Adds parameters with hyperparameters of their own; what is not given is the optimizer's default.
 ---@param group {params: Tensor[]|Tensor, lr: number?}
+---@example local a, b = torch.ones(1, {requires_grad = true}), torch.ones(1, {requires_grad = true})
+--- local optimizer = torch.optim.SGD({a}, {lr = 0.1})
+--- optimizer:add_param_group{params = {b}, lr = 0.01}
+--- #optimizer.param_groups  --> 2
 function Optimizer:add_param_group(group)
   if type(group) ~= "table" then
     fail(self, "param_group must be a table, but got " .. vm.describe(group))
@@ -169,6 +173,11 @@ end
 
 --- One step. With a closure: calls it first, with gradients on, and returns what it returns.
 ---@param closure? fun(): Tensor
+---@example local x = torch.ones(1, {requires_grad = true})
+--- local optimizer = torch.optim.SGD({x}, {lr = 0.5})
+--- x:sum():backward()
+--- optimizer:step()
+--- x:item()  --> 0.5
 function Optimizer:step(closure)
   local loss
   if closure then loss = torch.enable_grad(closure) end
@@ -180,6 +189,11 @@ local parse_zero = signature("Optimizer.zero_grad", "set_to_none=true")
 
 --- Clears the gradients.
 ---@param set_to_none boolean forgets them rather than fill them with zeros, true
+---@example local x = torch.ones(1, {requires_grad = true})
+--- local optimizer = torch.optim.SGD({x}, {lr = 0.1})
+--- x:sum():backward()
+--- optimizer:zero_grad()
+--- x.grad  --> nil
 function Optimizer:zero_grad(...) self._native:zero_grad((parse_zero(...))) end
 
 local function copy_group(group)
@@ -193,6 +207,8 @@ end
 
 --- {state = {[0] = {...}}, param_groups = {{lr = ..., params = {0, 1}}}}, as PyTorch lays it out.
 ---@return table
+---@example local optimizer = torch.optim.SGD({torch.ones(1, {requires_grad = true})}, {lr = 0.1})
+--- optimizer:state_dict().param_groups[1].lr  --> 0.1
 function Optimizer:state_dict()
   -- Ordered, so that it is a dict whatever its keys are: {[1] = ...} would be a list.
   local state, groups, index = ordered.new(nil, nil, "dict"), {}, 0

@@ -3,6 +3,7 @@
 local sentences = {
   ["torch.autocast_decrement_nesting"] = "Leaves one level of autocast; returns how many are left.",
   ["torch.autocast_increment_nesting"] = "Enters one more level of autocast; returns how many there are.",
+  ["torch.get_default_device"] = "The device of new tensors that are given none.",
   ["torch.clear_autocast_cache"] = "Forgets the weights that autocast has converted.",
   ["torch.get_autocast_dtype"] = "The dtype that autocast converts to on a type of device.",
   ["torch.set_autocast_dtype"] = "Sets the dtype that autocast converts to on a type of device.",

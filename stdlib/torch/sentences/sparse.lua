@@ -2,6 +2,11 @@
 return {
   chalf = "The tensor as complex32.",
   col_indices = "The column indices of a CSR tensor.",
+  _sparse_mm = "The product of a sparse and a dense matrix.",
+  ccol_indices = "Where each column of a CSC tensor begins.",
+  nested_to_padded_tensor = "The parts of a nested tensor in one tensor, padded to the size of the largest.",
+  qscheme = "How a tensor is quantized.",
+  row_indices = "The rows of a CSC tensor's values.",
   crow_indices = "Where each row of a CSR tensor begins.",
   dense_dim = "How many dimensions of a sparse tensor are dense.",
   dequantize = "A quantized tensor as floating point numbers.",

@@ -60,6 +60,7 @@ local parse_general_hamming = signature("torch.signal.windows.general_hamming", 
 ---@param device? device
 ---@param requires_grad? boolean false
 ---@return Tensor [M]
+---@example torch.signal.windows.general_cosine(3, {a = {0.5, 0.5}})  --> tensor([0., 1., 0.])
 function windows.general_cosine(...)
   local length, a, sym, dtype, layout, device, requires_grad = parse_general_cosine(...)
   return general_cosine("general_cosine", length, a, sym, dtype, layout, device, requires_grad)
@@ -70,6 +71,7 @@ end
 ---@param alpha? number 0.54
 ---@param sym? boolean false: periodic, for spectral analysis; true
 ---@return Tensor [M]
+---@example torch.signal.windows.general_hamming(3, {alpha = 0.5})  --> tensor([0., 1., 0.])
 function windows.general_hamming(...)
   local length, alpha, sym, dtype, layout, device, requires_grad = parse_general_hamming(...)
   return general_cosine("general_cosine", length, {alpha, 1.0 - alpha}, sym, dtype, layout, device, requires_grad)
@@ -88,24 +90,28 @@ end
 ---@param M integer the window's length
 ---@param sym? boolean false: periodic, for spectral analysis; true
 ---@return Tensor [M]
+---@example torch.signal.windows.hamming(3)  --> tensor([0.0800, 1.0000, 0.0800])
 windows.hamming = of_cosines("hamming", {0.54, 1.0 - 0.54})
 
 --- (1 - cos(z)) / 2.
 ---@param M integer the window's length
 ---@param sym? boolean false: periodic, for spectral analysis; true
 ---@return Tensor [M]
+---@example torch.signal.windows.hann(5)  --> tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
 windows.hann = of_cosines("hann", {0.5, 0.5})
 
 --- 0.42 - 0.5 cos(z) + 0.08 cos(2 z).
 ---@param M integer the window's length
 ---@param sym? boolean false: periodic, for spectral analysis; true
 ---@return Tensor [M]
+---@example ("%.2f"):format(torch.signal.windows.blackman(5)[1]:item())  --> 0.34
 windows.blackman = of_cosines("blackman", {0.42, 0.5, 0.08}, "blackman")
 
 --- The least 4-term Blackman-Harris window of Nuttall.
 ---@param M integer the window's length
 ---@param sym? boolean false: periodic, for spectral analysis; true
 ---@return Tensor [M]
+---@example torch.signal.windows.nuttall(3)  --> tensor([3.6280e-04, 1.0000e+00, 3.6280e-04])
 windows.nuttall = of_cosines("nuttall", {0.3635819, 0.4891775, 0.1365995, 0.0106411})
 
 local parse_bartlett = signature("torch.signal.windows.bartlett", "M, *" .. FACTORY)
@@ -118,6 +124,7 @@ local parse_kaiser = signature("torch.signal.windows.kaiser", "M, *, beta=12.0" 
 ---@param M integer the window's length
 ---@param sym? boolean false: periodic, for spectral analysis; true
 ---@return Tensor [M]
+---@example torch.signal.windows.bartlett(5)  --> tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
 function windows.bartlett(...)
   local length, sym, dtype, layout, device, requires_grad = parse_bartlett(...)
   local options = options_of("bartlett", length, dtype, layout, device, requires_grad)
@@ -131,6 +138,7 @@ end
 ---@param M integer the window's length
 ---@param sym? boolean false: periodic, for spectral analysis; true
 ---@return Tensor [M]
+---@example torch.signal.windows.cosine(3)  --> tensor([0.5000, 1.0000, 0.5000])
 function windows.cosine(...)
   local length, sym, dtype, layout, device, requires_grad = parse_cosine(...)
   local options = options_of("cosine", length, dtype, layout, device, requires_grad)
@@ -145,6 +153,7 @@ end
 ---@param tau? number the decay, 1.0
 ---@param sym? boolean false: periodic, for spectral analysis; true
 ---@return Tensor [M]
+---@example torch.signal.windows.exponential(3, {tau = 1})  --> tensor([0.3679, 1.0000, 0.3679])
 function windows.exponential(...)
   local length, center, tau, sym, dtype, layout, device, requires_grad = parse_exponential(...)
   local options = options_of("exponential", length, dtype, layout, device, requires_grad)
@@ -161,6 +170,7 @@ end
 ---@param std? number standard deviation, 1.0
 ---@param sym? boolean false: periodic, for spectral analysis; true
 ---@return Tensor [M]
+---@example torch.signal.windows.gaussian(3, {std = 1})  --> tensor([0.6065, 1.0000, 0.6065])
 function windows.gaussian(...)
   local length, std, sym, dtype, layout, device, requires_grad = parse_gaussian(...)
   local options = options_of("gaussian", length, dtype, layout, device, requires_grad)
@@ -176,6 +186,7 @@ end
 ---@param beta? number how narrow, 12.0
 ---@param sym? boolean false: periodic, for spectral analysis; true
 ---@return Tensor [M]
+---@example torch.signal.windows.kaiser(3)  --> tensor([5.2773e-05, 1.0000e+00, 5.2773e-05])
 function windows.kaiser(...)
   local length, beta, sym, dtype, layout, device, requires_grad = parse_kaiser(...)
   local options = options_of("kaiser", length, dtype, layout, device, requires_grad)

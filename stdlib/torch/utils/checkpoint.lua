@@ -17,6 +17,8 @@ local early_stop, debug_enabled
 --- Two functions that call fn(...): a context_fn that changes nothing.
 ---@return fun(fn: function, ...): any forward
 ---@return fun(fn: function, ...): any recompute
+---@example local forward = torch.utils.checkpoint.noop_context_fn()
+--- forward(math.max, 2, 3)  --> 3
 function checkpoint.noop_context_fn()
   local function run(fn, ...) return fn(...) end
   return run, run
@@ -29,6 +31,7 @@ local entered = require "torch.entered"
 ---@param enable boolean
 ---@param fn? function
 ---@return any|scope
+---@example torch.utils.checkpoint.set_checkpoint_early_stop(false, math.max, 2, 3)  --> 3
 function checkpoint.set_checkpoint_early_stop(enable, fn, ...)
   local before = early_stop
   early_stop = enable
@@ -40,6 +43,7 @@ end
 ---@param enabled? boolean
 ---@param fn? function
 ---@return any|scope
+---@example torch.utils.checkpoint.set_checkpoint_debug_enabled(true, math.max, 2, 3)  --> 3
 function checkpoint.set_checkpoint_debug_enabled(enabled, fn, ...)
   local before = debug_enabled
   debug_enabled = enabled
@@ -49,6 +53,8 @@ end
 --- The values, tensors detached from their graph: they require a gradient as before.
 ---@param inputs any[]
 ---@return any[]
+---@example local y = torch.ones(1, {requires_grad = true}) * 2
+--- torch.utils.checkpoint.detach_variable({y})[1].is_leaf  --> true
 function checkpoint.detach_variable(inputs)
   if type(inputs) ~= "table" then
     vm.raise("usage", "Only tuple of tensors is supported. Got Unsupported input type: " .. vm.describe(inputs))
@@ -62,6 +68,7 @@ end
 
 --- Warns where no tensor of the list requires a gradient.
 ---@param inputs any[]
+---@example torch.utils.checkpoint.check_backward_validity {torch.ones(1, {requires_grad = true})}
 function checkpoint.check_backward_validity(inputs)
   for _, input in ipairs(inputs) do
     if is_tensor(input) and input.requires_grad then return end
@@ -146,6 +153,9 @@ end
 ---@param f function
 ---@param ... any its arguments, then the options
 ---@return any ... what f returns
+---@example local x = torch.ones(2, {requires_grad = true})
+--- torch.utils.checkpoint.checkpoint(torch.exp, x, {use_reentrant = false}):sum():backward()
+--- x.grad  --> tensor([2.7183, 2.7183])
 function checkpoint.checkpoint(f, ...)
   if type(f) ~= "function" and getmetatable(f) == nil or is_tensor(f) then
     vm.raise("usage", "torch.utils.checkpoint: argument 'function' must be a function, got " .. vm.describe(f))
@@ -162,6 +172,9 @@ end
 ---@param input any
 ---@param options? {use_reentrant: boolean, preserve_rng_state: boolean}
 ---@return any
+---@example local net = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))
+--- torch.utils.checkpoint.checkpoint_sequential(net, 2, torch.ones(3, 2), {use_reentrant = false}).shape
+--- --> torch.Size([3, 1])
 function checkpoint.checkpoint_sequential(functions, segments, input, options)
   options = require("host.keywords").check("checkpoint_sequential", options,
     {use_reentrant = require("host.keywords").none, preserve_rng_state = true})

@@ -7,6 +7,7 @@ local state = {}
 ---@param ... any
 ---@return integer[] devices
 ---@return Tensor[] states
+---@example #torch.utils.checkpoint.get_device_states(torch.ones(2))  --> 0
 function state.get_device_states(...)
   local devices, states, known = {}, {}, {}
   local function visit(value, depth)

@@ -34,6 +34,7 @@ end
 ---@param input Tensor
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
+---@example F.relu(torch.tensor{-1., 2.})  --> tensor([0., 2.])
 ---@source torch.nn.functional.relu
 activations.relu = of_input "relu"
 
@@ -41,6 +42,7 @@ activations.relu = of_input "relu"
 ---@param input Tensor
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
+---@example F.silu(torch.tensor{-1., 1.})  --> tensor([-0.2689,  0.7311])
 ---@source torch.nn.functional.silu
 activations.silu = of_input "silu"
 
@@ -48,6 +50,7 @@ activations.silu = of_input "silu"
 ---@param input Tensor
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
+---@example F.mish(torch.tensor{0., 1.})  --> tensor([0.0000, 0.8651])
 ---@source torch.nn.functional.mish
 activations.mish = of_input "mish"
 
@@ -55,6 +58,7 @@ activations.mish = of_input "mish"
 ---@param input Tensor
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
+---@example F.hardswish(torch.tensor{-2., 0., 4.})  --> tensor([-0.3333,  0.0000,  4.0000])
 ---@source torch.nn.functional.hardswish
 activations.hardswish = of_input "hardswish"
 
@@ -62,6 +66,7 @@ activations.hardswish = of_input "hardswish"
 ---@param input Tensor
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
+---@example F.hardsigmoid(torch.tensor{-4., 0., 4.})  --> tensor([0.0000, 0.5000, 1.0000])
 ---@source torch.nn.functional.hardsigmoid
 activations.hardsigmoid = of_input "hardsigmoid"
 
@@ -69,6 +74,7 @@ activations.hardsigmoid = of_input "hardsigmoid"
 ---@param input Tensor
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
+---@example F.selu(torch.tensor{-1., 1.})  --> tensor([-1.1113,  1.0507])
 ---@source torch.nn.functional.selu
 activations.selu = of_input "selu"
 
@@ -76,6 +82,7 @@ activations.selu = of_input "selu"
 ---@param input Tensor
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
+---@example F.relu6(torch.tensor{-1., 8.})  --> tensor([0., 6.])
 ---@source torch.nn.functional.relu6
 activations.relu6 = of_input "relu6"
 
@@ -84,6 +91,7 @@ activations.relu6 = of_input "relu6"
 ---@param negative_slope number factor below 0, 0.01
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
+---@example F.leaky_relu(torch.tensor{-1., 2.}, 0.1)  --> tensor([-0.1000,  2.0000])
 ---@source torch.nn.functional.leaky_relu
 activations.leaky_relu = of_more("leaky_relu", "input, negative_slope=0.01, inplace=false")
 
@@ -92,6 +100,7 @@ activations.leaky_relu = of_more("leaky_relu", "input, negative_slope=0.01, inpl
 ---@param alpha number minus the limit below, 1.0
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
+---@example F.elu(torch.tensor{-1., 1.})  --> tensor([-0.6321,  1.0000])
 ---@source torch.nn.functional.elu
 activations.elu = of_more("elu", "input, alpha=1.0, inplace=false")
 
@@ -100,6 +109,7 @@ activations.elu = of_more("elu", "input, alpha=1.0, inplace=false")
 ---@param alpha number minus the limit below, 1.0
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
+---@example F.celu(torch.tensor{-1., 1.})  --> tensor([-0.6321,  1.0000])
 ---@source torch.nn.functional.celu
 activations.celu = of_more("celu", "input, alpha=1.0, inplace=false")
 
@@ -112,6 +122,7 @@ local parse_hardtanh = signature("F.hardtanh", "input, min_val=-1.0, max_val=1.0
 ---@param max_val number the most, 1.0
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
+---@example F.hardtanh(torch.tensor{-4., 0.5, 4.})  --> tensor([-1.0000,  0.5000,  1.0000])
 ---@source torch.nn.functional.hardtanh
 function activations.hardtanh(...)
   local input, least, most, inplace = parse_hardtanh(...)
@@ -125,6 +136,7 @@ end
 ---@param value number what the others become
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
+---@example F.threshold(torch.tensor{0.5, 2.}, 1, 9)  --> tensor([9., 2.])
 ---@source torch.nn.functional.threshold
 activations.threshold = of_more("threshold", "input, threshold, value, inplace=false")
 
@@ -151,6 +163,7 @@ local parse_glu = signature("F.glu", "input, dim=-1")
 ---@param input Tensor
 ---@param dim integer of even size, -1
 ---@return Tensor half as large in that dimension
+---@example F.glu(torch.tensor{1., 2., 0., 0.})  --> tensor([0.5000, 1.0000])
 ---@source torch.nn.functional.glu
 function activations.glu(...)
   local input, dim = parse_glu(...)
@@ -166,6 +179,7 @@ local parse_softsign = signature("F.softsign", "input")
 --- x - tanh(x) of each element.
 ---@param input Tensor
 ---@return Tensor of input's shape
+---@example F.tanhshrink(torch.tensor{0., 1.})  --> tensor([0.0000, 0.2384])
 ---@source torch.nn.functional.tanhshrink
 function activations.tanhshrink(...)
   local input = parse_tanhshrink(...)
@@ -175,6 +189,7 @@ end
 --- x / (1 + |x|) of each element.
 ---@param input Tensor
 ---@return Tensor of input's shape
+---@example F.softsign(torch.tensor{-1., 3.})  --> tensor([-0.5000,  0.7500])
 ---@source torch.nn.functional.softsign
 function activations.softsign(...)
   local input = parse_softsign(...)

@@ -31,6 +31,7 @@ end
 ---@param training boolean false gives the input back, true
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
+---@example F.dropout(torch.ones(3), 0.5, {training = false})  --> tensor([1., 1., 1.])
 ---@source torch.nn.functional.dropout
 dropouts.dropout = dropout("dropout", "dropout", true)
 

@@ -23,6 +23,7 @@ local parse_embedding = signature("F.embedding",
 ---@param scale_grad_by_freq boolean divides gradients by how often the row was looked up, false
 ---@param sparse boolean the gradient is a sparse tensor, false
 ---@return Tensor [..., columns]
+---@example F.embedding(torch.tensor{1, 0}, torch.tensor{{1., 2.}, {3., 4.}}):tolist()  --> {{3.0, 4.0}, {1.0, 2.0}}
 ---@source torch.nn.functional.embedding
 function embeddings.embedding(...)
   local input, weight, padding, max_norm, norm_type, by_freq, sparse = parse_embedding(...)
@@ -61,6 +62,8 @@ local function fail(message) vm.raise("usage", message) end
 ---@param include_last_offset boolean offsets ends with the length of input, false
 ---@param padding_idx integer? a row that does not count, nil
 ---@return Tensor [bags, columns]
+---@example F.embedding_bag(torch.tensor{{0, 1}}, torch.tensor{{1., 2.}, {3., 4.}}, {mode = "sum"})
+--- --> tensor([[4., 6.]])
 ---@source torch.nn.functional.embedding_bag
 function embeddings.embedding_bag(...)
   local input, weight, offsets, max_norm, norm_type, by_freq, mode, sparse, factors, include_last, padding =

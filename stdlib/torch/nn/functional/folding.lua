@@ -17,6 +17,7 @@ local parse_fold = signature("F.fold", "input, output_size, kernel_size, dilatio
 ---@param padding? integer|integer[] zeros on both sides, 0
 ---@param stride? integer|integer[] between windows, 1
 ---@return Tensor [batch, channels x window, windows]
+---@example F.unfold(torch.ones(1, 1, 3, 3), 2).shape  --> torch.Size([1, 4, 4])
 ---@source torch.nn.functional.unfold
 function folding.unfold(...)
   local input, kernel, dilation, padding, stride = parse_unfold(...)
@@ -31,6 +32,7 @@ end
 ---@param padding? integer|integer[] zeros on both sides, 0
 ---@param stride? integer|integer[] between windows, 1
 ---@return Tensor [batch, channels, height, width]
+---@example F.fold(torch.ones(1, 4, 1), {2, 2}, 2).shape  --> torch.Size([1, 1, 2, 2])
 ---@source torch.nn.functional.fold
 function folding.fold(...)
   local input, output, kernel, dilation, padding, stride = parse_fold(...)

@@ -29,6 +29,7 @@ local parse_nll = signature("F.nll_loss",
 ---@param reduction string over the samples, 'mean'
 ---@param label_smoothing number share of the uniform distribution, 0.0
 ---@return Tensor 0-dim, or of target's shape
+---@example F.cross_entropy(torch.zeros(2, 4), torch.tensor{0, 3})  --> tensor(1.3863)
 ---@source torch.nn.functional.cross_entropy
 function losses.cross_entropy(...)
   local x, y, weight, average, ignore_index, reduce, name, smoothing = parse_cross_entropy(...)
@@ -44,6 +45,7 @@ end
 ---@param reduce boolean? deprecated, nil
 ---@param reduction string over the samples, 'mean'
 ---@return Tensor 0-dim, or of target's shape
+---@example F.nll_loss(torch.tensor{{-1., -2.}}, torch.tensor{1})  --> tensor(2.)
 ---@source torch.nn.functional.nll_loss
 function losses.nll_loss(...)
   local input, target, weight, average, ignore_index, reduce, name = parse_nll(...)
@@ -115,6 +117,7 @@ local parse_logits = signature("F.binary_cross_entropy_with_logits",
 ---@param reduce boolean? deprecated, nil
 ---@param reduction string over all elements, 'mean'
 ---@return Tensor 0-dim, or of input's shape
+---@example F.binary_cross_entropy(torch.tensor{0.5, 0.5}, torch.tensor{0., 1.})  --> tensor(0.6931)
 ---@source torch.nn.functional.binary_cross_entropy
 function losses.binary_cross_entropy(...)
   local input, target, weight, average, reduce, name = parse_binary(...)
@@ -138,6 +141,7 @@ end
 ---@param reduction string over all elements, 'mean'
 ---@param pos_weight Tensor? factor of the positive part, nil
 ---@return Tensor 0-dim, or of input's shape
+---@example F.binary_cross_entropy_with_logits(torch.zeros(2), torch.tensor{0., 1.})  --> tensor(0.6931)
 ---@source torch.nn.functional.binary_cross_entropy_with_logits
 function losses.binary_cross_entropy_with_logits(...)
   local input, target, weight, average, reduce, name, pos_weight = parse_logits(...)
@@ -160,6 +164,8 @@ local parse_kl_div = signature("F.kl_div",
 ---@param reduction string 'batchmean' (PyTorch's advice) divides by the batch size, 'mean'
 ---@param log_target boolean target is given as logarithms, false
 ---@return Tensor 0-dim, or of input's shape
+---@example F.kl_div(torch.tensor{{0.5, 0.5}}:log(), torch.tensor{{0.5, 0.5}}, {reduction = "batchmean"})
+--- --> tensor(0.)
 ---@source torch.nn.functional.kl_div
 function losses.kl_div(...)
   local input, target, average, reduce, name, log_target = parse_kl_div(...)
@@ -192,6 +198,8 @@ local parse_ctc = signature("F.ctc_loss",
 ---@param reduction string over the samples, each divided by its target's length for 'mean'; 'mean'
 ---@param zero_infinity boolean infinite losses and their gradients are 0, false
 ---@return Tensor 0-dim, or [batch]
+---@example local scores = torch.zeros(4, 1, 3):log_softmax(2)
+--- F.ctc_loss(scores, torch.tensor{{1, 2}}, {4}, {2})  --> tensor(0.8432)
 ---@source torch.nn.functional.ctc_loss
 function losses.ctc_loss(...)
   local log_probs, targets, inputs, lengths, blank, name, zero_infinity = parse_ctc(...)

@@ -40,6 +40,7 @@ end
 ---@param reduce boolean? deprecated, nil
 ---@param reduction string over all elements, 'mean'
 ---@return Tensor 0-dim, or of input's shape
+---@example F.soft_margin_loss(torch.zeros(2), torch.tensor{1., -1.})  --> tensor(0.6931)
 ---@source torch.nn.functional.soft_margin_loss
 margins.soft_margin_loss = reduced("soft_margin_loss", "input, target")
 
@@ -61,6 +62,7 @@ margins.multilabel_margin_loss = reduced("multilabel_margin_loss", "input, targe
 ---@param reduce boolean? deprecated, nil
 ---@param reduction string over all elements, 'mean'
 ---@return Tensor 0-dim, or of input's shape
+---@example F.hinge_embedding_loss(torch.tensor{0.5, 0.5}, torch.tensor{1., -1.})  --> tensor(0.5000)
 ---@source torch.nn.functional.hinge_embedding_loss
 margins.hinge_embedding_loss = reduced("hinge_embedding_loss", "input, target, margin=1.0")
 
@@ -73,6 +75,7 @@ margins.hinge_embedding_loss = reduced("hinge_embedding_loss", "input, target, m
 ---@param reduce boolean? deprecated, nil
 ---@param reduction string over the samples, 'mean'
 ---@return Tensor 0-dim, or [batch]
+---@example F.cosine_embedding_loss(torch.eye(2), torch.eye(2), torch.ones(2))  --> tensor(0.)
 ---@source torch.nn.functional.cosine_embedding_loss
 margins.cosine_embedding_loss = reduced("cosine_embedding_loss", "input1, input2, target, margin=0")
 
@@ -89,6 +92,7 @@ local parse_ranking = signature("F.margin_ranking_loss",
 ---@param reduce boolean? deprecated, nil
 ---@param reduction string over all elements, 'mean'
 ---@return Tensor 0-dim, or of input1's shape
+---@example F.margin_ranking_loss(torch.tensor{1.}, torch.tensor{3.}, torch.tensor{1.})  --> tensor(2.)
 ---@source torch.nn.functional.margin_ranking_loss
 function margins.margin_ranking_loss(...)
   local input1, input2, target, margin, average, reduce, how = parse_ranking(...)
@@ -114,6 +118,7 @@ local parse_multi = signature("F.multi_margin_loss",
 ---@param reduce boolean? deprecated, nil
 ---@param reduction string over the samples, 'mean'
 ---@return Tensor 0-dim, or [batch]
+---@example F.multi_margin_loss(torch.tensor{{0.5, 1.}}, torch.tensor{1})  --> tensor(0.2500)
 ---@source torch.nn.functional.multi_margin_loss
 function margins.multi_margin_loss(...)
   local input, target, p, margin, weight, average, reduce, how = parse_multi(...)
@@ -135,6 +140,7 @@ local parse_multilabel = signature("F.multilabel_soft_margin_loss",
 ---@param reduce boolean? deprecated, nil
 ---@param reduction string over the samples, 'mean'
 ---@return Tensor 0-dim, or [batch]
+---@example F.multilabel_soft_margin_loss(torch.zeros(1, 2), torch.tensor{{0., 1.}})  --> tensor(0.6931)
 ---@source torch.nn.functional.multilabel_soft_margin_loss
 function margins.multilabel_soft_margin_loss(...)
   local input, target, weight, average, reduce, how = parse_multilabel(...)
@@ -168,6 +174,7 @@ end
 ---@param reduce boolean? deprecated, nil
 ---@param reduction string over the samples, 'mean'
 ---@return Tensor 0-dim, or [batch]
+---@example F.triplet_margin_loss(torch.zeros(1, 2), torch.zeros(1, 2), torch.tensor{{3., 4.}})  --> tensor(0.)
 ---@source torch.nn.functional.triplet_margin_loss
 function margins.triplet_margin_loss(...)
   local anchor, positive, negative, margin, p, eps, swap, average, reduce, how = parse_triplet(...)

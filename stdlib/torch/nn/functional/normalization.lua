@@ -37,6 +37,8 @@ end
 ---@param momentum number the batch's share in the running statistics, 0.1
 ---@param eps number added to the variance, 1e-5
 ---@return Tensor of input's shape
+---@example F.batch_norm(torch.tensor{{1.}, {3.}}, nil, nil, {training = true}):flatten()
+--- --> tensor([-1.0000,  1.0000])
 ---@source torch.nn.functional.batch_norm
 function normalization.batch_norm(...)
   local input, mean, var, weight, bias, training, momentum, eps = parse_batch(...)
@@ -63,6 +65,7 @@ end
 ---@param momentum number the sample's share in the running statistics, 0.1
 ---@param eps number added to the variance, 1e-5
 ---@return Tensor of input's shape
+---@example F.instance_norm(torch.tensor{{{1., 3.}}})  --> tensor([[[-1.0000,  1.0000]]])
 ---@source torch.nn.functional.instance_norm
 function normalization.instance_norm(...)
   local input, mean, var, weight, bias, use_input, momentum, eps = parse_instance(...)
@@ -83,6 +86,7 @@ end
 ---@param bias Tensor? of normalized_shape, added, nil
 ---@param eps number added to the variance, 1e-5
 ---@return Tensor of input's shape
+---@example F.layer_norm(torch.tensor{1., 3.}, {2})  --> tensor([-1.0000,  1.0000])
 ---@source torch.nn.functional.layer_norm
 function normalization.layer_norm(...) return layer_norm(parse_layer(...)) end
 
@@ -93,6 +97,7 @@ function normalization.layer_norm(...) return layer_norm(parse_layer(...)) end
 ---@param bias Tensor? [channels] added, nil
 ---@param eps number added to the variance, 1e-5
 ---@return Tensor of input's shape
+---@example F.group_norm(torch.tensor{{1., 3., 2., 6.}}, 2)  --> tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
 ---@source torch.nn.functional.group_norm
 function normalization.group_norm(...)
   local input, groups, weight, bias, eps = parse_group(...)
@@ -120,6 +125,7 @@ local norm
 ---@param eps number the least divisor, 1e-12
 ---@param out Tensor? where the result goes, nil
 ---@return Tensor of input's shape
+---@example F.normalize(torch.tensor{3., 4.}, {dim = 0})  --> tensor([0.6000, 0.8000])
 ---@source torch.nn.functional.normalize
 function normalization.normalize(...)
   local input, p, dim, eps, out = parse_normalize(...)
@@ -136,6 +142,7 @@ end
 ---@param beta number exponent, 0.75
 ---@param k number added to the mean, 1.0
 ---@return Tensor of input's shape
+---@example F.local_response_norm(torch.ones(1, 2, 1), 2):squeeze()  --> tensor([1.0000, 0.9999])
 ---@source torch.nn.functional.local_response_norm
 function normalization.local_response_norm(...)
   local input, size, alpha, beta, k = parse_response(...)

@@ -43,6 +43,7 @@ local max_pool3d, max_pool3d_with_indices = max_pool "max_pool3d"
 ---@param return_indices? boolean also gives where the maxima were, false
 ---@return Tensor maxima [batch, channels, output length]
 ---@return Tensor? indices int64, of the same shape
+---@example F.max_pool1d(torch.tensor{{1., 3., 2., 5.}}, 2)  --> tensor([[3., 5.]])
 ---@source torch.nn.functional.max_pool1d
 pooling.max_pool1d = max_pool1d
 
@@ -56,6 +57,7 @@ pooling.max_pool1d = max_pool1d
 ---@param return_indices? boolean also gives where the maxima were, false
 ---@return Tensor maxima [batch, channels, output height, output width]
 ---@return Tensor? indices int64, of the same shape
+---@example F.max_pool2d(torch.arange(16.):view(1, 4, 4), 2):tolist()  --> {{{5.0, 7.0}, {13.0, 15.0}}}
 ---@source torch.nn.functional.max_pool2d
 pooling.max_pool2d = max_pool2d
 
@@ -77,6 +79,7 @@ pooling.max_pool3d = max_pool3d
 ---@param kernel_size integer|integer[] of the window, and the rest as in max_pool1d
 ---@return Tensor maxima
 ---@return Tensor indices int64
+---@example F.max_pool1d_with_indices(torch.tensor{{1., 3., 2., 5.}}, 2)  --> tensor([[3., 5.]])	tensor([[1, 3]])
 ---@source torch.nn.functional.max_pool1d_with_indices
 pooling.max_pool1d_with_indices = max_pool1d_with_indices
 
@@ -181,6 +184,7 @@ end
 ---@param input Tensor [batch, channels, height, width] or without batch
 ---@param output_size integer|integer[] one number for both or {height, width}, None keeps the input's
 ---@return Tensor [batch, channels, output height, output width]
+---@example F.adaptive_avg_pool2d(torch.arange(4.):view(1, 2, 2), 1)  --> tensor([[[1.5000]]])
 ---@source torch.nn.functional.adaptive_avg_pool2d
 pooling.adaptive_avg_pool2d = adaptive_average(2)
 
@@ -218,6 +222,7 @@ end
 ---@param stride? integer between windows, kernel_size
 ---@param ceil_mode? boolean windows may reach over the end, false
 ---@return Tensor [batch, channels, output length]
+---@example F.lp_pool1d(torch.tensor{{3., 4.}}, 2, 2)  --> tensor([[5.]])
 ---@source torch.nn.functional.lp_pool1d
 pooling.lp_pool1d = power_average(1, max_pool1d)
 

@@ -51,6 +51,7 @@ end
 ---@param reduction string over all elements, 'mean'
 ---@param weight Tensor? of input's shape, nil
 ---@return Tensor 0-dim, or of input's shape
+---@example F.mse_loss(torch.zeros(2), torch.tensor{1., 3.}, {reduction = "none"})  --> tensor([1., 9.])
 ---@source torch.nn.functional.mse_loss
 regression.mse_loss = distance("mse_loss", function(x) return x:pow(2) end)
 
@@ -62,6 +63,7 @@ regression.mse_loss = distance("mse_loss", function(x) return x:pow(2) end)
 ---@param reduction string over all elements, 'mean'
 ---@param weight Tensor? of input's shape, nil
 ---@return Tensor 0-dim, or of input's shape
+---@example F.l1_loss(torch.zeros(2), torch.tensor{1., 3.})  --> tensor(2.)
 ---@source torch.nn.functional.l1_loss
 regression.l1_loss = distance("l1_loss", function(x) return x:abs() end)
 
@@ -78,6 +80,7 @@ local parse_huber = signature("F.huber_loss", "input, target, reduction='mean', 
 ---@param reduction string over all elements, 'mean'
 ---@param beta number where the two meet, 1.0
 ---@return Tensor 0-dim, or of input's shape
+---@example F.smooth_l1_loss(torch.zeros(2), torch.tensor{1., 3.})  --> tensor(1.5000)
 ---@source torch.nn.functional.smooth_l1_loss
 function regression.smooth_l1_loss(...)
   local input, target, average, reduce, how, beta = parse_smooth(...)
@@ -94,6 +97,7 @@ end
 ---@param delta number where the two meet, 1.0
 ---@param weight Tensor? of input's shape, nil
 ---@return Tensor 0-dim, or of input's shape
+---@example F.huber_loss(torch.zeros(2), torch.tensor{1., 3.})  --> tensor(1.5000)
 ---@source torch.nn.functional.huber_loss
 function regression.huber_loss(...)
   local input, target, how, delta, weight = parse_huber(...)
@@ -117,6 +121,7 @@ local parse_poisson = signature("F.poisson_nll_loss", "input, target, log_input=
 ---@param reduce boolean? deprecated, nil
 ---@param reduction string over all elements, 'mean'
 ---@return Tensor 0-dim, or of input's shape
+---@example F.poisson_nll_loss(torch.zeros(2), torch.ones(2))  --> tensor(1.)
 ---@source torch.nn.functional.poisson_nll_loss
 function regression.poisson_nll_loss(...)
   local input, target, log_input, full, average, eps, reduce, how = parse_poisson(...)
@@ -149,6 +154,7 @@ end
 ---@param eps number the least variance, 1e-6
 ---@param reduction string over all elements, 'mean'
 ---@return Tensor 0-dim, or of input's shape
+---@example F.gaussian_nll_loss(torch.zeros(2), torch.ones(2), torch.ones(2))  --> tensor(0.5000)
 ---@source torch.nn.functional.gaussian_nll_loss
 function regression.gaussian_nll_loss(...)
   local input, target, var, full, eps, how = parse_gaussian(...)

@@ -111,6 +111,7 @@ local parse_interpolate = signature("F.interpolate", "input, size=nil, scale_fac
 ---@param recompute_scale_factor? boolean the factor is computed again from the sizes, false
 ---@param antialias? boolean for bilinear, bicubic and lanczos, false
 ---@return Tensor [batch, channels, ...]
+---@example F.interpolate(torch.tensor{{{1., 2.}}}, {scale_factor = 2})  --> tensor([[[1., 1., 2., 2.]]])
 ---@source torch.nn.functional.interpolate
 function resampling.interpolate(...) return resample(parse_interpolate(...)) end
 
@@ -205,6 +206,8 @@ end
 ---@param size integer[] of the output: batch, channels, (depth,) height, width
 ---@param align_corners? boolean as in grid_sample, false
 ---@return Tensor [batch, height, width, 2] or [batch, depth, height, width, 3]
+---@example F.affine_grid(torch.eye(2, 3):unsqueeze(0), {1, 1, 2, 2}, {align_corners = true}).shape
+--- --> torch.Size([1, 2, 2, 2])
 ---@source torch.nn.functional.affine_grid
 function resampling.affine_grid(...)
   local theta, size, align_corners = parse_grid(...)

@@ -26,6 +26,7 @@ local parse_softmin = signature("F.softmin", "input, dim=nil, _stacklevel=3, dty
 ---@param _stacklevel? integer has no effect
 ---@param dtype? dtype to which the input is cast first, nil
 ---@return Tensor of input's shape
+---@example F.softmax(torch.zeros(1, 4), 1)  --> tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
 ---@source torch.nn.functional.softmax
 function softmaxes.softmax(...)
   local input, dim, _, dtype = parse_softmax(...)
@@ -38,6 +39,7 @@ end
 ---@param _stacklevel? integer has no effect
 ---@param dtype? dtype to which the input is cast first, nil
 ---@return Tensor of input's shape
+---@example F.log_softmax(torch.zeros(2), 0)  --> tensor([-0.6931, -0.6931])
 ---@source torch.nn.functional.log_softmax
 function softmaxes.log_softmax(...)
   local input, dim, _, dtype = parse_log_softmax(...)
@@ -50,6 +52,7 @@ end
 ---@param _stacklevel? integer has no effect
 ---@param dtype? dtype to which the input is cast first, nil
 ---@return Tensor of input's shape
+---@example F.softmin(torch.tensor{0., 1.}, 0)  --> tensor([0.7311, 0.2689])
 ---@source torch.nn.functional.softmin
 function softmaxes.softmin(...)
   local input, dim, _, dtype = parse_softmin(...)
@@ -66,6 +69,7 @@ local parse_gumbel = signature("F.gumbel_softmax", "logits, tau=1, hard=false, e
 ---@param eps? number has no effect
 ---@param dim? integer the classes' dimension, -1
 ---@return Tensor of logits' shape
+---@example F.gumbel_softmax(torch.zeros(3), {hard = true}):sum()  --> tensor(1.)
 ---@source torch.nn.functional.gumbel_softmax
 function softmaxes.gumbel_softmax(...)
   local logits, tau, hard, eps, dim = parse_gumbel(...)

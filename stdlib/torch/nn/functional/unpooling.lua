@@ -140,6 +140,7 @@ local unpool2d <const>, unpool3d <const> = op "max_unpool2d", op "max_unpool3d"
 ---@param padding? integer|integer[] that was added to the input, 0
 ---@param output_size? integer[] which of the possible sizes, the least
 ---@return Tensor [batch, channels, output length]
+---@example F.max_unpool1d(torch.tensor{{3.}}, torch.tensor{{1}}, 2)  --> tensor([[0., 3.]])
 ---@source torch.nn.functional.max_unpool1d
 unpooling.max_unpool1d = max_unpool(1, function(input, indices, size)
   return unpool2d(input:unsqueeze(-1), indices:unsqueeze(-1), {size[1], 1}):squeeze(-1)

@@ -47,6 +47,8 @@ end
 --- Puts samples together field by field: tensors are stacked, numbers become a tensor, strings a list.
 ---@param samples table[] tables with the same fields, by position or by name
 ---@return table batch with those fields
+---@example torch.utils.data.default_collate{{1, 2.5}, {3, 4.5}}
+--- --> {tensor([1, 3]), tensor([2.5000, 4.5000], dtype=torch.float64)}
 function collate(samples, where)
   local batch = {}
   for key in pairs(samples[1]) do

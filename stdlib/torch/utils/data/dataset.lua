@@ -129,6 +129,8 @@ end
 --- (x / divisor - mean) / std while batches are made, so that images stay bytes in memory; `mean` and `std` are
 --- numbers or one for each channel.
 ---@param ... Tensor|table tensors with equal first dimensions, then keywords
+---@example local set = torch.utils.data.TensorDataset(torch.arange(3), torch.arange(3) * 10)
+--- set[2]  --> {tensor(2), tensor(20)}
 function dataset.TensorDataset(...)
   local tensors, given = keywords.split(...)
   local options = keywords.check("TensorDataset", given, {transforms = keywords.none})
@@ -153,6 +155,8 @@ local LuaSubset, LuaConcat = class("Subset", lua_subset), class("ConcatDataset",
 
 --- The samples of `set` at `indices` (0-based), in that order.
 ---@param indices integer[]|Tensor
+---@example local set = torch.utils.data.TensorDataset(torch.arange(3))
+--- #torch.utils.data.Subset(set, {0, 2})  --> 2
 function dataset.Subset(set, indices)
   local count = dataset.length(set, "Subset")
   local inner = dataset.native_of(set)
@@ -170,6 +174,8 @@ end
 
 --- Several datasets one after the other.
 ---@param sets table list of datasets with the same fields
+---@example local set = torch.utils.data.TensorDataset(torch.arange(3))
+--- #torch.utils.data.ConcatDataset{set, set}  --> 6
 function dataset.ConcatDataset(sets)
   if type(sets) ~= "table" or #sets == 0 then
     vm.raise("usage", "ConcatDataset: expected a list of at least one dataset, got " .. vm.describe(sets))

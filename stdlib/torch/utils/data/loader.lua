@@ -49,6 +49,8 @@ end
 --- prefetch = 2 (or prefetch_factor): batches each may be ahead; seed: drawn from generator, or else from torch's
 --- default one, if absent; sampler: a list of indices; batch_sampler: a list of lists; pin_memory = false (no effect
 --- without CUDA); collate_fn = function(samples) return batch end
+---@example local set = torch.utils.data.TensorDataset(torch.arange(5))
+--- for x in torch.utils.data.DataLoader(set, {batch_size = 2}):iter() do assert(#x <= 2) end
 function DataLoader.new(dataset, options)
   local o = keywords.check("DataLoader", options, {
     batch_size = 1, shuffle = false, drop_last = false, workers = keywords.none, num_workers = keywords.none,

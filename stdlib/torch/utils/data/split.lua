@@ -30,6 +30,10 @@ end
 ---@param lengths number[] counts that add up to #set, or fractions that add up to 1
 ---@param options? table {generator = Generator} or {seed = integer}
 ---@return table ... as many Subsets as lengths
+---@example local set = torch.utils.data.TensorDataset(torch.arange(10))
+--- local a, b = torch.utils.data.random_split(set, {7, 3})
+--- #a  --> 7
+--- #b  --> 3
 function splits.random_split(set, lengths, options)
   local count = datasets.length(set, "random_split")
   local given = keywords.check("random_split", options, {seed = keywords.none, generator = keywords.none})
