@@ -12,6 +12,7 @@ at::DeviceType check_type(lua_State* L, int index, const char* function) {
 }
 
 int is_available(lua_State* L) {
+  spread_keywords(L, "torch.amp.is_autocast_available", 1, {"device_type"});
   const at::DeviceType type = check_type(L, 1, "torch.amp.is_autocast_available");
   return lua_pushboolean(L, at::autocast::is_autocast_available(type)), 1;
 }

@@ -152,6 +152,7 @@ int grad(lua_State* L) {
 }
 
 int tensor_requires_grad_(lua_State* L) {
+  spread_keywords(L, "Tensor.requires_grad_", 2, {"requires_grad"});
   const bool requires_grad = lua_isnoneornil(L, 2) || check_boolean(L, 2, "Tensor.requires_grad_", "requires_grad");
   set_requires_grad(check_tensor(L, 1), requires_grad);
   lua_settop(L, 1);

@@ -8,6 +8,7 @@
 
 #include "bindings/autograd.h"
 #include "bindings/indexing.h"
+#include "bindings/keywords.h"
 #include "bindings/reference.h"
 #include "host/autograd/engine.h"
 
@@ -76,6 +77,7 @@ at::Tensor call_hook(const Hook& hook, const at::Tensor& tensor) {
 }
 
 int register_hook(lua_State* L) {
+  spread_keywords(L, "Tensor.register_hook", 2, {"hook"});
   constexpr const char* kName = "Tensor.register_hook";
   const at::Tensor& tensor = check_tensor(L, 1);
   if (!tensor.requires_grad()) throw_usage("cannot register a hook on a tensor that doesn't require gradient");
@@ -116,6 +118,7 @@ class AccumulatedHooks final : public torch::autograd::PostAccumulateGradHook {
 };
 
 int register_post_accumulate_grad_hook(lua_State* L) {
+  spread_keywords(L, "Tensor.register_post_accumulate_grad_hook", 2, {"hook"});
   const at::Tensor& tensor = check_tensor(L, 1);
   if (!tensor.requires_grad()) throw_usage("cannot register a hook on a tensor that doesn't require gradient");
   if (!tensor.is_leaf()) throw_usage("post accumulate grad hooks cannot be registered on non-leaf tensors");

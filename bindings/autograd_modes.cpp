@@ -37,11 +37,15 @@ int push_mode(lua_State* L, bool enabled) {
   return 1;
 }
 
-int no_grad(lua_State* L) { return lua_isnone(L, 1) ? push_mode(L, false) : call_under<at::AutoGradMode>(L, 1, false); }
+int no_grad(lua_State* L) {
+  spread_keywords(L, "torch.no_grad", 1, {"orig_func"});
+  return lua_isnone(L, 1) ? push_mode(L, false) : call_under<at::AutoGradMode>(L, 1, false);
+}
 int enable_grad(lua_State* L) {
   return lua_isnone(L, 1) ? push_mode(L, true) : call_under<at::AutoGradMode>(L, 1, true);
 }
 int set_grad_enabled(lua_State* L) {
+  spread_keywords(L, "torch.set_grad_enabled", 1, {"mode"});
   const bool mode = check_boolean(L, 1, "torch.set_grad_enabled", "mode");
   return lua_isnone(L, 2) ? push_mode(L, mode) : call_under<at::AutoGradMode>(L, 2, mode);
 }
@@ -60,6 +64,7 @@ struct InferenceState {
 
 // inference_mode([mode] [, fn, ...])
 int inference_mode(lua_State* L) {
+  spread_keywords(L, "torch.inference_mode", 1, {"mode"});
   bool mode = true;
   if (lua_isboolean(L, 1)) {
     mode = lua_toboolean(L, 1);
@@ -80,6 +85,7 @@ int is_inference_mode_enabled(lua_State* L) { return lua_pushboolean(L, c10::Inf
 using autograd::Multithreading;
 
 int set_multithreading_enabled(lua_State* L) {
+  spread_keywords(L, "torch.autograd.set_multithreading_enabled", 1, {"mode"});
   const bool mode = check_boolean(L, 1, "torch.autograd.set_multithreading_enabled", "mode");
   if (!lua_isnone(L, 2)) return call_under<Multithreading>(L, 2, mode);
   push_scope(L, [before = Multithreading::is_enabled()] { Multithreading::set_enabled(before); });
@@ -121,6 +127,7 @@ struct AnomalyGuard : Anomaly {
 
 // set_detect_anomaly(mode [, check_nan] [, fn, ...])
 int set_detect_anomaly(lua_State* L) {
+  spread_keywords(L, "torch.autograd.set_detect_anomaly", 1, {"mode", "check_nan"});
   constexpr const char* kName = "torch.autograd.set_detect_anomaly";
   const bool mode = check_boolean(L, 1, kName, "mode");
   const int fn = lua_isfunction(L, 2) ? 2 : 3;

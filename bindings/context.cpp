@@ -105,6 +105,7 @@ int matmul_precision(lua_State* L) {
 }
 
 int set_matmul_precision(lua_State* L) {
+  spread_keywords(L, "torch.set_float32_matmul_precision", 1, {"precision"});
   at::globalContext().setFloat32MatmulPrecision(
       std::string(check_string(L, 1, "torch.set_float32_matmul_precision", "precision")));
   return 0;
@@ -193,6 +194,7 @@ int index_of(lua_State* L, const std::array<const char*, size>& names, const cha
 }
 
 int preferred_linalg(lua_State* L) {
+  spread_keywords(L, "torch.backends.cuda.preferred_linalg_library", 1, {"backend"});
   auto& context = at::globalContext();
   if (!lua_isnoneornil(L, 1))
     context.setLinalgPreferredBackend(static_cast<at::LinalgBackend>(
@@ -201,6 +203,7 @@ int preferred_linalg(lua_State* L) {
 }
 
 int preferred_blas(lua_State* L) {
+  spread_keywords(L, "torch.backends.cuda.preferred_blas_library", 1, {"backend"});
   auto& context = at::globalContext();
   if (!lua_isnoneornil(L, 1))
     context.setBlasPreferredBackend(static_cast<at::BlasBackend>(

@@ -9,12 +9,14 @@
 #include "bindings/autograd.h"
 #include "bindings/dtype.h"
 #include "bindings/indexing.h"
+#include "bindings/keywords.h"
 #include "bindings/settings.h"
 
 namespace trainhost::bindings {
 namespace {
 
 int set_default_dtype(lua_State* L) {
+  spread_keywords(L, "torch.set_default_dtype", 1, {"d"});
   const at::ScalarType type = check_dtype(L, 1);
   if (!at::isFloatingType(type))
     throw Error(ErrorKind::dtype, std::string("torch.set_default_dtype: only floating-point types are supported as the "
@@ -27,6 +29,7 @@ int set_default_dtype(lua_State* L) {
 int get_default_dtype(lua_State* L) { return push_dtype(L, c10::get_default_dtype_as_scalartype()), 1; }
 
 int set_default_device(lua_State* L) {
+  spread_keywords(L, "torch.set_default_device", 1, {"device"});
   auto& device = settings(L).default_device;
   const auto before = device;
   std::optional<at::Device> next;
@@ -111,6 +114,7 @@ std::optional<Limits> float_limits(at::ScalarType type) {
 }
 
 int finfo(lua_State* L) {
+  spread_keywords(L, "torch.finfo", 1, {"type"});
   at::ScalarType type = lua_isnoneornil(L, 1) ? c10::get_default_dtype_as_scalartype() : check_dtype(L, 1);
   if (at::isComplexType(type)) type = c10::toRealValueType(type);
   const auto limits = float_limits(type);
@@ -137,6 +141,7 @@ int finfo(lua_State* L) {
 }
 
 int iinfo(lua_State* L) {
+  spread_keywords(L, "torch.iinfo", 1, {"type"});
   const at::ScalarType type = check_dtype(L, 1);
   if (!at::isIntegralType(type, /*includeBool=*/false))
     throw Error(ErrorKind::dtype, type == at::kBool

@@ -3,6 +3,7 @@
 #include <ATen/DeviceAccelerator.h>
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
+#include <torch/csrc/profiler/stubs/base.h>
 
 #include "bindings/keywords.h"
 #include "bindings/stream.h"
@@ -175,6 +176,26 @@ int cuda_versions(lua_State* L) {
   return 2;
 }
 
+// --- Marks for NVIDIA's profiler
+
+const torch::profiler::impl::ProfilerStubs& nvtx() {
+  if (!tensor::cuda_is_built())
+    throw Error(ErrorKind::device, "NVTX functions not installed. Are you sure you have a CUDA build?");
+  tensor::require_cuda();
+  return *torch::profiler::impl::cudaStubs();
+}
+
+std::string nvtx_text(lua_State* L) { return std::string(check_string(L, 1, "torch.cuda.nvtx", "msg")); }
+int nvtx_push(lua_State* L) {
+  const std::string text = nvtx_text(L);
+  return nvtx().rangePush(text.c_str()), 0;
+}
+int nvtx_mark(lua_State* L) {
+  const std::string text = nvtx_text(L);
+  return nvtx().mark(text.c_str()), 0;
+}
+int nvtx_pop(lua_State*) { return nvtx().rangePop(), 0; }
+
 }  // namespace
 
 int open_device(lua_State* L) {
@@ -196,6 +217,9 @@ int open_device(lua_State* L) {
       {"cuda_properties", guarded<cuda_properties>, "@param device device\n@return table"},
       {"cuda_can_access_peer", guarded<cuda_can_access_peer>, "@param device device\n@param peer device"},
       {"cuda_versions", guarded<cuda_versions>, "@return integer of the runtime\n@return integer of the driver"},
+      {"nvtx_push", guarded<nvtx_push>, "Opens a range.\n@param msg string"},
+      {"nvtx_pop", guarded<nvtx_pop>, "Ends the range that was opened last."},
+      {"nvtx_mark", guarded<nvtx_mark>, "Marks a moment.\n@param msg string"},
       {nullptr, nullptr, nullptr}};
   lua_newtable(L);
   set_functions(L, kRows);

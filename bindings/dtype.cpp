@@ -2,6 +2,7 @@
 #include "bindings/dtype.h"
 
 #include "bindings/guard.h"
+#include "bindings/keywords.h"
 #include "bindings/settings.h"
 #include "host/tensor/cuda.h"
 #include "host/tensor/names.h"
@@ -78,6 +79,7 @@ int call_on_device(lua_State* L) {
 
 // torch.device("cuda", 0), torch.device("cuda:0"), torch.device(0)
 int make_device(lua_State* L) {
+  spread_keywords(L, "torch.device", 1, {"type", "index"});
   at::Device device = check_device(L, 1);
   if (!lua_isnoneornil(L, 2)) {
     if (!lua_isinteger(L, 2)) throw_argument(L, "torch.device", "index", "an integer", 2);

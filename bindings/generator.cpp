@@ -50,6 +50,7 @@ at::Tensor get_state(at::Generator& generator) {
 // --- Methods
 
 int generator_manual_seed(lua_State* L) {
+  spread_keywords(L, "Generator.manual_seed", 2, {"seed"});
   at::Generator& generator = *check<at::Generator>(L, 1);
   const uint64_t seed = check_seed(L, 2, "Generator.manual_seed");
   std::lock_guard lock(generator.mutex());
@@ -73,6 +74,7 @@ int generator_initial_seed(lua_State* L) {
 int generator_get_state(lua_State* L) { return push_tensor(L, get_state(*check<at::Generator>(L, 1))), 1; }
 
 int generator_set_state(lua_State* L) {
+  spread_keywords(L, "Generator.set_state", 2, {"new_state"});
   set_state(*check<at::Generator>(L, 1), check_state(L, 2));
   lua_settop(L, 1);
   return 1;
@@ -91,6 +93,7 @@ int generator_get_offset(lua_State* L) {
 }
 
 int generator_set_offset(lua_State* L) {
+  spread_keywords(L, "Generator.set_offset", 2, {"offset"});
   at::Generator& generator = *check<at::Generator>(L, 1);
   const lua_Integer offset = check_integer(L, 2, "Generator.set_offset", "offset");
   std::lock_guard lock(generator.mutex());
@@ -121,6 +124,7 @@ int generator_index(lua_State* L) {
 // --- Functions of torch
 
 int make_generator(lua_State* L) {
+  spread_keywords(L, "torch.Generator", 1, {"device"});
   const at::Device device = lua_isnoneornil(L, 1) ? at::Device(at::kCPU) : check_device(L, 1);
   push_generator(L,
                  device.is_cpu()
@@ -130,6 +134,7 @@ int make_generator(lua_State* L) {
 }
 
 int manual_seed(lua_State* L) {
+  spread_keywords(L, "torch.manual_seed", 1, {"seed"});
   tensor::manual_seed(check_seed(L, 1, "torch.manual_seed"));
   push_generator(L, at::detail::getDefaultCPUGenerator());
   return 1;
@@ -165,6 +170,7 @@ int get_rng_state(lua_State* L) {
 }
 
 int set_rng_state(lua_State* L) {
+  spread_keywords(L, "torch.set_rng_state", 1, {"new_state", "device"});
   const at::Tensor& state = check_state(L, 1);
   at::Generator generator = default_generator(L, 2);
   set_state(generator, state);

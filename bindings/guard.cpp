@@ -36,6 +36,18 @@ ErrorKind kind_of(const c10::Error& e, const std::string& message) {
   return ErrorKind::usage;
 }
 
+// The class that Python raises for it.
+const char* type_of(const c10::Error& e) {
+  if (dynamic_cast<const c10::LinAlgError*>(&e)) return "LinAlgError";
+  if (dynamic_cast<const c10::OutOfMemoryError*>(&e)) return "OutOfMemoryError";
+  if (dynamic_cast<const c10::AcceleratorError*>(&e)) return "AcceleratorError";
+  if (dynamic_cast<const c10::IndexError*>(&e)) return "IndexError";
+  if (dynamic_cast<const c10::ValueError*>(&e)) return "ValueError";
+  if (dynamic_cast<const c10::TypeError*>(&e)) return "TypeError";
+  if (dynamic_cast<const c10::NotImplementedError*>(&e)) return "NotImplementedError";
+  return "RuntimeError";
+}
+
 // The dispatcher lists every registration, some 60 lines: "Could not run 'aten::X' with arguments from the 'CUDA'
 // backend. This could be because ..." is cut to its first sentence, or is PyTorch's sentence for a backend that is not
 // there at all, which Python raises before the dispatcher is asked.
@@ -87,7 +99,7 @@ Caught read(const std::exception& e) {
     while (!message.empty() && message.back() == '\n') message.pop_back();
     message = with_python_types(std::move(message));
     if (auto fault = missing_backend(message)) return {*fault, nullptr};
-    return {{kind_of(*error, message), message, {}}, nullptr};
+    return {{kind_of(*error, message), message, {}, type_of(*error)}, nullptr};
   }
   if (dynamic_cast<const std::bad_alloc*>(&e)) return {{ErrorKind::memory, "out of memory", {}}, nullptr};
   // A number that does not fit is LibTorch's one error of this type.

@@ -312,6 +312,12 @@ int slice(lua_State* L) {
   for (int i = 1; i <= count; ++i) {
     const int side = count == 1 ? 1 : i - 1;
     if (lua_isnil(L, i) || is_none(L, i)) continue;
+    if (const at::Tensor* tensor = test_tensor(L, i)) {
+      if (tensor->numel() != 1 || !at::isIntegralType(tensor->scalar_type(), /*includeBool=*/true))
+        throw_usage("only integer tensors of a single element can be converted to an index");
+      *sides[side] = tensor->item().toLong();
+      continue;
+    }
     *sides[side] = integer_at(L, i);
     if (!*sides[side]) throw_argument(L, "torch.slice", kNames[side], "an integer or nil", i);
   }

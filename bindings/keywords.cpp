@@ -26,20 +26,29 @@ bool is_keywords(lua_State* L, int index) {
   return any;
 }
 
+std::string list_of_valid(std::initializer_list<const char*> names) {
+  std::string text = "valid are";
+  for (const char* name : names) text += (text.back() == 'e' ? " " : ", ") + std::string(name);
+  return text;
+}
+
+[[noreturn]] void throw_unknown(const char* function, const char* key, std::initializer_list<const char*> names) {
+  throw_usage(std::string(function) + ": unknown keyword '" + key + "'", list_of_valid(names));
+}
+
+[[noreturn]] void throw_twice(const char* function, const char* key) {
+  throw_usage(std::string(function) + ": '" + key + "' is given by position and by keyword");
+}
+
 }  // namespace
 
 Keywords::Keywords(lua_State* L, const char* function, int first, std::initializer_list<const char*> names) {
   int last = lua_gettop(L);
   const int table = last >= first && is_keywords(L, last) ? last-- : 0;
-  const auto valid = [&] {
-    std::string text = "valid are";
-    for (const char* name : names) text += (text.back() == 'e' ? " " : ", ") + std::string(name);
-    return text;
-  };
   if (last - first + 1 > static_cast<int>(names.size()))
     throw_usage(std::string(function) + ": too many arguments, expected at most " + std::to_string(names.size()) +
                     ", got " + std::to_string(last - first + 1),
-                valid());
+                list_of_valid(names));
   for (int i = first; i <= last; ++i)
     if (!lua_isnil(L, i)) values_.push_back({names.begin()[i - first], i});
   if (!table) return;
@@ -62,14 +71,43 @@ Keywords::Keywords(lua_State* L, const char* function, int first, std::initializ
     lua_insert(L, index);
     values_.push_back({*name, index});
   }
-  if (unknown) throw_usage(std::string(function) + ": unknown keyword '" + unknown + "'", valid());
-  if (twice) throw_usage(std::string(function) + ": '" + twice + "' is given by position and by keyword");
+  if (unknown) throw_unknown(function, unknown, names);
+  if (twice) throw_twice(function, twice);
 }
 
 int Keywords::find(std::string_view name) const noexcept {
   for (const Value& value : values_)
     if (value.name == name) return value.index;
   return 0;
+}
+
+void spread_keywords(lua_State* L, const char* function, int first, std::initializer_list<const char*> names) {
+  const int top = lua_gettop(L), count = static_cast<int>(names.size());
+  int table = first;
+  const auto is_here = [&](int i) {
+    return lua_istable(L, i) && (i == top || lua_isfunction(L, i + 1)) && is_keywords(L, i);
+  };
+  while (table < first + count && table <= top && !is_here(table)) ++table;
+  if (table > top || table == first + count) return;
+  const char* unknown = nullptr;  // the first in sorted order
+  lua_pushnil(L);
+  while (lua_next(L, table)) {
+    lua_pop(L, 1);
+    const char* key = lua_tostring(L, -1);
+    const auto is_key = [&](const char* name) { return std::string_view(name) == key; };
+    const auto name = std::find_if(names.begin(), names.end(), is_key);
+    if (name == names.end() && (!unknown || std::string_view(key) < unknown)) unknown = key;
+    if (name != names.end() && name - names.begin() < table - first) throw_twice(function, *name);
+  }
+  if (unknown) throw_unknown(function, unknown, names);
+  luaL_checkstack(L, count + 4, "keyword arguments");
+  lua_rotate(L, table, -1);
+  for (int i = table; i < first + count; ++i) {
+    lua_pushstring(L, names.begin()[i - first]);
+    lua_rawget(L, -2);
+    lua_insert(L, i);
+  }
+  lua_pop(L, 1);
 }
 
 bool check_boolean(lua_State* L, int index, const char* function, const char* name) {

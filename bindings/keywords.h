@@ -25,6 +25,11 @@ class Keywords {
   std::vector<Value> values_;
 };
 
+// For a function that reads its values by position: a table of keywords, the last value or the one before the function
+// that a mode calls, is replaced by its values, each at the place of its name (nil where it has none). `first` is the
+// Lua index of the first name. The same usage errors as Keywords.
+void spread_keywords(lua_State* L, const char* function, int first, std::initializer_list<const char*> names);
+
 bool check_boolean(lua_State* L, int index, const char* function, const char* name);
 lua_Integer check_integer(lua_State* L, int index, const char* function, const char* name);
 double check_number(lua_State* L, int index, const char* function, const char* name);

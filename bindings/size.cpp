@@ -1,6 +1,7 @@
 // torch.Size: an empty table in front of the values, so that nothing can be assigned; kept by its values.
 #include "bindings/size.h"
 
+#include <algorithm>
 #include <iterator>
 #include <string>
 #include <vector>
@@ -89,6 +90,22 @@ int size_numel(lua_State* L) {
   return lua_pushinteger(L, product), 1;
 }
 
+int size_count(lua_State* L) {
+  const auto sizes = read(L, 1, "torch.Size.count");
+  int exact = 0;
+  const lua_Integer value = lua_type(L, 2) == LUA_TNUMBER ? lua_tointegerx(L, 2, &exact) : 0;
+  return lua_pushinteger(L, exact ? std::count(sizes.begin(), sizes.end(), value) : 0), 1;
+}
+
+int size_position(lua_State* L) {
+  const auto sizes = read(L, 1, "torch.Size.index");
+  int exact = 0;
+  const lua_Integer value = lua_type(L, 2) == LUA_TNUMBER ? lua_tointegerx(L, 2, &exact) : 0;
+  const auto found = exact ? std::find(sizes.begin(), sizes.end(), value) : sizes.end();
+  if (found == sizes.end()) throw_usage("torch.Size.index: " + describe(L, 2) + " is not among the sizes");
+  return lua_pushinteger(L, found - sizes.begin() + 1), 1;
+}
+
 // torch.Size(list), torch.Size().
 int make_size(lua_State* L) {
   push_sizes(L, lua_isnoneornil(L, 1) ? std::vector<int64_t>() : read(L, 1, "torch.Size"));
@@ -170,8 +187,13 @@ void open_size(lua_State* L) {
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kSizes);
-  static constexpr Row kMethods[] = {{"numel", guarded<size_numel>, "The product of the sizes.\n@return integer"},
-                                     {nullptr, nullptr, nullptr}};
+  static constexpr Row kMethods[] = {
+      {"numel", guarded<size_numel>, "The product of the sizes.\n@return integer"},
+      {"count", guarded<size_count>, "How many of the sizes are this one.\n@param value integer\n@return integer"},
+      {"index", guarded<size_position>,
+       "Where a size stands first: size[size:index(3)] == 3.\n@param value "
+       "integer\n@return integer from 1"},
+      {nullptr, nullptr, nullptr}};
   lua_newtable(L);
   lua_newtable(L);
   set_functions(L, kMethods);

@@ -1,4 +1,8 @@
 // Methods of Tensor that are no operators, and iteration.
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/set.h>
+
 #include "bindings/guard.h"
 #include "bindings/keywords.h"
 #include "bindings/list.h"
@@ -36,6 +40,16 @@ int tensor_data_ptr(lua_State* L) {
 int tensor_const_data_ptr(lua_State* L) {
   return lua_pushinteger(L, reinterpret_cast<lua_Integer>(check_tensor(L, 1).const_data_ptr())), 1;
 }
+// The whole storage behind a tensor, as a uint8 tensor of the same memory.
+int tensor_storage_bytes(lua_State* L) {
+  const at::Tensor& tensor = check_tensor(L, 1);
+  const c10::Storage& storage = tensor.storage();
+  const at::NoGradGuard no_grad;
+  at::Tensor bytes = at::empty({0}, tensor.options().dtype(at::kByte).requires_grad(false));
+  bytes.set_(storage, 0, {static_cast<int64_t>(storage.nbytes())}, {1});
+  return push_view(L, std::move(bytes)), 1;
+}
+
 int tensor_is_view(lua_State* L) { return lua_pushboolean(L, check_tensor(L, 1).is_view()), 1; }
 
 int iterate(lua_State* L) {
@@ -69,6 +83,8 @@ constexpr Row kMethods[] = {
     {"element_size", guarded<tensor_element_size>,
      "Bytes of one element.\n@return integer\n@example torch.ones(2):element_size()  --> 4"},
     {"storage_offset", guarded<tensor_storage_offset>, "Offset in its storage, in elements.\n@return integer"},
+    {"_storage_bytes", guarded<tensor_storage_bytes>,
+     "The whole storage behind it as a uint8 tensor of the same memory.\n@return Tensor"},
     {"data_ptr", guarded<tensor_data_ptr>, "Address of the first element.\n@return integer"},
     {"const_data_ptr", guarded<tensor_const_data_ptr>,
      "Address of the first element, for reading alone.\n@return integer"},

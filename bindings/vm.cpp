@@ -42,7 +42,7 @@ double seconds(clockid_t clock) {
 
 int raise_error(lua_State* L) {
   const vm::Fault fault{error_kind(check_text(L, 1, "raise", "kind")), check_text(L, 2, "raise", "message"),
-                        optional_text(L, 3, "raise", "hint")};
+                        optional_text(L, 3, "raise", "hint"), optional_text(L, 5, "raise", "type")};
   vm::raise(L, fault, optional_text(L, 4, "raise", "op").c_str());
 }
 
@@ -225,7 +225,7 @@ constexpr Row kRows[] = {
      "Raises an error value that points at the innermost line of the user's script.\n"
      "@param kind string usage, shape, dtype, device, memory, io, tracking, interrupted or internal\n"
      "@param message string where, what was wrong, expected, got\n@param hint string|nil what to do\n"
-     "@param op string|nil the operator or function"},
+     "@param op string|nil the operator or function\n@param type string|nil the name of Python's class"},
     {"describe", guarded<describe_value>,
      "Names a value as error messages do.\n@param value any\n@return string `number 3`, `string \"x\"`, `table`"},
     {"nearest", guarded<find_nearest>,

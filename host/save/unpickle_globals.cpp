@@ -71,6 +71,8 @@ Value Unpickler::find_global(std::string_view module, std::string_view name) {
       (module == "builtins" ? "" : std::string(module.substr(0, 100)) + ".") + std::string(name.substr(0, 100));
   if (name == "_rebuild_qtensor" || (module == "torch" && is_quantized_name(name)))
     fail("GLOBAL " + path + ": quantized tensors are not supported; save tensor.dequantize()");
+  if (path == "torch.nested._internal.nested_tensor._rebuild_njt")
+    fail("GLOBAL " + path + ": nested tensors of the jagged layout are not supported; save unbind()");
   if (name == "_rebuild_nested_tensor") fail("GLOBAL " + path + ": nested tensors are not supported; save unbind()");
   fail("Unsupported global: GLOBAL " + path + " " + kRefused);
 }

@@ -15,7 +15,8 @@ void Unpickler::push_long(std::string_view bytes) {
   if (bytes == std::string_view("\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 10))
     return push(Value(Kind::global, static_cast<int64_t>(Global::magic_number)));
   if (bytes.size() > 8)
-    fail("it holds an integer of " + std::to_string(bytes.size()) + " bytes, at most 8 are supported");
+    fail("it holds an integer of " + std::to_string(bytes.size()) +
+         " bytes, at most 8 are supported: integers from -2^63 to 2^63 - 1; save others as strings");
   uint64_t value = !bytes.empty() && (bytes.back() & 0x80) ? ~uint64_t{0} : 0;
   for (size_t i = bytes.size(); i-- > 0;) value = (value << 8) | static_cast<unsigned char>(bytes[i]);
   push(Value(Kind::integer, static_cast<int64_t>(value)));

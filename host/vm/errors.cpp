@@ -47,11 +47,12 @@ void set_field(lua_State* L, const char* name, const std::string& value) {
 
 void push_error_value(lua_State* L, const Fault& fault, const std::string& op, const std::string& where,
                       const std::string& trace) {
-  lua_createtable(L, 0, 6);
+  lua_createtable(L, 0, 7);
   set_field(L, "kind", std::string(name_of(fault.kind)));
   set_field(L, "message", fault.message);
   set_field(L, "op", op);
   if (!fault.hint.empty()) set_field(L, "hint", fault.hint);
+  if (!fault.type.empty()) set_field(L, "type", fault.type);
   set_field(L, "where", where);
   set_field(L, "trace", trace);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kErrorMetatable);

@@ -13,12 +13,13 @@ namespace trainhost::vm {
 struct Fault {
   ErrorKind kind = ErrorKind::internal;
   std::string message, hint;
+  std::string type = {};  // the name of Python's class, "LinAlgError"; may be empty
 };
 
 // Defines the error type in a new state.
 void open_errors(lua_State* L);
 
-// Pushes {kind, message, op, hint, where, trace}: `where` is the user's innermost line ("train.lua:12"), `trace`
+// Pushes {kind, message, op, hint, type, where, trace}: `where` is the user's innermost line ("train.lua:12"), `trace`
 // the traceback. tostring gives "where: message (hint)". `op` may be empty.
 void push_error(lua_State* L, const Fault& fault, const char* op = "");
 // Pushes and raises it.

@@ -1,7 +1,6 @@
 -- host: the program that runs the script: its parameters and arguments, files, JSON, log, clock, terminal.
 local vm = require "native.vm"
 local keywords = require "host.keywords"
-local ordered = require "host.ordered"
 
 local host = {
   file = require "native.file",
@@ -151,17 +150,12 @@ function host.params()
   return values, names
 end
 
--- host.checkpoint and the like are modules of their own, loaded when they are first used.
-return setmetatable(host, {
-  __names = function() return {"checkpoint", "help"} end,
-  __index = function(_, name)
-    if type(name) ~= "string" then return nil end
-    local found, loader = pcall(require, "host." .. name)
-    if found then
-      rawset(host, name, loader)
-      return loader
-    end
-    if not tostring(loader):find("module 'host." .. name .. "' not found", 1, true) then error(loader, 0) end
-    vm.raise("usage", ("host has no '%s'"):format(name), keywords.did_you_mean(name, ordered.keys(host)))
+-- Modules of their own, loaded when they are first used.
+return require("host.namespace")("host", {
+  held = host, find = function(name)
+    local found, module = pcall(require, "host." .. name)
+    if found then return module end
+    if not tostring(module):find("module 'host." .. name .. "' not found", 1, true) then error(module, 0) end
   end,
+  names = function() return {"checkpoint", "help"} end,
 })

@@ -307,17 +307,4 @@ vm.at_exit(function(status)
   end
 end)
 
-return setmetatable(mlflow, {
-  __names = function() return {"callback"} end,
-  __index = function(_, name)
-    if name == "callback" then  -- loaded when it is used: it needs `train`
-      mlflow.callback = require "mlflow.callback"
-      return mlflow.callback
-    end
-    local names = {"callback"}
-    for key in pairs(mlflow) do names[#names + 1] = key end
-    table.sort(names)
-    local near = type(name) == "string" and vm.nearest(name, names, 1)[1]
-    vm.raise("usage", ("mlflow has no '%s'"):format(tostring(name)), near and ("did you mean '%s'?"):format(near) or nil)
-  end,
-})
+return require("host.namespace")("mlflow", {held = mlflow, modules = {callback = "mlflow.callback"}})  -- it needs `train`

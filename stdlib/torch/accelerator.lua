@@ -1,9 +1,9 @@
 -- torch.accelerator: the accelerator of this machine, whichever it is, as in torch/accelerator/__init__.py.
-local entered = require "torch.entered"
 local memory = require "torch.device_memory"
+local mode = require "torch.mode"
+local named = require "torch.named"
 local native = require "native.tensor"
 local of = require "native.device"
-local signature = require "torch.signature"
 local vm = require "native.vm"
 
 local accelerator = {}
@@ -27,16 +27,14 @@ local function device_of(device)
   return given
 end
 
-local parse_current = signature("torch.accelerator.current_accelerator", "check_available=false")
-
 --- The accelerator as a device without index, or nil.
 ---@param check_available? boolean true: nil also where none can be used
 ---@return device?
-function accelerator.current_accelerator(...)
+accelerator.current_accelerator = named("torch.accelerator.current_accelerator", "check_available=false", function(check)
   local name = of.accelerator()
-  if parse_current(...) and not accelerator.is_available() then return nil end
+  if check and not accelerator.is_available() then return nil end
   return name and native.device(name) or nil
-end
+end)
 
 ---@return boolean
 function accelerator.is_available() return accelerator.device_count() > 0 end
@@ -52,35 +50,45 @@ function accelerator.current_device_index() return of.current(required()) end
 accelerator.current_device_idx = accelerator.current_device_index
 
 ---@param device device|integer
-function accelerator.set_device_index(device) of.exchange(device_of(device)) end
+accelerator.set_device_index = named("torch.accelerator.set_device_index", "device", function(device)
+  of.exchange(device_of(device))
+end)
 accelerator.set_device_idx = accelerator.set_device_index
 
 ---@param device? device|integer the current one
 ---@return Stream
-function accelerator.current_stream(device) return of.current_stream(device_of(device)) end
+accelerator.current_stream = named("torch.accelerator.current_stream", "device=nil", function(device)
+  return of.current_stream(device_of(device))
+end)
 
 ---@param stream Stream
-function accelerator.set_stream(stream)
+accelerator.set_stream = named("torch.accelerator.set_stream", "stream", function(stream)
   required()
   of.set_stream(stream)
-end
+end)
 
 --- Waits for all work on a device.
 ---@param device? device|integer the current one
-function accelerator.synchronize(device) of.synchronize(device_of(device)) end
+accelerator.synchronize = named("torch.accelerator.synchronize", "device=nil", function(device)
+  of.synchronize(device_of(device))
+end)
 
 --- Another current device until the scope ends, or while a function runs.
 ---@param device integer|nil nil: no change
 ---@param fn? function is called with the arguments that follow it
-function accelerator.device_index(device, ...)
-  if device == nil then return entered(function() end, ...) end
+accelerator.device_index = mode("torch.accelerator.device_index", "device=nil", function(device)
+  if device == nil then return function() end end
   local name = required()
   local before = of.exchange(device_of(device))
-  return entered(function() of.exchange(("%s:%d"):format(name, before)) end, ...)
-end
+  return function() of.exchange(("%s:%d"):format(name, before)) end
+end)
 
-for name, f in pairs(memory(device_of, required)) do accelerator[name] = f end
+for name, f in pairs(memory("torch.accelerator", device_of, required)) do accelerator[name] = f end
+--- Bytes that are free, and all there are.
+---@param device? device|integer
+---@return integer free
+---@return integer total
 accelerator.get_memory_info = accelerator.mem_get_info
 accelerator.mem_get_info = nil
 
-return accelerator
+return require("host.namespace")("torch.accelerator", {held = accelerator})

@@ -1,9 +1,10 @@
 -- torch.amp and torch.autocast: operators that choose their dtype, as in torch/amp/autocast_mode.py.
 local autocast = require "native.autocast"
 local device = require "native.device"
-local entered = require "torch.entered"
+local is_tensor = require("native.model").is_tensor
+local mode = require "torch.mode"
+local named = require "torch.named"
 local native = require "native.tensor"
-local signature = require "torch.signature"
 local vm = require "native.vm"
 local warn = require "torch.warn"
 
@@ -35,13 +36,6 @@ local function choose(device_type, dtype, enabled)
   return dtype, true
 end
 
--- A function among the arguments is run under the mode with what follows it: autocast("cpu", {dtype = ...}, fn, x).
-local function split_function(...)
-  for i = 1, select("#", ...) do
-    if type((select(i, ...))) == "function" then return i, select(i, ...) end
-  end
-end
-
 local function enter(device_type, dtype, enabled, cache_enabled)
   if type(device_type) ~= "string" then
     vm.raise("usage", "torch.autocast: Expected `device_type` of type `str`, got: " .. vm.describe(device_type))
@@ -65,16 +59,6 @@ local function enter(device_type, dtype, enabled, cache_enabled)
   end
 end
 
--- A function that reads its arguments by `parse` and enters.
-local function mode(parse)
-  return function(...)
-    local at = split_function(...)
-    if not at then return entered(enter(parse(...))) end
-    local own = table.pack(...)
-    return entered(enter(parse(table.unpack(own, 1, at - 1))), select(at, ...))
-  end
-end
-
 --- Operators choose their dtype, until the scope ends or while a function runs:
 --- local _ <close> = torch.autocast("cpu", {dtype = torch.bfloat16})
 --- local y = torch.autocast("cuda", {dtype = torch.float16}, model, x)
@@ -87,18 +71,96 @@ end
 ---@example local y
 --- do local _ <close> = torch.amp.autocast("cpu") y = torch.mm(torch.ones(2, 2), torch.ones(2, 2)) end
 --- y.dtype  --> torch.bfloat16
-amp.autocast = mode(signature("torch.autocast", "device_type, dtype=nil, enabled=true, cache_enabled=nil"))
+amp.autocast = mode("torch.autocast", "device_type, dtype=nil, enabled=true, cache_enabled=nil", enter)
 
 --- torch.cuda.amp.autocast, torch.cpu.amp.autocast: for one type of device.
 ---@param device_type string
 ---@param default string the dtype's name
 ---@return fun(enabled?: boolean, dtype?: dtype, cache_enabled?: boolean, fn?: function): any
 function amp.autocast_on(device_type, default)
-  local parse = signature(("torch.%s.amp.autocast"):format(device_type), "enabled=true, dtype=nil, cache_enabled=true")
-  return mode(function(...)
-    local enabled, dtype, cache_enabled = parse(...)
-    return device_type, dtype or native[default], enabled, cache_enabled
+  local name <const> = ("torch.%s.amp.autocast"):format(device_type)
+  return mode(name, "enabled=true, dtype=nil, cache_enabled=true", function(enabled, dtype, cache_enabled)
+    return enter(device_type, dtype or native[default], enabled, cache_enabled)
   end)
+end
+
+-- --- Functions of one's own
+
+local function check_type(device_type)
+  if type(device_type) ~= "string" then
+    vm.raise("usage", "Expected `device_type` of type `str`, got: `" .. vm.describe(device_type) .. "`")
+  end
+end
+
+-- Floating point tensors, in tables too, as another dtype; those of float64 and of other devices stay.
+local function cast(value, device_type, dtype)
+  if is_tensor(value) then
+    local takes = value.dtype.is_floating_point and value.device.type == device_type and value.dtype ~= native.float64
+    return takes and value:to(dtype) or value
+  end
+  if type(value) ~= "table" or getmetatable(value) ~= nil then return value end
+  local copy = {}
+  for key, each in pairs(value) do copy[key] = cast(each, device_type, dtype) end
+  return copy
+end
+
+local function wrap_forward(fwd, device_type, cast_inputs)
+  return function(ctx, ...)
+    local enabled = autocast.is_enabled(device_type)
+    ctx._dtype, ctx._fwd_used_autocast = autocast.get_dtype(device_type), cast_inputs == nil and enabled
+    if cast_inputs == nil or not enabled then return fwd(ctx, ...) end
+    local arguments = table.pack(...)
+    for i = 1, arguments.n do arguments[i] = cast(arguments[i], device_type, cast_inputs) end
+    return amp.autocast(device_type, {enabled = false}, fwd, ctx, table.unpack(arguments, 1, arguments.n))
+  end
+end
+
+local function wrap_backward(bwd, device_type)
+  return function(ctx, ...)
+    return amp.autocast(device_type, {enabled = ctx._fwd_used_autocast, dtype = ctx._dtype}, bwd, ctx, ...)
+  end
+end
+
+--- The forward of an autograd.Function under autocast: Mine.forward = torch.amp.custom_fwd(forward, {device_type =
+--- "cuda"}). Where cast_inputs is given and autocast is on, floating point tensors come in that dtype and forward runs
+--- without autocast.
+---@param fwd? function nil: a function that takes it is returned
+---@param device_type string by name alone
+---@param cast_inputs? dtype by name alone
+---@return function
+amp.custom_fwd = named("torch.amp.custom_fwd", "fwd=nil, *, device_type=nil, cast_inputs=nil", function(fwd, kind, dtype)
+  check_type(kind)
+  if fwd == nil then return function(given) return wrap_forward(given, kind, dtype) end end
+  return wrap_forward(fwd, kind, dtype)
+end)
+
+--- The backward of an autograd.Function: it runs with the autocast of its forward.
+---@param bwd? function nil: a function that takes it is returned
+---@param device_type string by name alone
+---@return function
+amp.custom_bwd = named("torch.amp.custom_bwd", "bwd=nil, *, device_type=nil", function(bwd, kind)
+  check_type(kind)
+  if bwd == nil then return function(given) return wrap_backward(given, kind) end end
+  return wrap_backward(bwd, kind)
+end)
+
+--- torch.cuda.amp: what is there for CUDA alone, by its older names.
+---@param device_type string
+---@param default string the dtype's name
+---@return table
+function amp.space_of(device_type, default)
+  local space = {autocast = amp.autocast_on(device_type, default),
+    GradScaler = function(...) return require("torch.grad_scaler").on(device_type)(...) end}
+  if device_type == "cuda" then
+    --- Is there no GPU?
+    ---@return boolean
+    function space.amp_definitely_not_available() return device.count("cuda") == 0 end
+    space.custom_fwd = named("torch.cuda.amp.custom_fwd", "fwd=nil, *, device_type='cuda', cast_inputs=nil",
+      function(fwd, kind, dtype) return amp.custom_fwd(fwd, {device_type = kind, cast_inputs = dtype}) end)
+    space.custom_bwd = named("torch.cuda.amp.custom_bwd", "bwd=nil, *, device_type='cuda'",
+      function(bwd, kind) return amp.custom_bwd(bwd, {device_type = kind}) end)
+  end
+  return require("host.namespace")(("torch.%s.amp"):format(device_type), {held = space})
 end
 
 -- --- torch.is_autocast_enabled and its like
@@ -132,4 +194,6 @@ for name, device_type in pairs {cpu = "cpu", ipu = "ipu", xla = "xla", gpu = "cu
   amp["set_autocast_" .. name .. "_dtype"] = function(dtype) autocast.set_dtype(device_type, dtype) end
 end
 
-return amp
+return require("host.namespace")("torch.amp", {
+  held = amp, files = {["torch.grad_scaler"] = "GradScaler"},
+})

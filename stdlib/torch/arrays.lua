@@ -1,5 +1,6 @@
 -- Tensors from what is there: tensors, numbers, tables, bytes; and the names of tensor types.
 local is_tensor = require("native.model").is_tensor
+local named = require "torch.named"
 local native = require "native.tensor"
 local ops = require "native.ops"
 local signature = require "torch.signature"
@@ -19,6 +20,8 @@ local TYPES <const> = {
 }
 local DTYPES <const> = {}
 for name, type_name in pairs(TYPES) do DTYPES[type_name] = native[name] end
+
+local function is_type(value) return type(value) == "table" and require("torch.tensor_types").is_type(value) end
 
 local function type_of(dtype) return TYPES[tostring(dtype):sub(7)] end
 
@@ -48,20 +51,20 @@ local to <const> = native.methods.to
 
 --- x:type() is the name of its type; x:type(dtype) a tensor of another type.
 ---@param x Tensor
----@param dtype? dtype|string a dtype or a name such as "torch.DoubleTensor"
+---@param dtype? dtype|string|tensortype a dtype, a name such as "torch.DoubleTensor", or torch.DoubleTensor
 ---@param non_blocking? boolean false
 ---@return string|Tensor
-function arrays.type(x, dtype, non_blocking)
+arrays.type = named("Tensor.type", "self, dtype=nil, non_blocking=false", function(x, dtype, non_blocking)
   if dtype == nil then return arrays.type_name(x) end
-  if type(dtype) == "table" then dtype, non_blocking = dtype.dtype, dtype.non_blocking end
   if type(dtype) == "string" then
     local of_name, device = parse_type(dtype)
     if not of_name then fail("invalid type: '%s'", dtype) end
-    return to(x, device, of_name, non_blocking or false)
+    return to(x, device, of_name, non_blocking)
   end
+  if is_type(dtype) then return to(x, dtype.is_cuda and "cuda" or "cpu", dtype.dtype, non_blocking) end
   if type(dtype) ~= "userdata" then fail "dtype must be a type, str, or dtype object" end
-  return to(x, dtype, non_blocking or false)
-end
+  return to(x, dtype, non_blocking)
+end)
 
 --- The name of a value's type: "torch.FloatTensor" for a tensor.
 ---@param obj any
@@ -73,20 +76,22 @@ function arrays.typename(obj)
 end
 
 --- Sets the dtype of new tensors by a type's name; deprecated by torch.set_default_dtype.
----@param t string|dtype "torch.DoubleTensor"
-function arrays.set_default_tensor_type(t)
+---@param t string|dtype|tensortype "torch.DoubleTensor"
+arrays.set_default_tensor_type = named("torch.set_default_tensor_type", "t", function(t)
   local dtype, device = t, "cpu"
+  if is_type(t) then t = tostring(t) end
   if type(t) == "string" then
     dtype, device = parse_type(t)
     if not dtype then fail("invalid type: '%s'", t) end
   end
   if device ~= "cpu" then fail("set_default_tensor_type: %s: use torch.set_default_device for the device", t) end
   native.set_default_dtype(dtype)
-end
+end)
 
---- Is it a storage? Never here: tensors are how Lua sees memory.
+--- Is it what x:untyped_storage() or x:storage() gives?
+---@param obj any
 ---@return boolean
-function arrays.is_storage(_) return false end
+arrays.is_storage = named("torch.is_storage", "obj", function(obj) return require("torch.storage").is_storage(obj) end)
 
 -- --- Bytes
 

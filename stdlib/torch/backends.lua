@@ -1,9 +1,9 @@
 -- torch.backends: what was built in, and flags of the libraries below, as in torch/backends/*.
 local context = require "native.context"
 local device = require "native.device"
-local entered = require "torch.entered"
+local mode = require "torch.mode"
+local named = require "torch.named"
 local ordered = require "host.ordered"
-local signature = require "torch.signature"
 local vm = require "native.vm"
 
 -- A namespace with attributes that are read and set in LibTorch: {name = {get, set}}.
@@ -58,18 +58,10 @@ local function add_flags(space, order, spec, name)
   end
 
   rawset(space, "set_flags", set_flags)
-  local parse = signature(name .. ".flags", spec)
-  rawset(space, "flags", function(...)
-    local fn_at
-    for i = 1, select("#", ...) do
-      if type((select(i, ...))) == "function" then fn_at = i break end
-    end
-    local own = table.pack(...)
-    local before = table.pack(set_flags(parse(table.unpack(own, 1, (fn_at or own.n + 1) - 1))))
-    local function leave() set_flags(table.unpack(before, 1, before.n)) end
-    if fn_at then return entered(leave, select(fn_at, ...)) end
-    return entered(leave)
-  end)
+  rawset(space, "flags", mode(name .. ".flags", spec, function(...)
+    local before = table.pack(set_flags(...))
+    return function() set_flags(table.unpack(before, 1, before.n)) end
+  end))
   return space
 end
 
@@ -161,16 +153,53 @@ backends.cuda = {
 for _, kind in ipairs {"flash", "mem_efficient", "math", "cudnn"} do
   --- Kernels of scaled dot product attention that may be taken: enable_flash_sdp(false), flash_sdp_enabled().
   backends.cuda[kind .. "_sdp_enabled"] = function() return context.get(kind .. "_sdp") end
-  backends.cuda["enable_" .. kind .. "_sdp"] = function(enabled)
-    context.set(kind .. "_sdp", enabled, ("torch.backends.cuda.enable_%s_sdp"):format(kind))
-  end
+  local name <const> = ("torch.backends.cuda.enable_%s_sdp"):format(kind)
+  backends.cuda["enable_" .. kind .. "_sdp"] = named(name, "enabled", function(enabled)
+    context.set(kind .. "_sdp", enabled, name)
+  end)
 end
 
 ---@param enabled boolean
-function backends.cuda.allow_fp16_bf16_reduction_math_sdp(enabled)
-  context.set("fp16_bf16_reduction_math_sdp", enabled, "torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp")
-end
+backends.cuda.allow_fp16_bf16_reduction_math_sdp = named("torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp",
+  "enabled", function(enabled)
+    context.set("fp16_bf16_reduction_math_sdp", enabled, "torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp")
+  end)
 function backends.cuda.fp16_bf16_reduction_math_sdp_allowed() return context.get "fp16_bf16_reduction_math_sdp" end
+
+-- The plans of CUDA's Fourier transforms on the current device.
+local function plans(name) return require("native.ops").find_any("aten::_cufft_" .. name) end
+local function of_current(name) return plans(name)(device.current("cuda")) end
+
+backends.cuda.cufft_plan_cache = namespace("torch.backends.cuda.cufft_plan_cache", {
+  size = {function() return of_current("get_plan_cache_size") end},
+  max_size = {
+    function() return of_current("get_plan_cache_max_size") end,
+    function(value) plans("set_plan_cache_max_size")(device.current("cuda"), value) end,
+  },
+}, {
+  --- Forgets the plans.
+  clear = function() of_current("clear_plan_cache") end,
+})
+
+local KERNELS <const> = {"flash", "math", "mem_efficient", "cudnn"}
+
+--- Only these kernels of scaled dot product attention until the scope ends, or while a function runs.
+---@param enable_flash? boolean true
+---@param enable_math? boolean true
+---@param enable_mem_efficient? boolean true
+---@param enable_cudnn? boolean true
+backends.cuda.sdp_kernel = mode("torch.backends.cuda.sdp_kernel",
+  "enable_flash=true, enable_math=true, enable_mem_efficient=true, enable_cudnn=true", function(...)
+    local before = {}
+    local function set(i, enabled) backends.cuda[("enable_%s_sdp"):format(KERNELS[i])](enabled) end
+    for i, kind in ipairs(KERNELS) do
+      before[i] = context.get(kind .. "_sdp")
+      set(i, (select(i, ...)))
+    end
+    return function()
+      for i, enabled in ipairs(before) do set(i, enabled) end
+    end
+  end)
 
 -- --- Small ones
 
@@ -179,7 +208,9 @@ backends.openmp = {is_available = is "openmp"}
 backends.mps = {is_available = is "mps", is_built = is "mps"}
 backends.kleidiai = {is_available = is "kleidiai"}
 backends.xnnpack = {is_available = is "xnnpack"}
-backends.cusparselt = {is_available = never, version = function() return nil end}
+backends.cusparselt = {is_available = never, version = function() return nil end,
+  --- nil: cuSPARSELt is not there.
+  get_max_alg_id = function() return nil end}
 backends.opt_einsum = {is_available = never}
 backends.cpu = {get_cpu_capability = context.cpu_capability}
 backends.miopen = namespace("torch.backends.miopen", {
@@ -194,12 +225,12 @@ local fastpath = true
 backends.mha = {
   --- May nn.MultiheadAttention and the Transformer layers take one fused operator in evaluation?
   get_fastpath_enabled = function() return fastpath end,
-  set_fastpath_enabled = function(value)
+  set_fastpath_enabled = named("torch.backends.mha.set_fastpath_enabled", "value", function(value)
     if type(value) ~= "boolean" then
       vm.raise("usage", "torch.backends.mha.set_fastpath_enabled expects a boolean, got " .. vm.describe(value))
     end
     fastpath = value
-  end,
+  end),
 }
 
 return namespace("torch.backends", {fp32_precision = precision("generic", "all")}, backends)

@@ -1,9 +1,10 @@
 -- torch.cpu: the CPU by the names that accelerators have, as in torch/cpu/__init__.py.
-local autocast = require "torch.amp"
-local entered = require "torch.entered"
+local amp = require "torch.amp"
+local mode = require "torch.mode"
+local named = require "torch.named"
 local native = require "native.device"
 
-return {
+local cpu = {
   --- Whether the CPU can be used: true.
   ---@return boolean
   ---@example torch.cpu.is_available()  --> true
@@ -20,16 +21,27 @@ return {
   ---@return string "cpu"
   ---@example torch.cpu.current_device()  --> cpu
   current_device = function() return "cpu" end,
-  --- Changes nothing: there is one device.
+  --- Changes nothing: there is one CPU.
+  ---@param device device
+  set_device = named("torch.cpu.set_device", "device", function() end),
+  --- Changes nothing: work on the CPU is done when a call returns.
   ---@param device? device
-  set_device = function() end,
-  --- Changes nothing: work on the CPU is done when its call returns.
-  ---@param device? device
-  synchronize = function() end,
+  synchronize = named("torch.cpu.synchronize", "device=nil", function() end),
   --- The one stream there is.
+  ---@param device? device
   ---@return Stream
-  current_stream = function() return native.current_stream("cpu") end,
+  current_stream = named("torch.cpu.current_stream", "device=nil", function() return native.current_stream("cpu") end),
   --- Changes nothing: all work on the CPU is done in order.
-  stream = function(_, ...) return entered(function() end, ...) end,
-  amp = {autocast = autocast.autocast_on("cpu", "bfloat16")},
+  ---@param stream Stream
+  stream = mode("torch.cpu.stream", "stream=nil", function() return function() end end),
+  --- The one stream there is, whatever its priority.
+  ---@param priority? integer has no effect
+  ---@return Stream
+  Stream = named("torch.cpu.Stream", "priority=-1", function() return native.current_stream("cpu") end),
+  amp = amp.space_of("cpu", "bfloat16"),
 }
+
+--- The scope of torch.cpu.stream, by its class's name.
+cpu.StreamContext = cpu.stream
+
+return require("host.namespace")("torch.cpu", {held = cpu})

@@ -1,13 +1,18 @@
 -- The memory functions that torch.cuda and torch.accelerator share.
+local named = require "torch.named"
 local of = require "native.device"
 local ordered = require "host.ordered"
 local vm = require "native.vm"
 
+--- @param space string "torch.cuda"
 --- @param device_of fun(device: any): any the device that a user's argument means
 --- @param ready fun(): any nil, or false where the statistics are empty: nothing has been used
 --- @return table functions
-return function(device_of, ready)
+return function(space, device_of, ready)
   local memory = {}
+
+  -- Each takes the device alone.
+  local function of_device(name, f) return named(space .. "." .. name, "device=nil", f) end
 
   -- The statistics; empty before first use.
   local function stats(device)
@@ -18,11 +23,11 @@ return function(device_of, ready)
   --- The allocator's statistics by name, sorted: "allocated_bytes.all.peak" ...
   ---@param device? device|integer
   ---@return table<string, integer>
-  function memory.memory_stats(device)
+  memory.memory_stats = of_device("memory_stats", function(device)
     local all, sorted = stats(device), ordered.new()
     for _, key in ipairs(ordered.keys(all)) do sorted[key] = all[key] end
     return sorted
-  end
+  end)
 
   for name, key in pairs {
     memory_allocated = "allocated_bytes.all.current", max_memory_allocated = "allocated_bytes.all.peak",
@@ -31,15 +36,19 @@ return function(device_of, ready)
     --- Bytes of device memory: in tensors (allocated) or held by the allocator (reserved), now or at most.
     ---@param device? device|integer
     ---@return integer
-    memory[name] = function(device) return stats(device)[key] or 0 end
+    memory[name] = of_device(name, function(device) return stats(device)[key] or 0 end)
   end
 
   --- The peaks begin again at what is used now.
   ---@param device? device|integer
-  function memory.reset_peak_memory_stats(device) of.reset_peak(device_of(device)) end
+  memory.reset_peak_memory_stats = of_device("reset_peak_memory_stats", function(device)
+    of.reset_peak(device_of(device))
+  end)
 
   ---@param device? device|integer
-  function memory.reset_accumulated_memory_stats(device) of.reset_accumulated(device_of(device)) end
+  memory.reset_accumulated_memory_stats = of_device("reset_accumulated_memory_stats", function(device)
+    of.reset_accumulated(device_of(device))
+  end)
 
   --- Gives memory that no tensor holds back to the device. Tensors that a script has let go of are collected first.
   function memory.empty_cache()
@@ -52,7 +61,7 @@ return function(device_of, ready)
   ---@param device? device|integer
   ---@return integer free
   ---@return integer total
-  function memory.mem_get_info(device) return of.memory_info(device_of(device)) end
+  memory.mem_get_info = of_device("mem_get_info", function(device) return of.memory_info(device_of(device)) end)
 
   return memory
 end

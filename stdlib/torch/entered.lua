@@ -8,11 +8,11 @@ function meta.__close(scope)
 end
 
 --- What an entered mode gives back: `local _ <close> = torch.autocast("cpu")`, or what fn(...) returns under it.
----@param leave fun() undoes the entering
+---@param leave function|userdata undoes the entering; or a scope of the native modules, which does
 ---@param fn? function
 ---@return any
 return function(leave, fn, ...)
-  local scope = setmetatable({leave = leave}, meta)
+  local scope = type(leave) == "function" and setmetatable({leave = leave}, meta) or leave
   if fn == nil then return scope end
   local _ <close> = scope
   return fn(...)

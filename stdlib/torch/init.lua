@@ -2,6 +2,7 @@
 -- first used.
 local ops = require "native.ops"
 local model = require "native.model"
+local namespace = require "host.namespace"
 local native = require "native.tensor"
 local autograd = require "native.autograd"
 local vm = require "native.vm"
@@ -29,44 +30,41 @@ for name, value in pairs(native) do
   if type(value) == "userdata" then torch[name] = value end -- dtypes, layouts, memory formats
 end
 
+local function operator_names(accepts)
+  local names = {}
+  for _, name in ipairs(ops.names()) do
+    local short = accepts(name)
+    if short then names[#names + 1] = short end
+  end
+  return names
+end
+
 -- A namespace whose operators are catalogued with a prefix: torch.linalg.norm is the operator linalg_norm.
-local function operators_with(space, prefix)
-  return setmetatable({}, {
-    __index = function(t, name)
-      local op = type(name) == "string" and ops.find(prefix .. name)
-      if not op then
-        vm.raise("usage", ("%s has no '%s'"):format(space, name), ops.nearest(prefix .. tostring(name)))
-      end
-      rawset(t, name, op)
-      return op
-    end,
-    __names = function()
-      local names = {}
-      for _, name in ipairs(ops.names()) do
-        if name:sub(1, #prefix) == prefix then names[#names + 1] = name:sub(#prefix + 1) end
-      end
-      return names
-    end,
+local function operators_with(space, prefix, files)
+  return namespace(space, {
+    files = files,
+    find = function(name) return ops.find(prefix .. name) end,
+    hint = function(name) return ops.nearest(prefix .. name) end,
+    names = function() return operator_names(function(name) return name:match("^" .. prefix .. "(.+)$") end) end,
   })
 end
 
-torch.linalg = operators_with("torch.linalg", "linalg_")
+torch.linalg = operators_with("torch.linalg", "linalg_", {["torch.errors"] = "LinAlgError"})
 torch.fft = operators_with("torch.fft", "fft_")
 torch.special = operators_with("torch.special", "special_")
 
 for name, method in pairs(require "torch.tensor") do native.methods[name] = method end
 
 -- Namespaces that are files of their own, and the functions that files hold.
-local namespaces = {
+local modules = {
   autograd = "torch.autograd", func = "torch.func",
   nn = "torch.nn", optim = "torch.optim", utils = "torch.utils", datasets = "torch.datasets", signal = "torch.signal",
   masked = "torch.masked", sparse = "torch.sparse", nested = "torch.nested", ops = "torch.ops",
   serialization = "torch.serialization",
   cpu = "torch.cpu", cuda = "torch.cuda", accelerator = "torch.accelerator", backends = "torch.backends",
-  amp = "torch.amp", random = "torch.random", __config__ = "torch.config",
+  amp = "torch.amp", random = "torch.random", version = "torch.version", __config__ = "torch.config",
 }
-local held = {}
-for module, names in pairs {
+local files = {
   ["torch.functional"] = "einsum meshgrid block_diag cartesian_prod broadcast_tensors chain_matmul tensordot norm cdist stft "
     .. "atleast_1d atleast_2d atleast_3d",
   ["torch.distinct"] = "unique unique_consecutive",
@@ -85,46 +83,40 @@ for module, names in pairs {
     .. "set_float32_matmul_precision get_float32_matmul_precision set_flush_denormal is_warn_always_enabled "
     .. "set_warn_always has_mkl has_mkldnn has_openmp has_lapack has_spectral compiled_with_cxx11_abi get_device_module",
   ["torch.streams"] = "Stream Event",
+  ["torch.grad_scaler"] = "GradScaler",
+  ["torch.storage"] = "UntypedStorage",
+  ["torch.errors"] = "OutOfMemoryError AcceleratorError",
+  ["torch.tensor_types"] = "Tensor BFloat16Tensor BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor "
+    .. "IntTensor LongTensor ShortTensor",
   ["torch.amp"] = "autocast is_autocast_enabled set_autocast_enabled get_autocast_dtype set_autocast_dtype "
     .. "clear_autocast_cache is_autocast_cache_enabled set_autocast_cache_enabled autocast_increment_nesting "
     .. "autocast_decrement_nesting is_autocast_cpu_enabled is_autocast_ipu_enabled is_autocast_xla_enabled "
     .. "set_autocast_cpu_enabled set_autocast_ipu_enabled set_autocast_xla_enabled get_autocast_cpu_dtype "
     .. "get_autocast_gpu_dtype get_autocast_ipu_dtype get_autocast_xla_dtype set_autocast_cpu_dtype "
     .. "set_autocast_gpu_dtype set_autocast_ipu_dtype set_autocast_xla_dtype",
-} do
-  for name in names:gmatch "%S+" do held[name] = module end
-end
+}
 -- Operators under another name.
 local aliases = { dsmm = "mm", spmm = "mm", hsmm = "hspmm", saddmm = "sspaddmm" }
 torch.newaxis = torch.None
 
-return setmetatable(torch, {
-  __index = function(t, name)
-    local value
-    if namespaces[name] then
-      value = require(namespaces[name])
-    elseif held[name] then
-      value = require(held[name])[name]
-      if value == false then return false end
-    else
-      value = type(name) == "string" and ops.find(aliases[name] or name)
-    end
-    if not value then
-      vm.raise("usage", ("torch has no '%s'"):format(tostring(name)), ops.nearest(tostring(name)))
-    end
-    rawset(t, name, value)
-    return value
-  end,
-  -- What completion and help list: all that __index finds, the operators of torch.linalg and the like there.
-  __names = function()
-    local names = {}
-    for _, name in ipairs(ops.names()) do
-      if name ~= "repeat" and not name:find("^linalg_") and not name:find("^fft_") and not name:find("^special_") then
-        names[#names + 1] = name
-      end
-    end
-    for name in pairs(namespaces) do names[#names + 1] = name end
-    for name in pairs(held) do names[#names + 1] = name end
+return namespace("torch", {
+  held = torch, modules = modules, files = files,
+  find = function(name) return ops.find(aliases[name] or name) end,
+  hint = ops.nearest,
+  absent = {
+    mps = "Apple's GPUs: this host is built for the CPU and CUDA", xpu = "Intel's GPUs: this host is built for the CPU and CUDA",
+    mtia = "this host is built for the CPU and CUDA", compile = "Python's compiler",
+    jit = "TorchScript: Python's own way to write models down",
+    dtype = "a class for type checks: x.dtype is a value such as torch.float32",
+    layout = "a class for type checks: x.layout is a value such as torch.strided",
+    memory_format = "a class for type checks: torch.channels_last is a value of it",
+  },
+  -- Operators, those of torch.linalg and the like there, and the aliases.
+  names = function()
+    local names = operator_names(function(name)
+      local elsewhere = name == "repeat" or name:find("^linalg_") or name:find("^fft_") or name:find("^special_")
+      return not elsewhere and name
+    end)
     for name in pairs(aliases) do names[#names + 1] = name end
     return names
   end,

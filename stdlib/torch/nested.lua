@@ -161,7 +161,4 @@ function nested.masked_select(...)
   return from_offsets(tensor:masked_select(mask), op "pad"(lengths:cumsum(0), {1, 0}):tolist(), nil, 1)
 end
 
-return setmetatable(nested, {
-  __name = "torch.nested",
-  __index = function(_, name) vm.raise("usage", ("torch.nested has no '%s'"):format(tostring(name))) end,
-})
+return require("host.namespace")("torch.nested", {held = nested})

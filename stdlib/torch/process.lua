@@ -1,7 +1,7 @@
 -- Functions of torch that set or tell something of the whole process: determinism, precision, what was built in.
 local context = require "native.context"
+local named = require "torch.named"
 local native = require "native.tensor"
-local signature = require "torch.signature"
 local vm = require "native.vm"
 
 local process = {
@@ -9,14 +9,11 @@ local process = {
   has_lapack = context.has "lapack", has_spectral = true,
 }
 
-local parse_deterministic = signature("torch.use_deterministic_algorithms", "mode, warn_only=false")
-
 --- Operators that are not deterministic choose a way that is, or raise where there is none.
 ---@param mode boolean
 ---@param warn_only? boolean false: warn instead
-function process.use_deterministic_algorithms(...)
-  context.set_deterministic(parse_deterministic(...))
-end
+process.use_deterministic_algorithms = named("torch.use_deterministic_algorithms", "mode, warn_only=false",
+  context.set_deterministic)
 
 ---@return boolean
 function process.are_deterministic_algorithms_enabled() return (context.deterministic()) end
@@ -28,7 +25,7 @@ local DEBUG_MODES <const> = {default = 0, warn = 1, error = 2}
 
 --- use_deterministic_algorithms by a word or number: "default" 0, "warn" 1, "error" 2.
 ---@param debug_mode string|integer
-function process.set_deterministic_debug_mode(debug_mode)
+process.set_deterministic_debug_mode = named("torch.set_deterministic_debug_mode", "debug_mode", function(debug_mode)
   local mode = debug_mode
   if type(mode) == "string" then
     mode = DEBUG_MODES[mode]
@@ -42,7 +39,7 @@ function process.set_deterministic_debug_mode(debug_mode)
     vm.raise("usage", "invalid value of debug_mode, expected 0, 1, or 2, but got " .. tostring(mode))
   end
   context.set_deterministic(mode ~= 0, mode == 1)
-end
+end)
 
 ---@return integer 0, 1 or 2
 function process.get_deterministic_debug_mode()
@@ -72,7 +69,7 @@ function process.compiled_with_cxx11_abi() return true end
 --- The module of a type of device: torch.cuda, torch.cpu ...
 ---@param device? string|device the accelerator
 ---@return table
-function process.get_device_module(device)
+process.get_device_module = named("torch.get_device_module", "device=nil", function(device)
   local torch = require "torch"
   local name = device
   if name == nil then
@@ -87,6 +84,6 @@ function process.get_device_module(device)
       tostring(device), tostring(name)))
   end
   return module
-end
+end)
 
 return process

@@ -1,8 +1,8 @@
 -- torch.random: the default generators and their states, as in torch/random.py.
 local device = require "native.device"
-local entered = require "torch.entered"
+local mode = require "torch.mode"
+local named = require "torch.named"
 local native = require "native.tensor"
-local signature = require "torch.signature"
 local vm = require "native.vm"
 local warn = require "torch.warn"
 
@@ -21,15 +21,12 @@ function random.initial_seed() return native.initial_seed() end
 function random.get_rng_state() return native.get_rng_state() end
 
 --- Sets the state that get_rng_state gave.
----@param state Tensor uint8
-function random.set_rng_state(state) native.set_rng_state(state) end
+---@param new_state Tensor uint8
+random.set_rng_state = named("torch.random.set_rng_state", "new_state", function(state) native.set_rng_state(state) end)
 
 --- A generator for threads that load data; nil elsewhere, where the default one is meant.
 ---@return Generator?
 function random.thread_safe_generator() return nil end
-
-local parse = signature("torch.random.fork_rng",
-  "devices=nil, enabled=true, _caller='fork_rng', _devices_kw='devices', device_type=nil")
 
 local function devices_of(given, device_type, caller, keyword)
   local list = {}
@@ -72,13 +69,7 @@ end
 ---@example local before = torch.get_rng_state()
 --- do local _ <close> = torch.random.fork_rng() torch.rand(3) end
 --- torch.equal(before, torch.get_rng_state())  --> true
-function random.fork_rng(...)
-  for i = 1, select("#", ...) do
-    if type((select(i, ...))) == "function" then
-      return entered(fork(parse(table.unpack({...}, 1, i - 1))), select(i, ...))
-    end
-  end
-  return entered(fork(parse(...)))
-end
+random.fork_rng = mode("torch.random.fork_rng",
+  "devices=nil, enabled=true, _caller='fork_rng', _devices_kw='devices', device_type=nil", fork)
 
-return random
+return require("host.namespace")("torch.random", {held = random})

@@ -250,4 +250,4 @@ function serialization.load_metadata(path)
   return metadata
 end
 
-return serialization
+return require("host.namespace")("torch.serialization", {held = serialization})

@@ -56,6 +56,8 @@ end
 ---@param function_name string as the user writes it: "nn.Linear"
 ---@param spec string its parameters, with defaults in Lua; those after `*` are given by name alone
 ---@return fun(...): ... the arguments in the order of `spec`, defaults filled in; nil is None and takes no default
+---@return integer required how many must be given
+---@return integer most how many may be given by position
 return function(function_name, spec)
   local names, defaults, positions, required, most = read(spec)
   local count = #names
@@ -81,6 +83,7 @@ return function(function_name, spec)
       local last = select(given, ...)
       if keywords.is(last) then named, given = last, given - 1 end
     end
+    while given > most and select(given, ...) == nil do given = given - 1 end  -- f(x, options) without options
     if given > most then
       fail(("takes at most %d arguments (%s), got %d"):format(most, table.concat(names, ", ", 1, most), given))
     end
@@ -99,5 +102,5 @@ return function(function_name, spec)
     return table.unpack(values, 1, count)
   end
 
-  return positional(count, required, defaults, most, parse)
+  return positional(count, required, defaults, most, parse), required, most
 end

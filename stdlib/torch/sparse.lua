@@ -1,7 +1,6 @@
 -- torch.sparse: products, sums and softmax of sparse tensors, and the check of new ones' indices.
 local ops = require "native.ops"
 local signature = require "torch.signature"
-local vm = require "native.vm"
 
 local sparse = {}
 
@@ -101,7 +100,4 @@ sparse.spsolve = op "_spsolve"
 --- See torch/sparse_factories.lua.
 sparse.check_sparse_tensor_invariants = require("torch.sparse_factories").check_sparse_tensor_invariants
 
-return setmetatable(sparse, {
-  __name = "torch.sparse",
-  __index = function(_, name) vm.raise("usage", ("torch.sparse has no '%s'"):format(tostring(name))) end,
-})
+return require("host.namespace")("torch.sparse", {held = sparse})

@@ -1,5 +1,6 @@
 -- Constructors of sparse tensors, from tensors or lists, with the check of their indices.
 local is_tensor = require("native.model").is_tensor
+local mode = require "torch.mode"
 local native = require "native.tensor"
 local ops = require "native.ops"
 local signature = require "torch.signature"
@@ -14,6 +15,12 @@ local function op(name) return ops.find_any("aten::" .. name) end
 -- point. A host must not die of a script's mistake: here they are checked unless told otherwise.
 local checked = true
 
+local check_until <const> = mode("torch.sparse.check_sparse_tensor_invariants", "enable=true", function(enable)
+  local before = checked
+  checked = enable
+  return function() checked = before end
+end)
+
 --- Checks of new sparse tensors: is_enabled(), enable(), disable(), or for a scope
 --- `local scope <close> = torch.sparse.check_sparse_tensor_invariants(false)`. Enabled at first, unlike PyTorch's.
 factories.check_sparse_tensor_invariants = setmetatable({
@@ -27,11 +34,7 @@ factories.check_sparse_tensor_invariants = setmetatable({
   disable = function() checked = false end,
 }, {
   __name = "check_sparse_tensor_invariants",
-  __call = function(_, enable)
-    local before = checked
-    checked = enable ~= false
-    return setmetatable({}, {__close = function() checked = before end})
-  end,
+  __call = function(_, ...) return check_until(...) end,
 })
 
 local function as_tensor(value, dtype, device)

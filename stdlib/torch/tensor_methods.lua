@@ -1,7 +1,7 @@
 -- Rarely used methods of Tensor: functions for each element, tensors like this one, the order of the dimensions.
 local is_tensor = require("native.model").is_tensor
 local arrays = require "torch.arrays"
-local keywords = require "host.keywords"
+local named = require "torch.named"
 local native = require "native.tensor"
 local vm = require "native.vm"
 local warn = require "torch.warn"
@@ -58,27 +58,27 @@ function methods.map2_(x, y, z, f) return for_each_element("map2_", x, {y, z}, f
 
 --- A tensor of this one's dtype and device from data: x:new_tensor({1, 2}, {dtype = , device = , requires_grad = }).
 ---@param data number|boolean|table|Tensor copied
+---@param dtype? dtype this one's
+---@param device? device this one's
+---@param requires_grad? boolean false
+---@param pin_memory? boolean false
 ---@return Tensor
-function methods.new_tensor(x, data, options)
-  local named = keywords.check("Tensor.new_tensor", options,
-    {dtype = x.dtype, device = x.device, requires_grad = false, pin_memory = false})
-  if is_tensor(data) then
-    data = data:detach():clone():to(named.device, named.dtype)
-    return named.requires_grad and data:requires_grad_() or data
-  end
-  return native.tensor(data, named)
-end
+methods.new_tensor = named("Tensor.new_tensor",
+  "self, data, *, dtype=nil, device=nil, requires_grad=false, layout=nil, pin_memory=false",
+  function(x, data, dtype, device, requires_grad, layout, pin_memory)
+    if layout ~= nil and layout ~= native.strided then fail "new_tensor(): only the strided layout is supported" end
+    dtype, device = dtype or x.dtype, device or x.device
+    if is_tensor(data) then
+      data = data:detach():clone():to(device, dtype)
+      return requires_grad and data:requires_grad_() or data
+    end
+    return native.tensor(data, {dtype = dtype, device = device, requires_grad = requires_grad, pin_memory = pin_memory})
+  end)
 
 --- The old constructor: of sizes (not initialized), of a list of values, or of another tensor's memory.
 ---@param ... integer|integer[]|number[]|Tensor
 ---@return Tensor
-function methods.new(x, ...)
-  local first = ...
-  if is_tensor(first) then return first:detach() end
-  if type(first) == "table" and getmetatable(first) == nil then return methods.new_tensor(x, first) end
-  if first == nil then return x:new_empty({0}) end
-  return x:new_empty(type(first) == "table" and first or {...})
-end
+function methods.new(x, ...) return require("torch.tensor_types").construct(x.dtype, x.device, false, ...) end
 
 local function has_ambiguous_order(x)
   local dims = x:dim()
@@ -134,8 +134,7 @@ end
 --- The dimensions in the order in which they lie in memory, from the outermost.
 ---@param ambiguity_check? boolean|memory_format[] an error if there are several orders, false
 ---@return integer[]
-function methods.dim_order(x, options)
-  local check = keywords.check("Tensor.dim_order", options, {ambiguity_check = false}).ambiguity_check
+methods.dim_order = named("Tensor.dim_order", "self, *, ambiguity_check=false", function(x, check)
   if x.layout ~= native.strided then
     fail("Can't get dim order on sparse type: %s Use Tensor.to_dense() to convert to a dense tensor first.",
       arrays.type_name(x))
@@ -147,17 +146,16 @@ function methods.dim_order(x, options)
     fail "The tensor does not have unique dim order, or cannot map to exact one of the given memory formats."
   end
   return (physical_order(x))
-end
+end)
 
 --- What a module's parameter takes over from a state dict: a copy into this tensor, or the other itself.
 ---@param other Tensor
 ---@param assign? boolean false
 ---@return Tensor
-function methods.module_load(x, other, assign)
-  if type(assign) == "table" then assign = assign.assign end
+methods.module_load = named("Tensor.module_load", "self, other, assign=false", function(x, other, assign)
   if assign then return other:detach() end
   return x:copy_(other):detach()
-end
+end)
 
 local function resized(x, sizes)
   local count = 1
@@ -182,10 +180,10 @@ end
 --- The shape of another tensor of as many elements; deprecated by reshape.
 ---@param tensor Tensor
 ---@return Tensor
-function methods.resize_as(x, tensor)
+methods.resize_as = named("Tensor.resize_as", "self, tensor", function(x, tensor)
   warn "non-inplace resize_as is deprecated"
   return resized(x, tensor.shape)
-end
+end)
 
 --- Was removed from PyTorch: torch.distributions took its place.
 function methods.reinforce()

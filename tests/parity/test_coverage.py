@@ -3,6 +3,7 @@ import fnmatch
 
 import coverage
 import pytest
+import spaces
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +38,28 @@ def test_no_skip_is_stale(covered):
 
 def test_nearly_all_is_callable(covered):
     assert sum(entry.callable for entry in covered) >= coverage.LEAST * len(covered)
+
+
+@pytest.fixture(scope="module")
+def beside(trainhost, tmp_path_factory, lines):
+    found = list(spaces.entries())
+    spaces.check(found, trainhost, tmp_path_factory.mktemp("spaces"))
+    for entry in found:
+        if not entry.callable:
+            entry.skip = next((reason for pattern, reason in spaces.skips().items()
+                               if fnmatch.fnmatchcase(entry.name, pattern)), "")
+    lines.append(f"beside the operators: {sum(entry.callable for entry in found)} of {len(found)} names are there, "
+                 f"{sum(bool(entry.skip) for entry in found)} skipped with a reason")
+    return found
+
+
+def test_every_name_beside_the_operators_is_there_or_skipped_with_a_reason(beside):
+    assert len(beside) > 350
+    missing = [entry.name for entry in beside if not entry.callable and not entry.skip]
+    assert not missing, f"{len(missing)} of {len(beside)}: {' '.join(missing)}"
+
+
+def test_no_skip_beside_the_operators_is_stale(beside):
+    names = [entry.name for entry in beside if entry.skip]
+    stale = [pattern for pattern in spaces.skips() if not any(fnmatch.fnmatchcase(name, pattern) for name in names)]
+    assert not stale, stale

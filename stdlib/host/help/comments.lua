@@ -104,6 +104,11 @@ end
 function comments.of_function(f, path)
   local info = debug.getinfo(f, "S")
   local file = info.source:match("^=stdlib/(.+)$")
+  if file == "torch/named.lua" then  -- what it calls stands where it is defined
+    local name, inner = debug.getupvalue(f, 1)
+    if name == "f" then info = debug.getinfo(inner, "S") end
+    file = info.source:match("^=stdlib/(.+)$")
+  end
   if info.what ~= "C" and file and file ~= "torch/signature.lua" then
     local entry = comments.of(file).by_line[info.linedefined]
     if entry then return entry end

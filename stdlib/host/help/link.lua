@@ -23,10 +23,11 @@ local SPACES <const> = {
   ["torch.sparse"] = true, ["torch.func"] = true, ["torch.masked"] = true,
 }
 
--- Names of ours in PyTorch's namespaces.
+-- Names of ours in PyTorch's namespaces, and those of PyTorch that have no page.
 local OURS <const> = {
   ["torch.nn.class"] = true, ["torch.nn.is_module"] = true, ["torch.cuda.cudnn_version"] = true,
   ["torch.cuda.versions"] = true,
+  ["torch.autograd.Variable"] = true,
   ["torch.nn.init.calculate_fan_in_and_fan_out"] = true, ["torch.nn.utils.get_grad_norm"] = true,
 }
 

@@ -155,7 +155,9 @@ end
 
 local function member_stub(lines, fields, space, path, key, value, add_space)
   local name, longer = space .. "." .. key, path .. "." .. key
-  if names.is_class(value) then
+  if longer == "torch.Tensor" then
+    fields[#fields + 1] = ("---@field %s Tensor|fun(...: any): Tensor"):format(key)
+  elseif names.is_class(value) then
     class_stub(lines, key, longer, value, name)
   elseif type(value) == "function" then
     local made = object_stub(lines, longer, value)
@@ -164,8 +166,7 @@ local function member_stub(lines, fields, space, path, key, value, add_space)
     elseif made then it.returns[1] = {type = made, text = it.returns[1].text} end
     function_stub(lines, name, it)
   elseif is_space(value) then
-    fields[#fields + 1] = ("---@field %s %s"):format(key, longer)
-    add_space(longer, value)
+    fields[#fields + 1] = ("---@field %s %s"):format(key, add_space(longer, value))
   elseif type(value) == "table" then
     lines[#lines + 1] = "---@type table"
     lines[#lines + 1] = name .. " = {}"
@@ -257,10 +258,13 @@ end
 function files.all()
   entry.refresh()
   local result, queue, seen = {}, {}, {}
+  -- The path under which a namespace, which may have several, is written.
   local function add_space(path, value)
-    if seen[value] then return end
-    seen[value] = true
-    queue[#queue + 1] = {path, value}
+    if not seen[value] then
+      seen[value] = path
+      queue[#queue + 1] = {path, value}
+    end
+    return seen[value]
   end
   for _, name in ipairs(names.ROOTS) do add_space(name, require(name)) end
   local i = 1

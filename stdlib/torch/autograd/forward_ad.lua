@@ -1,4 +1,5 @@
 -- torch.autograd.forward_ad: dual numbers, gradients in forward mode.
+local named = require "torch.named"
 local native = require "native.autograd"
 local ops = require "native.ops"
 local vm = require "native.vm"
@@ -23,19 +24,18 @@ end
 
 --- Leaves the level: all tangents of it are gone.
 ---@param level? integer the current one
-function forward_ad.exit_dual_level(level)
-  if type(level) == "table" then level = level.level end
+forward_ad.exit_dual_level = named("torch.autograd.forward_ad.exit_dual_level", "*, level=nil", function(level)
   if level == nil then level = current end
   if level ~= current then
     vm.raise("usage", "Trying to exit a forward AD level that was not the last one that was created. This is not supported.")
   end
   native.exit_dual_level(level)
   current = level - 1
-end
+end)
 
 local Level = {__name = "dual_level"}
 Level.__index = Level
-function Level:__close() forward_ad.exit_dual_level(self.level) end
+function Level:__close() forward_ad.exit_dual_level({level = self.level}) end
 
 --- A level until the scope ends, `local _ <close> = forward_ad.dual_level()`, or for fn(...).
 ---@param fn? function
@@ -58,17 +58,13 @@ local function check_float(tensor, what)
   end
 end
 
-local function level_of(options)
-  local level = type(options) == "table" and options.level or options
-  return level or current
-end
-
 --- The tensor with a tangent: what is computed from it carries the tangent along.
 ---@param tensor Tensor
 ---@param tangent Tensor of the same shape
+---@param level? integer the current one, by name alone
 ---@return Tensor
-function forward_ad.make_dual(tensor, tangent, options)
-  local level = level_of(options)
+forward_ad.make_dual = named("torch.autograd.forward_ad.make_dual", "tensor, tangent, *, level=nil", function(tensor, tangent, level)
+  level = level or current
   if level < 0 then
     vm.raise("usage", "Trying to create a dual Tensor for forward AD but no level exists, make sure to " ..
       "enter_dual_level() first.")
@@ -76,20 +72,20 @@ function forward_ad.make_dual(tensor, tangent, options)
   check_float(tensor, "primal")
   check_float(tangent, "tangent")
   return make_dual(tensor, tangent, level)
-end
+end)
 
 --- The tensor, and its tangent or nil.
 ---@param tensor Tensor
 ---@return Tensor primal
 ---@return Tensor? tangent
-function forward_ad.unpack_dual(tensor, options)
-  local level = level_of(options)
+forward_ad.unpack_dual = named("torch.autograd.forward_ad.unpack_dual", "tensor, *, level=nil", function(tensor, level)
+  level = level or current
   if level < 0 then return tensor, nil end
   return unpack_dual(tensor, level)
-end
+end)
 
 --- Makes forward_ad.dual_level's number known to torch.func, which nests.
 ---@return integer -1 outside
 function forward_ad.current_level() return current end
 
-return require("torch.namespace")("torch.autograd.forward_ad", {}, nil, forward_ad)
+return require("host.namespace")("torch.autograd.forward_ad", {held = forward_ad})

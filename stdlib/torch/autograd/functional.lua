@@ -270,4 +270,4 @@ functional.parts = {as_list = as_list, call = call, prepare = prepare, finish = 
 for name, f in pairs(require("torch.autograd.jacobian")(functional.parts)) do functional[name] = f end
 functional.parts = nil
 
-return require("torch.namespace")("torch.autograd.functional", {}, nil, functional)
+return require("host.namespace")("torch.autograd.functional", {held = functional})

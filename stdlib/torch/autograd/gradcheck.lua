@@ -2,10 +2,10 @@
 local compare = require "torch.autograd.gradcheck_compare"
 local is_tensor = require("native.model").is_tensor
 local jacobians = require "torch.autograd.gradcheck_jacobian"
-local keywords = require "host.keywords"
 local log = require "native.log"
 local native = require "native.autograd"
 local none = require("native.tensor").None
+local signature = require "torch.signature"
 local vm = require "native.vm"
 
 local UNDEFINED <const> = '"tools/autograd/derivatives.yaml"'
@@ -103,9 +103,22 @@ local function check_undefined(f, inputs, tensors)
   end
 end
 
-local DEFAULTS <const> = {eps = 1e-6, atol = 1e-5, rtol = 1e-3, raise_exception = true, nondet_tol = 0.0,
-  check_undefined_grad = true, check_grad_dtypes = false, check_batched_grad = false, check_batched_forward_grad = false,
-  check_forward_ad = false, check_backward_ad = true, fast_mode = false, masked = false}
+-- The options by name, from the results of a parser: keyword arguments alone.
+local function options_of(spec, ...)
+  local options, i = {}, 0
+  for name in spec:gmatch "([%w_]+)=" do
+    i = i + 1
+    options[name] = select(i, ...)
+  end
+  return options
+end
+
+local COMMON <const> = "eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=true, nondet_tol=0.0, check_undefined_grad=true, "
+  .. "check_grad_dtypes=false, check_batched_grad=false, fast_mode=false, masked=false"
+local OPTIONS <const> = COMMON .. ", check_batched_forward_grad=false, check_forward_ad=false, check_backward_ad=true"
+local SECOND <const> = COMMON .. ", gen_non_contig_grad_outputs=false, check_fwd_over_rev=false, check_rev_over_rev=true"
+local parse = signature("torch.autograd.gradcheck", "func, inputs, *, " .. OPTIONS)
+local parse_second = signature("torch.autograd.gradgradcheck", "func, inputs, grad_outputs=nil, *, " .. SECOND)
 
 local function as_inputs(inputs)
   if type(inputs) ~= "table" then return {n = 1, inputs} end
@@ -148,8 +161,10 @@ local gradcheck = {}
 ---@return boolean true; false where raise_exception is false and they differ
 ---@example local x = torch.rand(3, {dtype = torch.float64, requires_grad = true})
 --- torch.autograd.gradcheck(torch.sin, {x})  --> true
-function gradcheck.gradcheck(func, inputs, options)
-  local given = keywords.check("torch.autograd.gradcheck", options, DEFAULTS)
+function gradcheck.gradcheck(...)
+  local arguments = table.pack(parse(...))
+  local func, inputs = arguments[1], arguments[2]
+  local given = options_of(OPTIONS, table.unpack(arguments, 3, arguments.n))
   if not (given.check_forward_ad or given.check_backward_ad) then
     vm.raise("usage", "Expected at least one of check_forward_ad or check_backward_ad to be True")
   end
@@ -175,15 +190,11 @@ end
 ---@return boolean
 ---@example local x = torch.rand(2, {dtype = torch.float64, requires_grad = true})
 --- torch.autograd.gradgradcheck(torch.sin, {x})  --> true
-function gradcheck.gradgradcheck(func, inputs, grad_outputs, options)
+function gradcheck.gradgradcheck(...)
   local torch = require "torch"
-  if keywords.is(grad_outputs) and options == nil then grad_outputs, options = nil, grad_outputs end
-  local defaults = {gen_non_contig_grad_outputs = false, check_fwd_over_rev = false, check_rev_over_rev = true,
-    grad_outputs = keywords.none}
-  for name, value in pairs(DEFAULTS) do
-    if not name:find "_ad$" and name ~= "check_batched_forward_grad" then defaults[name] = value end
-  end
-  local given = keywords.check("torch.autograd.gradgradcheck", options, defaults)
+  local arguments = table.pack(parse_second(...))
+  local func, inputs, grad_outputs = arguments[1], arguments[2], arguments[3]
+  local given = options_of(SECOND, table.unpack(arguments, 4, arguments.n))
   if not (given.check_fwd_over_rev or given.check_rev_over_rev) then
     vm.raise("usage", "Expected at least one of check_fwd_over_rev or check_rev_over_rev to be True")
   end
@@ -193,8 +204,7 @@ function gradcheck.gradgradcheck(func, inputs, grad_outputs, options)
     end
   end
   local list = as_inputs(inputs)
-  local grads = grad_outputs or given.grad_outputs
-  grads = is_tensor(grads) and {grads} or grads
+  local grads = is_tensor(grad_outputs) and {grad_outputs} or grad_outputs
   if grads == nil then
     grads = {}
     for i, output in ipairs(differentiable(jacobians.call(func, list))) do

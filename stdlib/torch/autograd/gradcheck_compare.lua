@@ -11,7 +11,7 @@ local found = false
 ---@param message string
 function compare.fail(message)
   found = true
-  vm.raise("usage", message)
+  vm.raise("usage", message, nil, nil, "GradcheckError")
 end
 local fail = compare.fail
 

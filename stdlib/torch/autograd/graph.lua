@@ -1,17 +1,10 @@
 -- torch.autograd.graph: hooks on saved tensors and on several gradients, edges of the graph.
-local keywords = require "host.keywords"
-local namespace = require "torch.namespace"
+local mode = require "torch.mode"
+local named = require "torch.named"
 local native = require "native.autograd"
 local vm = require "native.vm"
 
 local graph = {}
-
--- A scope, or fn(...) under it.
-local function under(scope, fn, ...)
-  if fn == nil then return scope end
-  local _ <close> = scope
-  return fn(...)
-end
 
 --- Until the scope ends, or in fn(...), operators save pack_hook(tensor) in place of a tensor, and their backward gets
 --- unpack_hook of it.
@@ -25,12 +18,12 @@ end
 --- do local _ <close> = torch.autograd.graph.saved_tensors_hooks(same, same) y = x * x end
 --- y:sum():backward()
 --- x.grad  --> tensor([6.])
-function graph.saved_tensors_hooks(pack_hook, unpack_hook, ...)
-  return native.saved_tensors_hooks(pack_hook, unpack_hook, ...)
-end
+graph.saved_tensors_hooks = mode("torch.autograd.graph.saved_tensors_hooks", "pack_hook, unpack_hook",
+  native.saved_tensors_hooks)
 
 --- Until the scope ends, or in fn(...), saved tensors wait in the CPU's memory.
----@param pin_memory? boolean|{pin_memory: boolean, device_type: string} false; pinned memory, copied without waiting
+---@param pin_memory? boolean false; pinned memory, copied without waiting
+---@param device_type? string "cuda"; the memory is pinned for it
 ---@param fn? function
 ---@return any|scope
 ---@example local x = torch.tensor({3.}, {requires_grad = true})
@@ -38,30 +31,25 @@ end
 --- do local _ <close> = torch.autograd.graph.save_on_cpu() y = x * x end
 --- y:sum():backward()
 --- x.grad  --> tensor([6.])
-function graph.save_on_cpu(pin_memory, ...)
-  if type(pin_memory) == "function" then return graph.save_on_cpu(false, pin_memory, ...) end
-  if keywords.is(pin_memory) then
-    pin_memory = keywords.check("torch.autograd.graph.save_on_cpu", pin_memory, {pin_memory = false, device_type = "cuda"}).pin_memory
-  end
+graph.save_on_cpu = mode("torch.autograd.graph.save_on_cpu", "pin_memory=false, device_type='cuda'", function(pin_memory, of)
   local torch = require "torch"
   local function pack(tensor)
     if not pin_memory then return {tensor.device, tensor:cpu()} end
-    local pinned = torch.cuda.is_available() and not tensor.is_sparse
+    local pinned = torch[of].is_available() and not tensor.is_sparse
     local packed = torch.empty(tensor:size(), {dtype = tensor.dtype, layout = tensor.layout, pin_memory = pinned})
     packed:copy_(tensor, pinned)
     return {tensor.device, packed}
   end
   local function unpack(packed) return packed[2]:to(packed[1], {non_blocking = pin_memory or false}) end
-  return native.saved_tensors_hooks(pack, unpack, ...)
-end
+  return native.saved_tensors_hooks(pack, unpack)
+end)
 
 --- Until the scope ends, or in fn(...), saved_tensors_hooks is an error.
 ---@param error_message string
 ---@param fn? function
 ---@return any|scope
-function graph.disable_saved_tensors_hooks(error_message, fn, ...)
-  return under(native.disable_saved_tensors_hooks(error_message), fn, ...)
-end
+graph.disable_saved_tensors_hooks = mode("torch.autograd.graph.disable_saved_tensors_hooks", "error_message",
+  native.disable_saved_tensors_hooks)
 
 --- Until the scope ends, or in fn(...), a tensor that was saved for a backward is copied before it is changed in place:
 --- the backward, which must run inside too, uses the copy instead of raising an error.
@@ -75,7 +63,8 @@ end
 ---   z:sum():backward()
 --- end)
 --- x.grad  --> tensor([6.])
-function graph.allow_mutation_on_saved_tensors(...) return native.allow_mutation_on_saved_tensors(...) end
+graph.allow_mutation_on_saved_tensors = mode("torch.autograd.graph.allow_mutation_on_saved_tensors", "",
+  native.allow_mutation_on_saved_tensors)
 
 local GradientEdge = {__name = "GradientEdge"}
 function GradientEdge:__tostring()
@@ -88,9 +77,9 @@ end
 ---@return GradientEdge edge {node =, output_nr =}
 ---@example local y = torch.ones(2, {requires_grad = true}) * 2
 --- torch.autograd.graph.GradientEdge(y.grad_fn, 0).output_nr  --> 0
-function graph.GradientEdge(node, output_nr)
+graph.GradientEdge = named("torch.autograd.graph.GradientEdge", "node, output_nr", function(node, output_nr)
   return setmetatable({node = node, output_nr = output_nr}, GradientEdge)
-end
+end)
 
 --- Where the gradient of a tensor goes: torch.autograd.grad(loss, edge) is torch.autograd.grad(loss, tensor).
 ---@param tensor Tensor
@@ -98,7 +87,9 @@ end
 ---@example local x = torch.tensor({3.}, {requires_grad = true})
 --- local edge = torch.autograd.graph.get_gradient_edge(x)
 --- torch.autograd.grad((x * x):sum(), edge)[1]  --> tensor([6.])
-function graph.get_gradient_edge(tensor) return graph.GradientEdge(native.gradient_edge(tensor)) end
+graph.get_gradient_edge = named("torch.autograd.graph.get_gradient_edge", "tensor", function(tensor)
+  return graph.GradientEdge(native.gradient_edge(tensor))
+end)
 
 local Handles = {__name = "RemovableHandle"}
 Handles.__index = Handles
@@ -155,23 +146,22 @@ end
 --- mode = "any", fn(grad) at the first of them.
 ---@param tensors Tensor[]
 ---@param fn function
----@param options? {mode: string}
+---@param mode? string "all" or "any", by name alone
 ---@return RemovableHandle
-function graph.register_multi_grad_hook(tensors, fn, options)
-  local mode = keywords.check("register_multi_grad_hook", options, {mode = "all"}).mode
-  if mode ~= "all" and mode ~= "any" then
-    vm.raise("usage", ("Expects mode to be one of ('all', 'any') but got %s"):format(tostring(mode)))
+graph.register_multi_grad_hook = named("register_multi_grad_hook", "tensors, fn, *, mode='all'", function(tensors, fn, when)
+  if when ~= "all" and when ~= "any" then
+    vm.raise("usage", ("Expects mode to be one of ('all', 'any') but got %s"):format(tostring(when)))
   end
   if type(fn) ~= "function" then
     vm.raise("usage", "register_multi_grad_hook: argument 'fn' must be a function, got " .. vm.describe(fn))
   end
-  return setmetatable((mode == "all" and all_hooks or any_hooks)(tensors, fn), Handles)
-end
+  return setmetatable((when == "all" and all_hooks or any_hooks)(tensors, fn), Handles)
+end)
 
 --- Counts a change in place that LibTorch did not see.
 ---@param tensor Tensor|Tensor[]
-function graph.increment_version(tensor)
+graph.increment_version = named("torch.autograd.graph.increment_version", "tensor", function(tensor)
   for _, each in ipairs(type(tensor) == "table" and tensor or {tensor}) do native.increment_version(each) end
-end
+end)
 
-return namespace("torch.autograd.graph", {}, nil, graph)
+return require("host.namespace")("torch.autograd.graph", {held = graph})

@@ -1,5 +1,6 @@
 -- torch.func.functional_call and stack_module_state: modules with parameters from outside.
 local model = require "native.model"
+local named = require "torch.named"
 local ordered = require "host.ordered"
 local signature = require "torch.signature"
 local vm = require "native.vm"
@@ -169,7 +170,7 @@ end
 ---@param models Module[]
 ---@return table<string, Tensor> params new leaves
 ---@return table<string, Tensor> buffers
-function transforms.stack_module_state(models)
+transforms.stack_module_state = named("torch.func.stack_module_state", "models", function(models)
   local list = {}
   for i = 1, #models do list[i] = models[i] end
   if model.is_module(models) then
@@ -186,6 +187,6 @@ function transforms.stack_module_state(models)
     end
   end
   return stack(list, list[1].named_parameters), stack(list, list[1].named_buffers)
-end
+end)
 
 return transforms

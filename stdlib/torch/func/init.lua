@@ -2,27 +2,15 @@
 --
 -- Where PyTorch takes a tuple (in_dims, argnums, primals, several outputs in one structure), a list is given; torch.None
 -- stands for None in it. argnums count from 0.
-local keywords = require "host.keywords"
-local ordered = require "host.ordered"
-local vm = require "native.vm"
-
-local held = {
-  vmap = "vmap", grad = "grad", grad_and_value = "grad", vjp = "grad", jvp = "jvp", jacrev = "jacobian",
-  jacfwd = "jacobian", hessian = "jacobian", hvp = "jacobian", linearize = "jvp", functional_call = "functional_call",
-  stack_module_state = "functional_call",
-}
-
-return setmetatable({}, {
-  __name = "torch.func",
-  __index = function(self, name)
-    if not held[name] then
-      vm.raise("usage", ("torch.func has no '%s'"):format(tostring(name)),
-        name == "functionalize" and "a rewrite of programs for compilers, which there are none of here"
-          or keywords.did_you_mean(name, ordered.keys(held)))
-    end
-    local value = require("torch.func." .. held[name])[name]
-    rawset(self, name, value)
-    return value
-  end,
-  __names = function() return ordered.keys(held) end,
+return require("host.namespace")("torch.func", {
+  files = {
+    ["torch.func.vmap"] = "vmap", ["torch.func.grad"] = "grad grad_and_value vjp", ["torch.func.jvp"] = "jvp linearize",
+    ["torch.func.jacobian"] = "jacrev jacfwd hessian hvp",
+    ["torch.func.batch_norm"] = "replace_all_batch_norm_modules_",
+    ["torch.func.functional_call"] = "functional_call stack_module_state",
+  },
+  absent = {
+    functionalize = "a rewrite of programs for compilers, which there are none of here",
+    rearrange = "patterns of einops: permute, reshape, unflatten and flatten do the same",
+  },
 })

@@ -18,7 +18,7 @@ local Nesting = {}
 function Nesting.__close() nesting = nesting - 1 end
 
 local function unpack(dual, strict)
-  local primal, tangent = forward_ad.unpack_dual(dual, 0)
+  local primal, tangent = forward_ad.unpack_dual(dual, {level = 0})
   if tangent == nil then
     if strict then
       vm.raise("usage", "jvp(f, primals, tangents, strict=True): The output of f is independent of the inputs. This is " ..
@@ -56,7 +56,7 @@ function transforms.jvp_of(f, primals, tangents, argnums, strict, has_aux)
   local _ <close> = setmetatable({before = native.set_forward_grad_enabled(true)}, ForwardGrad)
   local _ <close> = nesting == 1 and forward_ad.dual_level() or nil
   local duals = {}
-  for i = 1, leaves.n do duals[i] = forward_ad.make_dual(leaves[i], directions[i], 0) end
+  for i = 1, leaves.n do duals[i] = forward_ad.make_dual(leaves[i], directions[i], {level = 0}) end
   local dual_inputs = pytree.unflatten(duals, spec)
   local call = dual_inputs
   if argnums ~= nil then

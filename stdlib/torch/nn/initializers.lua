@@ -1,5 +1,5 @@
 -- torch.nn.init: fills tensors in place, drawing from the default generator in PyTorch's order.
-local signature = require "torch.signature"
+local named = require "torch.named"
 local torch = require "torch"
 local vm = require "native.vm"
 
@@ -12,6 +12,12 @@ local function fill(tensor, method, ...)
   return tensor
 end
 
+-- The same of random numbers, drawn by a generator if one is given.
+local function draw(tensor, method, a, b, generator)
+  if generator == nil then return fill(tensor, method, a, b) end
+  return fill(tensor, method, a, b, {generator = generator})
+end
+
 local GAINS <const> = {
   linear = 1, conv1d = 1, conv2d = 1, conv3d = 1, conv_transpose1d = 1, conv_transpose2d = 1, conv_transpose3d = 1,
   sigmoid = 1, tanh = 5.0 / 3, relu = math.sqrt(2.0), selu = 3.0 / 4,
@@ -22,7 +28,7 @@ local GAINS <const> = {
 ---@param param? number the slope of leaky_relu, 0.01 by default
 ---@return number
 ---@example nn.init.calculate_gain("tanh")  --> 1.6666666666667
-function init.calculate_gain(nonlinearity, param)
+init.calculate_gain = named("nn.init.calculate_gain", "nonlinearity, param=nil", function(nonlinearity, param)
   if nonlinearity == "leaky_relu" then
     local slope = param or 0.01
     if type(slope) ~= "number" then
@@ -31,7 +37,7 @@ function init.calculate_gain(nonlinearity, param)
     return math.sqrt(2.0 / (1 + slope ^ 2))
   end
   return GAINS[nonlinearity] or vm.raise("usage", "Unsupported nonlinearity " .. tostring(nonlinearity))
-end
+end)
 
 --- fan_in and fan_out of a weight of at least two dimensions.
 ---@return integer fan_in, integer fan_out
@@ -53,28 +59,27 @@ local function fan(tensor, mode)
 end
 
 local function initializer(name, spec, fn)
-  local parse = signature("nn.init." .. name, spec)
-  init[name] = function(...)
-    return fn(parse(...))
-  end
+  init[name] = named("nn.init." .. name, spec, fn)
 end
 
 --- Fills with numbers drawn evenly from a to b.
 ---@param tensor Tensor filled in place
 ---@param a number 0.0
 ---@param b number 1.0
+---@param generator? Generator the default one
 ---@return Tensor tensor
 ---@example nn.init.uniform_(torch.empty(3), 0, 1):lt(1):all()  --> tensor(True)
 ---@source torch.nn.init.uniform_
-initializer("uniform_", "tensor, a=0.0, b=1.0", function(t, a, b) return fill(t, "uniform_", a, b) end)
+initializer("uniform_", "tensor, a=0.0, b=1.0, generator=nil", function(t, ...) return draw(t, "uniform_", ...) end)
 --- Fills with numbers of a normal distribution.
 ---@param tensor Tensor filled in place
 ---@param mean number 0.0
 ---@param std number 1.0
+---@param generator? Generator the default one
 ---@return Tensor tensor
 ---@example nn.init.normal_(torch.empty(3), 0, 0.02).shape  --> torch.Size([3])
 ---@source torch.nn.init.normal_
-initializer("normal_", "tensor, mean=0.0, std=1.0", function(t, mean, std) return fill(t, "normal_", mean, std) end)
+initializer("normal_", "tensor, mean=0.0, std=1.0, generator=nil", function(t, ...) return draw(t, "normal_", ...) end)
 --- Fills with one value.
 ---@param tensor Tensor filled in place
 ---@param val number
@@ -98,24 +103,26 @@ initializer("zeros_", "tensor", function(t) return fill(t, "zero_") end)
 --- Fills with numbers drawn evenly, of a range that keeps variances (Glorot and Bengio, 2010).
 ---@param tensor Tensor filled in place
 ---@param gain number 1.0
+---@param generator? Generator the default one
 ---@return Tensor tensor
 ---@example nn.init.xavier_uniform_(torch.empty(3, 4), nn.init.calculate_gain("relu")).shape  --> torch.Size([3, 4])
 ---@source torch.nn.init.xavier_uniform_
-initializer("xavier_uniform_", "tensor, gain=1.0", function(t, gain)
+initializer("xavier_uniform_", "tensor, gain=1.0, generator=nil", function(t, gain, generator)
   local fan_in, fan_out = init.calculate_fan_in_and_fan_out(t)
   local bound = math.sqrt(3.0) * (gain * math.sqrt(2.0 / (fan_in + fan_out)))
-  return fill(t, "uniform_", -bound, bound)
+  return draw(t, "uniform_", -bound, bound, generator)
 end)
 
 --- Fills with normal numbers, of a deviation that keeps variances (Glorot and Bengio, 2010).
 ---@param tensor Tensor filled in place
 ---@param gain number 1.0
+---@param generator? Generator the default one
 ---@return Tensor tensor
 ---@example nn.init.xavier_normal_(torch.empty(3, 4)).shape  --> torch.Size([3, 4])
 ---@source torch.nn.init.xavier_normal_
-initializer("xavier_normal_", "tensor, gain=1.0", function(t, gain)
+initializer("xavier_normal_", "tensor, gain=1.0, generator=nil", function(t, gain, generator)
   local fan_in, fan_out = init.calculate_fan_in_and_fan_out(t)
-  return fill(t, "normal_", 0.0, gain * math.sqrt(2.0 / (fan_in + fan_out)))
+  return draw(t, "normal_", 0.0, gain * math.sqrt(2.0 / (fan_in + fan_out)), generator)
 end)
 
 --- Fills with numbers drawn evenly, of a range that keeps variances through rectifiers (He et al., 2015).
@@ -123,27 +130,31 @@ end)
 ---@param a number slope of the rectifier below 0, 0
 ---@param mode string "fan_in" or "fan_out", 'fan_in'
 ---@param nonlinearity string of calculate_gain, 'leaky_relu'
+---@param generator? Generator the default one
 ---@return Tensor tensor
 ---@example nn.init.kaiming_uniform_(torch.empty(3, 4), {a = math.sqrt(5)}).shape  --> torch.Size([3, 4])
 ---@source torch.nn.init.kaiming_uniform_
-initializer("kaiming_uniform_", "tensor, a=0, mode='fan_in', nonlinearity='leaky_relu'", function(t, a, mode, kind)
-  if t:numel() == 0 then return t end
-  local bound = math.sqrt(3.0) * (init.calculate_gain(kind, a) / math.sqrt(fan(t, mode)))
-  return fill(t, "uniform_", -bound, bound)
-end)
+initializer("kaiming_uniform_", "tensor, a=0, mode='fan_in', nonlinearity='leaky_relu', generator=nil",
+  function(t, a, mode, kind, generator)
+    if t:numel() == 0 then return t end
+    local bound = math.sqrt(3.0) * (init.calculate_gain(kind, a) / math.sqrt(fan(t, mode)))
+    return draw(t, "uniform_", -bound, bound, generator)
+  end)
 
 --- Fills with normal numbers, of a deviation that keeps variances through rectifiers (He et al., 2015).
 ---@param tensor Tensor filled in place
 ---@param a number slope of the rectifier below 0, 0
 ---@param mode string "fan_in" or "fan_out", 'fan_in'
 ---@param nonlinearity string of calculate_gain, 'leaky_relu'
+---@param generator? Generator the default one
 ---@return Tensor tensor
 ---@example nn.init.kaiming_normal_(torch.empty(3, 4), {nonlinearity = "relu"}).shape  --> torch.Size([3, 4])
 ---@source torch.nn.init.kaiming_normal_
-initializer("kaiming_normal_", "tensor, a=0, mode='fan_in', nonlinearity='leaky_relu'", function(t, a, mode, kind)
-  if t:numel() == 0 then return t end
-  return fill(t, "normal_", 0.0, init.calculate_gain(kind, a) / math.sqrt(fan(t, mode)))
-end)
+initializer("kaiming_normal_", "tensor, a=0, mode='fan_in', nonlinearity='leaky_relu', generator=nil",
+  function(t, a, mode, kind, generator)
+    if t:numel() == 0 then return t end
+    return draw(t, "normal_", 0.0, init.calculate_gain(kind, a) / math.sqrt(fan(t, mode)), generator)
+  end)
 
 -- The normal's probability below x.
 local function cdf(x)
@@ -151,31 +162,31 @@ local function cdf(x)
 end
 
 -- Bounds that hold enough of the distribution: draw again what falls outside.
-local function redraw_outside(data, mean, std, a, b)
+local function redraw_outside(data, mean, std, a, b, drawn)
   local as_stored = {dtype = data.dtype}
   local low, high = torch.tensor(a, as_stored):item(), torch.tensor(b, as_stored):item()
-  data:normal_(mean, std)
+  data:normal_(mean, std, drawn)
   while true do
     local outside = data:lt(low) | data:gt(high)
     if not outside:any():item() then return end
-    data:copy_(torch.where(outside, torch.empty_like(data):normal_(mean, std), data))
+    data:copy_(torch.where(outside, torch.empty_like(data):normal_(mean, std, drawn), data))
   end
 end
 
 -- Far in a tail: draw evenly between the bounds and accept with the density's probability.
-local function accept_by_density(data, mean, std, a, b)
+local function accept_by_density(data, mean, std, a, b, drawn)
   local mode = math.max(a, math.min(mean, b))
   local log_peak = -0.5 * ((mode - mean) / std) ^ 2
   local candidates, chance = torch.empty_like(data), torch.empty_like(data)
   local function rejected()
     candidates:sub_(mean):div_(std):pow_(2):mul_(-0.5):sub_(log_peak)
-    return chance:uniform_():log_():gt(candidates)
+    return chance:uniform_(0.0, 1.0, drawn):log_():gt(candidates)
   end
-  data:uniform_(a, b)
+  data:uniform_(a, b, drawn)
   candidates:copy_(data)
   local pending = rejected()
   while pending:any():item() do
-    candidates:uniform_(a, b)
+    candidates:uniform_(a, b, drawn)
     data:copy_(torch.where(pending, candidates, data))
     local again = rejected()
     pending = torch.where(pending, again, pending)
@@ -188,13 +199,14 @@ end
 ---@param std number 1.0
 ---@param a number -2.0
 ---@param b number 2.0
+---@param generator? Generator the default one
 ---@return Tensor tensor
 ---@example nn.init.trunc_normal_(torch.empty(3), {std = 0.02}).shape  --> torch.Size([3])
 ---@source torch.nn.init.trunc_normal_
-initializer("trunc_normal_", "tensor, mean=0.0, std=1.0, a=-2.0, b=2.0", function(t, mean, std, a, b)
+initializer("trunc_normal_", "tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=nil", function(t, mean, std, a, b, generator)
   local share = cdf((b - mean) / std) - cdf((a - mean) / std)
-  local draw = share > 0.3 and redraw_outside or accept_by_density
-  draw(t:detach(), mean, std, a, b)
+  local sample = share > 0.3 and redraw_outside or accept_by_density
+  sample(t:detach(), mean, std, a, b, {generator = generator or torch.random.default_generator})
   return t
 end)
 
@@ -210,4 +222,4 @@ initializer("eye_", "tensor", function(t)
 end)
 
 init._calculate_fan_in_and_fan_out = init.calculate_fan_in_and_fan_out
-return init
+return require("host.namespace")("torch.nn.init", {held = init})

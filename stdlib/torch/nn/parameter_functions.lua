@@ -1,4 +1,5 @@
 -- torch.nn.utils: clipping of gradients, and parameters as one vector.
+local named = require "torch.named"
 local native = require "native.optim"
 local signature = require "torch.signature"
 local torch = require "torch"
@@ -67,25 +68,25 @@ end
 ---@param parameters Tensor[]
 ---@return Tensor
 ---@example nn.utils.parameters_to_vector(nn.Linear(2, 3):parameters()).shape  --> torch.Size([9])
-function functions.parameters_to_vector(parameters)
+functions.parameters_to_vector = named("parameters_to_vector", "parameters", function(parameters)
   local flat = {}
   for i, parameter in ipairs(parameters) do flat[i] = parameter:reshape(-1) end
   return torch.cat(flat)
-end
+end)
 
 --- Copies a vector into the parameters.
----@param vector Tensor
+---@param vec Tensor
 ---@param parameters Tensor[]
 ---@example local layer = nn.Linear(2, 1)
 --- nn.utils.vector_to_parameters(torch.arange(3.), layer:parameters())
 --- layer.bias:item()  --> 2.0
-function functions.vector_to_parameters(vector, parameters)
+functions.vector_to_parameters = named("vector_to_parameters", "vec, parameters", function(vector, parameters)
   local at = 0
   for _, parameter in ipairs(parameters) do
     local count = parameter:numel()
     parameter:detach():copy_(vector:detach():narrow(0, at, count):view_as(parameter))
     at = at + count
   end
-end
+end)
 
-return functions
+return require("host.namespace")("torch.nn.utils", {held = functions})

@@ -201,4 +201,4 @@ function windows.kaiser(...)
   return op "i0"((width * width - k:pow(2)):sqrt()) / op "i0"(width)
 end
 
-return windows
+return require("host.namespace")("torch.signal.windows", {held = windows})

@@ -2,7 +2,7 @@
 local is_tensor = require("native.model").is_tensor
 local native = require "native.autograd"
 local log = require "native.log"
-local namespace = require "torch.namespace"
+local signature = require "torch.signature"
 local state = require "torch.utils.checkpoint_state"
 local vm = require "native.vm"
 
@@ -166,19 +166,23 @@ function checkpoint.checkpoint(f, ...)
   return call(f, options, table.unpack(arguments, 1, count))
 end
 
+local parse_sequential = signature("checkpoint_sequential",
+  "functions, segments, input, use_reentrant=nil, *, preserve_rng_state=true")
+
 --- Calls modules or functions one after the other, checkpointed in so many segments; the last one keeps its activations.
 ---@param functions Module|function[] a Sequential, or a list
 ---@param segments integer
 ---@param input any
----@param options? {use_reentrant: boolean, preserve_rng_state: boolean}
+---@param use_reentrant? boolean true, with a warning
+---@param preserve_rng_state? boolean true
 ---@return any
 ---@example local net = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))
 --- torch.utils.checkpoint.checkpoint_sequential(net, 2, torch.ones(3, 2), {use_reentrant = false}).shape
 --- --> torch.Size([3, 1])
-function checkpoint.checkpoint_sequential(functions, segments, input, options)
-  options = require("host.keywords").check("checkpoint_sequential", options,
-    {use_reentrant = require("host.keywords").none, preserve_rng_state = true})
-  if options.use_reentrant == nil then
+function checkpoint.checkpoint_sequential(...)
+  local functions, segments, input, use_reentrant, preserve_rng_state = parse_sequential(...)
+  local options = {use_reentrant = use_reentrant, preserve_rng_state = preserve_rng_state}
+  if use_reentrant == nil then
     options.use_reentrant = reentrant_by_default("torch.utils.checkpoint.checkpoint_sequential")
   end
   local list = functions
@@ -200,11 +204,9 @@ function checkpoint.checkpoint_sequential(functions, segments, input, options)
   return part(last + 1, #list)(input)
 end
 
-local MODES <const> = " rests on modes of Python's dispatcher, which there are none of here"
+local MODES <const> = "it rests on modes of Python's dispatcher, which there are none of here"
 
-return namespace("torch.utils.checkpoint", {}, function(name)
-  if name == "create_selective_checkpoint_contexts" or name == "SelectiveCheckpointContext" or name == "CheckpointPolicy"
-    or name == "SAC_IGNORED_OPS" or name == "GraphExecGroup" then
-    vm.raise("usage", "torch.utils.checkpoint." .. name .. MODES)
-  end
-end, checkpoint)
+return require("host.namespace")("torch.utils.checkpoint", {held = checkpoint, absent = {
+  create_selective_checkpoint_contexts = MODES, SelectiveCheckpointContext = MODES, CheckpointPolicy = MODES,
+  SAC_IGNORED_OPS = MODES, GraphExecGroup = MODES,
+}})

@@ -132,5 +132,5 @@ test.case("Accuracy over pixels, with weights, merged", function()
 end)
 
 test.case("an unknown metric is an error with the nearest name", function()
-  test.raises("train.metrics has no 'Acuracy'; did you mean 'Accuracy'", function() return metrics.Acuracy end)
+  test.raises("train.metrics has no 'Acuracy' (did you mean 'Accuracy'?)", function() return metrics.Acuracy end)
 end)

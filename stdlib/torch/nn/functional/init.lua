@@ -1,6 +1,6 @@
 -- torch.nn.functional: PyTorch's functions, each file loaded when one of its functions is first used.
 local catalog = require "native.ops"
-local namespace = require "torch.namespace"
+local namespace = require "host.namespace"
 
 -- Functions that are one operator in PyTorch are the operator; its schema is their documentation.
 local operators <const> = {}
@@ -13,7 +13,7 @@ for name in ([[
 end
 operators.logsigmoid = catalog.find_any "aten::log_sigmoid"
 
-return namespace("torch.nn.functional", {
+return namespace("torch.nn.functional", {held = operators, files = {
   ["torch.nn.functional.activations"] = "relu silu mish hardswish hardsigmoid selu relu6 leaky_relu elu celu hardtanh "
     .. "threshold rrelu glu tanhshrink softsign",
   ["torch.nn.functional.attention"] = "multi_head_attention_forward",
@@ -38,4 +38,4 @@ return namespace("torch.nn.functional", {
   ["torch.nn.functional.softmaxes"] = "softmax log_softmax softmin gumbel_softmax",
   ["torch.nn.functional.unpooling"] = "fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d "
     .. "fractional_max_pool3d_with_indices max_unpool1d max_unpool2d max_unpool3d",
-}, nil, operators)
+}})

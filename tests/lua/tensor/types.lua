@@ -1,0 +1,112 @@
+-- torch.Tensor and the types of old: constructors, names, methods as functions; classes of errors; versions.
+local test = require "test"
+local torch = require "torch"
+
+test.case("torch.Tensor and its like are made of sizes, data or a tensor", function()
+  test.equal(torch.Tensor(2, 3).shape, {2, 3})
+  test.equal(torch.Tensor().shape, {0})
+  test.equal(torch.Tensor(torch.Size{4, 1}).shape, {4, 1})
+  test.equal(torch.Tensor{1, 2}, torch.tensor{1., 2})
+  test.equal(torch.Tensor{{1, 2}, {3, 4}}.dtype, torch.float32)
+  test.equal(torch.IntTensor{1.5}, torch.tensor({1}, {dtype = torch.int32}))
+  test.equal(torch.BoolTensor{1, 0}:tolist(), {true, false})
+  test.equal(torch.ByteTensor(3).dtype, torch.uint8)
+  local x = torch.ones(2)
+  local same = torch.FloatTensor(x)
+  same[0] = 5
+  test.equal(x[0]:item(), 5.0)
+  test.equal(torch.Tensor(torch.tensor{1, 2}).dtype, torch.int64)
+  for name, dtype in pairs {BFloat16 = "bfloat16", Char = "int8", Double = "float64", Half = "float16", Long = "int64",
+    Short = "int16"} do
+    test.equal(torch[name .. "Tensor"]{1}.dtype, torch[dtype])
+  end
+  torch.set_default_dtype(torch.float64)
+  test.equal(torch.Tensor(1).dtype, torch.float64)
+  torch.set_default_dtype(torch.float32)
+end)
+
+test.case("what they are not made of is said as PyTorch says it", function()
+  test.raises("expected a tensor of torch.float32 on cpu, got torch.int64 on cpu", torch.FloatTensor, torch.tensor{1})
+  test.raises("new(): data must be a sequence (got number 2.5)", torch.Tensor, 2.5)
+  test.raises("new(): invalid data type 'str'", torch.Tensor, "ab")
+  test.raises("legacy constructor expects device type: cpu but device type: meta was passed", torch.Tensor, 2, {device = "meta"})
+  test.raises('unknown keyword string "dtype"', torch.Tensor, 2, {dtype = torch.int32})
+  if not torch.cuda.is_available() then
+    test.raises("type torch.cuda.FloatTensor not available", torch.cuda.FloatTensor, 2)
+  end
+end)
+
+test.case("torch.Tensor has every method as a function", function()
+  local x = torch.tensor{1., 2}
+  test.equal(torch.Tensor.add(x, 1), torch.tensor{2., 3})
+  test.equal(torch.Tensor.rep(x, 2).shape, {4})
+  test.equal(torch.Tensor["repeat"](x, 2).shape, {4})
+  test.equal(torch.Tensor.split(x, 1)[2], torch.tensor{2.})
+  test.equal(torch.Tensor.__add__(x, x), torch.tensor{2., 4})
+  test.equal(torch.Tensor.tolist(x), {1.0, 2.0})
+  test.truthy(torch.is_tensor(x) and not torch.is_tensor(torch.Tensor))
+  local err = test.raises("torch.Tensor has no 'shape'", function() return torch.Tensor.shape end)
+  test.equal(err.hint, "an attribute of each tensor: x.shape")
+  test.raises("torch.Tensor has no 'ad'", function() return torch.Tensor.ad end)
+  test.raises("methods cannot be assigned", function() torch.Tensor.mine = print end)
+end)
+
+test.case("types are named, and tensors converted by them", function()
+  local x = torch.ones(2)
+  test.equal(x:type(), tostring(torch.FloatTensor))
+  test.equal(x:type(torch.DoubleTensor).dtype, torch.float64)
+  test.equal(x:type("torch.LongTensor").dtype, torch.int64)
+  test.equal(x:type(torch.float16).dtype, torch.float16)
+  test.equal(torch.HalfTensor.dtype, torch.float16)
+  torch.set_default_tensor_type(torch.DoubleTensor)
+  test.equal(torch.zeros(1).dtype, torch.float64)
+  torch.set_default_tensor_type("torch.FloatTensor")
+  test.equal(x:new(2, 2).shape, {2, 2})
+  test.equal(x:new{7}, torch.tensor{7.})
+end)
+
+test.case("sizes count and find", function()
+  local size = torch.zeros(2, 3, 2).shape
+  test.equal({size:count(2), size:count(9), size:index(3), size[size:index(3)]}, {2, 0, 2, 3})
+  test.raises("number 9 is not among the sizes", size.index, size, 9)
+end)
+
+test.case("errors of LibTorch say which class Python raises", function()
+  local ok, err = pcall(torch.linalg.inv, torch.zeros(2, 2))
+  test.falsy(ok)
+  test.equal(err.type, "LinAlgError")
+  test.truthy(torch.linalg.LinAlgError.is(err))
+  test.falsy(torch.cuda.OutOfMemoryError.is(err))
+  test.equal(tostring(torch.linalg.LinAlgError), "torch.linalg.LinAlgError")
+  ok, err = pcall(function() return torch.zeros(2)[5] end)
+  test.falsy(ok or torch.linalg.LinAlgError.is(err))
+  ok, err = pcall(torch.autograd.gradcheck, function(t) return t:detach() * t end,
+    {torch.ones(2, {dtype = torch.float64, requires_grad = true})})
+  test.truthy(not ok and torch.autograd.GradcheckError.is(err))
+  test.falsy(torch.linalg.LinAlgError.is("text"))
+  test.truthy(rawequal(torch.OutOfMemoryError, torch.cuda.OutOfMemoryError))
+end)
+
+test.case("versions and dtypes tell what they are", function()
+  test.equal(torch.version.__version__, torch.__version__)
+  test.equal(torch.version.hip, nil)
+  test.raises("torch.version has no 'cud'", function() return torch.version.cud end)
+  local c = torch.complex64
+  test.equal({c.is_complex, c.is_floating_point, c.is_signed, c.itemsize}, {true, false, true, 8})
+  test.equal({c:to_real(), torch.float64:to_complex()}, {torch.float32, torch.complex128})
+end)
+
+test.case("a name that a namespace does not have is an error with the nearest one", function()
+  for path, hint in pairs {
+    ["torch.random.manual_sed"] = "did you mean 'manual_seed'?", ["torch.nn.init.uniform"] = "did you mean 'uniform_'?",
+    ["torch.utils.checkpoint.checkpont"] = "did you mean 'checkpoint'?", ["torch.utils.dat"] = "did you mean 'data'?",
+    ["torch.autograd.functional.jvpp"] = "did you mean 'jvp'?", ["torch.signal.windows.han"] = "did you mean 'hann'?",
+    ["torch.func.grd"] = "did you mean 'grad'?", ["torch.accelerator.is_availabel"] = "did you mean 'is_available'?",
+    ["torch.func.functionalize"] = "a rewrite of programs for compilers, which there are none of here",
+    ["torch.layout"] = "a class for type checks: x.layout is a value such as torch.strided",
+  } do
+    local space, name = path:match "^(.*)%.(.-)$"
+    local err = test.raises(space .. " has no '" .. name .. "'", load("local torch = require 'torch' return " .. path))
+    test.equal(err.hint, hint)
+  end
+end)
