@@ -48,6 +48,10 @@ end)
 ---@param error_message string
 ---@param fn? function
 ---@return any|scope
+---@example local graph = torch.autograd.graph
+--- local function same(t) return t end
+--- local _ <close> = graph.disable_saved_tensors_hooks("not here")
+--- select(2, pcall(graph.saved_tensors_hooks, same, same)).message  --> not here
 graph.disable_saved_tensors_hooks = mode("torch.autograd.graph.disable_saved_tensors_hooks", "error_message",
   native.disable_saved_tensors_hooks)
 
@@ -56,6 +60,8 @@ local GradientEdge = {__name = "GradientEdge"}
 --- Where the gradient of a tensor goes: {node =, output_nr =}.
 ---@param tensor Tensor
 ---@return {node: Node, output_nr: integer}
+---@example local x = torch.ones(1, {requires_grad = true})
+--- torch.autograd.graph.get_gradient_edge(x * 2).output_nr  --> 0
 graph.get_gradient_edge = named("torch.autograd.graph.get_gradient_edge", "tensor", function(tensor)
   local node, output_nr = native.gradient_edge(tensor)
   return setmetatable({node = node, output_nr = output_nr}, GradientEdge)
@@ -118,6 +124,12 @@ end
 ---@param fn function
 ---@param mode? string "all" or "any", by name alone
 ---@return RemovableHandle
+---@example local a, b = torch.ones(1, {requires_grad = true}), torch.ones(1, {requires_grad = true})
+--- local seen
+--- torch.autograd.graph.register_multi_grad_hook({a, b}, function(grads) seen = grads end)
+--- local y = 2 * a + 3 * b
+--- y:backward()
+--- seen  --> {tensor([2.]), tensor([3.])}
 graph.register_multi_grad_hook = named("register_multi_grad_hook", "tensors, fn, *, mode='all'", function(tensors, fn, when)
   if when ~= "all" and when ~= "any" then
     vm.raise("usage", ("Expects mode to be one of ('all', 'any') but got %s"):format(tostring(when)))
@@ -130,6 +142,9 @@ end)
 
 --- Counts a change in place that LibTorch did not see.
 ---@param tensor Tensor|Tensor[]
+---@example local x = torch.ones(1)
+--- torch.autograd.graph.increment_version(x)
+--- x._version  --> 1
 graph.increment_version = named("torch.autograd.graph.increment_version", "tensor", function(tensor)
   for _, each in ipairs(type(tensor) == "table" and tensor or {tensor}) do native.increment_version(each) end
 end)
