@@ -104,6 +104,20 @@ test.case("allow_mutation_on_saved_tensors: an output that is saved, and a secon
   end)
 end)
 
+test.case("a module runs under hooks, and none is left afterwards", function()
+  local model, x = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Tanh()), torch.randn(3, 2)
+  local count = 0
+  local function pack(value) count = count + 1 return value end
+  local function unpack(value) return value end
+  test.equal(torch.equal(graph.save_on_cpu(model, x), model(x)), true)
+  test.equal(torch.equal(graph.saved_tensors_hooks(pack, unpack, model, x), model(x)), true)
+  local before = count
+  test.truthy(before > 0)
+  model(x)
+  test.equal(count, before)
+  test.raises("save_on_cpu: expected a function or a module", graph.save_on_cpu, false, "cpu", x)
+end)
+
 test.case("disable_saved_tensors_hooks is for every kind of them", function()
   local _ <close> = graph.disable_saved_tensors_hooks("not here")
   test.raises("not here", graph.save_on_cpu)
