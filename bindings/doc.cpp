@@ -240,7 +240,8 @@ constexpr Row kRows[] = {
     {"overloads", guarded<overloads>,
      "Returns the overloads of an operator in the order in which they are tried, those with out= behind: {overload,\n"
      "arguments = {name, kind, optional, keyword, out, one_or_list, default}[], positions, self_positions, varargs,\n"
-     "self_varargs, factory, out, results = {type, name}[]}; nil if there is no such operator. Of a public one those of\n"
+     "self_varargs, factory, out, results = {type, name}[]}; nil if there is no such operator. Of a public one those "
+     "of\n"
      "torch.NAME, whose defaults may be others than torch.ops'.\n"
      "@param name string \"aten::add\"\n@return table[]?"},
     {"files", guarded<files>,

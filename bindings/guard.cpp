@@ -30,7 +30,7 @@ ErrorKind kind_of(const c10::Error& e, const std::string& message) {
     return ErrorKind::memory;
   if (mentions(message, {"same device", "CUDA", "device type"})) return ErrorKind::device;
   if (mentions(message, {"dtype", "scalar type", "ScalarType", "data type"})) return ErrorKind::dtype;
-  if (mentions(message, {"shape", "size", "dimension", "Dimension", "elements", "1-D", "2D", "3D", "4D"}))
+  if (mentions(message, {"shape", "size", "dimension", "Dimension", "elements", "1-D", "1D", "2D", "3D", "4D"}))
     return ErrorKind::shape;
   if (mentions(message, {"INTERNAL ASSERT"})) return ErrorKind::internal;
   return ErrorKind::usage;
