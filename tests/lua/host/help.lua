@@ -173,3 +173,10 @@ test.case("the default of a loss's reduction is the one that it has", function()
     test.equal(f(table.unpack(ours)):tolist(), f(table.unpack(arguments)):tolist(), name)
   end
 end)
+
+test.case("what only reads the arguments of another function has the comment of that one", function()
+  local comments = require "host.help.comments"
+  local graph = torch.autograd.graph
+  test.equal(comments.of_function(graph.get_gradient_edge).name, "graph.get_gradient_edge")
+  test.equal(comments.of_function(torch.autograd.Variable).file, "torch/autograd/init.lua")
+end)
