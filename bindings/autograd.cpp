@@ -18,8 +18,41 @@ bool flag(lua_State* L, const Keywords& keywords, const char* name, const char* 
   return index ? check_boolean(L, index, function, name) : otherwise;
 }
 
-// A table {name = Tensor}: the names in `names`, the tensors pushed on `tensors`. False for any other value.
-bool read_named(lua_State* L, int index, std::vector<std::string>& names, std::vector<at::Tensor>& tensors) {
+// Is the value at `index` a GradientEdge, {node =, output_nr =}?
+bool read_edge(lua_State* L, int index, autograd::End& end) {
+  if (!lua_istable(L, index) || luaL_getmetafield(L, index, "__name") == LUA_TNIL) return false;
+  const char* name = lua_tostring(L, -1);
+  const bool is_edge = name && std::string_view(name) == "GradientEdge";
+  lua_pop(L, 1);
+  if (!is_edge) return false;
+  lua_getfield(L, index, "node");
+  lua_getfield(L, index, "output_nr");
+  const lua_Integer output_nr = check_integer(L, lua_gettop(L), "GradientEdge", "output_nr");
+  end = autograd::End(check<torch::autograd::Node>(L, lua_gettop(L) - 1), static_cast<uint32_t>(output_nr));
+  lua_pop(L, 2);
+  return true;
+}
+
+// A tensor or a GradientEdge, or a list of them.
+std::vector<autograd::End> check_ends(lua_State* L, int index, const char* function, const char* name) {
+  std::vector<autograd::End> ends(1);
+  if (read_edge(L, index, ends[0])) return ends;
+  if (const at::Tensor* tensor = test_tensor(L, index)) return ends[0].tensor = *tensor, ends;
+  if (!lua_istable(L, index)) throw_argument(L, function, name, "a Tensor or a GradientEdge, or a list of them", index);
+  ends.resize(lua_rawlen(L, index));
+  for (size_t i = 0; i < ends.size(); ++i) {
+    lua_rawgeti(L, index, static_cast<lua_Integer>(i + 1));
+    if (const at::Tensor* tensor = test_tensor(L, -1)) ends[i].tensor = *tensor;
+    else if (!read_edge(L, lua_gettop(L), ends[i]) && !lua_isnil(L, -1) && !is_none(L, lua_gettop(L)))
+      throw_argument(L, function, (std::string(name) + "[" + std::to_string(i + 1) + "]").c_str(),
+                     "a Tensor or a GradientEdge", lua_gettop(L));
+    lua_pop(L, 1);
+  }
+  return ends;
+}
+
+// A table {name = Tensor}: the names in `names`, the tensors pushed on `ends`. False for any other value.
+bool read_named(lua_State* L, int index, std::vector<std::string>& names, std::vector<autograd::End>& ends) {
   if (!lua_istable(L, index) || lua_rawlen(L, index) > 0) return false;
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
     const at::Tensor* tensor = test_tensor(L, -1);
@@ -28,7 +61,7 @@ bool read_named(lua_State* L, int index, std::vector<std::string>& names, std::v
       return false;
     }
     names.emplace_back(lua_tostring(L, -2));
-    tensors.push_back(*tensor);
+    ends.push_back({*tensor});
   }
   return !names.empty();
 }
@@ -36,7 +69,7 @@ bool read_named(lua_State* L, int index, std::vector<std::string>& names, std::v
 void read_inputs(lua_State* L, int index, const char* function, std::vector<std::string>& names,
                  BackwardRequest& request) {
   if (read_named(L, index, names, request.inputs)) return;
-  request.inputs = check_tensor_list(L, index, function, "inputs");
+  request.inputs = check_ends(L, index, function, "inputs");
   if (request.inputs.empty())
     throw_usage(std::string("`inputs` argument to `") + (request.accumulate ? "backward" : "grad") +
                 "()` cannot be empty.");
@@ -57,7 +90,7 @@ void accumulate(lua_State* L, BackwardRequest request, const Keywords& keywords,
 int tensor_backward(lua_State* L) {
   constexpr const char* kName = "Tensor.backward";
   BackwardRequest request;
-  request.outputs.push_back(check_tensor(L, 1));
+  request.outputs.push_back({check_tensor(L, 1)});
   accumulate(L, std::move(request), Keywords(L, kName, 2, {"gradient", "retain_graph", "create_graph", "inputs"}),
              "gradient", kName);
   return 0;
@@ -76,7 +109,7 @@ int backward(lua_State* L) {
   BackwardRequest request;
   const Keywords keywords(L, kName, 1, {"tensors", "grad_tensors", "retain_graph", "create_graph", "inputs"});
   const int tensors = keywords.find("tensors");
-  request.outputs = check_tensor_list(L, tensors ? tensors : 1, kName, "tensors");
+  request.outputs = check_ends(L, tensors ? tensors : 1, kName, "tensors");
   accumulate(L, std::move(request), keywords, "grad_tensors", kName);
   return 0;
 }
@@ -96,7 +129,7 @@ int grad(lua_State* L) {
   const int outputs = named ? keywords.find("outputs") : 1, inputs = named ? keywords.find("inputs") : 2;
   if (outputs == 0) throw_usage(std::string(kName) + ": argument 'outputs' is missing");
   if (inputs == 0) throw_usage(std::string(kName) + ": argument 'inputs' is missing");
-  request.outputs = check_tensor_list(L, outputs, kName, "outputs");
+  request.outputs = check_ends(L, outputs, kName, "outputs");
   read_inputs(L, inputs, kName, names, request);
   if (int i = keywords.find("grad_outputs")) request.grad_outputs = check_tensor_list(L, i, kName, "grad_outputs");
   request.create_graph = flag(L, keywords, "create_graph", kName, false);
@@ -176,8 +209,8 @@ void set_autograd_methods(lua_State* L) {
       {"backward", guarded<tensor_backward>,
        "Accumulates the gradients of this tensor in the leaves it was made from.\n@param gradient? Tensor needed "
        "unless it has one element\n@param retain_graph? boolean create_graph\n@param create_graph? boolean "
-       "false\n@param inputs? Tensor[] only these\n@example local x = torch.tensor({3.}, {requires_grad = true})\n"
-       "torch.sum(x * x):backward()\nx.grad  --> tensor([6.])"},
+       "false\n@param inputs? Tensor|Tensor[]|table<string, Tensor>|GradientEdge[] only these\n@example local x = "
+       "torch.tensor({3.}, {requires_grad = true})\ntorch.sum(x * x):backward()\nx.grad  --> tensor([6.])"},
       {"requires_grad_", guarded<tensor_requires_grad_>,
        "Records operations on this leaf from now on.\n@param requires_grad? boolean true\n@return Tensor "
        "self\n@example torch.ones(2):requires_grad_().requires_grad  --> true"},
@@ -194,14 +227,16 @@ void set_backward(lua_State* L) {
   static constexpr Row kRows[] = {
       {"backward", guarded<backward>,
        "Accumulates gradients in the leaves that the tensors were made from.\n@param tensors "
-       "Tensor|Tensor[]\n@param grad_tensors? Tensor|Tensor[] needed for those with more than one element\n@param "
-       "retain_graph? boolean create_graph\n@param create_graph? boolean false\n@param inputs? Tensor|Tensor[] only "
-       "these"
+       "Tensor|GradientEdge|(Tensor|GradientEdge)[]\n@param grad_tensors? Tensor|Tensor[] needed for those with more "
+       "than one element\n@param "
+       "retain_graph? boolean create_graph\n@param create_graph? boolean false\n@param inputs? "
+       "Tensor|GradientEdge|(Tensor|GradientEdge)[]|table<string, Tensor> only these"
        "\n@example local x = torch.ones(2, {requires_grad = true})\ntorch.autograd.backward({x:sum(), (2 * "
        "x):sum()})\nx.grad  --> tensor([3., 3.])"},
       {"grad", guarded<grad>,
        "The gradients of outputs with respect to inputs, which are not accumulated in .grad.\n@param outputs "
-       "Tensor|Tensor[]\n@param inputs Tensor|Tensor[]|table<string, Tensor>\n@param grad_outputs? "
+       "Tensor|GradientEdge|(Tensor|GradientEdge)[]\n@param inputs "
+       "Tensor|GradientEdge|(Tensor|GradientEdge)[]|table<string, Tensor>\n@param grad_outputs? "
        "Tensor|Tensor[]\n@param retain_graph? boolean create_graph\n@param create_graph? boolean false\n@param "
        "only_inputs? boolean ignored\n@param allow_unused? boolean materialize_grads; an unused input's gradient is "
        "nil then\n@param is_grads_batched? boolean false; dimension 0 of grad_outputs is mapped over\n@param "

@@ -1,4 +1,5 @@
 // Lua functions as hooks of tensors and of nodes.
+#include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/variable.h>
@@ -16,13 +17,35 @@ namespace {
 
 using autograd::NodePtr;
 using torch::autograd::variable_list;
-using Function = std::shared_ptr<Reference>;
 
-Function check_hook(lua_State* L, int index, const char* function) {
+// A Lua function as a hook, and how errors call it: "register_hook at train.lua:12 of MulBackward0".
+struct Hook {
+  Reference value;
+  std::string name;
+  Hook(lua_State* L, int index, std::string n) : value(L, index), name(std::move(n)) {}
+};
+using Function = std::shared_ptr<Hook>;
+
+// Where the function at `index` begins.
+std::string place_of(lua_State* L, int index) {
+  if (!lua_isfunction(L, index)) return describe(L, index);
+  lua_Debug ar;
+  lua_pushvalue(L, index);
+  lua_getinfo(L, ">S", &ar);
+  return ar.linedefined > 0 ? std::string(ar.short_src) + ":" + std::to_string(ar.linedefined) : ar.short_src;
+}
+
+// What a hook is of, in an error.
+std::string owner_name(const at::Tensor& tensor) {
+  if (const auto* node = torch::autograd::impl::grad_fn_unsafe(tensor)) return "an output of " + node->name();
+  return c10::str("a leaf of size ", tensor.sizes());
+}
+
+Function check_hook(lua_State* L, int index, const char* function, const std::string& owner) {
   if (!lua_isfunction(L, index) && luaL_getmetafield(L, index, "__call") == LUA_TNIL)
     throw_argument(L, function, "hook", "a function", index);
   autograd::install_engine();
-  return std::make_shared<Reference>(L, index);
+  return std::make_shared<Hook>(L, index, std::string(function) + " at " + place_of(L, index) + " on " + owner);
 }
 
 // What a handle's hook may mention is the handle: it holds none of what holds the hook.
@@ -37,18 +60,19 @@ int remove_handle(lua_State* L) {
 }
 
 // What hook(tensor) returns; undefined for nil.
-at::Tensor call_hook(const Reference& hook, const at::Tensor& tensor) {
-  lua_State* L = hook.running();
+at::Tensor call_hook(const Hook& hook, const at::Tensor& tensor) {
+  lua_State* L = hook.value.running();
   at::Tensor result;
   protect(L, 0, [&](lua_State* inner) {
-    hook.push(inner);
+    hook.value.push(inner);
     push_tensor(inner, tensor);
     lua_call(inner, 1, 1);
     if (const at::Tensor* given = test_tensor(inner, -1)) result = *given;
     else if (!lua_isnil(inner, -1))
-      throw_usage("the hook of a Tensor must return nil or a Tensor, got " + describe(inner, lua_gettop(inner)));
+      throw_usage("hook '" + hook.name + "' must return nil or a Tensor, got " + describe(inner, lua_gettop(inner)));
     lua_settop(inner, 0);
   });
+  if (result.defined()) torch::autograd::check_variable_result(tensor, result, hook.name);
   return result;
 }
 
@@ -57,8 +81,8 @@ int register_hook(lua_State* L) {
   constexpr const char* kName = "Tensor.register_hook";
   const at::Tensor& tensor = check_tensor(L, 1);
   if (!tensor.requires_grad()) throw_usage("cannot register a hook on a tensor that doesn't require gradient");
-  Function hook = check_hook(L, 2, kName);
-  hook->held_for(L, 1, 1, torch::autograd::impl::grad_fn_unsafe(tensor));
+  Function hook = check_hook(L, 2, kName, owner_name(tensor));
+  hook->value.held_for(L, 1, 1, torch::autograd::impl::grad_fn_unsafe(tensor));
   const unsigned place = tensor.register_hook([hook](const at::Tensor& grad) {
     const Function kept = hook;  // it may remove itself
     return call_hook(*kept, grad);
@@ -78,9 +102,9 @@ class AccumulatedHooks final : public torch::autograd::PostAccumulateGradHook {
     if (before_) (*before_)(tensor);
     const std::vector<Function> hooks = *hooks_;  // one may remove itself
     for (const Function& hook : hooks) {
-      lua_State* L = hook->running();
+      lua_State* L = hook->value.running();
       protect(L, 0, [&](lua_State* inner) {
-        hook->push(inner);
+        hook->value.push(inner);
         push_identity(inner, tensor);
         lua_call(inner, 1, 0);
       });
@@ -98,8 +122,8 @@ int register_post_accumulate_grad_hook(lua_State* L) {
   const at::Tensor& tensor = check_tensor(L, 1);
   if (!tensor.requires_grad()) throw_usage("cannot register a hook on a tensor that doesn't require gradient");
   if (!tensor.is_leaf()) throw_usage("post accumulate grad hooks cannot be registered on non-leaf tensors");
-  const Function hook = check_hook(L, 2, "Tensor.register_post_accumulate_grad_hook");
-  hook->held_for(L, 1, 1, nullptr);
+  const Function hook = check_hook(L, 2, "Tensor.register_post_accumulate_grad_hook", owner_name(tensor));
+  hook->value.held_for(L, 1, 1, nullptr);
   auto& place = torch::autograd::impl::post_acc_grad_hooks(tensor);
   auto* ours = dynamic_cast<AccumulatedHooks*>(place.get());
   if (!ours) {
@@ -126,19 +150,26 @@ void push_gradients(lua_State* L, const variable_list& gradients) {
 }
 
 // What a node's hook returns in place of `now`: nil for no change, a list, or the only one.
-variable_list call_node_hook(const Reference& hook, const variable_list& now, const variable_list* other) {
-  lua_State* L = hook.running();
+variable_list call_node_hook(const Hook& hook, const variable_list& now, const variable_list* other) {
+  lua_State* L = hook.value.running();
   variable_list result = now;
   protect(L, 0, [&](lua_State* inner) {
-    hook.push(inner);
+    hook.value.push(inner);
     push_gradients(inner, now);
     if (other) push_gradients(inner, *other);
     lua_call(inner, other ? 2 : 1, 1);
     if (!lua_isnil(inner, -1)) {
-      result = check_tensor_list(inner, lua_gettop(inner), "the hook of a Node", "result");
+      const int given = lua_gettop(inner);
+      if (!lua_istable(inner, given) && !test_tensor(inner, given))
+        throw_usage("hook '" + hook.name + "' must return nil, a Tensor or a list of Tensors, got " +
+                    describe(inner, given));
+      result = check_tensor_list(inner, given, hook.name.c_str(), "result");
       if (result.size() != now.size())
-        throw_usage("hook returned incorrect number of values: got " + std::to_string(result.size()) +
-                    ", but expected " + std::to_string(now.size()));
+        throw_usage("hook '" + hook.name + "' returned incorrect number of values: got " +
+                    std::to_string(result.size()) + ", but expected " + std::to_string(now.size()));
+      for (size_t i = 0; i < now.size(); ++i)
+        if (now[i].defined() && result[i].defined())
+          torch::autograd::check_variable_result(now[i], result[i], hook.name);
     }
     lua_settop(inner, 0);
   });
@@ -169,10 +200,10 @@ struct PostHook final : torch::autograd::FunctionPostHook {
 template <class Hook>
 int add_node_hook(lua_State* L, const char* name, void (*add)(torch::autograd::Node&, std::unique_ptr<Hook>)) {
   const NodePtr node = check<torch::autograd::Node>(L, 1);
-  const auto place = std::make_shared<Function>(check_hook(L, 2, name));
+  const auto place = std::make_shared<Function>(check_hook(L, 2, name, node->name()));
   lua_settop(L, 1);
   push_output(L, 1);
-  (*place)->held_for(L, 1, 2, node.get());
+  (*place)->value.held_for(L, 1, 2, node.get());
   add(*node, std::make_unique<Hook>(place));
   return push_handle(L, [weak = std::weak_ptr(place)] {
     if (const auto held = weak.lock()) held->reset();

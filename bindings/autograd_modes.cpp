@@ -9,6 +9,7 @@
 #include "bindings/autograd.h"
 #include "bindings/keywords.h"
 #include "bindings/reference.h"
+#include "host/autograd/backward.h"
 #include "host/autograd/engine.h"
 #include "host/vm/errors.h"
 
@@ -81,23 +82,17 @@ int inference_mode(lua_State* L) {
 }
 int is_inference_mode_enabled(lua_State* L) { return lua_pushboolean(L, c10::InferenceMode::is_enabled()), 1; }
 
-struct Multithreading {
-  explicit Multithreading(bool on) : before(enabled()) { set(on); }
-  ~Multithreading() { set(before); }
-  static bool enabled() { return c10::AutogradState::get_tls_state().get_multithreading_enabled(); }
-  static void set(bool on) { c10::AutogradState::get_tls_state().set_multithreading_enabled(on); }
-  const bool before;
-};
+using autograd::Multithreading;
 
 int set_multithreading_enabled(lua_State* L) {
   spread_keywords(L, "torch.autograd.set_multithreading_enabled", 1, {"mode"});
   const bool mode = check_boolean(L, 1, "torch.autograd.set_multithreading_enabled", "mode");
   if (!lua_isnone(L, 2)) return call_under<Multithreading>(L, 2, mode);
-  push_scope(L, [before = Multithreading::enabled()] { Multithreading::set(before); });
-  Multithreading::set(mode);
+  push_scope(L, [before = Multithreading::is_enabled()] { Multithreading::set_enabled(before); });
+  Multithreading::set_enabled(mode);
   return 1;
 }
-int is_multithreading_enabled(lua_State* L) { return lua_pushboolean(L, Multithreading::enabled()), 1; }
+int is_multithreading_enabled(lua_State* L) { return lua_pushboolean(L, Multithreading::is_enabled()), 1; }
 
 using torch::autograd::AnomalyMode;
 

@@ -89,7 +89,13 @@ int node_index(lua_State* L) {
     lua_gettable(L, -2);
     return 1;
   }
-  return lua_pushnil(L), 1;
+  if (lua_type(L, 2) != LUA_TSTRING) return lua_pushnil(L), 1;
+  const std::string key = lua_tostring(L, 2), node = node_at(L, 1)->name();
+  if (key.starts_with("_saved_") || key.starts_with("_raw_saved_"))
+    throw_usage("'" + node + "': LibTorch's nodes do not tell what they saved by name, got '" + key + "'",
+                "torch.autograd.graph.saved_tensors_hooks sees each tensor when it is saved");
+  throw_usage("'" + node + "' object has no attribute '" + key + "'",
+              "it has name, next_functions, variable, metadata, register_hook and register_prehook");
 }
 
 int node_tostring(lua_State* L) {

@@ -3,6 +3,7 @@
 
 #include "bindings/guard.h"
 #include "bindings/keywords.h"
+#include "bindings/settings.h"
 #include "host/tensor/cuda.h"
 #include "host/tensor/names.h"
 
@@ -61,6 +62,21 @@ int device_tostring(lua_State* L) {
   return 1;
 }
 
+// device(fn, ...)
+int call_on_device(lua_State* L) {
+  auto& device = settings(L).default_device;
+  if (!lua_isfunction(L, 2))
+    throw_argument(L, "torch.device", "fn", "a function to run with it as the default device", 2);
+  struct Restore {
+    std::optional<at::Device>& device;
+    const std::optional<at::Device> before = device;
+    ~Restore() { device = before; }
+  } restore{device};
+  device = check_device(L, 1);
+  lua_call(L, lua_gettop(L) - 2, LUA_MULTRET);
+  return lua_gettop(L) - 1;
+}
+
 // torch.device("cuda", 0), torch.device("cuda:0"), torch.device(0)
 int make_device(lua_State* L) {
   spread_keywords(L, "torch.device", 1, {"type", "index"});
@@ -114,15 +130,26 @@ void open_dtypes(lua_State* L) {
   static constexpr Row kDevice[] = {{"__index", guarded<device_index>, nullptr},
                                     {"__tostring", guarded<device_tostring>, nullptr},
                                     {"__eq", guarded<plain_equal<at::Device>>, nullptr},
+                                    {"__call", guarded<call_on_device>, nullptr},
                                     {nullptr, nullptr, nullptr}};
   static constexpr Row kModule[] = {{"device", guarded<make_device>,
-                                     "A device.\n@param type string \"cpu\", \"cuda\", \"cuda:0\" ...\n@param index? "
-                                     "integer\n@return device\n@example torch.device(\"cuda:1\").index  --> 1"},
+                                     "A device. Called with a function, device(fn, ...) runs fn(...) with it as the "
+                                     "default device; for the rest of a "
+                                     "block: `local _ <close> = torch.set_default_device(device)`.\n@param type string "
+                                     "\"cpu\", \"cuda\", \"cuda:0\" ...\n@param index? integer\n@return "
+                                     "device\n@example torch.device(\"cuda:1\").index  --> 1"},
                                     {nullptr, nullptr, nullptr}};
   define<at::ScalarType>(L, nullptr, kDtype);
   define<at::Layout>(L, nullptr, kLayout);
   define<at::MemoryFormat>(L, nullptr, kFormat);
   define<at::Device>(L, nullptr, kDevice);
+  for (const TypeId id : {Type<at::ScalarType>::id, Type<at::Layout>::id, Type<at::MemoryFormat>::id,
+                          Type<at::Device>::id}) {  // values: nothing ends with a scope
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &vm::State::of(L).metatable(id));
+    lua_pushnil(L);
+    lua_setfield(L, -2, "__close");
+    lua_pop(L, 1);
+  }
   set_functions(L, kModule);
   lua_newtable(L);
   for (const auto& row : tensor::dtype_names()) {

@@ -9,9 +9,10 @@
 namespace trainhost::bindings {
 namespace {
 
-// Not empty, and all keys strings.
+// Not empty, all keys strings, and no object.
 bool is_keywords(lua_State* L, int index) {
   if (!lua_istable(L, index) || lua_rawlen(L, index) > 0) return false;
+  if (lua_getmetatable(L, index)) return lua_pop(L, 1), false;
   bool any = false;
   lua_pushnil(L);
   while (lua_next(L, index)) {

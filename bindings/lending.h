@@ -27,7 +27,7 @@ const std::shared_ptr<Alive>& alive_of(lua_State* L);
 
 // Pushes the table id -> value.
 void push_values(lua_State* L);
-// Pushes the value of `id`, wherever it is.
+// Pushes the value of `id`, wherever it is; a number for one that was let go of.
 void push_value(lua_State* L, int id);
 // From now on the value of `id` is as alive as the tensors and nodes that hold `node` among the `count` values from
 // `first` on (node null: the leaves among them). Unwatch it also if this raises.

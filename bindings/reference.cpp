@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <mutex>
+#include <optional>
 
 #include "bindings/lending.h"
 #include "host/vm/errors.h"
@@ -45,6 +46,25 @@ struct Job {
   void* data;
   std::exception_ptr failure;
 };
+
+struct Failure {
+  std::shared_ptr<const Reference> value;
+  std::optional<Error> error;
+};
+
+// (error value, Failure*), to be called protected: what it needs may not be there, and no Lua error crosses autograd.
+int read_failure(lua_State* L) {
+  auto& failure = *static_cast<Failure*>(lua_touserdata(L, 2));
+  lua_settop(L, 1);
+  try {
+    failure.value = std::make_shared<const Reference>(L, 1);
+    const bool plain = lua_istable(L, 1) && luaL_getmetafield(L, 1, "__name") == LUA_TNIL;
+    lua_settop(L, 1);
+    failure.error = plain ? Error(ErrorKind::usage, "error value of type table") : vm::pop_error(L);
+  } catch (const std::exception&) {  // Lua's own throw is none
+  }
+  return 0;
+}
 
 int run_job(lua_State* L) {
   auto& job = *static_cast<Job*>(lua_touserdata(L, 1));
@@ -131,13 +151,14 @@ int protected_call(lua_State* L, int count, void (*run)(lua_State*, void*), void
     std::rethrow_exception(job.failure);
   }
   if (status != LUA_OK) {
-    auto value = std::make_shared<const Reference>(L, -1);
-    if (lua_istable(L, -1) && luaL_getmetafield(L, -1, "__name") == LUA_TNIL) {
-      lua_pop(L, 1);
-      throw Raised(Error(ErrorKind::usage, "error value of type table"), std::move(value));
-    }
-    lua_settop(L, base + 1);
-    throw Raised(vm::pop_error(L), std::move(value));
+    Failure failure;
+    lua_pushcfunction(L, read_failure);
+    lua_insert(L, -2);
+    lua_pushlightuserdata(L, &failure);
+    const bool read = lua_pcall(L, 2, 0, 0) == LUA_OK;
+    lua_settop(L, base);
+    if (!read || !failure.error) throw Error(ErrorKind::memory, "out of memory");
+    throw Raised(std::move(*failure.error), std::move(failure.value));
   }
   return lua_gettop(L) - base;
 }

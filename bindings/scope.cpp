@@ -3,7 +3,11 @@
 
 #include <cstddef>
 #include <cstring>
+#include <new>
+#include <unordered_map>
 
+#include "bindings/lending.h"
+#include "bindings/reference.h"
 #include "bindings/tensor.h"
 
 namespace trainhost::bindings {
@@ -33,41 +37,130 @@ void push_seen(lua_State* L) {
 // A tensor that was made inside and that nothing but its Lua value holds. What C++ holds as well (a parameter, a
 // buffer, a gradient, what an optimizer or a graph keeps) stays: letting go of the Lua value would free nothing. A
 // graph lets go of what it keeps when its last output goes, so the newest go first, until none is left that can go.
+// C++ may hold a tensor through a value of Lua, too (ctx.field, what a pack hook made of it, the upvalue of a hook):
+// what such values reach stays for as long as they are held. They are asked again once a graph has gone that held some.
 // A value of the script that holds such a tensor still (an upvalue, a field of a table that outlives the scope) holds a
 // closed tensor then, which says so when it is used: nothing dangles.
 class TensorScope {
  public:
-  explicit TensorScope(lua_State* L) : L_(L), bytes_(vm::State::of(L).native_bytes()), outer_(bytes_.scope()) {
-    bytes_.set_scope(&head_);
+  explicit TensorScope(lua_State* L)
+      : L_(L), bytes_(vm::State::of(L).native_bytes()), outer_(bytes_.scope()), made_(outer_ ? outer_->depth + 1 : 1) {
+    bytes_.set_scope(&made_);
   }
   ~TensorScope() {
     bytes_.set_scope(outer_);
+    vm::ScopeList held(made_.depth);
     for (bool progress = true; progress;) {
-      progress = false;
-      for (vm::ScopeLink* link = newest(); link && link != &head_;) {
-        vm::ScopeLink* next = link->before();
-        if (release_if_sole(L_, handle_of(link))) {
-          link->leave();
-          progress = true;
-        }
-        link = next;
-      }
+      const int references = Reference::count();
+      if (references > 0 && made_.before() && made_.before() != &made_ && !set_aside(held)) break;
+      progress = release() && Reference::count() != references;
+      move_all(held, progress ? &made_ : outer_);
     }
-    while (newest() && newest() != &head_) newest()->leave();
+    move_all(held, outer_);
+    move_all(made_, outer_);
   }
   TensorScope(const TensorScope&) = delete;
   TensorScope& operator=(const TensorScope&) = delete;
 
   // Keeps the tensors among the values 1..count and in what these hold. Leaves two tables on the stack.
   void keep(int count) {
-    luaL_checkstack(L_, 12, "results of torch.scope");
-    push_seen(L_);
-    seen_ = lua_gettop(L_);
-    lua_newtable(L_);  // a list of values to look into: a chain of a million tables must not need a million frames
+    begin(outer_);
     for (int i = 1; i <= count; ++i) {
       lua_pushvalue(L_, i);
       meet();
     }
+    look_into_all();
+  }
+
+ private:
+  static void move_all(vm::ScopeList& from, vm::ScopeList* to) {
+    for (vm::ScopeLink* link = from.after(); link && link != &from; link = from.after()) move(handle_of(link), to);
+  }
+  static void move(TensorHandle& handle, vm::ScopeList* to) {
+    handle.link.leave();
+    if (to) handle.enter(*to);
+  }
+
+  // Lets go of what can go.
+  bool release() {
+    bool any = false;
+    while (release_sole() || release_shared()) any = true;
+    return any;
+  }
+  bool release_sole() {
+    bool any = false;
+    for (vm::ScopeLink* link = made_.before(); link && link != &made_;) {
+      vm::ScopeLink* next = link->before();
+      if (release_if_sole(L_, handle_of(link))) {
+        link->leave();
+        any = true;
+      }
+      link = next;
+    }
+    return any;
+  }
+  // What several values hold, all of this scope: a tensor that a hook was called with, say.
+  bool release_shared() noexcept {
+    std::unordered_map<c10::TensorImpl*, size_t> values;
+    try {
+      for (vm::ScopeLink* link = made_.before(); link && link != &made_; link = link->before())
+        ++values[handle_of(link).tensor.unsafeGetTensorImpl()];
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+    bool any = false;
+    for (vm::ScopeLink* link = made_.before(); link && link != &made_;) {
+      vm::ScopeLink* next = link->before();
+      size_t& count = values[handle_of(link).tensor.unsafeGetTensorImpl()];
+      if (count > 1 && release_if_sole(L_, handle_of(link), count)) {
+        link->leave();
+        --count;
+        any = true;
+      }
+      link = next;
+    }
+    return any;
+  }
+
+  struct Job {
+    TensorScope* scope;
+    vm::ScopeList* held;
+  };
+  static int reach(lua_State* L) {
+    const auto& [scope, held] = *static_cast<Job*>(lua_touserdata(L, 1));
+    scope->begin(held);
+    push_values(L);
+    const int values = lua_gettop(L);
+    for (lua_pushnil(L); lua_next(L, values); lua_pop(L, 1)) {
+      if (!lua_isinteger(L, -2)) continue;
+      push_value(L, static_cast<int>(lua_tointeger(L, -2)));
+      scope->meet();
+    }
+    scope->look_into_all();
+    return 0;
+  }
+  // Moves what the values that C++ holds reach to `held`. False if Lua has no memory for that.
+  bool set_aside(vm::ScopeList& held) noexcept {
+    if (!lua_checkstack(L_, 4)) return false;
+    Job job{this, &held};
+    lua_pushcfunction(L_, reach);
+    lua_pushlightuserdata(L_, &job);
+    const bool done = lua_pcall(L_, 1, 0, 0) == LUA_OK;
+    if (!done) lua_pop(L_, 1);
+    return done;
+  }
+
+  // From here on tensors that are met move to `to`.
+  void begin(vm::ScopeList* to) {
+    luaL_checkstack(L_, 16, "results of torch.scope");
+    to_ = to;
+    waiting_ = 0;
+    push_seen(L_);
+    seen_ = lua_gettop(L_);
+    lua_newtable(L_);  // a list of values to look into: a chain of a million tables must not need a million frames
+  }
+
+  void look_into_all() {
     while (waiting_ > 0) {
       lua_rawgeti(L_, seen_ + 1, waiting_);
       lua_pushnil(L_);
@@ -80,19 +173,11 @@ class TensorScope {
     }
   }
 
- private:
-  vm::ScopeLink* newest() const { return head_.before(); }
-
-  void keep(TensorHandle& handle) {
-    handle.link.leave();
-    if (outer_) handle.link.enter(*outer_);
-  }
-
   // Keeps the value on top if it is a tensor, else notes to look into it; pops it.
   void meet() {
     const int type = lua_type(L_, -1);
-    if (type == LUA_TUSERDATA && test<at::Tensor>(L_, -1)) {
-      keep(*test<at::Tensor>(L_, -1));
+    if (TensorHandle* handle = type == LUA_TUSERDATA ? test<at::Tensor>(L_, -1) : nullptr) {
+      if (handle->link.is_entered() && handle->depth == made_.depth) move(*handle, to_);
     } else if (type == LUA_TTABLE || type == LUA_TUSERDATA || type == LUA_TFUNCTION || type == LUA_TTHREAD) {
       lua_pushvalue(L_, -1);
       const bool seen = lua_rawget(L_, seen_) != LUA_TNIL;
@@ -154,8 +239,9 @@ class TensorScope {
 
   lua_State* L_;
   vm::NativeBytes& bytes_;
-  vm::ScopeLink* outer_;
-  vm::ScopeLink head_;
+  vm::ScopeList* outer_;
+  vm::ScopeList made_;
+  vm::ScopeList* to_ = nullptr;
   int seen_ = 0;
   lua_Integer waiting_ = 0;
 };
@@ -177,8 +263,9 @@ void set_scope_functions(lua_State* L) {
   static constexpr Row kRows[] = {
       {"scope", guarded<scope>,
        "Runs fn(...), then lets go of every tensor that was made meanwhile at once, but for those in its results: as "
-       "values, in tables, in fields of modules and in functions, nested. What a module, an optimizer or a gradient "
-       "holds stays. A tensor that only a variable or table outside still holds is closed then: using it is an error. "
+       "values, in tables, in fields of modules and in functions, nested. What a module, an optimizer, a gradient or a "
+       "graph that lives on holds stays, also what a graph holds through Lua: in ctx, in a hook, in a checkpoint. A "
+       "tensor that only a variable or table outside still holds is closed then: using it is an error. "
        "Scopes nest; an error ends them, too.\n@param fn function\n@param ... any its arguments\n@return any what fn "
        "returns\n@example torch.scope(function() return torch.ones(2) + 1 end)  --> tensor([2., 2.])"},
       {nullptr, nullptr, nullptr}};

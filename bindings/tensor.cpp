@@ -27,10 +27,10 @@ void push_new(lua_State* L, at::Tensor tensor, size_t bytes) {
     lua_pushnil(L);
     return;
   }
-  TensorHandle& handle = push<at::Tensor>(L, {std::move(tensor)});
+  TensorHandle& handle = push<at::Tensor>(L, {.tensor = std::move(tensor)});
   handle.charged = bytes;
   vm::NativeBytes& native_bytes = vm::State::of(L).native_bytes();
-  if (vm::ScopeLink* scope = native_bytes.scope()) handle.link.enter(*scope);
+  if (vm::ScopeList* scope = native_bytes.scope()) handle.enter(*scope);
   if (native_bytes.charge(bytes)) native_bytes.collect_due(L);
 }
 
@@ -60,9 +60,9 @@ int tensor_collect(lua_State* L) {
 
 }  // namespace
 
-bool release_if_sole(lua_State* L, TensorHandle& handle) {
+bool release_if_sole(lua_State* L, TensorHandle& handle, size_t handles) {
   if (!handle.tensor.defined()) return true;
-  if (handle.tensor.use_count() != 1) return false;
+  if (handle.tensor.use_count() != handles) return false;
   if (!lua_checkstack(L, 4)) return false;
   vm::State::of(L).native_bytes().discharge(bytes_of(handle));
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kIdentity);
@@ -114,8 +114,8 @@ void push_identity(lua_State* L, const at::Tensor& tensor, bool parameter) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kIdentity);
   if (lua_rawgetp(L, -1, tensor.unsafeGetTensorImpl()) == LUA_TNIL) {
     lua_pop(L, 1);
-    TensorHandle& handle = push<at::Tensor>(L, {tensor, parameter});
-    if (vm::ScopeLink* scope = vm::State::of(L).native_bytes().scope()) handle.link.enter(*scope);
+    TensorHandle& handle = push<at::Tensor>(L, {.tensor = tensor, .parameter = parameter});
+    if (vm::ScopeList* scope = vm::State::of(L).native_bytes().scope()) handle.enter(*scope);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, -3, tensor.unsafeGetTensorImpl());
   } else if (parameter) {

@@ -11,9 +11,14 @@ namespace trainhost::bindings {
 struct TensorHandle {
   at::Tensor tensor;
   bool parameter = false;
+  unsigned depth = 0;  // of the scope that `link` is in
   size_t charged = 0;  // to the collector, given back with the handle
   vm::ScopeLink link;  // among what a torch.scope lets go
   explicit operator bool() const noexcept { return tensor.defined(); }
+  void enter(vm::ScopeList& scope) noexcept {
+    link.enter(scope);
+    depth = scope.depth;
+  }
 };
 
 template <>
@@ -32,8 +37,8 @@ void push_view(lua_State* L, at::Tensor tensor);
 // The same userdata for the same TensorImpl for as long as Lua holds it: for parameters, buffers, leaves and
 // `.grad` (a weak map). `parameter` marks it as nn.Parameter.
 void push_identity(lua_State* L, const at::Tensor& tensor, bool parameter = false);
-// Lets go of the handle's tensor now, if nothing but this handle holds it; else false.
-bool release_if_sole(lua_State* L, TensorHandle& handle);
+// Lets go of the handle's tensor now, if nothing but so many handles hold it; else false.
+bool release_if_sole(lua_State* L, TensorHandle& handle, size_t handles = 1);
 // The tensor at `index`, or null if it is none (or freed).
 at::Tensor* test_tensor(lua_State* L, int index) noexcept;
 // The tensor at `index`; usage error otherwise.

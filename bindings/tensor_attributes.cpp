@@ -63,6 +63,13 @@ int get_volatile(lua_State* L) { return lua_pushboolean(L, false), 1; }
 int get_data(lua_State* L) { return push_view(L, check_tensor(L, 1).variable_data()), 1; }
 int get_grad(lua_State* L) { return push_identity(L, check_tensor(L, 1).grad()), 1; }
 
+// Of a view: the tensor that it is a view of, nil for others.
+int get_base(lua_State* L) {
+  const at::Tensor& tensor = check_tensor(L, 1);
+  if (tensor.is_view()) push_identity(L, at::Tensor(tensor._base()));
+  else lua_pushnil(L);
+  return 1;
+}
 int get_grad_fn(lua_State* L) { return push_grad_fn(L, 1), 1; }
 
 template <const char* name>
@@ -108,7 +115,12 @@ constexpr Row kAttributes[] = {
     {"volatile", guarded<get_volatile>, "Always false: no_grad stands for it.\n@type boolean"},
     {"data", guarded<get_data>, "The same memory without history.\n@type Tensor"},
     {"grad", guarded<get_grad>, "The accumulated gradient, or nil; assignable.\n@type Tensor?"},
-    {"grad_fn", guarded<get_grad_fn>, "The node that made it, printed as <AddBackward0>; nil for a leaf.\n@type Node?"},
+    {"_base", guarded<get_base>, "The tensor that this one is a view of; nil if it is none.\n@type Tensor?"},
+    {"grad_fn", guarded<get_grad_fn>,
+     "The node that made it, printed as <AddBackward0>; nil for a leaf. What it saved (`_saved_self` and the like in "
+     "Python) LibTorch's nodes do not tell by name: torch.autograd.graph.saved_tensors_hooks sees each tensor when it "
+     "is "
+     "saved.\n@type Node?"},
     {"T", guarded<get_operator<kT>>, "All dimensions reversed.\n@type Tensor"},
     {"mT", guarded<get_operator<kMT>>, "The last two dimensions swapped.\n@type Tensor"},
     {"H", guarded<get_operator<kH>>, "A matrix, transposed and conjugated.\n@type Tensor"},

@@ -3,6 +3,7 @@
 
 #include <ATen/functorch/BatchedTensorImpl.h>
 #include <ATen/functorch/DynamicLayer.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/AutogradState.h>
@@ -16,6 +17,14 @@
 #include "host/tensor/names.h"
 
 namespace trainhost::autograd {
+
+struct End::Place {
+  NodePtr node;
+  uint32_t output_nr;
+};
+
+End::End(const NodePtr& node, uint32_t output_nr) : place(new Place{node, output_nr}) {}
+
 namespace {
 
 namespace ft = at::functorch;
@@ -28,14 +37,29 @@ std::string size_text(at::IntArrayRef sizes) {
 
 std::string dtype_text(const at::Tensor& x) { return "torch." + std::string(tensor::name_of(x.scalar_type())); }
 
+const torch::autograd::InputMetadata& metadata_of(const End& end) {
+  const auto& [node, output_nr] = *end.place;
+  if (output_nr >= node->num_inputs())
+    throw_usage("GradientEdge: " + node->name() + " has " + std::to_string(node->num_inputs()) +
+                " outputs, got output_nr " + std::to_string(output_nr));
+  return node->input_metadata(output_nr);
+}
+
+// A tensor without memory that looks like what the place in the graph stands for.
+at::Tensor stand_in(const End& end) {
+  const auto& metadata = metadata_of(end);
+  if (metadata.is_cpp_nested_tensor()) throw_usage("C++ NestedTensor are not supported with GradientEdge");
+  return at::empty_symint(metadata.shape_as_dim_vector(), metadata.options().device(at::kMeta)).requires_grad_();
+}
+
 // What stands for a gradient that was not given.
-at::Tensor implicit_gradient(const at::Tensor& output) {
+at::Tensor implicit_gradient(const at::Tensor& output, at::Device device) {
   if (!output.requires_grad()) return {};
   if (output.numel() != 1) throw Error(ErrorKind::shape, "grad can be implicitly created only for scalar outputs");
   if (!at::isFloatingType(output.scalar_type()))
     throw Error(ErrorKind::dtype,
                 "grad can be implicitly created only for real scalar outputs but got " + dtype_text(output));
-  return at::ones_like(output);
+  return at::ones_like(output, output.options().device(device).requires_grad(false));
 }
 
 void check_gradient(const at::Tensor& output, const at::Tensor& grad, size_t i, bool batched) {
@@ -68,7 +92,12 @@ void check_gradient(const at::Tensor& output, const at::Tensor& grad, size_t i, 
 
 torch::autograd::edge_list output_edges(const BackwardRequest& request) {
   torch::autograd::edge_list edges;
-  for (const at::Tensor& input : request.inputs) {
+  for (const End& end : request.inputs) {
+    if (end.place) {
+      edges.emplace_back(end.place->node, end.place->output_nr);
+      continue;
+    }
+    const at::Tensor& input = end.tensor;
     NodePtr node = input.grad_fn();
     if (!node) node = torch::autograd::impl::try_get_grad_accumulator(input);
     if (request.accumulate && input.requires_grad() && !input.is_leaf()) input.retain_grad();
@@ -83,7 +112,9 @@ torch::autograd::edge_list output_edges(const BackwardRequest& request) {
 std::vector<at::Tensor> execute(const BackwardRequest& request) {
   torch::autograd::edge_list roots;
   for (size_t i = 0; i < request.outputs.size(); ++i) {
-    auto edge = torch::autograd::impl::gradient_edge(request.outputs[i]);
+    const End& output = request.outputs[i];
+    auto edge = output.place ? torch::autograd::Edge(output.place->node, output.place->output_nr)
+                             : torch::autograd::impl::gradient_edge(output.tensor);
     if (!edge.function)
       throw_usage("element " + std::to_string(i) + " of tensors does not require grad and does not have a grad_fn");
     roots.push_back(std::move(edge));
@@ -93,16 +124,6 @@ std::vector<at::Tensor> execute(const BackwardRequest& request) {
                                                                request.create_graph, request.accumulate,
                                                                output_edges(request));
 }
-
-struct Multithreading {
-  explicit Multithreading(bool off)
-      : state(c10::AutogradState::get_tls_state()), before(state.get_multithreading_enabled()) {
-    if (off) state.set_multithreading_enabled(false);
-  }
-  ~Multithreading() { state.set_multithreading_enabled(before); }
-  c10::AutogradState& state;
-  const bool before;
-};
 
 struct Layer {
   explicit Layer(int64_t size)
@@ -137,6 +158,13 @@ std::vector<at::Tensor> execute_batched(BackwardRequest& request) {
 
 }  // namespace
 
+Multithreading::Multithreading(bool on) noexcept : before_(is_enabled()) { set_enabled(on); }
+Multithreading::~Multithreading() { set_enabled(before_); }
+bool Multithreading::is_enabled() noexcept { return c10::AutogradState::get_tls_state().get_multithreading_enabled(); }
+void Multithreading::set_enabled(bool on) noexcept {
+  c10::AutogradState::get_tls_state().set_multithreading_enabled(on);
+}
+
 std::vector<at::Tensor> run_backward(BackwardRequest request) {
   const char* name = request.accumulate ? "backward" : "grad";
   if (request.accumulate && !ft::getDynamicLayerStack().empty())
@@ -146,18 +174,23 @@ std::vector<at::Tensor> run_backward(BackwardRequest request) {
   if (!request.accumulate && request.inputs.empty())
     throw_usage(std::string("`inputs` argument to `") + name + "()` cannot be empty.");
   for (const auto* list : {&request.outputs, &request.inputs})
-    for (const at::Tensor& tensor : *list)
-      if (!tensor.defined()) throw_usage(std::string("torch.autograd.") + name + ": expected Tensors, got nil");
+    for (const End& end : *list)
+      if (!end.tensor.defined() && !end.place)
+        throw_usage(std::string("torch.autograd.") + name + ": expected Tensors, got nil");
   if (request.grad_outputs.empty()) request.grad_outputs.resize(request.outputs.size());
   if (request.grad_outputs.size() != request.outputs.size())
     throw_usage("got " + std::to_string(request.outputs.size()) + " tensors and " +
                 std::to_string(request.grad_outputs.size()) + " gradients");
   for (size_t i = 0; i < request.outputs.size(); ++i) {
     at::Tensor& grad = request.grad_outputs[i];
-    if (grad.defined()) check_gradient(request.outputs[i], grad, i, request.grads_batched);
-    else grad = implicit_gradient(request.outputs[i]);
+    const End& output = request.outputs[i];
+    if (output.place && grad.defined() && request.grads_batched)
+      throw_usage("Batched grads are not supported with GradientEdge");
+    const at::Tensor like = output.place ? stand_in(output) : output.tensor;
+    if (grad.defined()) check_gradient(like, grad, i, request.grads_batched);
+    else grad = implicit_gradient(like, output.place ? metadata_of(output).device() : like.device());
   }
-  const Multithreading guard(request.on_this_thread);
+  const Multithreading guard(Multithreading::is_enabled() && !request.on_this_thread);
   std::vector<at::Tensor> grads = request.grads_batched ? execute_batched(request) : execute(request);
   if (request.accumulate) return {};
   for (size_t i = 0; i < grads.size(); ++i) {
@@ -166,7 +199,10 @@ std::vector<at::Tensor> run_backward(BackwardRequest request) {
       throw_usage(
           "The differentiated Tensor at index " + std::to_string(i) +
           " appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior.");
-    if (request.materialize_grads) grads[i] = at::zeros_like(request.inputs[i]).set_requires_grad(request.create_graph);
+    if (request.materialize_grads && request.inputs[i].place)
+      throw_usage("materialize_grads cannot be used when the given input is a GradientEdge");
+    if (request.materialize_grads)
+      grads[i] = at::zeros_like(request.inputs[i].tensor).set_requires_grad(request.create_graph);
   }
   return grads;
 }

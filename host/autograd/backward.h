@@ -5,12 +5,24 @@
 
 #include <vector>
 
+#include "host/autograd/node.h"
+
 namespace trainhost::autograd {
 
+// What is differentiated, or by what: a tensor, or the place in the graph that get_gradient_edge names.
+struct End {
+  struct Place;
+  End() = default;
+  End(at::Tensor t) : tensor(std::move(t)) {}
+  End(const NodePtr& node, uint32_t output_nr);
+  at::Tensor tensor;
+  std::shared_ptr<const Place> place;  // where there is no tensor
+};
+
 struct BackwardRequest {
-  std::vector<at::Tensor> outputs;
+  std::vector<End> outputs;
   std::vector<at::Tensor> grad_outputs;  // undefined: ones for a scalar; empty: all undefined
-  std::vector<at::Tensor> inputs;        // empty: every leaf (accumulate only)
+  std::vector<End> inputs;               // empty: every leaf (accumulate only)
   bool retain_graph = false;
   bool create_graph = false;
   bool accumulate = false;         // in .grad, and not returned
@@ -22,5 +34,19 @@ struct BackwardRequest {
 
 // The gradients of the inputs, in their order; none if they are accumulated.
 std::vector<at::Tensor> run_backward(BackwardRequest request);
+
+// Whether a backward runs each device's nodes on a thread of its own, as it says while it lives; of this thread.
+class Multithreading {
+ public:
+  explicit Multithreading(bool on) noexcept;
+  ~Multithreading();
+  Multithreading(const Multithreading&) = delete;
+  Multithreading& operator=(const Multithreading&) = delete;
+  static bool is_enabled() noexcept;
+  static void set_enabled(bool on) noexcept;
+
+ private:
+  const bool before_;
+};
 
 }  // namespace trainhost::autograd

@@ -1,12 +1,15 @@
 // The guards, by operator.
 #include "host/tensor/guards.h"
 
+#include <ATen/core/function_schema.h>
 #include <ATen/core/ivalue.h>
 #include <ATen/ops/isfinite.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -155,6 +158,81 @@ void window(const Overload& overload, const Stack& stack) {
   }
 }
 
+void check_range(const at::Tensor& indices, int64_t size, const char* name) {
+  if (indices.is_meta() || indices.numel() == 0) return;
+  const auto least = indices.min().item<int64_t>(), most = indices.max().item<int64_t>();
+  TORCH_CHECK(least >= 0 && most < size, "expected ", name, " between 0 and ", size - 1, ", got ",
+              least < 0 ? least : most);
+}
+
+// The gradient is added where the indices say. (A backward of the engine has them from the forward.)
+void max_pool_backward(const Overload& overload, const Stack& stack) {
+  window(overload, stack);
+  const at::Tensor& input = get(overload, stack, "input").toTensor();
+  const at::Tensor& grad = get(overload, stack, "grad_output").toTensor();
+  const at::Tensor& indices = get(overload, stack, "indices").toTensor();
+  const auto planes = overload.schema->name().find("3d") == std::string::npos ? 2 : 3;
+  TORCH_CHECK(input.dim() > planes, "expected input to have more than ", planes, " dimensions, got ", input.dim());
+  TORCH_CHECK(indices.sizes() == grad.sizes(), "expected indices of the shape of grad_output, ", grad.sizes(), ", got ",
+              indices.sizes());
+  check_range(indices, c10::multiply_integers(input.sizes().slice(static_cast<size_t>(input.dim() - planes))),
+              "indices");
+}
+
+// Segments are read where lengths or offsets say.
+void segment_reduce(const Overload& overload, const Stack& stack) {
+  const at::Tensor& data = get(overload, stack, "data").toTensor();
+  const int64_t axis = get(overload, stack, "axis").toInt();
+  for (const char* name : {"lengths", "offsets"}) {
+    const c10::IValue& value = get(overload, stack, name);
+    if (!value.isTensor()) continue;
+    const at::Tensor& segments = value.toTensor();
+    if (segments.is_meta() || segments.numel() == 0) continue;
+    TORCH_CHECK(axis >= 0 && axis < data.dim() && segments.dim() == axis + 1,
+                "expected axis to be the last dimension of ", name, " and one of data, got ", axis);
+    const auto batch = static_cast<size_t>(axis);
+    TORCH_CHECK(segments.sizes().slice(0, batch) == data.sizes().slice(0, batch), "expected ", name,
+                " to have data's sizes ", data.sizes().slice(0, batch), " before axis, got ", segments.sizes());
+    check_range(segments, data.size(axis) + 1, name);
+    if (std::string_view(name) == "lengths") check_range(segments.sum(-1), data.size(axis) + 1, "the sum of lengths");
+  }
+}
+
+// Its backward reads the first of no rows.
+void pdist(const Overload& overload, const Stack& stack) {
+  const at::Tensor& input = get(overload, stack, "input").toTensor();
+  TORCH_CHECK(input.dim() != 2 || input.size(0) > 0 || !input.requires_grad() || !c10::GradMode::is_enabled(),
+              "pdist of an input without rows has no gradient");
+}
+
+// One kernel walks over all lists by pointer, as many elements as the parameters have.
+void fused_optimizer(const Overload& overload, const Stack& stack) {
+  std::vector<at::Tensor> params;
+  for (size_t i = 0; i < overload.arguments.size(); ++i) {
+    const auto& [name, kind] = std::tie(overload.arguments[i].name, overload.arguments[i].kind);
+    if ((name == "grad_scale" || name == "found_inf") && stack[i].isTensor())
+      TORCH_CHECK(stack[i].toTensor().numel() == 1 && stack[i].toTensor().scalar_type() == at::kFloat, "expected ",
+                  name, " to be one float32 number");
+    if (kind != Kind::tensors || !stack[i].isTensorList()) continue;
+    const std::vector<at::Tensor> list = stack[i].toTensorVector();
+    if (params.empty()) params = list;
+    const bool may_be_empty = name != "grads" && name != "state_steps";
+    TORCH_CHECK((list.empty() && may_be_empty) || list.size() == params.size(), "expected ", params.size(), " ", name,
+                ", one for each parameter, got ", list.size());
+    for (size_t k = 0; k < list.size(); ++k) {
+      if (name == "state_steps") {
+        TORCH_CHECK(list[k].numel() == 1 && list[k].scalar_type() == at::kFloat,
+                    "expected state_steps to be float32 numbers");
+        continue;
+      }
+      TORCH_CHECK(list[k].sizes() == params[k].sizes() && list[k].scalar_type() == params[k].scalar_type() &&
+                      list[k].is_non_overlapping_and_dense(),
+                  "expected ", name, " that look like their parameters, got ", list[k].sizes(), " ",
+                  list[k].scalar_type(), " for ", params[k].sizes(), " ", params[k].scalar_type());
+    }
+  }
+}
+
 // Whose memory is pinned is asked of CUDA's hooks, see Note [CUDA before its hooks are asked for].
 void pinned_memory(const Overload&, const Stack&) { load_cuda_if_usable(); }
 
@@ -175,24 +253,26 @@ Guard find_guard(std::string_view qualified_name) {
       {"aten::range", range},
       {"aten::rnn_relu", recurrent},
       {"aten::rnn_tanh", recurrent},
-      {"aten::avg_pool1d", window},
-      {"aten::avg_pool2d", window},
-      {"aten::avg_pool3d", window},
-      {"aten::max_pool1d", window},
-      {"aten::max_pool1d_with_indices", window},
-      {"aten::max_pool2d", window},
-      {"aten::max_pool2d_with_indices", window},
-      {"aten::max_pool3d", window},
-      {"aten::max_pool3d_with_indices", window},
-      {"aten::reflection_pad1d", window},
-      {"aten::reflection_pad2d", window},
-      {"aten::reflection_pad3d", window},
-      {"aten::replication_pad1d", window},
-      {"aten::replication_pad2d", window},
-      {"aten::replication_pad3d", window},
+      {"aten::adaptive_max_pool2d_backward", max_pool_backward},
+      {"aten::adaptive_max_pool3d_backward", max_pool_backward},
+      {"aten::max_pool2d_with_indices_backward", max_pool_backward},
+      {"aten::max_pool3d_with_indices_backward", max_pool_backward},
+      {"aten::pdist", pdist},
+      {"aten::segment_reduce", segment_reduce},
   };
-  const auto found = guards->find(qualified_name);
-  return found == guards->end() ? nullptr : found->second;
+  if (const auto found = guards->find(qualified_name); found != guards->end()) return found->second;
+  static constexpr std::pair<std::string_view, Guard> kFamilies[] = {
+      {"aten::_fused_adagrad", fused_optimizer},
+      {"aten::_fused_adam", fused_optimizer},
+      {"aten::_fused_sgd", fused_optimizer},
+      {"aten::avg_pool", window},
+      {"aten::max_pool", window},
+      {"aten::reflection_pad", window},
+      {"aten::replication_pad", window},
+  };
+  for (const auto& [family, guard] : kFamilies)
+    if (qualified_name.starts_with(family)) return guard;
+  return nullptr;
 }
 
 }  // namespace trainhost::tensor

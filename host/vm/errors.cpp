@@ -295,6 +295,8 @@ int make_error(lua_State* L) {
   Fault fault = split_position(lua_tostring(L, 1), where);
   fault.message = fold_not_found(fault.message);
   fault.hint = method_hint(L, fault.message, where);
+  if (fault.message.ends_with("got a non-closable value"))
+    fault.hint = "<close> takes what a call has entered: no_grad() and set_default_device(d) return such scopes";
   if (where.empty() || where.rfind("stdlib/", 0) == 0) {
     if (!where.empty()) {
       fault.message = where + ": " + fault.message;

@@ -50,8 +50,8 @@ class NativeBytes {
   void stress(int every) noexcept;
 
   // The innermost torch.scope that runs, or null.
-  ScopeLink* scope() const noexcept { return scope_; }
-  void set_scope(ScopeLink* scope) noexcept { scope_ = scope; }
+  ScopeList* scope() const noexcept { return scope_; }
+  void set_scope(ScopeList* scope) noexcept { scope_ = scope; }
 
   uint64_t charged() const noexcept { return charged_; }  // ever
   size_t budget() const noexcept { return budget_; }
@@ -73,7 +73,7 @@ class NativeBytes {
   void (*before_)(lua_State*) = nullptr;
   void (*after_)(lua_State*) = nullptr;
   std::vector<std::pair<void*, void (*)(void*)>> released_;
-  ScopeLink* scope_ = nullptr;
+  ScopeList* scope_ = nullptr;
   double collected_at_ = 0.0;  // CPU seconds of this thread when the last full collection ended
 };
 

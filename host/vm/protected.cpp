@@ -7,7 +7,11 @@
 #include <cerrno>
 #include <csignal>
 #include <lua.hpp>
+#include <new>
+#include <string>
+#include <string_view>
 
+#include "host/vm/errors.h"
 #include "host/vm/interrupt.h"
 #include "host/vm/state.h"
 
@@ -27,18 +31,37 @@ int finish_pcall(lua_State* L, int status, lua_KContext ctx) {
   return 2;
 }
 
+// Lua names no line where its stack overflows inside a C function. `where`: the coroutine that was running.
+void add_line(lua_State* L, lua_State* where) {
+  if (lua_type(L, -1) != LUA_TSTRING) return;
+  const std::string_view text = lua_tostring(L, -1);
+  if (!text.starts_with("C stack overflow") && !text.starts_with("stack overflow")) return;
+  try {
+    if (const std::string line = user_line(where); !line.empty())
+      lua_pushfstring(L, "%s: %s", line.c_str(), text.data());
+    else return;
+  } catch (const std::bad_alloc&) {
+    return;
+  }
+  lua_remove(L, -2);
+}
+
+int handle_overflow(lua_State* L) { return add_line(L, L), 1; }
+
 int protected_call(lua_State* L) {
   luaL_checkany(L, 1);
+  lua_pushcfunction(L, handle_overflow);
   lua_pushboolean(L, 1);
-  lua_insert(L, 1);
-  const lua_KContext ctx = context(L, 0);
-  return finish_pcall(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, ctx, finish_pcall), ctx);
+  lua_rotate(L, 1, 2);
+  const lua_KContext ctx = context(L, 1);
+  return finish_pcall(L, lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 1, ctx, finish_pcall), ctx);
 }
 
 // Upvalues: the script's handler, the count of stops before the call.
 int handle(lua_State* L) {
   if (static_cast<unsigned>(lua_tointeger(L, lua_upvalueindex(2))) != interrupts(L).stops()) return 1;
   lua_settop(L, 1);
+  add_line(L, L);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
   lua_call(L, 1, 1);
@@ -81,6 +104,7 @@ int resume(lua_State* L, lua_State* coroutine, int count) {
   const int status = lua_resume(coroutine, L, count, &results);
   if (status != LUA_OK && status != LUA_YIELD) {
     lua_xmove(coroutine, L, 1);
+    add_line(L, coroutine);
     return -1;
   }
   if (!lua_checkstack(L, results + 1)) {

@@ -18,6 +18,7 @@ class ScopeLink {
     before_->after_ = this;
     list.before_ = this;
   }
+  bool is_entered() const noexcept { return after_ != nullptr; }
   void leave() noexcept {
     if (!after_) return;
     before_->after_ = after_;
@@ -26,9 +27,17 @@ class ScopeLink {
   }
   // The one that was made before this; of the head: the newest. The head itself at the end; null for an unused head.
   ScopeLink* before() const noexcept { return before_; }
+  // The other way: of the head, the oldest.
+  ScopeLink* after() const noexcept { return after_; }
 
  private:
   ScopeLink *before_ = nullptr, *after_ = nullptr;
+};
+
+// The list of one scope.
+struct ScopeList : ScopeLink {
+  explicit ScopeList(unsigned d) noexcept : depth(d) {}
+  const unsigned depth;  // 1 for the outermost
 };
 
 }  // namespace trainhost::vm

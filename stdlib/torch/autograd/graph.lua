@@ -55,16 +55,44 @@ end)
 graph.disable_saved_tensors_hooks = mode("torch.autograd.graph.disable_saved_tensors_hooks", "error_message",
   native.disable_saved_tensors_hooks)
 
-local GradientEdge = {__name = "GradientEdge"}
+--- Until the scope ends, or in fn(...), a tensor that was saved for a backward is copied before it is changed in place:
+--- the backward, which must run inside too, uses the copy instead of raising an error.
+---@param fn? function
+---@return any|scope
+---@example local x = torch.tensor({3.}, {requires_grad = true})
+--- torch.autograd.graph.allow_mutation_on_saved_tensors(function()
+---   local y = x * 1
+---   local z = y * y
+---   y:zero_()
+---   z:sum():backward()
+--- end)
+--- x.grad  --> tensor([6.])
+graph.allow_mutation_on_saved_tensors = mode("torch.autograd.graph.allow_mutation_on_saved_tensors", "",
+  native.allow_mutation_on_saved_tensors)
 
---- Where the gradient of a tensor goes: {node =, output_nr =}.
----@param tensor Tensor
----@return {node: Node, output_nr: integer}
----@example local x = torch.ones(1, {requires_grad = true})
---- torch.autograd.graph.get_gradient_edge(x * 2).output_nr  --> 0
-graph.get_gradient_edge = named("torch.autograd.graph.get_gradient_edge", "tensor", function(tensor)
-  local node, output_nr = native.gradient_edge(tensor)
+local GradientEdge = {__name = "GradientEdge"}
+function GradientEdge:__tostring()
+  return ("GradientEdge(node=%s, output_nr=%d)"):format(tostring(self.node), self.output_nr)
+end
+
+--- A place in the graph, for `inputs` and `outputs` of torch.autograd.grad and backward.
+---@param node Node
+---@param output_nr integer
+---@return GradientEdge edge {node =, output_nr =}
+---@example local y = torch.ones(2, {requires_grad = true}) * 2
+--- torch.autograd.graph.GradientEdge(y.grad_fn, 0).output_nr  --> 0
+graph.GradientEdge = named("torch.autograd.graph.GradientEdge", "node, output_nr", function(node, output_nr)
   return setmetatable({node = node, output_nr = output_nr}, GradientEdge)
+end)
+
+--- Where the gradient of a tensor goes: torch.autograd.grad(loss, edge) is torch.autograd.grad(loss, tensor).
+---@param tensor Tensor
+---@return GradientEdge edge {node =, output_nr =}
+---@example local x = torch.tensor({3.}, {requires_grad = true})
+--- local edge = torch.autograd.graph.get_gradient_edge(x)
+--- torch.autograd.grad((x * x):sum(), edge)[1]  --> tensor([6.])
+graph.get_gradient_edge = named("torch.autograd.graph.get_gradient_edge", "tensor", function(tensor)
+  return graph.GradientEdge(native.gradient_edge(tensor))
 end)
 
 local Handles = {__name = "RemovableHandle"}
@@ -149,6 +177,4 @@ graph.increment_version = named("torch.autograd.graph.increment_version", "tenso
   for _, each in ipairs(type(tensor) == "table" and tensor or {tensor}) do native.increment_version(each) end
 end)
 
-return require("host.namespace")("torch.autograd.graph", {held = graph, absent = {
-  allow_mutation_on_saved_tensors = "it rests on modes of Python's dispatcher, which there are none of here",
-}})
+return require("host.namespace")("torch.autograd.graph", {held = graph})

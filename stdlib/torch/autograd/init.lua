@@ -13,10 +13,10 @@ for _, name in ipairs {
   autograd[name] = native[name]
 end
 
-autograd.grad_mode = {
+autograd.grad_mode = namespace("torch.autograd.grad_mode", {held = {
   no_grad = native.no_grad, enable_grad = native.enable_grad, set_grad_enabled = native.set_grad_enabled,
   inference_mode = native.inference_mode, set_multithreading_enabled = native.set_multithreading_enabled,
-}
+}})
 
 --- Anomaly mode until the scope ends, or for fn(...): set_detect_anomaly(true, check_nan).
 ---@param check_nan? boolean true
@@ -36,7 +36,8 @@ autograd.Variable = named("torch.autograd.Variable", "data, requires_grad=false"
   return data:detach():requires_grad_(requires_grad)
 end)
 
-autograd.anomaly_mode = {detect_anomaly = autograd.detect_anomaly, set_detect_anomaly = native.set_detect_anomaly}
+autograd.anomaly_mode = namespace("torch.autograd.anomaly_mode",
+  {held = {detect_anomaly = autograd.detect_anomaly, set_detect_anomaly = native.set_detect_anomaly}})
 
 -- `function` is a keyword of Lua: the namespace torch.autograd.function is `function_`, as `end` is `end_`.
 return namespace("torch.autograd", {

@@ -2,190 +2,79 @@
 local is_tensor = require("native.model").is_tensor
 local native = require "native.autograd"
 local log = require "native.log"
+local mode = require "torch.mode"
 local signature = require "torch.signature"
+local state = require "torch.utils.checkpoint_state"
 local vm = require "native.vm"
 
-local checkpoint = {}
+local checkpoint = {get_device_states = state.get_device_states, set_device_states = state.set_device_states}
 
 local OPTIONS <const> = {use_reentrant = true, preserve_rng_state = true, determinism_check = true, debug = true,
   early_stop = true, context_fn = true}
-local TIP <const> = "\nTip: make the function save the same tensors each time it runs: see early_stop and " ..
-  "determinism_check."
 
--- --- Random numbers of the forward
+-- What the scopes below say instead of a call's own option.
+local early_stop, debug_enabled
 
--- Of the CUDA devices that the arguments are on: {index, state} each.
-local function cuda_states(torch, ...)
-  local states, known
-  for i = 1, select("#", ...) do
-    local value = select(i, ...)
-    if is_tensor(value) and value.is_cuda then
-      local index = value.device.index
-      states, known = states or {}, known or {}
-      if not known[index] then
-        known[index] = true
-        states[#states + 1] = {index, torch.cuda.get_rng_state(index)}
-      end
-    end
-  end
-  return states
+--- Two functions that call fn(...): a context_fn that changes nothing.
+---@return fun(fn: function, ...): any forward
+---@return fun(fn: function, ...): any recompute
+---@example local forward = torch.utils.checkpoint.noop_context_fn()
+--- forward(math.max, 2, 3)  --> 3
+function checkpoint.noop_context_fn()
+  local function run(fn, ...) return fn(...) end
+  return run, run
 end
 
---- The states of the generators that a function with these arguments may draw from.
----@param ... any
----@return table
-local function random_state(...)
-  local torch = require "torch"
-  return {cpu = torch.get_rng_state(), cuda = cuda_states(torch, ...)}
+--- Until the scope ends, or in fn(...), checkpoints stop running their function again as soon as all that is needed is
+--- there, or do not, whatever their early_stop says. It counts when the forward runs.
+---@param enable boolean
+---@param fn? function
+---@return any|scope
+---@example torch.utils.checkpoint.set_checkpoint_early_stop(false, math.max, 2, 3)  --> 3
+checkpoint.set_checkpoint_early_stop = mode("torch.utils.checkpoint.set_checkpoint_early_stop", "enable", function(enable)
+  local before = early_stop
+  early_stop = enable
+  return function() early_stop = before end
+end)
+
+--- Until the scope ends, or in fn(...), checkpoints list their operators in errors, or do not, whatever their debug
+--- says; nil: as that says.
+---@param enabled? boolean
+---@param fn? function
+---@return any|scope
+---@example torch.utils.checkpoint.set_checkpoint_debug_enabled(true, math.max, 2, 3)  --> 3
+checkpoint.set_checkpoint_debug_enabled = mode("torch.utils.checkpoint.set_checkpoint_debug_enabled", "enabled",
+  function(enabled)
+    local before = debug_enabled
+    debug_enabled = enabled
+    return function() debug_enabled = before end
+  end)
+
+--- The values, tensors detached from their graph: they require a gradient as before.
+---@param inputs any[]
+---@return any[]
+---@example local y = torch.ones(1, {requires_grad = true}) * 2
+--- torch.utils.checkpoint.detach_variable({y})[1].is_leaf  --> true
+function checkpoint.detach_variable(inputs)
+  if type(inputs) ~= "table" then
+    vm.raise("usage", "Only tuple of tensors is supported. Got Unsupported input type: " .. vm.describe(inputs))
+  end
+  local detached = {}
+  for i, input in ipairs(inputs) do
+    detached[i] = is_tensor(input) and input:detach():requires_grad_(input.requires_grad) or input
+  end
+  return detached
 end
 
-local function set_random_state(state)
-  local torch = require "torch"
-  torch.set_rng_state(state.cpu)
-  for _, each in ipairs(state.cuda or {}) do torch.cuda.set_rng_state(each[2], each[1]) end
+--- Warns where no tensor of the list requires a gradient.
+---@param inputs any[]
+---@example torch.utils.checkpoint.check_backward_validity {torch.ones(1, {requires_grad = true})}
+function checkpoint.check_backward_validity(inputs)
+  for _, input in ipairs(inputs) do
+    if is_tensor(input) and input.requires_grad then return end
+  end
+  log.warn("None of the inputs have requires_grad=True. Gradients will be None")
 end
-
-local Forked = {__close = function(self) set_random_state(self.state) end}
-
---- Draws from these states until the scope ends.
----@param state table
----@param ... any the arguments of the function
----@return scope
-local function with_random_state(state, ...)
-  if not state then return nil end
-  local forked = setmetatable({state = random_state(...)}, Forked)
-  set_random_state(state)
-  return forked
-end
-
-checkpoint.parts = {random_state = random_state, with_random_state = with_random_state}
-
--- --- Without re-entrance: operators save a ticket; the first one that is asked for runs the function again.
-
-local Holder, Stop = {}, setmetatable({}, {__tostring = function() return "the tensors that are needed are there" end})
-local unique = 0
-
-local function metadata(x) return {x.shape, x.dtype, x.device} end
-
-local function describe(meta)
-  return ("{'shape': %s, 'dtype': %s, 'device': %s}"):format(tostring(meta[1]), tostring(meta[2]), tostring(meta[3]))
-end
-
-local function new_frame(f, state, options, ...)
-  local frame = {f = f, state = state, arguments = table.pack(...), holders = setmetatable({}, {__mode = "v"}), count = 0,
-    metadata = {}, early_stop = options.early_stop ~= false, check = options.determinism_check ~= "none"}
-  for i = 1, frame.arguments.n do  -- changed in place before the backward, an argument is an error, as what is saved is
-    local argument = frame.arguments[i]
-    if is_tensor(argument) and not argument:is_inference() then
-      frame.versions = frame.versions or {}
-      frame.versions[i] = argument._version
-    end
-  end
-  return frame
-end
-
-local function check_arguments(frame)
-  for i, version in pairs(frame.versions or {}) do
-    local argument = frame.arguments[i]
-    if argument._version ~= version then
-      vm.raise("usage", ("one of the variables needed for gradient computation has been modified by an inplace " ..
-        "operation: an argument of torch.utils.checkpoint is at version %d; expected version %d instead."):format(
-        argument._version, version))
-    end
-  end
-end
-
-local function check_match(frame, run)
-  if frame.ignore_mismatch then return end
-  if frame.count ~= run.count then
-    vm.raise("usage", ("torch.utils.checkpoint: A different number of tensors was saved during the original forward and " ..
-      "recomputation.\nNumber of tensors saved during forward: %d\nNumber of tensors saved during recomputation: %d.\n%s")
-      :format(frame.count, run.count, TIP))
-  end
-  if not frame.check then return end
-  local wrong = {}
-  for i = 1, frame.count do
-    local holder, saved = frame.holders[i], frame.metadata[i]
-    local now = holder and holder.values[run] and metadata(holder.values[run])
-    if now and (now[1] ~= saved[1] or now[2] ~= saved[2] or now[3] ~= saved[3]) then
-      wrong[#wrong + 1] = ("tensor at position %d:\nsaved metadata: %s\nrecomputed metadata: %s\n"):format(i - 1,
-        describe(saved), describe(now))
-    end
-  end
-  if #wrong > 0 then
-    vm.raise("usage", ("torch.utils.checkpoint: Recomputed values for the following tensors have different metadata than " ..
-      "during the forward pass.\n%s.\n%s"):format(table.concat(wrong), TIP))
-  end
-end
-
-local function recompute(frame, run)
-  check_arguments(frame)
-  local function pack(x)
-    if x.requires_grad then x = x:detach() end
-    run.count = run.count + 1
-    if run.count > frame.count then
-      if not frame.completed then
-        frame.ignore_mismatch = true
-        return x
-      end
-      vm.raise("usage", "torch.utils.checkpoint: trying to save more tensors during recomputation than during the " ..
-        "original forward pass.\n" .. TIP)
-    end
-    local holder = frame.holders[run.count]
-    if holder then holder.values[run] = x end
-    if frame.early_stop and run.count == frame.count then error(Stop, 0) end
-    return x
-  end
-  local function again()
-    local _ <close> = with_random_state(frame.state, table.unpack(frame.arguments, 1, frame.arguments.n))
-    local _ <close> = native.saved_tensors_hooks(pack, function(x) return x end)
-    local _ <close> = native.enable_grad()
-    frame.f(table.unpack(frame.arguments, 1, frame.arguments.n))
-  end
-  local ok, failure = pcall(again)
-  if not ok and failure ~= Stop then error(failure, 0) end
-  check_match(frame, run)
-end
-
-local function unpack_hook(holder)
-  local frame = holder.frame
-  local id = native.graph_task_id()
-  if id == -1 then
-    unique = unique - 1
-    id = unique
-  end
-  frame.runs = frame.runs or {}
-  local run = frame.runs[id]
-  if not run then
-    run = {count = 0}
-    frame.runs[id] = run
-    recompute(frame, run)
-  end
-  local value = holder.values[run]
-  if value == nil then
-    vm.raise("usage", "torch.utils.checkpoint: Unpack is being triggered for a tensor that was already unpacked once. If " ..
-      "you are calling ctx.saved_tensors in backward, make sure to do so only once. Otherwise please open an issue with " ..
-      "details on your use case.")
-  end
-  holder.values[run] = nil
-  return value
-end
-
-local function run_forward(frame)
-  local function pack(x)
-    local holder = setmetatable({frame = frame, values = {}}, Holder)
-    frame.count = frame.count + 1
-    frame.holders[frame.count] = holder
-    if frame.check then frame.metadata[frame.count] = metadata(x) end
-    return holder
-  end
-  local _ <close> = native.saved_tensors_hooks(pack, unpack_hook)
-  local results = table.pack(frame.f(table.unpack(frame.arguments, 1, frame.arguments.n)))
-  frame.completed = true
-  return table.unpack(results, 1, results.n)
-end
-
--- --- The call
 
 -- The options of a last table, if each of its keys is one of them.
 local function split(...)
@@ -209,29 +98,60 @@ local function reentrant_by_default(where)
   return true
 end
 
+-- What context_fn returns: two functions, or nothing.
+local function contexts(context_fn)
+  if context_fn == nil then return nil, nil end
+  local forward, recompute = context_fn()
+  for i, each in ipairs {forward or false, recompute or false} do
+    if not each or type(each) ~= "function" and getmetatable(each) == nil then
+      vm.raise("usage", ("torch.utils.checkpoint: context_fn must return two functions (fn, ...) that call fn(...), got " ..
+        "%s as the %s"):format(vm.describe(each or nil), i == 1 and "first" or "second"))
+    end
+  end
+  return forward, recompute
+end
+
 local function call(f, options, ...)
   local use_reentrant = options.use_reentrant
   if use_reentrant == nil then use_reentrant = reentrant_by_default("torch.utils.checkpoint") end
-  if options.context_fn ~= nil or options.debug then
-    vm.raise("usage", use_reentrant and
-      "Passing `context_fn` or `debug` is only supported when use_reentrant=False." or
-      "torch.utils.checkpoint: `context_fn` and `debug` rest on modes of Python's dispatcher, which there are none of here")
+  local preserve = options.preserve_rng_state ~= false
+  if use_reentrant then
+    if options.context_fn ~= nil and options.context_fn ~= checkpoint.noop_context_fn or options.debug then
+      vm.raise("usage", "Passing `context_fn` or `debug` is only supported when use_reentrant=False.")
+    end
+    return require("torch.utils.checkpoint_reentrant").apply(f, preserve, ...)
+  end
+  local debug = options.debug
+  if debug_enabled ~= nil then debug = debug_enabled end
+  if debug and options.context_fn ~= nil and options.context_fn ~= checkpoint.noop_context_fn then
+    vm.raise("usage", "debug=True is incompatible with non-default context_fn")
   end
   local check = options.determinism_check
   if check ~= nil and check ~= "default" and check ~= "none" then
     vm.raise("usage", ("determinism_check should be one of ['default', 'none'], but got %s"):format(tostring(check)))
   end
-  local preserve = options.preserve_rng_state ~= false
-  if use_reentrant then return require("torch.utils.checkpoint_reentrant").apply(f, preserve, ...) end
+  local forward, recompute = contexts(options.context_fn)
   if not native.is_grad_enabled() then return f(...) end
-  return run_forward(new_frame(f, preserve and random_state(...), options, ...))
+  local stop = early_stop
+  if stop == nil then stop = options.early_stop ~= false end
+  return require("torch.utils.checkpoint_frame")(f, {preserve_rng_state = preserve, early_stop = stop,
+    determinism_check = check, debug = debug, forward = forward, recompute = recompute}, ...)
 end
 
 --- Calls f(...) without keeping what its operators would save for the backward, which runs f again instead: less memory
---- for more time, and the same gradients (random numbers are drawn the same).
+--- for more time, and the same gradients. Random numbers, autocast and the default device are as in the forward.
+---
+--- A last table holds options, if all of its keys are among these:
+--- - use_reentrant: pass it; true where it is not given, with a warning. false is recommended: it works with
+---   torch.autograd.grad and `inputs`, with inputs that require no gradient and with tensors in tables, and stops early.
+--- - preserve_rng_state = true: random numbers are drawn the same again.
+--- - context_fn (use_reentrant = false): called in the forward, returns two functions (fn, ...) that call fn(...), such as
+---   torch.no_grad: f runs under the first in the forward, under the second when it runs again.
+--- - determinism_check = "default" (use_reentrant = false): shapes, dtypes and devices must be the same; or "none".
+--- - debug = false (use_reentrant = false): an error lists the operators of both runs.
+--- - early_stop = true (use_reentrant = false): f runs again no further than needed; see set_checkpoint_early_stop.
 ---@param f function
----@param ... any its arguments; a last table {use_reentrant = false, preserve_rng_state = true, determinism_check =
---- "default", early_stop = true} of options
+---@param ... any its arguments, then the options
 ---@return any ... what f returns
 ---@example local x = torch.ones(2, {requires_grad = true})
 --- torch.utils.checkpoint.checkpoint(torch.exp, x, {use_reentrant = false}):sum():backward()
@@ -284,4 +204,9 @@ function checkpoint.checkpoint_sequential(...)
   return part(last + 1, #list)(input)
 end
 
-return require("host.namespace")("torch.utils.checkpoint", {held = checkpoint})
+local MODES <const> = "it rests on modes of Python's dispatcher, which there are none of here"
+
+return require("host.namespace")("torch.utils.checkpoint", {held = checkpoint, absent = {
+  create_selective_checkpoint_contexts = MODES, SelectiveCheckpointContext = MODES, CheckpointPolicy = MODES,
+  SAC_IGNORED_OPS = MODES, GraphExecGroup = MODES,
+}})

@@ -4,14 +4,14 @@ local is_tensor = require("native.model").is_tensor
 local log = require "native.log"
 local native = require "native.autograd"
 local none = require("native.tensor").None
-local parts = require("torch.utils.checkpoint").parts
+local state = require "torch.utils.checkpoint_state"
 local vm = require "native.vm"
 
 local Checkpoint = autograd.Function("CheckpointFunction")
 
 function Checkpoint.forward(ctx, f, preserve, ...)
   ctx.f = f
-  ctx.state = preserve and parts.random_state(...)
+  ctx.state = state.read(preserve, ...)
   local others, tensors, any = table.pack(...), {}, false
   for i = 1, others.n do
     if is_tensor(others[i]) then
@@ -42,9 +42,7 @@ local function inputs_of(ctx)
 end
 
 local function run_again(ctx, inputs)
-  local _ <close> = ctx.state and parts.with_random_state(ctx.state, table.unpack(inputs, 1, inputs.n)) or nil
-  local _ <close> = native.enable_grad()
-  return table.pack(ctx.f(table.unpack(inputs, 1, inputs.n)))
+  return table.pack(state.under(ctx.state, native.enable_grad, ctx.f, table.unpack(inputs, 1, inputs.n)))
 end
 
 function Checkpoint.backward(ctx, ...)

@@ -124,3 +124,92 @@ test.case("an error in the second run comes out, and the next backward works", f
   x:exp():sum():backward()
   test.truthy(x.grad ~= nil)
 end)
+
+local function gradient(f, options)
+  local x = torch.tensor({0.5, -0.25}, {requires_grad = true})
+  checkpoint(f, x, options):sum():backward()
+  return x.grad
+end
+
+test.case("context_fn: the forward and the recomputation run under its functions", function()
+  local events = {}
+  local function noting(name)
+    return function(fn, ...)
+      events[#events + 1] = name
+      return fn(...)
+    end
+  end
+  local got = gradient(function(x) return x:sin():exp() end, {use_reentrant = false, context_fn = function()
+    return noting "forward", noting "recompute"
+  end})
+  test.equal(events, {"forward", "recompute"})
+  test.equal(got, gradient(function(x) return x:sin():exp() end, {use_reentrant = false}))
+  test.raises("context_fn must return two functions .* got nil as the second", gradient, torch.sin,
+    {use_reentrant = false, context_fn = function() return noting "forward" end})
+  test.raises("only supported when use_reentrant=False", gradient, torch.sin,
+    {use_reentrant = true, context_fn = function() return noting "a", noting "b" end})
+end)
+
+test.case("debug: an error lists the operators of both runs", function()
+  local runs = 0
+  local function changing(x)
+    runs = runs + 1
+    return runs == 1 and x:sin():exp() or x:sin()
+  end
+  local ok, message = pcall(gradient, changing, {use_reentrant = false, debug = true})
+  message = tostring(message)
+  test.falsy(ok)
+  local original, again = message:match("Operators of the original forward:\n(.-)\n\nOperators of the recomputation:\n(.*)")
+  test.truthy(original:find("aten::sin%(%[2%] Float%)") and original:find("aten::exp%(%[2%] Float%)"))
+  test.truthy(again:find "aten::sin" and not again:find "aten::exp")
+  runs = 0
+  local _, short = pcall(gradient, changing, {use_reentrant = false})
+  test.falsy(tostring(short):find "Operators of")
+  runs = 0
+  local _, asked = pcall(torch.utils.checkpoint.set_checkpoint_debug_enabled, true, gradient, changing, {use_reentrant = false})
+  test.truthy(tostring(asked):find "Operators of")
+  test.raises("incompatible with non%-default context_fn", gradient, torch.sin,
+    {use_reentrant = false, debug = true, context_fn = function() return torch.no_grad, torch.no_grad end})
+end)
+
+test.case("set_checkpoint_early_stop stands over early_stop", function()
+  local finished = 0
+  local function f(x)
+    local y = x:sin():exp()
+    finished = finished + 1
+    return y * 1
+  end
+  local function runs(options)
+    finished = 0
+    gradient(f, options)
+    return finished
+  end
+  test.equal(runs {use_reentrant = false}, 1)
+  test.equal(runs {use_reentrant = false, early_stop = false}, 2)
+  test.equal(torch.utils.checkpoint.set_checkpoint_early_stop(false, runs, {use_reentrant = false}), 2)
+  local _ <close> = torch.utils.checkpoint.set_checkpoint_early_stop(true)
+  test.equal(runs {use_reentrant = false, early_stop = false}, 1)
+end)
+
+test.case("the recomputation is under the forward's autocast and default device", function()
+  local w = torch.randn(4, 4)
+  for _, use_reentrant in ipairs {false, true} do
+    local x, devices = torch.randn(4, 4, {requires_grad = true}), {}
+    local y = torch.autocast("cpu", {dtype = torch.bfloat16}, function()
+      return checkpoint(function(a)
+        devices[#devices + 1] = torch.matmul(a, w).dtype
+        return torch.matmul(a, w):sin()
+      end, x, {use_reentrant = use_reentrant})
+    end)
+    y:sum():backward()
+    test.equal(devices, {torch.bfloat16, torch.bfloat16})
+  end
+  local made = {}
+  local x = torch.ones(2, {requires_grad = true})
+  local y = torch.device("meta")(checkpoint, function(a)
+    made[#made + 1] = torch.zeros(1).device.type
+    return a:sin()
+  end, x, {use_reentrant = false})
+  y:sum():backward()
+  test.equal(made, {"meta", "meta"})
+end)

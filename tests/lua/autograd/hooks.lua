@@ -52,7 +52,7 @@ test.case("hooks say what they cannot do", function()
   end)
   local x = leaf {1}
   x:register_hook(function() return 5 end)
-  test.raises("the hook of a Tensor must return nil or a Tensor, got number 5", function() (x * 1):backward() end)
+  test.raises("must return nil or a Tensor, got number 5", function() (x * 1):backward() end)
 end)
 
 test.case("an optimizer in the backward, by post accumulate hooks", function()
@@ -167,4 +167,33 @@ test.case("a table that a pack hook raises arrives as it is, through an index to
     test.equal(ok, false)
     test.truthy(rawequal(e, raised))
   end
+end)
+
+test.case("errors of hooks name the hook, its line and what it is on", function()
+  local function backward(register)
+    local x = torch.ones(3, {requires_grad = true})
+    local y = x * 2
+    register(x, y)
+    y:sum():backward()
+  end
+  local function first(g) return g[0] end
+  local line = debug.getinfo(first, "S").linedefined
+  local place = "hooks.lua:" .. line
+  test.raises("hook 'Tensor.register_hook at .*" .. place .. " on a leaf of size %[3%]' has changed the size of value",
+    backward, function(x) x:register_hook(first) end)
+  test.raises("hook 'Tensor.register_hook at .*" .. place .. " on an output of MulBackward0' has changed the size",
+    backward, function(_, y) y:register_hook(first) end)
+  test.raises("on an output of MulBackward0' has changed the type of value", backward, function(_, y)
+    y:register_hook(function(g) return g:double() end)
+  end)
+  test.raises("on a leaf of size %[3%]' must return nil or a Tensor, got number 3", backward, function(x)
+    x:register_hook(function() return 3 end)
+  end)
+  test.raises("hook 'Node.register_hook at .*hooks.lua:%d+ on MulBackward0' has changed the size", backward, function(_, y)
+    y.grad_fn:register_hook(function(grads) return {grads[1][0], torch.None} end)
+  end)
+  test.raises("hook 'Node.register_prehook at .* on MulBackward0' returned incorrect number of values: got 0", backward,
+    function(_, y) y.grad_fn:register_prehook(function() return {} end) end)
+  test.raises("hook 'Node.register_prehook at .* on MulBackward0' must return nil, a Tensor or a list of Tensors, got number 3",
+    backward, function(_, y) y.grad_fn:register_prehook(function() return 3 end) end)
 end)

@@ -97,3 +97,26 @@ test.case("a clock moves forward, sleep waits", function()
   test.truthy(passed >= 0.03 and passed < 1, passed)
   test.truthy(host.time() > 1.6e9)
 end)
+
+test.case("a stack that overflows inside C functions names the user's line", function()
+  local line
+  local function deep()
+    line = debug.getinfo(1, "l").currentline + 1
+    return (("a"):gsub("a", deep))
+  end
+  local function in_pcall()
+    local _, message = pcall(deep)
+    return message
+  end
+  local function in_xpcall()
+    local _, message = xpcall(deep, function(m) return m end)
+    return message
+  end
+  local function in_coroutine()
+    local _, message = coroutine.resume(coroutine.create(deep))
+    return message
+  end
+  for _, call in ipairs {in_pcall, in_xpcall, in_coroutine} do
+    test.equal(call():match("([^/]*)$"), ("errors.lua:%d: C stack overflow"):format(line))
+  end
+end)

@@ -73,3 +73,13 @@ test.case("a list stands in an index expression", function()
   test.raises("rows of different length", function() return x["[[0], [1, 0]]"] end)
   test.raises("expected ',' or ']'", function() return x["[0 1]"] end)
 end)
+
+test.case("a device runs a function with it as the default, and is no scope", function()
+  local meta = torch.device "meta"
+  local a, b = meta(function(...) return torch.zeros(2), ... end, 7)
+  test.truthy(a.is_meta and b == 7 and torch.zeros(1).is_cpu)
+  test.raises("out", meta, function() error "out" end)
+  test.truthy(torch.zeros(1).is_cpu)
+  test.raises("'fn' must be a function to run with it as the default device, got no value", meta)
+  test.raises("non%-closable value", load "local d <close> = require('torch').device 'meta'")
+end)

@@ -129,3 +129,72 @@ test.case("windows and borders", function()
     test.raises("below 2%^31", call)
   end
 end)
+
+test.case("backwards of max pooling take indices inside the input", function()
+  local aten = torch.ops.aten
+  local image, volume = torch.randn(1, 2, 4, 4), torch.randn(1, 2, 4, 4, 4)
+  local function check(input, size, call)
+    local grad, good = torch.randn(size), torch.zeros(size, {dtype = torch.int64})
+    test.equal(call(grad, input, good):size(), input:size())
+    test.raises("indices between 0 and %d+, got 1099511627776", call, grad, input, good + (1 << 40))
+    test.raises("indices between 0 and %d+, got %-1099511627776", call, grad, input, good - (1 << 40))
+    test.raises("indices of the shape of grad_output", call, grad, input, good[0])
+  end
+  check(image, {1, 2, 2, 2}, function(grad, input, indices)
+    return aten.max_pool2d_with_indices_backward(grad, input, {2, 2}, {2, 2}, {0, 0}, {1, 1}, false, indices)
+  end)
+  check(image, {1, 2, 2, 2}, aten.adaptive_max_pool2d_backward)
+  check(volume, {1, 2, 2, 2, 2}, function(grad, input, indices)
+    return aten.max_pool3d_with_indices_backward(grad, input, {2, 2, 2}, {2, 2, 2}, {0, 0, 0}, {1, 1, 1}, false, indices)
+  end)
+  check(volume, {1, 2, 2, 2, 2}, aten.adaptive_max_pool3d_backward)
+  test.raises("more than 2 dimensions, got 1", aten.adaptive_max_pool2d_backward, x[0], x[0],
+    torch.zeros(3, {dtype = torch.int64}))
+end)
+
+test.case("pdist", function()
+  local empty = torch.empty(0, 3, {requires_grad = true})
+  test.raises("pdist of an input without rows has no gradient", torch.pdist, empty)
+  test.equal(torch.pdist(empty:detach()):size(), {0})
+  test.equal(torch.no_grad(torch.pdist, empty):size(), {0})
+  local one = torch.ones(1, 3, {requires_grad = true})
+  torch.pdist(one):sum():backward()
+  test.equal(one.grad, torch.zeros(1, 3))
+end)
+
+test.case("segment_reduce", function()
+  local data = torch.arange(6.0)
+  local function reduce(options, of) return torch.segment_reduce(of or data, "sum", options) end
+  test.equal(reduce {lengths = torch.tensor {2, 4}, unsafe = true}:tolist(), {1.0, 14.0})
+  test.equal(reduce {lengths = torch.tensor {2, 1}, unsafe = true}:tolist(), {1.0, 2.0})
+  test.equal(reduce {offsets = torch.tensor {0, 2, 6}}:tolist(), {1.0, 14.0})
+  test.equal(reduce({lengths = torch.tensor {{1, 2}, {3, 0}}, axis = 1}, torch.ones(2, 3)):tolist(), {{1.0, 2.0}, {3.0, 0.0}})
+  for _, unsafe in ipairs {false, true} do
+    test.raises("lengths between 0 and 6, got 1099511627776", reduce, {lengths = torch.tensor {1 << 40}, unsafe = unsafe})
+    test.raises("lengths between 0 and 6, got %-1", reduce, {lengths = torch.tensor {-1}, unsafe = unsafe})
+    test.raises("the sum of lengths between 0 and 6, got 8", reduce, {lengths = torch.tensor {4, 4}, unsafe = unsafe})
+    test.raises("offsets between 0 and 6, got 1099511627776", reduce, {offsets = torch.tensor {0, 1 << 40}, unsafe = unsafe})
+    test.raises("data's sizes %[2%] before axis, got %[3, 1%]", reduce,
+      {lengths = torch.ones(3, 1, {dtype = torch.int64}), axis = 1, unsafe = unsafe}, torch.ones(2, 3))
+  end
+end)
+
+test.case("fused optimizers", function()
+  local options = {weight_decay = 0, momentum = 0, lr = 0.5, dampening = 0, nesterov = false, maximize = false,
+    is_first_step = false}
+  local function step(params, grads, buffers) torch._fused_sgd_(params, grads, buffers or {}, options) end
+  local p = torch.ones(2, 3)
+  step({p}, {torch.ones(2, 3)})
+  test.equal(p, torch.full({2, 3}, 0.5))
+  test.raises("expected 1 grads, one for each parameter, got 0", step, {p}, {})
+  test.raises("grads that look like their parameters, got %[0%] Float for %[2, 3%] Float", step, {p}, {torch.ones(0)})
+  test.raises("got %[2, 3%] Double for", step, {p}, {torch.ones(2, 3):double()})
+  test.raises("grads that look like their parameters", step, {p}, {torch.ones(1, 3):expand(2, 3)})
+  test.raises("momentum_buffer_list that look like", step, {p}, {torch.ones(2, 3)}, {torch.ones(1)})
+  local m, v = torch.zeros(2, 3), torch.zeros(2, 3)
+  local adam = {lr = 0.1, beta1 = 0.9, beta2 = 0.99, weight_decay = 0, eps = 1e-8, amsgrad = false, maximize = false}
+  torch._fused_adam_({p}, {torch.ones(2, 3)}, {m}, {v}, {}, {torch.ones(1)}, adam)
+  test.near(p[{0, 0}]:item(), 0.4, 1e-6)
+  test.raises("state_steps to be float32 numbers", torch._fused_adam_, {p}, {torch.ones(2, 3)}, {m}, {v}, {},
+    {torch.ones(2)}, adam)
+end)

@@ -78,6 +78,106 @@ test.case("scopes nest: what an inner one returns belongs to the outer one", fun
   test.equal(outer:tolist(), {2.0, 2.0})
 end)
 
+test.case("what was made before both scopes is left alone by both", function()
+  local x = torch.ones(2)
+  torch.scope(function() torch.scope(function() return {x} end) end)
+  test.truthy(alive(x))
+end)
+
+test.case("what an inner scope could not let go goes with the outer one", function()
+  local middle
+  torch.scope(function()
+    local x = torch.randn(3, {requires_grad = true})
+    local loss = torch.scope(function()
+      middle = x:exp()
+      return middle:pow(2):sum()
+    end)
+    loss:backward()
+    test.truthy(alive(middle))
+  end)
+  test.falsy(alive(middle))
+end)
+
+-- `build(x, note)` returns an output of a graph; note(y) tells of a tensor that only Lua holds for it.
+local function kept_by_graph(build, has_nodes)
+  local x = torch.randn(4, {requires_grad = true})
+  local noted = {}
+  local function note(y)
+    noted[#noted + 1] = y
+    return y
+  end
+  do
+    local z = torch.scope(build, x, note)
+    test.truthy(#noted > 0 and alive(noted[1]))
+    z:sum():backward()
+  end
+  local got = x.grad
+  x.grad = nil
+  build(x, function(y) return y end):sum():backward()
+  test.equal(got, x.grad)
+  noted = {}
+  collectgarbage()
+  torch.scope(function() build(x, note) end)  -- with its graph, what it holds goes at the end, too
+  test.truthy(#noted > 0)
+  if has_nodes then return end  -- a Node that the script has read holds its graph until the collector runs
+  for _, y in ipairs(noted) do test.falsy(alive(y)) end
+end
+
+test.case("a graph keeps a field of ctx", function()
+  local Scale = torch.autograd.Function("Scale")
+  function Scale.forward(ctx, x, note)
+    ctx.deep = {factor = note(x:detach():exp())}
+    return x * ctx.deep.factor
+  end
+  function Scale.backward(ctx, grad) return grad * ctx.deep.factor, nil end
+  kept_by_graph(function(x, note) return Scale.apply(x, note) end)
+end)
+
+test.case("a graph keeps what a hook's function holds", function()
+  kept_by_graph(function(x, note)
+    local factor = note(x:detach():exp())
+    local y = x * 2
+    y:register_hook(function(grad) return grad * factor end)
+    return y
+  end)
+  kept_by_graph(function(x, note)
+    local factor = note(x:detach():exp())
+    local y = x * 2
+    y.grad_fn:register_prehook(function(grads) return {grads[1] * factor} end)
+    return y
+  end, true)
+end)
+
+test.case("a graph keeps what a pack hook returned", function()
+  kept_by_graph(function(x, note)
+    local _ <close> = torch.autograd.graph.saved_tensors_hooks(
+      function(saved) return {note(saved:clone())} end, function(packed) return packed[1] end)
+    return (x * 2):exp()
+  end)
+end)
+
+test.case("a graph keeps the arguments of a checkpoint", function()
+  for _, use_reentrant in ipairs {false, true} do
+    kept_by_graph(function(x, note)
+      local factor = note(x:detach():exp())
+      local y = note(x * 3)
+      return torch.utils.checkpoint.checkpoint(function(a) return (a * factor):sin():exp() end, y,
+        {use_reentrant = use_reentrant})
+    end)
+  end
+end)
+
+test.case("an error leaves what a graph outside holds", function()
+  local x = torch.randn(4, {requires_grad = true})
+  pcall(torch.scope, function()
+    local factor = torch.full({4}, 3.0)
+    x:register_hook(function(grad) return grad * factor end)
+    error "out"
+  end)
+  x:sum():backward()
+  test.equal(x.grad:tolist(), {3.0, 3.0, 3.0, 3.0})
+end)
+
 test.case("an error ends the scope", function()
   local inside
   test.raises("out", torch.scope, function()
