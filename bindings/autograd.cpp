@@ -230,8 +230,8 @@ void set_backward(lua_State* L) {
        "Tensor|GradientEdge|(Tensor|GradientEdge)[]\n@param grad_tensors? Tensor|Tensor[] needed for those with more "
        "than one element\n@param "
        "retain_graph? boolean create_graph\n@param create_graph? boolean false\n@param inputs? "
-       "Tensor|GradientEdge|(Tensor|GradientEdge)[]|table<string, Tensor> only these"
-       "\n@example local x = torch.ones(2, {requires_grad = true})\ntorch.autograd.backward({x:sum(), (2 * "
+       "Tensor|GradientEdge|(Tensor|GradientEdge)[]|table<string, Tensor> only these\n@example local x = torch.ones(2, "
+       "{requires_grad = true})\ntorch.autograd.backward({x:sum(), (2 * "
        "x):sum()})\nx.grad  --> tensor([3., 3.])"},
       {"grad", guarded<grad>,
        "The gradients of outputs with respect to inputs, which are not accumulated in .grad.\n@param outputs "
