@@ -36,7 +36,27 @@ test.case("a gradient edge's errors", function()
   local other = torch.ones(2, {requires_grad = true})
   test.raises("materialize_grads cannot be used when the given input is a GradientEdge", torch.autograd.grad, y:sum(),
     graph.get_gradient_edge(other), {materialize_grads = true})
-  test.raises("expected a Node, got number 3", torch.autograd.grad, y:sum(), graph.GradientEdge(3, 0))
+  test.raises("expected a Node, got number 3", graph.GradientEdge, 3, 0)
+end)
+
+test.case("an output that a node does not have is an error, as input and as output", function()
+  local w = torch.ones(2, {requires_grad = true})
+  local m = w * 2
+  local y = m:sum()
+  for _, nr in ipairs {1, 1000} do
+    local edge = graph.GradientEdge(m.grad_fn, nr)
+    local wrong = "MulBackward0 has 1 outputs, got output_nr " .. nr
+    test.raises(wrong, torch.autograd.grad, y, {edge})
+    test.raises(wrong, torch.autograd.backward, y, {inputs = {edge}})
+    test.raises(wrong, torch.autograd.grad, {edge}, w, {grad_outputs = torch.ones(2)})
+  end
+  for _, nr in ipairs {-1, 1 << 32, 0.5, "one"} do
+    test.raises("argument 'output_nr' must be", graph.GradientEdge, m.grad_fn, nr)
+    local edge = graph.GradientEdge(m.grad_fn, 0)
+    edge.output_nr = nr
+    test.raises("argument 'output_nr' must be", torch.autograd.grad, y, {edge})
+    test.raises("argument 'output_nr' must be", torch.autograd.grad, {edge}, w, {grad_outputs = torch.ones(2)})
+  end
 end)
 
 test.case("_base is what a view is a view of", function()
