@@ -1,5 +1,6 @@
 -- torch.utils.checkpoint without re-entrance: operators save a ticket; the first that is asked for runs the function again.
 local is_tensor = require("native.model").is_tensor
+local keep = require("native.tensor").keep
 local native = require "native.autograd"
 local state = require "torch.utils.checkpoint_state"
 local vm = require "native.vm"
@@ -89,7 +90,7 @@ local function recompute(frame, run)
         "forward pass.\n")
     end
     local holder = frame.holders[run.count]
-    if holder then holder.values[run] = x end
+    if holder then holder.values[run] = keep(x) end  -- also where the function itself has a torch.scope
     if frame.early_stop and run.count == frame.count then error(Stop, 0) end
     return x
   end
@@ -131,7 +132,7 @@ local function unpack_hook(holder)
       "details on your use case.")
   end
   holder.values[run] = nil
-  return value
+  return keep(value, false)
 end
 
 local function run_forward(frame)
