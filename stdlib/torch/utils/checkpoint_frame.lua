@@ -86,8 +86,8 @@ local function recompute(frame, run)
         frame.ignore_mismatch = true
         return x
       end
-      fail(frame, "torch.utils.checkpoint: trying to save more tensors during recomputation than during the original " ..
-        "forward pass.\n")
+      run.saves_more = true  -- said below, when the list of operators is there
+      error(Stop, 0)
     end
     local holder = frame.holders[run.count]
     if holder then holder.values[run] = keep(x) end  -- also where the function itself has a torch.scope
@@ -108,6 +108,10 @@ local function recompute(frame, run)
   end
   local ok, failure = pcall(state.under, frame.state, f, table.unpack(frame.arguments, 1, frame.arguments.n))
   if not ok and failure ~= Stop then error(failure, 0) end
+  if run.saves_more then
+    fail(frame, "torch.utils.checkpoint: trying to save more tensors during recomputation than during the original " ..
+      "forward pass.\n")
+  end
   check_match(frame, run)
 end
 

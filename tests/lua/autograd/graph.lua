@@ -124,6 +124,28 @@ test.case("allow_mutation_on_saved_tensors: an output that is saved, and a secon
   end)
 end)
 
+test.case("allow_mutation_on_saved_tensors: nested tensors", function()
+  local a = torch.ones(2, {requires_grad = true})
+  graph.allow_mutation_on_saved_tensors(function()
+    local nested = torch.nested.as_nested_tensor({a * 3, torch.ones(3)})
+    local out = (nested * nested):to_padded_tensor(0):sum() + (nested * nested):to_padded_tensor(0):sum()
+    torch.no_grad(function() nested:mul_(0) end)
+    out:backward()
+  end)
+  test.equal(a.grad:tolist(), {36.0, 36.0})
+end)
+
+test.case("allow_mutation_on_saved_tensors: many parts of one storage", function()
+  local x = torch.ones(20000, {requires_grad = true})
+  graph.allow_mutation_on_saved_tensors(function()
+    local copy, before = x * 1, os.clock()
+    local parts, outputs = copy:unbind(), {}
+    for i, part in ipairs(parts) do outputs[i] = part:exp():sin() + part * part end
+    test.truthy(os.clock() - before < 1.5, "took " .. os.clock() - before .. " s")
+    copy:zero_()
+  end)
+end)
+
 test.case("disable_saved_tensors_hooks is for every kind of them", function()
   local _ <close> = graph.disable_saved_tensors_hooks("not here")
   test.raises("not here", graph.save_on_cpu)

@@ -171,7 +171,7 @@ test.case("what C++ holds from before is not walked through", function()
   local rows = {}
   for i = 1, 100000 do rows[i] = {i} end
   local x = torch.ones(2, {requires_grad = true})
-  local handle <close> = x:register_hook(function(grad) return grad * #rows end)
+  local _ <close> = x:register_hook(function(grad) return grad * #rows end)
   local before = os.clock()
   for _ = 1, 50 do torch.scope(function() return torch.ones(2) + 1, nil end) end
   for _ = 1, 50 do torch.scope(function() local _ = torch.ones(2) end) end
@@ -195,10 +195,10 @@ test.case("what an object of the library makes when it is first used outlives th
   local copy
   torch.scope(function() copy = require("train.weights").copy(model) end)
   require("train.weights").restore(model, copy)
-  local sum, storage = require("train").metrics.Sum()
+  local sum = require("train").metrics.Sum()
   for _ = 1, 2 do torch.scope(function() sum:update(torch.ones(3)) end) end
   test.equal(sum:result(), 6.0)
-  storage = torch.scope(function() return torch.ones(3):storage() end)
+  local storage = torch.scope(function() return torch.ones(3):storage() end)
   test.equal(storage[2], 1.0)
 end)
 
