@@ -67,20 +67,12 @@ process.set_float32_matmul_precision = context.set_matmul_precision
 ---@example torch.get_float32_matmul_precision()  --> highest
 process.get_float32_matmul_precision = context.matmul_precision
 
---- Denormal numbers become 0 on the CPU.
----@param mode boolean
----@return boolean false: this CPU cannot do it
----@example type(torch.set_flush_denormal(false))  --> boolean
 process.set_flush_denormal = context.set_flush_denormal
 
 --- Are warnings of LibTorch shown each time, and not once for each line of the script?
 ---@return boolean
 ---@example torch.is_warn_always_enabled()  --> false
 process.is_warn_always_enabled = context.warn_always
----@param on boolean
----@example torch.set_warn_always(true)
---- torch.is_warn_always_enabled()  --> true
---- torch.set_warn_always(false)
 process.set_warn_always = context.set_warn_always
 
 ---@return boolean

@@ -72,7 +72,6 @@ local sentences = {
   ["torch.is_grad_enabled"] = "Whether operations are recorded for gradients.",
   ["torch.is_inference_mode_enabled"] = "Whether inference mode is on.",
   ["torch.ops.loaded_libraries"] = "The paths of the operator libraries that were loaded.",
-  ["torch.set_warn_always"] = "Sets whether a warning that was given once is given again.",
   ["torch.Tensor.device"] = "Where the elements are.",
   ["torch.Tensor.dtype"] = "The type of the elements.",
   ["torch.Tensor.layout"] = "How the elements are stored: torch.strided, torch.sparse_coo ...",

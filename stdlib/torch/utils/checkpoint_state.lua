@@ -30,6 +30,7 @@ end
 ---@param devices integer[]
 ---@param states Tensor[]
 ---@param device_type? string "cuda"
+---@example torch.utils.checkpoint.set_device_states(torch.utils.checkpoint.get_device_states(torch.ones(1)))
 state.set_device_states = named("torch.utils.checkpoint.set_device_states", "devices, states, *, device_type=nil",
   function(devices, states)
     for i, index in ipairs(devices) do require("torch").cuda.set_rng_state(states[i], index) end
