@@ -334,7 +334,8 @@ Error pop_error(lua_State* L) {
     error.set_context("", where, "");
     return error;
   }
-  Error error(error_kind(field(L, top, "kind")), field(L, top, "message"), field(L, top, "hint"));
+  Error error(error_kind(field(L, top, "kind")), field(L, top, "message"), field(L, top, "hint"),
+              field(L, top, "type"));
   error.set_context(field(L, top, "op"), field(L, top, "where"), field(L, top, "trace"));
   lua_pop(L, 1);
   return error;
