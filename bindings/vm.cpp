@@ -15,6 +15,7 @@
 #include "host/vm/modules.h"
 #include "host/vm/script.h"
 #include "host/vm/state.h"
+#include "host/vm/traceback.h"
 
 extern "C" uint64_t aoti_torch_abi_version();  // of the libtorch_cpu that is loaded
 

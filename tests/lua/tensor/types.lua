@@ -120,3 +120,22 @@ test.case("a name that a namespace does not have is an error with the nearest on
     test.equal(err.hint, hint)
   end
 end)
+
+test.case("a device calls functions and modules with it as the default device", function()
+  local net = torch.nn.ReLU()
+  function net.forward(_, x) return torch.zeros(1).device.type, x end
+  local on, x = torch.device("meta")(net, 7)
+  test.equal({on, x}, {"meta", 7})
+  test.raises("out", torch.device("meta"), function() error "out" end)
+  test.equal(torch.zeros(1).device.type, "cpu")
+  test.raises("argument 'fn' must be a function", torch.device("meta"), 3)
+end)
+
+test.case("what has nothing to end says what <close> takes", function()
+  for _, value in ipairs {torch.device("cpu"), torch.float32, torch.strided, torch.contiguous_format, torch.no_grad} do
+    local x = torch.ones(1, {requires_grad = true})
+    x:register_hook(function() local _ <close> = value end)  -- its errors are not Lua's plain ones any more
+    local err = test.raises("got a non%-closable value", x.backward, x)
+    test.truthy(err.hint and err.hint:find("no_grad() and set_default_device(d) return such scopes", 1, true))
+  end
+end)
