@@ -96,7 +96,7 @@ std::string with_python_types(std::string text) {
 Caught read(const std::exception& e) {
   if (auto* raised = dynamic_cast<const Raised*>(&e))
     return {{raised->kind(), raised->message(), raised->hint(), raised->type()}, raised->value()};
-  if (auto* error = dynamic_cast<const Error*>(&e)) 
+  if (auto* error = dynamic_cast<const Error*>(&e))
     return {{error->kind(), error->message(), error->hint(), error->type()}, nullptr};
   if (auto* error = dynamic_cast<const c10::Error*>(&e)) {
     std::string message = error->what_without_backtrace();
