@@ -151,13 +151,13 @@ Indices tuple(lua_State* L, int index) {
 
 // Raises what went wrong with the index expression at stack 2 again, with its text and the place in it.
 [[noreturn]] void name_expression(lua_State* L, const Caught& fault) {
-  if (fault.kind == ErrorKind::memory) throw Error(fault.kind, fault.message, fault.hint);
+  if (fault.kind == ErrorKind::memory) throw Error(fault.kind, fault.message, fault.hint, fault.type);
   const std::string text = lua_tostring(L, 2);
   const size_t column = tensor::failing_column(check_tensor(L, 1), text);
   throw Error(fault.kind,
               "tensor index \"" + text + "\": " + fault.message +
                   (column > 0 ? " at column " + std::to_string(column) : std::string()),
-              fault.hint);
+              fault.hint, fault.type);
 }
 
 // Calls `use` with the items of the key at stack 2.

@@ -84,4 +84,10 @@ void define(lua_State* L, const Row* methods, const Row* metamethods) {
   define(L, Type<T>::id, Type<T>::name, &collect<T>, &close<T>, methods, metamethods);
 }
 
+// A type whose objects are values: nothing ends with a scope, so they have no `__close`.
+template <class T>
+void define_value(lua_State* L, const Row* metamethods) {
+  define(L, Type<T>::id, Type<T>::name, &collect<T>, nullptr, nullptr, metamethods);
+}
+
 }  // namespace trainhost::bindings

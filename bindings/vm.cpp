@@ -13,6 +13,7 @@
 #include "host/vm/modules.h"
 #include "host/vm/script.h"
 #include "host/vm/state.h"
+#include "host/vm/traceback.h"
 
 namespace trainhost::bindings {
 namespace {

@@ -19,7 +19,8 @@ GradScaler.__index, GradScaler.__name = GradScaler, "GradScaler"
 
 local function fail(message, ...) vm.raise("usage", message:format(...)) end
 
-local function scalar(value, dtype, on) return full({}, value, {dtype = dtype, device = on}) end
+-- What a scaler keeps from one call to the next outlives the torch.scope around the call.
+local function scalar(value, dtype, on) return native.keep(full({}, value, {dtype = dtype, device = on})) end
 
 -- An optimizer's progress since the last update: "ready", "unscaled", "stepped"; whether an infinity was found, by device.
 local function state_of(self, optimizer)

@@ -33,14 +33,14 @@ local function elements(self)
   local values = fields[self] or fail("expected a storage, got %s: call storage:method(...)", vm.describe(self))
   if values:_storage_bytes().nbytes - values.nbytes >= values:element_size() then
     values = all_of(values, values.dtype)
-    fields[self] = values
+    fields[self] = native.keep(values)
   end
   return values
 end
 
 local function of_tensor(x, dtype)
   local self = setmetatable({}, Storage)
-  fields[self] = all_of(x, dtype)
+  fields[self] = native.keep(all_of(x, dtype))  -- no scope finds it behind the storage
   return self
 end
 
@@ -122,7 +122,7 @@ methods.resize_ = named("Storage.resize_", "self, size", function(self, size)
   end
   local grown = values:detach()  -- the other keeps its size if there is no memory
   grown:resize_({size})
-  fields[self] = grown
+  fields[self] = native.keep(grown)
   return self
 end)
 

@@ -132,3 +132,21 @@ test.case("an optimizer whose step fails keeps no flag of the scaler's", functio
   test.equal(opt.found_inf, nil)
   test.equal(opt.grad_scale, nil)
 end)
+
+test.case("every call of a scaler may have a torch.scope of its own", function()
+  for _, fused in ipairs {true, false} do
+    local w, opt, scaler = setup{init_scale = 8, growth_interval = 2}
+    local used = fused and opt or {param_groups = opt.param_groups, step = function() return opt:step() end}
+    for step = 1, 4 do
+      torch.scope(function()
+        opt:zero_grad()
+        scaler:scale((w * 2):sum()):backward()
+      end)
+      if step > 2 then torch.scope(function() scaler:unscale_(used) end) end
+      torch.scope(function() scaler:step(used) end)
+      torch.scope(function() scaler:update() end)
+    end
+    test.equal(scaler:get_scale(), 32.0)
+    test.equal(w:tolist(), {-3.0, -3.0})
+  end
+end)
