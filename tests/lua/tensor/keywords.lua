@@ -86,3 +86,46 @@ test.case("names that a function does not have are refused, and those given twic
   test.raises("unknown keyword 'inputs'", function() torch.ones(1):requires_grad_{inputs = 1} end)
   test.raises('torch.cuda.set_device: unknown keyword string "devise"', torch.cuda.set_device, {devise = 1})
 end)
+
+test.case("an empty last table is keywords that are all nil, unless it is a list there", function()
+  local function options(o) return {dtype = o.dtype, device = o.device} end
+  local x = torch.ones(2, 3)
+  test.equal(torch.zeros(2, 2, options {}):size(), {2, 2})
+  test.equal(torch.ones(2, 3, {}):size(), {2, 3})
+  test.equal(torch.full({2}, 1, options {}):tolist(), {1, 1})
+  test.equal(torch.rand({2}, {generator = nil}):size(), {2})
+  test.equal(torch.linspace(0, 1, 3, options {}):tolist(), {0.0, 0.5, 1.0})
+  test.equal(torch.argmax(x, {dim = nil}):item(), 0)
+  test.equal(x:sum(1, {keepdim = nil}):size(), {2})
+  test.equal(x:to("cpu", {}):size(), {2, 3})
+  test.equal(torch.cumsum(x, 0, options {})[1][0]:item(), 2.0)
+  test.equal(torch.tensor({1}, options {}):tolist(), {1})
+  test.truthy(torch.nn.Linear(1, 1, {bias = nil}).bias ~= nil)
+  test.equal(torch.norm(x, {p = nil}):item(), 6 ^ 0.5, 1e-6)
+  test.equal(torch.zeros({}):dim(), 0)
+  test.equal(torch.tensor({}):size(), {0})
+  test.equal(x:sum({}):item(), 6.0)
+  test.equal(torch.ones(1, 1):permute(0, 1):expand({2, 3}):size(), {2, 3})
+  test.raises("'size' must be a list of integers", torch.zeros, "2", {})
+end)
+
+test.case("methods take no out=", function()
+  local x, out = torch.ones(2), torch.empty(2)
+  test.raises("add%(%) got an unexpected keyword argument 'out' %(torch.add takes it%)", function() x:add(1, {out = out}) end)
+  test.equal(torch.add(x, 1, {out = out}):tolist(), {2.0, 2.0})
+end)
+
+test.case("a list with other keys is refused", function()
+  local zero_based = {}
+  for i = 0, 3 do zero_based[i] = i * 10 end
+  test.raises("counts from 1 without holes: this one has 3 elements, and the key number 0", torch.tensor, zero_based)
+  test.raises("the key number 0", torch.stack, {[0] = torch.ones(1), torch.ones(1)})
+  test.raises("the key number 0", torch.zeros, {[0] = 2, 3})
+  test.raises("the key number", torch.tensor, {1, 2, [5] = 5})
+  test.raises("the key number 0", torch.tensor, {{1, 2}, {[0] = 3, 4, 5}})
+  local grown = {}
+  for i = 20, 1, -1 do grown[i] = i end  -- in the hash part of the table
+  test.equal(torch.tensor(grown):sum():item(), 210)
+  test.equal(torch.zeros(grown[2], grown[3]):size(), {2, 3})
+  test.equal(torch.tensor(torch.ones(2, 3).shape):tolist(), {2, 3})
+end)
