@@ -57,6 +57,12 @@ int jvp_layer(lua_State* L) {
   });
 }
 
+// call(f, ...): f(...), which cannot yield: the layer would stay with whatever runs meanwhile.
+int call(lua_State* L) {
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
 int64_t level_at(lua_State* L, int index) { return check_integer(L, index, "torch.func", "level"); }
 
 int add_batch_dim(lua_State* L) {
@@ -182,6 +188,9 @@ void set_transforms(lua_State* L) {
        "Enters a vmap until the scope ends.\n@param batch_size integer\n@param randomness string \"error\", \"same\" "
        "or "
        "\"different\"\n@return scope\n@return integer level"},
+      {"call", guarded<call>,
+       "Calls a function, which cannot yield: what it runs in is the thread's.\n@param f function\n@param ... "
+       "any\n@return any ..."},
       {"grad_layer", guarded<grad_layer>, "Enters a grad until the scope ends.\n@return scope\n@return integer level"},
       {"jvp_layer", guarded<jvp_layer>, "Enters a jvp until the scope ends.\n@return scope\n@return integer level"},
       {"add_batch_dim", guarded<add_batch_dim>,

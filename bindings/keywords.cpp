@@ -55,9 +55,22 @@ bool is_callable(lua_State* L, int index) {
   return lua_pop(L, 1), true;
 }
 
+bool is_empty_table(lua_State* L, int index) {
+  if (!lua_istable(L, index) || lua_rawlen(L, index) > 0) return false;
+  if (lua_getmetatable(L, index)) {
+    lua_pop(L, 1);
+    return false;
+  }
+  lua_pushnil(L);
+  if (!lua_next(L, index)) return true;
+  lua_pop(L, 2);
+  return false;
+}
+
 Keywords::Keywords(lua_State* L, const char* function, int first, std::initializer_list<const char*> names) {
   int last = lua_gettop(L);
   const int table = last >= first && is_keywords(L, last) ? last-- : 0;
+  if (!table && last >= first && is_empty_table(L, last)) --last;
   if (last - first + 1 > static_cast<int>(names.size())) throw_too_many(function, last - first + 1, names);
   for (int i = first; i <= last; ++i)
     if (!lua_isnil(L, i)) values_.push_back({names.begin()[i - first], i});

@@ -8,6 +8,9 @@
 
 namespace trainhost::bindings {
 
+// A plain table without anything in it: a list without elements, or keywords that are all nil.
+bool is_empty_table(lua_State* L, int index);
+
 // Reads f(a, b, {name = value}): positional values from the Lua index `first` on take `names` in order, a last
 // table of string keys gives the rest by name. Unknown names, and names given twice, are usage errors that list
 // the valid ones. The values stay on the Lua stack while the object lives.

@@ -54,6 +54,7 @@ struct Reader {
     if (!lua_istable(L, index)) fail(describe(L, index));
     const int64_t size = list_length(L, index);
     if (size != sizes[dim] && sizes.back() != 0) fail(std::to_string(size));
+    if (lua_rawlen(L, index) > 0 || size == 0) refuse_other_keys(L, index, size);  // a torch.Size has none
     luaL_checkstack(L, 8, "nested table");
     for (int64_t i = 1; i <= std::min(size, sizes[dim]); ++i) {
       push_list_item(L, index, i);

@@ -52,20 +52,31 @@ bool is_nil(lua_State* L, int index) { return lua_isnil(L, index) || is_none(L, 
 
 bool is_out_of_memory(const std::exception& e) { return caught(e).kind == ErrorKind::memory; }
 
+// Calls the kernel. Nothing but an exception of C++ can leave it: Lua's errors do not cross autograd.
+void call_kernel(const Overload& overload, Stack& stack) {
+  try {
+    overload.call(stack);
+  } catch (const std::exception&) {
+    throw;
+  } catch (...) {
+    throw Error(ErrorKind::internal, "Caught an unknown exception!");
+  }
+}
+
 void call_with_retry(lua_State* L, const Operator& op, const Overload& overload, Call& call, bool method,
                      Stack& stack) {
   // As PyTorch makes them: below autograd, so that nothing counts as a change of the new tensor.
   std::optional<at::AutoDispatchBelowADInplaceOrView> below;
   if (overload.below_autograd) below.emplace();
   try {
-    overload.call(stack);
+    call_kernel(overload, stack);
     return;
   } catch (const std::exception& e) {
     if (overload.mutates || !is_out_of_memory(e)) throw;  // what was written to would be written to twice
   }
   vm::State::of(L).native_bytes().collect(L);
   choose(L, op, call, method, stack);
-  overload.call(stack);
+  call_kernel(overload, stack);
 }
 
 int push_results(lua_State* L, const Overload& overload, const Call& call, Stack& stack) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "bindings/dtype.h"
+#include "bindings/keywords.h"
 #include "host/tensor/cuda.h"
 
 namespace trainhost::bindings {
@@ -58,6 +59,14 @@ bool take_number(lua_State* L, int index, int beside, IValue& out) {
   const auto scalar = to_scalar(L, index);
   if (!scalar) return false;
   out = number_tensor(*scalar, beside ? test_tensor(L, beside) : nullptr);
+  return true;
+}
+
+// x:sum(1, {keepdim = keep}) with keep = nil: an empty last table that is no list here is keywords without any.
+bool drop_empty_table(lua_State* L, Call& call, bool method) {
+  const int last = call.positional;
+  if (call.keyword_count > 0 || last <= (method ? 1 : 0) || !is_empty_table(L, last)) return false;
+  --call.positional;
   return true;
 }
 
@@ -147,12 +156,17 @@ bool bind(lua_State* L, const Operator& op, const Overload& overload, Call& call
 }
 
 const Overload& choose(lua_State* L, const Operator& op, Call& call, bool method, Stack& stack) {
+  if (call.out && method)
+    throw Error(ErrorKind::usage, op.name + "() got an unexpected keyword argument 'out'",
+                public_name(op, false) + " takes it");
   const auto& overloads = call.out ? op.outs : op.overloads;
-  for (const Fit fit : {Fit::exact, Fit::lenient, Fit::keywords}) {
-    if (fit == Fit::keywords && call.keyword_count == 0) break;
-    for (const Overload& overload : overloads)
-      if (bind(L, op, overload, call, method, fit, stack)) return overload;
-  }
+  do {
+    for (const Fit fit : {Fit::exact, Fit::lenient, Fit::keywords}) {
+      if (fit == Fit::keywords && call.keyword_count == 0) break;
+      for (const Overload& overload : overloads)
+        if (bind(L, op, overload, call, method, fit, stack)) return overload;
+    }
+  } while (drop_empty_table(L, call, method));
   throw_no_overload(L, op, call, method);
 }
 

@@ -125,6 +125,20 @@ void unwrap_size(lua_State* L, int index) {
   if (lua_istable(L, index) && push_values(L, index)) lua_replace(L, index);
 }
 
+void refuse_other_keys(lua_State* L, int index, lua_Integer size) {
+  // Behind the last element stands nothing, unless the list was built in another order.
+  if (size > 0) lua_pushinteger(L, size);
+  else lua_pushnil(L);
+  if (!lua_next(L, index)) return;
+  lua_pop(L, 2);
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    const lua_Integer key = lua_isinteger(L, -2) ? lua_tointeger(L, -2) : 0;
+    if (key >= 1 && key <= size) continue;
+    throw_usage("a list counts from 1 without holes: this one has " + std::to_string(size) + " elements, and the key " +
+                describe(L, lua_gettop(L) - 1) + " beside them");
+  }
+}
+
 lua_Integer list_length(lua_State* L, int index) {
   if (!lua_istable(L, index)) return 0;
   const auto length = static_cast<lua_Integer>(lua_rawlen(L, index));

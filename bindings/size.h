@@ -11,6 +11,8 @@ void open_size(lua_State* L);
 void unwrap_size(lua_State* L, int index);
 // How many elements the list at `index` has: a table, or a torch.Size. 0 for other values.
 lua_Integer list_length(lua_State* L, int index);
+// A usage error if the table at `index` has anything beside its elements 1 to `size`, such as one at 0.
+void refuse_other_keys(lua_State* L, int index, lua_Integer size);
 // Pushes element i (from 1) of such a list, raw; returns its type.
 int push_list_item(lua_State* L, int index, lua_Integer i);
 

@@ -61,6 +61,7 @@ bool each(lua_State* L, int index, Take take) {
       return false;
     }
   }
+  if (size > 0) refuse_other_keys(L, index, size);
   for (lua_Integer i = 0; i < size; ++i) {
     lua_rawgeti(L, index, i + 1);
     const bool fits = take(i);

@@ -211,7 +211,9 @@ int run(Host& host, const CommandLine& line) {
   if (!console_open(line)) return 0;
   if (!line.quiet && isatty(STDIN_FILENO)) {
     print_version();
-    std::puts("help(torch.add) or help \"torch.add\" shows what there is about it; Tab completes names.");
+    std::puts(
+        "torch, nn, train, mlflow and host are there; help(torch.add) shows what there is about it; Tab completes "
+        "names.");
   }
   at_console = true;
   const int code = host.repl();

@@ -117,6 +117,50 @@ int resume(lua_State* L, lua_State* coroutine, int count) {
   return results;
 }
 
+// Runs the pending __close handlers of a coroutine and resets it; the status, with an error value on its stack.
+int reset(lua_State* L, lua_State* coroutine) {
+  Interrupts::Running running(interrupts(L), coroutine);
+  if (!running) luaL_error(L, "too many nested coroutines");
+  return lua_resetthread(coroutine);
+}
+
+// Note [A failed coroutine is closed]
+// Lua leaves the `<close>` variables of a coroutine that fails open until coroutine.close: no_grad would stay on, a
+// torch.func layer entered. So resume closes it, as wrap does, and its traceback is kept for debug.traceback.
+const char kTraces = 0;  // its address: weak table coroutine -> traceback
+
+void close_failed(lua_State* L, lua_State* coroutine) {
+  const int status = lua_status(coroutine);
+  if (status == LUA_OK || status == LUA_YIELD) return;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kTraces) == LUA_TTABLE) {
+    lua_pushvalue(L, 1);
+    luaL_traceback(L, coroutine, nullptr, 0);
+    lua_rawset(L, -3);
+  }
+  lua_pop(L, 1);
+  reset(L, coroutine);
+  lua_settop(coroutine, 0);
+}
+
+// debug.traceback([coroutine,] [message [, level]]), which knows the traces of failed coroutines.
+int traceback_of(lua_State* L) {
+  lua_State* of = lua_isthread(L, 1) ? lua_tothread(L, 1) : L;
+  const int argument = of == L && !lua_isthread(L, 1) ? 1 : 2;
+  const char* message = lua_tostring(L, argument);
+  if (!message && !lua_isnoneornil(L, argument)) return lua_pushvalue(L, argument), 1;
+  const auto level = static_cast<int>(luaL_optinteger(L, argument + 1, of == L ? 1 : 0));
+  if (argument == 2 && lua_rawgetp(L, LUA_REGISTRYINDEX, &kTraces) == LUA_TTABLE) {
+    lua_pushvalue(L, 1);
+    if (lua_rawget(L, -2) == LUA_TSTRING) {
+      if (!message) return 1;
+      lua_pushfstring(L, "%s\n%s", message, lua_tostring(L, -1));
+      return 1;
+    }
+  }
+  luaL_traceback(L, of, message, level);
+  return 1;
+}
+
 int coroutine_resume(lua_State* L) {
   lua_State* coroutine = check_coroutine(L);
   const unsigned before = interrupts(L).stops();
@@ -126,17 +170,11 @@ int coroutine_resume(lua_State* L) {
     lua_insert(L, -(results + 1));
     return results + 1;
   }
+  close_failed(L, coroutine);
   if (before != interrupts(L).stops()) return lua_error(L);
   lua_pushboolean(L, 0);
   lua_insert(L, -2);
   return 2;
-}
-
-// Runs the pending __close handlers of a coroutine and resets it; the status, with an error value on its stack.
-int reset(lua_State* L, lua_State* coroutine) {
-  Interrupts::Running running(interrupts(L), coroutine);
-  if (!running) luaL_error(L, "too many nested coroutines");
-  return lua_resetthread(coroutine);
 }
 
 int call_wrapped(lua_State* L) {
@@ -256,6 +294,16 @@ void open_protected(lua_State* L) {
   luaL_setfuncs(L, kBase, 0);
   lua_getfield(L, -1, "coroutine");
   luaL_setfuncs(L, kCoroutine, 0);
+  lua_getfield(L, -2, "debug");
+  lua_pushcfunction(L, traceback_of);
+  lua_setfield(L, -2, "traceback");
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kTraces);
   lua_getfield(L, -2, "os");
   lua_pushcfunction(L, exit_script);
   lua_setfield(L, -2, "exit");

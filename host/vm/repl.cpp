@@ -74,23 +74,12 @@ bool run(State& state) {
   return fine;
 }
 
-// The console's global `help`, loaded when it is first used, unless the script has one of its own.
-void set_help(State& state) {
-  constexpr std::string_view kChunk =
-      "if rawget(_G, 'help') == nil then\n"
-      "  local call = {__call = function(_, ...) return require('host.help')(...) end}\n"
-      "  function call.__tostring() return tostring(require('host.help')) end\n"
-      "  rawset(_G, 'help', setmetatable({}, call))\n"
-      "end";
-  if (luaL_loadbufferx(state.lua(), kChunk.data(), kChunk.size(), "=help", "t") != LUA_OK) throw pop_error(state.lua());
-  state.call(0, 0);
-}
-
 }  // namespace
 
 int run_repl(State& state) {
   lua_State* L = state.lua();
-  set_help(state);
+  push_repl_function(state, "open");
+  state.call(0, 0);
   const bool terminal = isatty(STDIN_FILENO);
   const std::unique_ptr<Input> input = open_input(state, terminal);
   bool fine = true;

@@ -9,6 +9,27 @@ local words = {}
 for word in ([[and break do else elseif end false for function goto if in local nil not or repeat return then true
   until while]]):gmatch("%a+") do words[word] = true end
 
+-- Globals of the console, loaded when they are first used.
+local GLOBALS <const> = {
+  torch = "torch", nn = "torch.nn", train = "train", mlflow = "mlflow", host = "host", help = "host.help",
+}
+
+--- Gives the console its globals: `torch`, `nn`, `train`, `mlflow`, `host` and `help`, but for those that a script has
+--- set.
+function repl.open()
+  if getmetatable(_G) ~= nil then return end
+  setmetatable(_G, {
+    __index = function(globals, name)
+      local module = GLOBALS[name]
+      if not module then return nil end
+      local value = require(module)
+      rawset(globals, name, value)
+      return value
+    end,
+    __names = function() return ordered.keys(GLOBALS) end,
+  })
+end
+
 local function is_name(key) return type(key) == "string" and key:match("^[%a_][%w_]*$") and not words[key] end
 
 local function show(value, depth, open)

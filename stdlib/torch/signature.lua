@@ -27,6 +27,9 @@ local function read(spec)
   return names, defaults, positions, required, most or #names
 end
 
+-- Keywords that are all nil: f(x, {dim = dim}). Where a list is due, {} is one.
+local function is_empty(value) return type(value) == "table" and next(value) == nil and getmetatable(value) == nil end
+
 -- Note [Positional calls]
 -- Most calls are positional without lists, and they are what layers do at every step: for those a function of exactly
 -- these parameters is made, without a table (60 ns in place of 290-410). Anything else goes to `parse`.
@@ -81,7 +84,8 @@ return function(function_name, spec)
     local named
     if given > 0 then
       local last = select(given, ...)
-      if keywords.is(last) then named, given = last, given - 1 end
+      if keywords.is(last) then named, given = last, given - 1
+      elseif given > required and is_empty(last) then given = given - 1 end
     end
     while given > most and select(given, ...) == nil do given = given - 1 end  -- f(x, options) without options
     if given > most then

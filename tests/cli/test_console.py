@@ -122,3 +122,12 @@ def test_from_a_pipe_there_is_no_prompt_and_a_failure_is_exit_code_1(trainhost):
 def test_opens_after_a_script(trainhost, tmp_path):
     (tmp_path / "a.lua").write_text("answer = 42")
     assert trainhost.run("-i", tmp_path / "a.lua", input="answer\n").stdout == "42\n"
+
+
+def test_the_modules_are_there_and_loaded_when_they_are_used(console):
+    assert "\r\nfalse\r\n" in console.type("package.loaded['torch.func'] ~= nil\n")
+    assert "\r\ntensor([1., 1.])\r\n" in console.type("torch.ones(2)\n")
+    assert "\r\nLinear(in_features=2, out_features=1, bias=True)\r\n" in console.type("nn.Linear(2, 1)\n")
+    assert "The sum so far along a dimension." in console.type("help(torch.cumsum)\n")
+    assert "\r\ntrue\r\n" in console.type("undefined_name == nil\n")
+    assert "cumsum" in console.type("torch.cums\t", until="cumsum")

@@ -21,7 +21,7 @@ local function differentiate(f, argnums, has_aux, ...)
   local wrapped = arguments.wrap(pytree.tuple(...), level)
   local inputs = arguments.slice(wrapped, argnums)
   arguments.differentiate(inputs)
-  local results = table.pack(f(table.unpack(wrapped, 1, wrapped.n)))
+  local results = table.pack(native.call(f, table.unpack(wrapped, 1, wrapped.n)))
   local output, aux = results[1], results[2]
   if has_aux and results.n ~= 2 then
     vm.raise("usage", "grad_and_value(f)(*args): output of function f should be a tuple: (output, aux) if has_aux is True")
@@ -84,7 +84,7 @@ function transforms.vjp_of(f, argnums, has_aux, ...)
   local primals = arguments.wrap(pytree.tuple(...), level)
   local inputs = argnums == nil and primals or arguments.slice(primals, argnums)
   arguments.differentiate(inputs)
-  local results = table.pack(f(table.unpack(primals, 1, primals.n)))
+  local results = table.pack(native.call(f, table.unpack(primals, 1, primals.n)))
   local aux
   if has_aux then
     if results.n ~= 2 then

@@ -64,7 +64,7 @@ function transforms.jvp_of(f, primals, tangents, argnums, strict, has_aux)
     local places = arguments.places(argnums, primals.n or #primals)
     for i, place in ipairs(places) do call[place] = type(argnums) == "table" and dual_inputs[i] or dual_inputs end
   end
-  local results = table.pack(f(table.unpack(call, 1, primals.n or #primals)))
+  local results = table.pack(native.call(f, table.unpack(call, 1, primals.n or #primals)))
   local aux
   if has_aux then
     if results.n ~= 2 then

@@ -81,7 +81,7 @@ local function run(f, randomness, out_dims, leaves, spec, dims, size)
     batched[i] = dims[i] and native.add_batch_dim(leaves[i], dims[i], level) or leaves[i]
   end
   local arguments = pytree.unflatten(batched, spec)
-  local results = table.pack(f(table.unpack(arguments, 1, arguments.n)))
+  local results = table.pack(native.call(f, table.unpack(arguments, 1, arguments.n)))
   local outputs, outputs_spec = pytree.flatten(structure(results.n, table.unpack(results, 1, results.n)))
   local out = out_dims
   if is_tensor(results[1]) and results.n == 1 and type(out) == "table" and #out == 1 then out = out[1] end

@@ -215,3 +215,20 @@ test.case("a Function says what it lacks for a transform", function()
   end
   test.equal(torch.vmap(Own.apply)(torch.ones(2)):tolist(), {5.0, 5.0})
 end)
+
+test.case("a function under a transform cannot yield", function()
+  local function suspended(transform)
+    return coroutine.create(function()
+      return transform(function(v)
+        coroutine.yield()
+        return v:sum()
+      end)(torch.ones(3))
+    end)
+  end
+  for _, transform in ipairs {torch.func.grad, torch.func.vmap, torch.func.jacfwd, torch.func.jacrev} do
+    local ok, message = coroutine.resume(suspended(transform))
+    test.truthy(not ok)
+    test.truthy(tostring(message):find("attempt to yield across a C-call boundary", 1, true))
+  end
+  test.equal(torch.func.grad(torch.sum)(torch.ones(2)):tolist(), {1.0, 1.0})
+end)

@@ -120,3 +120,24 @@ test.case("a stack that overflows inside C functions names the user's line", fun
     test.equal(call():match("([^/]*)$"), ("errors.lua:%d: C stack overflow"):format(line))
   end
 end)
+
+test.case("a coroutine that fails leaves no scope open, and its traceback can still be read", function()
+  local torch = require "torch"
+  local closed = 0
+  local function failing()
+    local _ <close> = torch.no_grad()
+    local _ <close> = setmetatable({}, {__close = function() closed = closed + 1 end})
+    torch.func.grad(function() error "inside" end)(torch.ones(1))
+  end
+  local co = coroutine.create(failing)
+  local ok, message = coroutine.resume(co)
+  test.equal(ok, false)
+  test.truthy(tostring(message):find("inside", 1, true))
+  test.equal({closed, coroutine.status(co)}, {1, "dead"})
+  test.truthy(torch.is_grad_enabled())
+  test.equal(torch.rand(2):size(), {2})
+  test.truthy(debug.traceback(co):find("in function", 1, true))
+  test.truthy(debug.traceback(co, "message"):find("^message\nstack traceback:\n.*errors.lua"))
+  test.equal(select(2, coroutine.resume(co)), "cannot resume dead coroutine")
+  test.truthy(debug.traceback("here", 1):find("^here\nstack traceback:\n\t[^\n]*errors.lua"))
+end)
