@@ -2,6 +2,8 @@
 local torch = require "torch"
 local vm = require "native.vm"
 
+local MOST_DEPTH <const> = 64
+
 local collate
 
 local function shape_text(tensor) return "[" .. table.concat(tensor.shape, ", ") .. "]" end
@@ -22,7 +24,7 @@ local function stack(tensors, where)
 end
 
 -- Integers become int64; with any float among them float64, as in PyTorch; booleans bool; strings stay a list.
-local function collate_field(values, where)
+local function collate_field(values, where, depth)
   local first, kind = values[1], type(values[1])
   if torch.is_tensor(first) then return stack(values, where) end
   for i, value in ipairs(values) do
@@ -31,7 +33,7 @@ local function collate_field(values, where)
         vm.describe(value), vm.describe(first)))
     end
   end
-  if kind == "table" then return collate(values, where) end
+  if kind == "table" then return collate(values, where, depth + 1) end
   if kind == "string" then return values end
   if kind == "boolean" then return torch.tensor(values) end
   if kind == "number" then
@@ -44,12 +46,10 @@ local function collate_field(values, where)
     vm.describe(first)))
 end
 
---- Puts samples together field by field: tensors are stacked, numbers become a tensor, strings a list.
----@param samples table[] tables with the same fields, by position or by name
----@return table batch with those fields
----@example torch.utils.data.default_collate{{1, 2.5}, {3, 4.5}}
---- --> {tensor([1, 3]), tensor([2.5000, 4.5000], dtype=torch.float64)}
-function collate(samples, where)
+function collate(samples, where, depth)
+  if depth > MOST_DEPTH then
+    vm.raise("usage", ("collate: samples are nested deeper than %d levels (a table inside itself?)"):format(MOST_DEPTH))
+  end
   local batch = {}
   for key in pairs(samples[1]) do
     local name = (where and where .. "." or "field ") .. tostring(key)
@@ -60,9 +60,19 @@ function collate(samples, where)
       end
       values[i] = sample[key]
     end
-    batch[key] = collate_field(values, name)
+    batch[key] = collate_field(values, name, depth)
   end
   return batch
 end
 
-return collate
+--- Puts samples together field by field: tensors are stacked, numbers become a tensor, strings a list.
+---@param samples table[] tables with the same fields, by position or by name
+---@return table batch with those fields
+---@example torch.utils.data.default_collate{{1, 2.5}, {3, 4.5}}
+--- --> {tensor([1, 3]), tensor([2.5000, 4.5000], dtype=torch.float64)}
+return function(samples)
+  if type(samples) ~= "table" or type(samples[1]) ~= "table" then
+    vm.raise("usage", "default_collate: argument 'samples' must be a list of tables, got " .. vm.describe(samples))
+  end
+  return collate(samples, nil, 0)
+end
