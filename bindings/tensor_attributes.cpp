@@ -146,6 +146,9 @@ void assign_attribute(lua_State* L, const char* name) {
   } else if (std::strcmp(name, "real") == 0 || std::strcmp(name, "imag") == 0) {
     const at::Tensor part = *name == 'r' ? at::real(tensor) : at::imag(tensor);
     part.copy_(check_tensor(L, 3));
+  } else if (std::strcmp(name, "True") == 0 || std::strcmp(name, "False") == 0 || std::strcmp(name, "None") == 0) {
+    throw_usage(std::string("cannot assign the field '") + name + "' of a Tensor",
+                std::string("an index that is one word ends with a comma: x[\"") + name + ",\"] = value");
   } else {
     throw_usage(std::string("cannot assign the field '") + name + "' of a Tensor",
                 "requires_grad, grad, data, real and imag can be assigned, and elements by index: x[0] = 1");
