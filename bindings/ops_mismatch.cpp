@@ -39,7 +39,9 @@ std::string expected_text(const Argument& argument) {
                                           "a list of Tensors",
                                           "a list of Tensors",
                                           "a list of strings",
+                                          "?",
                                           "?"};
+  if (argument.type) return "a value of type " + argument.type->str();
   const std::string text = kExpected[static_cast<int>(argument.kind)];
   return argument.length == 0              ? text
          : argument.kind == Kind::integers ? "an integer or " + text
@@ -180,6 +182,7 @@ std::string listed(const Operator& op, bool method) {
   for (const Overload& overload : op.overloads)
     if (!overload.deprecated && (!method || !overload.self_positions.empty()))
       text += "\n * " + overload.listing(method);
+  for (const std::string& schema : op.uncallable) text += "\n * " + schema + ", which takes what Lua has no value for";
   return text;
 }
 
