@@ -5,7 +5,7 @@ namespace trainhost::bindings {
 
 void raise_closed(const char* type, const std::string& argument) {
   throw_usage((argument.empty() ? std::string() : "argument '" + argument + "': ") + "this " + type + " is closed",
-              "it was freed by close, free or the end of its <close> scope");
+              "it was freed by x:free() or the end of its torch.scope or <close> variable");
 }
 
 void raise_not_a(lua_State* L, const char* type, int index) {

@@ -87,7 +87,7 @@ bool is_closed(lua_State* L, int index) { return test<at::Tensor>(L, index) && !
 
 // A closed tensor is told first, whatever else does not fit.
 void refuse_closed(lua_State* L, const std::string& function, const std::string& argument, int index) {
-  constexpr const char* kHint = "it was freed by close, free or the end of its <close> scope";
+  constexpr const char* kHint = "it was freed by x:free() or the end of its torch.scope or <close> variable";
   if (is_closed(L, index)) throw_usage(function + ": argument '" + argument + "' is a closed Tensor", kHint);
   if (lua_type(L, index) != LUA_TTABLE) return;
   const auto size = static_cast<lua_Integer>(lua_rawlen(L, index));
@@ -217,6 +217,14 @@ std::string public_name(const Operator& op, bool method) {
     if (misfit && index == 0)
       throw_usage(name + ": missing argument '" + misfit->name + "' (" + expected_text(*misfit) + ")",
                   name + only->signature(method));
+    const bool several = misfit && misfit->kind == Kind::integers && index == (method ? 2 : 1) &&
+                         index < call.positional && (method ? only->self_varargs : only->varargs) &&
+                         lua_type(L, index) != LUA_TTABLE;
+    int64_t size = 0;
+    for (int i = index; several && i <= call.positional; ++i)  // torch.zeros(2, nil, 3)
+      if (!to_integer(L, i, Fit::lenient, size))
+        throw_usage(name + ": argument '" + misfit->name + "' must be " + expected_text(*misfit) + ", got " +
+                    describe(L, i) + " at [" + std::to_string(i - index + 1) + "]");
     if (misfit)
       throw_usage(name + ": argument '" + misfit->name + "' must be " + expected_text(*misfit) + ", got " +
                   describe_for(L, index, *misfit));
@@ -251,7 +259,10 @@ std::string nearest_operators(std::string_view name, bool method) {
   for (size_t i = 0, shown = 0; i < near.size() && shown < 3; ++i) {
     const Operator* op = tensor::find_operator(*near[i].second);
     if (!op || op->name[0] == '_' || (method && op->overloads.empty())) continue;
-    text += (shown++ ? ", '" : "did you mean '") + *near[i].second + "'";
+    if (method && public_name(*op, /*method=*/false) != "torch." + op->name) continue;
+    const bool repeat = op->name == "repeat";  // a keyword of Lua, and a method only
+    if (repeat && !method) continue;
+    text += (shown++ ? ", '" : "did you mean '") + (repeat ? "rep" : *near[i].second) + "'";
   }
   return text.empty() ? text : text + "?";
 }

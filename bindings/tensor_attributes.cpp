@@ -140,6 +140,8 @@ void assign_attribute(lua_State* L, const char* name) {
     set_requires_grad(tensor, lua_toboolean(L, 3));
   } else if (std::strcmp(name, "grad") == 0) {
     if (lua_isnil(L, 3)) tensor.mutable_grad().reset();
+    else if (!test<at::Tensor>(L, 3))
+      throw_usage("assigned grad expected to be a Tensor or None but got grad of type " + describe(L, 3));
     else set_grad(tensor, check_tensor(L, 3));
   } else if (std::strcmp(name, "data") == 0) {
     tensor.set_data(check_tensor(L, 3));

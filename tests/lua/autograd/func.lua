@@ -215,3 +215,11 @@ test.case("a Function says what it lacks for a transform", function()
   end
   test.equal(torch.vmap(Own.apply)(torch.ones(2)):tolist(), {5.0, 5.0})
 end)
+
+test.case("vmap says how None is written, and what it does not take", function()
+  local f = function(x, _) return x end
+  test.raises("write torch.None for None", torch.vmap(f, {in_dims = {0, nil}}), torch.ones(2), torch.ones(2))
+  for _, x in ipairs {torch.ones(3), torch.ones(3, 2)} do
+    test.raises("vmap: It looks like you're calling .item%(%) on a Tensor", torch.vmap(function(v) return v * v:item() end), x)
+  end
+end)
