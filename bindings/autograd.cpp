@@ -209,8 +209,12 @@ void set_grad(at::Tensor& tensor, const at::Tensor& grad) {
     throw Error(ErrorKind::shape,
                 c10::str("attempting to assign a gradient of size '", grad.sizes(), "' to a tensor of size '",
                          tensor.sizes(), "'. Please ensure that the gradient and the tensor are the same size"));
-  if (grad.scalar_type() != tensor.scalar_type())
-    throw Error(ErrorKind::dtype, "assigned grad has data of a different type than its tensor");
+  const auto dtype = tensor.is_leaf() ? tensor.grad_dtype() : std::optional(tensor.scalar_type());
+  if (dtype && grad.scalar_type() != *dtype)
+    throw Error(
+        ErrorKind::dtype,
+        c10::str("attempting to assign a gradient with dtype '", grad.dtype(), "' to a tensor with grad_dtype '",
+                 *dtype, "'. The gradient must match the tensor's grad_dtype (the tensor's dtype by default)"));
   if (grad.device() != tensor.device())
     throw Error(ErrorKind::device, "assigned grad has data located on a different device than its tensor");
   tensor.mutable_grad() = grad;

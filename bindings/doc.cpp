@@ -7,6 +7,7 @@
 
 #include "bindings/guard.h"
 #include "host/tensor/catalog.h"
+#include "host/tensor/schema.h"
 #include "host/vm/modules.h"
 #include "host/vm/stdlib.h"
 
@@ -121,10 +122,27 @@ std::string_view kind_name(Kind kind) {
   }
 }
 
+// "table<string, Tensor>", "integer[][]": what a list of lists, a dict or a tuple is in Lua.
+std::string lua_type_of(const c10::Type& type) {
+  const tensor::Kind kind = tensor::kind_of(type);
+  if (kind != Kind::nested) return kind == Kind::tensor ? "Tensor" : std::string(kind_name(kind));
+  const std::string first = lua_type_of(*type.containedType(0));
+  switch (type.kind()) {
+    case c10::TypeKind::ListType:
+      return first + "[]";
+    case c10::TypeKind::OptionalType:
+      return first;
+    case c10::TypeKind::DictType:
+      return "table<" + first + ", " + lua_type_of(*type.containedType(1)) + ">";
+    default:
+      return "table";
+  }
+}
+
 void push_argument(lua_State* L, const Argument& argument) {
   lua_createtable(L, 0, 6);
   set_text(L, "name", argument.name);
-  set_text(L, "kind", kind_name(argument.kind));
+  set_text(L, "kind", argument.type ? lua_type_of(*argument.type) : std::string(kind_name(argument.kind)));
   set_flag(L, "optional", argument.optional);
   set_flag(L, "keyword", argument.kwarg_only);
   set_flag(L, "out", argument.is_out);

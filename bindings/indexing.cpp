@@ -21,7 +21,7 @@ using tensor::Index;
 using tensor::Indices;
 
 // Addresses that stand for entries of Lua's registry.
-constexpr char kParsed = 0, kParsedMeta = 0;
+constexpr char kParsed = 0, kParsedParts = 0, kParsedMeta = 0;
 constexpr int kMostParsed = 4096;  // then the cache starts anew: a script may build its expressions
 
 [[noreturn]] void bad_item(lua_State* L, int index) {
@@ -54,10 +54,12 @@ int free_parsed(lua_State* L) {
 
 const Row kParsedRows[] = {{"__gc", guarded<free_parsed>, ""}, {nullptr, nullptr, nullptr}};
 
-// The items of the expression at `index`; the cache's userdata stays on the stack and keeps them alive.
-const Indices& parsed(lua_State* L, int index) {
+// The items of the expression at `index`, alone or a part of a key; the cache's userdata stays on the stack and keeps
+// them alive.
+const Indices& parsed(lua_State* L, int index, bool part = false) {
+  const char* const cache = part ? &kParsedParts : &kParsed;
   index = lua_absindex(L, index);
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kParsed) == LUA_TTABLE) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, cache) == LUA_TTABLE) {
     lua_pushvalue(L, index);
     if (lua_rawget(L, -2) == LUA_TUSERDATA) return *static_cast<Indices*>(lua_touserdata(L, -1));
     lua_pop(L, 1);
@@ -65,11 +67,11 @@ const Indices& parsed(lua_State* L, int index) {
     lua_pop(L, 1);
     lua_newtable(L);
     lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &kParsed);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, cache);
   }
   size_t length = 0;
   const char* text = lua_tolstring(L, index, &length);
-  Indices items = tensor::parse_indices({text, length});
+  Indices items = tensor::parse_indices({text, length}, part);
   lua_rawgeti(L, -1, 0);
   const lua_Integer count = lua_tointeger(L, -1) + 1;
   lua_pop(L, 1);
@@ -77,7 +79,7 @@ const Indices& parsed(lua_State* L, int index) {
     lua_pop(L, 1);
     lua_newtable(L);
     lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &kParsed);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, cache);
   }
   lua_pushinteger(L, count > kMostParsed ? 1 : count);
   lua_rawseti(L, -2, 0);
@@ -138,7 +140,7 @@ Indices tuple(lua_State* L, int index) {
     if (lua_type(L, -1) == LUA_TTABLE) {
       items.emplace_back(list_index(L, -1));
     } else if (lua_type(L, -1) == LUA_TSTRING) {
-      for (const auto& part : parsed(L, -1)) items.push_back(part);
+      for (const auto& part : parsed(L, -1, /*part=*/true)) items.push_back(part);
     } else if (simple_item(L, -1, item)) {
       items.push_back(std::move(item));
     } else {

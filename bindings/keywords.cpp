@@ -28,8 +28,8 @@ bool is_keywords(lua_State* L, int index) {
 }
 
 std::string list_of_valid(std::initializer_list<const char*> names) {
-  std::string text = "valid are";
-  for (const char* name : names) text += (text.back() == 'e' ? " " : ", ") + std::string(name);
+  std::string text;
+  for (const char* name : names) text += (text.empty() ? "valid are " : ", ") + std::string(name);
   return text;
 }
 

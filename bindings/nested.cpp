@@ -164,6 +164,14 @@ void push_nested(lua_State* L, const at::Tensor& tensor, const T* data, int64_t 
   }
 }
 
+// What item() says of an integer that Lua's cannot hold.
+void check_integers(const at::Tensor& tensor) {
+  if (tensor.scalar_type() != at::kUInt64 || tensor.numel() == 0) return;
+  const at::Tensor bits = tensor.detach().contiguous().view(at::kLong);
+  if (bits.min().item<int64_t>() < 0)
+    throw Error(ErrorKind::dtype, "value cannot be converted to type int64_t without overflow");
+}
+
 // Without history, on the CPU, in one of the types that Lua has.
 at::Tensor readable(const at::Tensor& tensor) {
   at::Tensor plain = tensor.detach();
@@ -177,6 +185,7 @@ at::Tensor readable(const at::Tensor& tensor) {
 }
 
 int tensor_tolist(lua_State* L) {
+  check_integers(check_tensor(L, 1));
   const at::Tensor tensor = readable(check_tensor(L, 1));
   if (tensor.scalar_type() == at::kBool) push_nested(L, tensor, tensor.const_data_ptr<bool>(), 0);
   else if (tensor.scalar_type() == at::kLong) push_nested(L, tensor, tensor.const_data_ptr<int64_t>(), 0);
@@ -187,7 +196,8 @@ int tensor_tolist(lua_State* L) {
 
 int tensor_item(lua_State* L) {
   const at::Tensor& tensor = check_tensor(L, 1);
-  if (tensor.numel() != 1)
+  const bool in_vmap = tensor.unsafeGetTensorImpl()->key_set().has(c10::DispatchKey::FuncTorchBatched);
+  if (tensor.numel() != 1 && !in_vmap)  // vmap has an error of its own
     throw Error(
         ErrorKind::shape,
         "Tensor.item: a Tensor with " + std::to_string(tensor.numel()) + " elements cannot be converted to Scalar",

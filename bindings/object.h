@@ -44,7 +44,7 @@ typename Type<T>::Handle* test(lua_State* L, int index) noexcept {
 }
 
 // What errors about a closed value say besides.
-inline constexpr char kClosedHint[] = "it was freed by close, free or the end of its <close> scope";
+inline constexpr char kClosedHint[] = "it was freed by x:free() or the end of its torch.scope or <close> variable";
 
 // argument: its name, where it is one of several.
 [[noreturn]] void raise_closed(const char* type, const std::string& argument = {});

@@ -240,6 +240,9 @@ void push_operator(lua_State* L, const Operator& op, Form form) {
 bool push_operator(lua_State* L, std::string_view name, Form form) {
   const Operator* op = tensor::find_operator(name);
   if (!op) return false;
+  // What is in a namespace, torch.linalg.norm, is no method.
+  if (form == Form::method && (name.starts_with("linalg_") || name.starts_with("fft_") || name.starts_with("special_")))
+    return false;
   if (form == Form::method && std::none_of(op->overloads.begin(), op->overloads.end(),
                                            [](const Overload& overload) { return !overload.self_positions.empty(); }))
     return false;

@@ -39,7 +39,9 @@ std::string expected_text(const Argument& argument) {
                                           "a list of Tensors",
                                           "a list of Tensors",
                                           "a list of strings",
+                                          "?",
                                           "?"};
+  if (argument.type) return "a value of type " + argument.type->str();
   const std::string text = kExpected[static_cast<int>(argument.kind)];
   return argument.length == 0              ? text
          : argument.kind == Kind::integers ? "an integer or " + text
@@ -179,6 +181,7 @@ std::string listed(const Operator& op, bool method) {
   for (const Overload& overload : op.overloads)
     if (!overload.deprecated && (!method || !overload.self_positions.empty()))
       text += "\n * " + overload.listing(method);
+  for (const std::string& schema : op.uncallable) text += "\n * " + schema + ", which takes what Lua has no value for";
   return text;
 }
 
@@ -213,6 +216,14 @@ std::string public_name(const Operator& op, bool method) {
     if (misfit && index == 0)
       throw_usage(name + ": missing argument '" + misfit->name + "' (" + expected_text(*misfit) + ")",
                   name + only->signature(method));
+    const bool several = misfit && misfit->kind == Kind::integers && index == (method ? 2 : 1) &&
+                         index < call.positional && (method ? only->self_varargs : only->varargs) &&
+                         lua_type(L, index) != LUA_TTABLE;
+    int64_t size = 0;
+    for (int i = index; several && i <= call.positional; ++i)  // torch.zeros(2, nil, 3)
+      if (!to_integer(L, i, Fit::lenient, size))
+        throw_usage(name + ": argument '" + misfit->name + "' must be " + expected_text(*misfit) + ", got " +
+                    describe(L, i) + " at [" + std::to_string(i - index + 1) + "]");
     if (misfit)
       throw_usage(name + ": argument '" + misfit->name + "' must be " + expected_text(*misfit) + ", got " +
                   describe_for(L, index, *misfit));
@@ -247,7 +258,10 @@ std::string nearest_operators(std::string_view name, bool method) {
   for (size_t i = 0, shown = 0; i < near.size() && shown < 3; ++i) {
     const Operator* op = tensor::find_operator(*near[i].second);
     if (!op || op->name[0] == '_' || (method && op->overloads.empty())) continue;
-    text += (shown++ ? ", '" : "did you mean '") + *near[i].second + "'";
+    if (method && public_name(*op, /*method=*/false) != "torch." + op->name) continue;
+    const bool repeat = op->name == "repeat";  // a keyword of Lua, and a method only
+    if (repeat && !method) continue;
+    text += (shown++ ? ", '" : "did you mean '") + (repeat ? "rep" : *near[i].second) + "'";
   }
   return text.empty() ? text : text + "?";
 }

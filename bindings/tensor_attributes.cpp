@@ -140,12 +140,17 @@ void assign_attribute(lua_State* L, const char* name) {
     set_requires_grad(tensor, lua_toboolean(L, 3));
   } else if (std::strcmp(name, "grad") == 0) {
     if (lua_isnil(L, 3)) tensor.mutable_grad().reset();
+    else if (!test<at::Tensor>(L, 3))
+      throw_usage("assigned grad expected to be a Tensor or None but got grad of type " + describe(L, 3));
     else set_grad(tensor, check_tensor(L, 3));
   } else if (std::strcmp(name, "data") == 0) {
     tensor.set_data(check_tensor(L, 3));
   } else if (std::strcmp(name, "real") == 0 || std::strcmp(name, "imag") == 0) {
     const at::Tensor part = *name == 'r' ? at::real(tensor) : at::imag(tensor);
     part.copy_(check_tensor(L, 3));
+  } else if (std::strcmp(name, "True") == 0 || std::strcmp(name, "False") == 0 || std::strcmp(name, "None") == 0) {
+    throw_usage(std::string("cannot assign the field '") + name + "' of a Tensor",
+                std::string("an index that is one word ends with a comma: x[\"") + name + ",\"] = value");
   } else {
     throw_usage(std::string("cannot assign the field '") + name + "' of a Tensor",
                 "requires_grad, grad, data, real and imag can be assigned, and elements by index: x[0] = 1");

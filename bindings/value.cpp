@@ -270,6 +270,8 @@ bool to_ivalue(lua_State* L, int index, const Argument& argument, Fit fit, IValu
       if (generator) out = **generator;
       return generator != nullptr;
     }
+    case Kind::nested:
+      return to_nested(L, index, *argument.type, fit, out);
     case Kind::unsupported:
       return false;
     default:

@@ -15,6 +15,9 @@ enum class Fit { exact, lenient, keywords };
 // Converts the value at `index` for `argument`; false if it does not fit. Throws only for a value of the right
 // kind that is wrong in itself (a device name, a closed tensor).
 bool to_ivalue(lua_State* L, int index, const tensor::Argument& argument, Fit fit, c10::IValue& out);
+// The same for a type that no Kind tells whole: a table for a list, for a tuple (of its length) and for a dict (its
+// keys in order, so that they come in one order each time); torch.None or nil where it is optional.
+bool to_nested(lua_State* L, int index, const c10::Type& type, Fit fit, c10::IValue& out);
 bool to_integer(lua_State* L, int index, Fit fit, int64_t& out);
 
 // Pushes one result. `fresh`: its tensors are new memory, to be charged to the collector.

@@ -1,9 +1,11 @@
 // From what operators return to Lua values.
+#include <ATen/core/Dict.h>
 #include <ATen/core/List.h>
 #include <ATen/core/ivalue.h>
 
 #include "bindings/complex.h"
 #include "bindings/dtype.h"
+#include "bindings/indexing.h"
 #include "bindings/value.h"
 
 namespace trainhost::bindings {
@@ -18,6 +20,22 @@ void push_list(lua_State* L, const List& values, Push push) {
   for (size_t i = 0; i < values.size(); ++i) {
     push(values[i]);
     lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+  }
+}
+
+// An element of a table, where nil would be no element.
+void push_element(lua_State* L, IValue value, bool fresh) {
+  if (value.isNone()) push_none(L);
+  else push_ivalue(L, std::move(value), fresh);
+}
+
+void push_dict(lua_State* L, const c10::impl::GenericDict& dict, bool fresh) {
+  luaL_checkstack(L, 5, "dict");
+  lua_createtable(L, 0, static_cast<int>(dict.size()));
+  for (const auto& entry : dict) {
+    push_ivalue(L, entry.key(), fresh);
+    push_element(L, entry.value(), fresh);
+    lua_rawset(L, -3);
   }
 }
 
@@ -51,9 +69,10 @@ void push_ivalue(lua_State* L, IValue value, bool fresh) {
       push_ivalue(L, list.extract(i), fresh);  // moved out: the only owner
       lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
     }
-  } else if (value.isList()) push_list(L, value.toList().vec(), [&](const IValue& v) { push_ivalue(L, v, fresh); });
+  } else if (value.isList()) push_list(L, value.toList().vec(), [&](const IValue& v) { push_element(L, v, fresh); });
   else if (value.isTuple())
-    push_list(L, value.toTupleRef().elements().vec(), [&](const IValue& v) { push_ivalue(L, v, fresh); });
+    push_list(L, value.toTupleRef().elements().vec(), [&](const IValue& v) { push_element(L, v, fresh); });
+  else if (value.isGenericDict()) push_dict(L, value.toGenericDict(), fresh);
   else throw Error(ErrorKind::internal, "a result of type " + value.tagKind() + " has no Lua value");
 }
 

@@ -135,7 +135,10 @@ class Catalog {
       const auto handle = c10::Dispatcher::singleton().findSchema({qualified_name, overload_name});
       if (!handle || (!all && is_generated(*handle))) continue;
       std::optional<Overload> overload = read_overload(*handle);
-      if (!overload) continue;
+      if (!overload) {
+        if (all) op->uncallable.push_back(c10::str(handle->schema()));
+        continue;
+      }
       overload->guard = find_guard(qualified_name);
       if (!all) bind_as_python(op->name, *overload);
       const bool is_out = !overload->arguments.empty() && overload->arguments.back().is_out;

@@ -11,6 +11,7 @@ namespace c10 {
 class OperatorHandle;
 struct FunctionSchema;
 struct IValue;
+struct Type;
 }  // namespace c10
 
 namespace trainhost::tensor {
@@ -38,13 +39,15 @@ enum class Kind : uint8_t {
   tensors,
   optional_tensors,
   strings,
+  nested,  // lists of lists, dicts, tuples and the like: Argument::type says of what
   unsupported
 };
 
 struct Argument {
   std::string name;  // as PyTorch's documentation has it: the schema's `self` is "input" for a function
   Kind kind;
-  bool optional = false;  // the schema's type is `T?`: nil is None
+  const c10::Type* type = nullptr;  // of Kind::nested; it lives as long as the schema
+  bool optional = false;            // the schema's type is `T?`: nil is None
   bool kwarg_only = false;
   bool is_out = false;
   int length = 0;  // N of `int[N]`: one number stands for N of them; 0: a list of any length
@@ -82,10 +85,11 @@ struct Overload {
 };
 
 struct Operator {
-  std::string name;                 // "add", "linalg_norm"
-  std::vector<Overload> overloads;  // in the order in which PyTorch's own parser tries them
-  std::vector<Overload> outs;       // the variants with out=
-  bool numbers_as_tensors = false;  // PyTorch takes numbers for its tensors: torch.mul(2, x)
+  std::string name;                     // "add", "linalg_norm"
+  std::vector<Overload> overloads;      // in the order in which PyTorch's own parser tries them
+  std::vector<Overload> outs;           // the variants with out=
+  std::vector<std::string> uncallable;  // schemas of torch.ops that take what Lua cannot give
+  bool numbers_as_tensors = false;      // PyTorch takes numbers for its tensors: torch.mul(2, x)
 };
 
 // The public operator `name` ("add", "linalg_norm"; visibility.h says which are public), or null. Process-wide like the

@@ -23,9 +23,11 @@ struct NewAxis {};  // None: a new dimension of size 1
 using Index = std::variant<int64_t, bool, Slice, Ellipsis, NewAxis, at::Tensor>;
 using Indices = std::vector<Index>;
 
-// Reads "1:10:2, ..., None, -1, True": items as in Python's brackets, without names and arithmetic.
-// Throws Error{usage} that names the text and the column (from 1).
-Indices parse_indices(std::string_view text);
+// Reads "1:10:2, ..., None, -1, True, [0, 2]": items as in Python's brackets, without names and arithmetic. A tuple
+// that stands alone is its items, and so is a list of lists, slices, None or "...", as PyTorch has it; `part`: the text
+// is a part of a longer key, and nothing in it stands alone. `columns`: where each item begins, from 1.
+// Throws Error{usage} that names the text and the column.
+Indices parse_indices(std::string_view text, bool part = false, std::vector<size_t>* columns = nullptr);
 // The column of the item at which indexing this tensor fails, from 1; 0: at none.
 size_t failing_column(const at::Tensor& tensor, std::string_view text);
 // The text of a slice as Python's repr: slice(None, 3, None).

@@ -172,6 +172,11 @@ std::string to_string(const at::Tensor& tensor, bool parameter, const PrintOptio
   if (!tensor.is_nested() && tensor.layout() != at::kStrided)
     suffixes.push_back(std::string("layout=") + layout_text(tensor.layout()));
   if (auto gradient = gradient_text(tensor); !gradient.empty()) suffixes.push_back(std::move(gradient));
+  if (const at::Tensor& tangent = tensor._fw_grad(/*level=*/0); tangent.defined()) {
+    const bool number = tangent.dim() == 0 && tangent.is_floating_point() && !tangent.is_meta();  // as format() has it
+    suffixes.push_back("tangent=" +
+                       (number ? number_text(tangent.item<double>()) : to_string(tangent, false, options)));
+  }
   return add_suffixes(prefix + text, suffixes, indent, tensor.is_sparse(), options);
 }
 

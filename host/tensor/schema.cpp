@@ -13,8 +13,8 @@ namespace {
 
 using c10::TypeKind;
 
-Kind element_kind(const c10::TypePtr& type) {
-  switch (type->kind()) {
+Kind element_kind(const c10::Type& type) {
+  switch (type.kind()) {
     case TypeKind::IntType:
     case TypeKind::SymIntType:
       return Kind::integers;
@@ -29,42 +29,17 @@ Kind element_kind(const c10::TypePtr& type) {
     case TypeKind::StringType:
       return Kind::strings;
     case TypeKind::OptionalType:
-      return type->containedType(0)->kind() == TypeKind::TensorType ? Kind::optional_tensors : Kind::unsupported;
+      return type.containedType(0)->kind() == TypeKind::TensorType ? Kind::optional_tensors : Kind::nested;
     default:
-      return Kind::unsupported;
+      return Kind::nested;
   }
 }
 
-Kind kind_of(const c10::TypePtr& type) {
-  switch (type->kind()) {
-    case TypeKind::TensorType:
-      return Kind::tensor;
-    case TypeKind::NumberType:
-      return Kind::scalar;
-    case TypeKind::IntType:
-    case TypeKind::SymIntType:
-      return Kind::integer;
-    case TypeKind::FloatType:
-      return Kind::real;
-    case TypeKind::BoolType:
-      return Kind::boolean;
-    case TypeKind::StringType:
-      return Kind::string;
-    case TypeKind::ScalarTypeType:
-      return Kind::dtype;
-    case TypeKind::LayoutType:
-      return Kind::layout;
-    case TypeKind::MemoryFormatType:
-      return Kind::memory_format;
-    case TypeKind::DeviceObjType:
-      return Kind::device;
-    case TypeKind::GeneratorType:
-      return Kind::generator;
-    case TypeKind::ListType:
-      return element_kind(type->containedType(0));
-    default:
-      return Kind::unsupported;
-  }
+// Does Lua have a value for everything in it?
+bool is_given(const c10::Type& type) {
+  const auto contained = type.containedTypes();
+  return std::all_of(contained.begin(), contained.end(),
+                     [](const c10::TypePtr& part) { return kind_of(*part) != Kind::unsupported; });
 }
 
 Argument read_argument(const c10::Argument& from) {
@@ -75,7 +50,8 @@ Argument read_argument(const c10::Argument& from) {
     type = type->containedType(0);
   }
   argument.name = from.name();
-  argument.kind = kind_of(type);
+  argument.kind = kind_of(*type);
+  if (argument.kind == Kind::nested) argument.type = type.get();
   argument.kwarg_only = from.kwarg_only();
   argument.is_out = from.is_out();
   argument.length = from.N().value_or(0);
@@ -123,6 +99,42 @@ const std::vector<Deprecated>& deprecated_orders() {
 }
 
 }  // namespace
+
+Kind kind_of(const c10::Type& type) {
+  switch (type.kind()) {
+    case TypeKind::TensorType:
+      return Kind::tensor;
+    case TypeKind::NumberType:
+      return Kind::scalar;
+    case TypeKind::IntType:
+    case TypeKind::SymIntType:
+      return Kind::integer;
+    case TypeKind::FloatType:
+      return Kind::real;
+    case TypeKind::BoolType:
+      return Kind::boolean;
+    case TypeKind::StringType:
+      return Kind::string;
+    case TypeKind::ScalarTypeType:
+      return Kind::dtype;
+    case TypeKind::LayoutType:
+      return Kind::layout;
+    case TypeKind::MemoryFormatType:
+      return Kind::memory_format;
+    case TypeKind::DeviceObjType:
+      return Kind::device;
+    case TypeKind::GeneratorType:
+      return Kind::generator;
+    case TypeKind::ListType:
+      return is_given(type) ? element_kind(*type.containedType(0)) : Kind::unsupported;
+    case TypeKind::OptionalType:
+    case TypeKind::DictType:
+    case TypeKind::TupleType:
+      return is_given(type) ? Kind::nested : Kind::unsupported;
+    default:
+      return Kind::unsupported;
+  }
+}
 
 std::optional<Overload> read_overload(const c10::OperatorHandle& handle) {
   Overload overload;

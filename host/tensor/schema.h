@@ -12,6 +12,8 @@ namespace trainhost::tensor {
 
 // Reads a schema; nullopt where Lua could give no value for an argument that needs one.
 std::optional<Overload> read_overload(const c10::OperatorHandle& handle);
+// What a value of that type is read as; `unsupported` where Lua has none.
+Kind kind_of(const c10::Type& type);
 // What Python's binding of torch.`name` has otherwise than the operator: the default reduction of some losses is none,
 // what makes a tensor like another cuts off its history.
 void bind_as_python(std::string_view name, Overload& overload);

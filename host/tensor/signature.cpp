@@ -46,7 +46,8 @@ std::string kind_text(const Argument& argument) {
   static const char* const kNames[] = {"Tensor",  "Number", "int",           "float",    "bool",      "str",
                                        "dtype",   "layout", "memory_format", "device",   "Generator", "int[]",
                                        "float[]", "bool[]", "Number[]",      "Tensor[]", "Tensor?[]", "str[]",
-                                       "?"};
+                                       "?",       "?"};
+  if (argument.type) return argument.type->str();
   std::string text = kNames[static_cast<int>(argument.kind)];
   if (argument.length > 0 && text.ends_with("[]")) text.insert(text.size() - 1, std::to_string(argument.length));
   return text;
@@ -97,6 +98,7 @@ std::string Overload::listing(bool method) const {
                                            "tuple of Tensors",
                                            "tuple of Tensors",
                                            "tuple of strs",
+                                           "?",
                                            "?"};
   std::string text = "(";
   bool starred = false;
@@ -109,7 +111,8 @@ std::string Overload::listing(bool method) const {
     // PyTorch calls a `self` that is no tensor by that name.
     const bool self = argument.kind != Kind::tensor && argument.name == "input" &&
                       schema->arguments()[static_cast<size_t>(&argument - arguments.data())].name() == "self";
-    return std::string(kNames[static_cast<int>(argument.kind)]) + " " + (self ? "self" : argument.name) +
+    const std::string type = argument.type ? argument.type->str() : kNames[static_cast<int>(argument.kind)];
+    return type + " " + (self ? "self" : argument.name) +
            (argument.default_value ? " = " + python_default(argument) : "");
   };
   const auto& order = method ? self_positions : positions;

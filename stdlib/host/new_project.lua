@@ -96,6 +96,8 @@ return function(args)
     io.stderr:write("trainhost new: ", tostring(err), "\n")
     return kFailed
   end
-  print(("\nnow: cd %s && trainhost train.lua"):format(args[1]))
+  local folder = args[1]
+  if folder:find("[^%w%._/%-]") then folder = "'" .. folder:gsub("'", "'\\''") .. "'" end  -- as a shell reads it
+  print(("\nnow: cd %s && trainhost train.lua"):format(folder))
   return 0
 end

@@ -17,7 +17,8 @@ local function fail(message, ...) vm.raise("usage", message:format(...)) end
 local function check_layout(layout, what)
   if layout == nil or layout == native.strided then return end
   if layout == native.jagged then
-    vm.raise("usage", what .. ": the jagged layout is a class of PyTorch's Python", "layout = torch.strided has it all here")
+    vm.raise("usage", what .. ": the jagged layout is a class of PyTorch's Python",
+      "layout = torch.strided makes a nested tensor of the older kind, which has fewer operators")
   end
   fail("Specified layout is unsupported for %s: %s", what, tostring(layout))
 end

@@ -134,6 +134,36 @@ function methods:cpu()
   return of_tensor(values:cpu(), values.dtype)
 end
 
+-- The memory of a storage as a tensor of x's dtype.
+local function for_tensor(x, storage)
+  local values = elements(storage)
+  if values.dtype == x.dtype then return values end
+  if values.dtype ~= native.uint8 then
+    fail("Tensor.set_: Expected a Storage of type %s or an UntypedStorage, but got type %s for argument 1 'storage'",
+      tostring(x.dtype), tostring(values.dtype))
+  end
+  return all_of(values, x.dtype)
+end
+
+--- Takes the memory of a storage or a tensor for its own: all of it, or what the offset, size and stride tell. Without
+--- a source it becomes empty.
+---@param source? Storage|Tensor
+---@param storage_offset? integer 0
+---@param size? integer[]
+---@param stride? integer[] of a contiguous tensor
+---@return Tensor itself
+---@example local s = torch.arange(6.):untyped_storage()
+--- torch.empty(0):set_(s, 1, {2, 2}, {2, 1}):tolist()  --> {{1.0, 2.0}, {3.0, 4.0}}
+function storages.set_(x, ...)
+  local set, source = ops.find("set_", true), ...
+  if is_storage(source) then return set(x, for_tensor(x, source), select(2, ...)) end
+  if type(source) ~= "table" or not is_storage(source.source) then return set(x, ...) end
+  local keywords = {}
+  for name, value in pairs(source) do keywords[name] = value end
+  keywords.source = for_tensor(x, source.source)
+  return set(x, keywords)
+end
+
 local attributes = {device = true, dtype = true, is_cuda = true, is_sparse = true}
 
 -- All elements, and the place of one of them. Within what is known the memory is not asked whether it has grown.

@@ -80,7 +80,7 @@ local files = {
   ["torch.arrays"] = "type",
   ["torch.tensor_methods"] = "apply_ map_ map2_ new new_tensor dim_order module_load reinforce resize resize_as xpu "
     .. "ipu mtia",
-  ["torch.storage"] = "untyped_storage storage",
+  ["torch.storage"] = "untyped_storage storage set_",
   ["torch.dunders"] = [[__add__ __radd__ __iadd__ __sub__ __rsub__ __isub__ __mul__ __rmul__ __imul__ __truediv__ __div__
     __rtruediv__ __rdiv__ __itruediv__ __idiv__ __floordiv__ __rfloordiv__ __ifloordiv__ __mod__ __rmod__ __imod__ __pow__
     __rpow__ __ipow__ __matmul__ __rmatmul__ __and__ __rand__ __iand__ __or__ __ror__ __ior__ __xor__ __rxor__ __ixor__

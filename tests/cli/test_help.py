@@ -1,6 +1,7 @@
 # trainhost doc, stubs and new: what they print and write, exit codes; help in the console.
 import json
 import re
+import shlex
 import shutil
 import subprocess
 
@@ -120,6 +121,14 @@ def test_a_new_project_trains_as_it_stands(trainhost, project):
     done = trainhost.run("train.lua", "--set", "epochs=2", cwd=project)
     assert "epoch 2/2: loss " in done.stdout and re.search(r"^accuracy [01]\.\d+ after 2 epochs$", done.stdout, re.M)
     assert (project / "mlflow.db").exists()
+
+
+def test_the_next_command_is_quoted_for_a_shell(trainhost, tmp_path):
+    for name in ("a b", "it's"):
+        done = trainhost.run("new", name, cwd=tmp_path)
+        folder = shlex.split(done.stdout.splitlines()[-1].removeprefix("now: "))[1]
+        assert folder == name and (tmp_path / folder / "train.lua").exists()
+    assert trainhost.run("new", "plain", cwd=tmp_path).stdout.endswith("now: cd plain && trainhost train.lua\n")
 
 
 def test_a_new_project_has_the_editor_set_up(project):

@@ -62,10 +62,15 @@ TEST_CASE("a wrong expression names the column", "[indexing]") {
       {"1 2", "expected ',' or the end at column 3, got '2'"},
       {"1:2:3:4", "expected ',' or the end at column 6, got ':4'"},
       {"-, 1", "expected a number after the sign at column 1, got '-, 1'"},
-      {"+-3", "expected a number after the sign at column 1"},
+      {"-None", "bad operand type for unary -: 'NoneType' at column 1"},
+      {"0, 01", "leading zeros in decimal integer literals are not permitted at column 4"},
+      {"1_, 0", "expected a number at column 1"},
+      {"(1:2)", "expected ',' or ')' at column 3, got ':2)'"},
+      {"1:2.0", "slice indices must be integers or None at column 3"},
+      {"0, [1, [2]]", "'list' object cannot be interpreted as an integer at column 8"},
       {",1", "at column 1, got ',1'"},
       {"Nonesuch", "at column 1"},
-      {"99999999999999999999", "an integer that does not fit 64 bits at column 1"},
+      {"99999999999999999999", "Overflow when unpacking long long at column 1"},
   };
   for (const auto& wrong : kCases) {
     INFO(wrong.text);

@@ -11,6 +11,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include <algorithm>
+
 namespace {
 
 at::Tensor weighted(const at::Tensor& a, const std::optional<at::Tensor>& b, const at::Scalar& alpha,
@@ -73,6 +75,28 @@ at::Tensor soft_clip_autograd(const at::Tensor& x, double limit) { return SoftCl
 
 at::Tensor& twice_(at::Tensor& self) { return self.mul_(2); }
 
+// What LibTorch's own operators do not take: each gives back what it was given, so that both ways are seen.
+using Rows = std::vector<std::vector<int64_t>>;
+Rows rows(const Rows& x) { return x; }
+c10::Dict<std::string, at::Tensor> doubled(const c10::Dict<std::string, at::Tensor>& x) {
+  c10::Dict<std::string, at::Tensor> result;
+  for (const auto& entry : x) result.insert(entry.key(), entry.value() * 2);
+  return result;
+}
+std::string keys(const c10::Dict<std::string, at::Tensor>& x) {
+  std::string text;
+  for (const auto& entry : x) text += entry.key() + " ";
+  return text;
+}
+std::vector<std::vector<at::Tensor>> groups(std::vector<std::vector<at::Tensor>> x) {
+  std::reverse(x.begin(), x.end());
+  return x;
+}
+std::tuple<at::Tensor, int64_t> pair(std::tuple<at::Tensor, int64_t> x) { return x; }
+c10::List<std::optional<at::Tensor>> holes(const c10::List<std::optional<at::Tensor>>& x) { return x; }
+c10::List<std::optional<double>> gaps(const c10::List<std::optional<double>>& x) { return x; }
+c10::Dict<int64_t, std::vector<double>> by_number(const c10::Dict<int64_t, std::vector<double>>& x) { return x; }
+
 }  // namespace
 
 TORCH_LIBRARY(trainhost_test, m) {
@@ -86,6 +110,17 @@ TORCH_LIBRARY(trainhost_test, m) {
       describe);
   m.def("cube(Tensor x) -> Tensor", cube);
   m.def("soft_clip(Tensor x, float limit=1.0) -> Tensor");
+  m.def("rows(int[][] x) -> int[][]", rows);
+  m.def("doubled(Dict(str, Tensor) x) -> Dict(str, Tensor)", doubled);
+  m.def("keys(Dict(str, Tensor) x) -> str", keys);
+  m.def("groups(Tensor[][] x) -> Tensor[][]", groups);
+  m.def("pair((Tensor, int) x) -> (Tensor, int)", pair);
+  m.def("holes(Tensor?[] x) -> Tensor?[]", holes);
+  m.def("gaps(float?[]? x=None) -> float?[]", [](std::optional<c10::List<std::optional<double>>> x) {
+    return gaps(x.value_or(c10::List<std::optional<double>>()));
+  });
+  m.def("by_number(Dict(int, float[]) x) -> Dict(int, float[])", by_number);
+  m.def("stream(Stream x) -> int", [](c10::Stream) { return int64_t{0}; });
   m.def("twice_(Tensor(a!) self) -> Tensor(a!)", twice_);
 }
 TORCH_LIBRARY_IMPL(trainhost_test, CPU, m) { m.impl("soft_clip", soft_clip); }

@@ -85,7 +85,8 @@ def check(expected, failure, result):
     if result.error is None:
         return f"no error, expected {failure!r}"
     # Of several things wrong with one key either may be found first.
-    same = failure in result.error or "slice step cannot be zero" in result.error or "too many indices" in failure
+    early = ("slice step cannot be zero", "too many indices", "expected sequence of length", "Could not infer dtype")
+    same = failure in result.error or "too many indices" in failure or any(text in result.error for text in early)
     return None if same else f"expected the error {failure!r}, got {result.error!r}"
 
 
@@ -131,6 +132,84 @@ def test_assignment(trainhost, tmp_path):
     report(wrong, len(expected))
     failures = sum(failure is not None for _, failure in expected.values())
     assert 40 < failures < 250, f"{failures} of the keys are wrong: the sample is one-sided"
+
+
+def random_number(rng, size):
+    value = rng.randint(-size - 1, size)
+    text = rng.choice([str] * 6 + [hex, oct, bin, lambda v: f"- {-v}", lambda v: f"+{v}", lambda v: f"~{~v}"])(value)
+    return rng.choice(["99999999999999999999", "-99999999999999999999"]) if rng.random() < 0.02 else text
+
+
+def random_sequence(rng, size, depth):
+    """A list or tuple in which nearly all is well."""
+    kind = rng.random()
+    element = lambda: random_number(rng, size)
+    if kind < 0.2:
+        element = lambda: str(rng.random() < 0.5)
+    elif kind < 0.3:
+        element = lambda: rng.choice(["1.0", "0.5", "True", "-1.9", "1e0", "0"])
+    count = size if kind < 0.2 and rng.random() < 0.8 else rng.choice([0, 1, 1, 2, 2, 3])
+    if depth > 0 and rng.random() < 0.5:
+        parts = [random_sequence(rng, size, depth - 1) for _ in range(rng.choice([1, 1, 2, 3, 33 if depth == 1 else 3]))]
+        parts = parts if rng.random() < 0.2 else parts[:1] * len(parts)  # rows of one length
+    else:
+        parts = [element() for _ in range(count)]
+    if rng.random() < 0.15:
+        parts.insert(rng.randint(0, len(parts)), rng.choice(["None", "...", "slice(0, 2)", "slice(1)", "[0, 1]", "True"]))
+    open, close = rng.choice(["[]", "[]", "()"])
+    comma = "," if len(parts) == 1 and open == "(" or parts and rng.random() < 0.1 else ""
+    return open + rng.choice([", ", ","]).join(parts) + comma + close
+
+
+def random_text(rng, sizes):
+    parts = []
+    for size in sizes[:rng.choice([1, 1, 1, 2, 2, 3])]:
+        kind = rng.random()
+        if kind < 0.6:
+            parts.append(random_sequence(rng, size, rng.choice([0, 0, 1, 1, 2])))
+        elif kind < 0.75:
+            parts.append(random_number(rng, size))
+        elif kind < 0.85:
+            side = lambda: rng.choice(["", "None", "True", random_number(rng, size), random_number(rng, size)])
+            parts.append(rng.choice([":", " : "]).join([side(), side()]) + rng.choice(["", ":", ":1", ":2"]))
+        else:
+            parts.append(rng.choice(["...", "None", "True", "1.0", "(0)", "([0, 1])", "01", "0 1", "1_0", "()", "-None"]))
+    text = ", ".join(parts) + rng.choice([""] * 5 + [","])
+    return text + "," if text.isidentifier() else text
+
+
+def test_texts(trainhost, tmp_path):
+    """What Python makes of the same text, lists and tuples in it included, read and assigned."""
+    rng, exchange, expected = random.Random(13), Exchange(tmp_path), {}
+    texts = ["[[0,1],[1,2]]", "[[0,1]]", "[[True,False,True]]", "[0, None]", "[0, ...]", "(0,1)", "(0,1),", "1:2,(0,1)",
+             "[1.0]", "0x1", "99999999999999999999:", "[(0,1),(1,2)]", "()", "(),", "[[]]", "[0,[1,2]]", "[0,[1,2]],"]
+    while len(texts) < 400:
+        texts.append(random_text(rng, (3, 4, 5)))
+    tensor = torch.arange(60).reshape(3, 4, 5)
+
+    def assign(text):
+        x = tensor.clone()
+        exec(f"x[{text}] = -1", {"x": x})
+        return x
+
+    def attempt_text(action):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            result, failure = attempt(action)
+        is_syntax = failure is not None and "(<string>, line 1)" in failure
+        return result, "" if is_syntax else failure and failure.replace(" or have an __index__ method", "")
+
+    for number, text in enumerate(texts):
+        expected[f"{number}: [{text}]"] = attempt_text(lambda: eval(f"x[{text}]", {"x": tensor}))
+        exchange.expression(f"{number}: [{text}]", f'({exchange.tensor(tensor)})["{text}"]')
+        expected[f"{number}: [{text}] = -1"] = attempt_text(lambda: assign(text))
+        exchange.case(f"{number}: [{text}] = -1",
+                      f'local x = {exchange.tensor(tensor)}\n  x["{text}"] = -1\n  return x')
+    got = exchange.run(trainhost)
+    wrong = {name: text for name, pair in expected.items() if (text := check(*pair, got[name]))}
+    report(wrong, len(expected))
+    failures = sum(failure is not None for _, failure in expected.values())
+    assert 200 < failures < 500, f"{failures} of the keys are wrong: the sample is one-sided"
 
 
 @pytest.mark.parametrize("lua, python", [

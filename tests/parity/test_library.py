@@ -81,6 +81,72 @@ def test_operators_and_gradients_are_pythons(trainhost, libraries):
     assert ours.keys() == theirs.keys()
 
 
+NESTED = """
+local host, torch = require "host", require "torch"
+torch.ops.load_library(host.args[1])
+local ops, None = torch.ops.trainhost_test, torch.None
+local function t(...) return torch.tensor {...} end
+local function list(x) -- tensors as lists, None as "None"
+  if x == None then return "None" end
+  if torch.is_tensor(x) then return x:tolist() end
+  if type(x) ~= "table" then return x end
+  local out = {}
+  for k, v in pairs(x) do out[k] = list(v) end
+  return out
+end
+local out = {
+  rows = ops.rows {{1, 2}, {4}, {3}},
+  float_rows = ops.rows {{4 / 2}},
+  doubled = list(ops.doubled {x = {a = t(1), b = t(2, 3)}}),
+  keys = ops.keys {x = {c = t(1), a = t(1), b = t(1)}},
+  groups = list(ops.groups {{t(1)}, {t(2), t(3)}}),
+  pair = list {ops.pair {t(5), 6}},
+  holes = list(ops.holes {t(1), None, t(2)}),
+  gaps = list(ops.gaps {1.5, None, 2}),
+  by_number = list(ops.by_number {x = {[3] = {1.0, 2.5}, [-1] = {0.5}}}),
+}
+out.by_number = {out.by_number[3], out.by_number[-1]}
+print(host.json.encode(out))
+assert(#ops.rows {{}, {1}}[1] == 0 and #ops.groups {} == 0)
+assert(#ops.gaps() == 0 and #ops.gaps(nil) == 0)
+local wrong = {
+  {ops.rows, {{1, "x"}}, "rows: argument 'x' must be a value of type int[][], got table"},
+  {ops.rows, {{a = 1}, {2}}, "rows: argument 'x' must be a value of type int[][], got table"},
+  {ops.keys, 3, "keys: argument 'x' must be a value of type Dict(str, Tensor), got number 3"},
+  {ops.pair, {t(1)}, "pair: argument 'x' must be a value of type (Tensor, int), got table"},
+  {ops.pair, {t(1), 2, 3}, "pair: argument 'x' must be a value of type (Tensor, int), got table"},
+  {ops.stream, 3, "expected one of:\\n * trainhost_test::stream(Stream x) -> int, which takes what Lua has no value for"},
+}
+for _, case in ipairs(wrong) do
+  local ok, err = pcall(case[1], case[2])
+  assert(not ok and err.message:find(case[3], 1, true), tostring(err))
+end
+"""
+
+
+def test_lists_of_lists_dicts_and_tuples(trainhost, libraries):
+    ours = json.loads(trainhost.lua(NESTED, "--", libraries["operators"]))
+    torch.ops.load_library(str(libraries["operators"]))
+    ops, t = torch.ops.trainhost_test, lambda *x: torch.tensor(x)
+
+    def plain(x):
+        if x is None:
+            return "None"
+        if isinstance(x, torch.Tensor):
+            return x.tolist()
+        if isinstance(x, dict):
+            return {k: plain(v) for k, v in x.items()}
+        return [plain(v) for v in x] if isinstance(x, (list, tuple)) else x
+
+    by_number = ops.by_number({3: [1.0, 2.5], -1: [0.5]})
+    theirs = {"rows": ops.rows([[1, 2], [4], [3]]), "float_rows": ops.rows([[2]]),
+              "doubled": ops.doubled({"a": t(1), "b": t(2, 3)}), "keys": "a b c ",
+              "groups": ops.groups([[t(1)], [t(2), t(3)]]), "pair": ops.pair((t(5), 6)),
+              "holes": ops.holes([t(1), None, t(2)]),
+              "gaps": ops.gaps([1.5, None, 2.0]), "by_number": [by_number[3], by_number[-1]]}
+    assert ours == plain(theirs)
+
+
 def test_a_namespace_may_be_used_before_and_grow_after(trainhost, libraries):
     assert trainhost.lua("""
         local host, torch = require "host", require "torch"

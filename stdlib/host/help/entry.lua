@@ -14,10 +14,15 @@ local entry = {}
 
 local rows_by_function
 
+local row_count
+
 local function row_of(f, name)
-  if not rows_by_function then
-    rows_by_function = {}
-    for _, row in ipairs(native.rows()) do
+  -- A native module may have been opened since.
+  local rows = not rows_by_function and native.rows()
+    or not rows_by_function[f] and debug.getinfo(f, "S").what == "C" and native.rows()
+  if rows and (not rows_by_function or #rows ~= row_count) then
+    rows_by_function, row_count = {}, #rows
+    for _, row in ipairs(rows) do
       local same = rows_by_function[row.fn] or {}
       same[#same + 1] = row
       rows_by_function[row.fn] = same
@@ -77,7 +82,7 @@ local function add_operator(result, name, method)
   result.operator = name
   result.text = operators.sentence(short) or result.text
   result.calls = operators.calls(name, method)
-  result.methods = not method and operators.calls(name, true) or {}
+  result.methods = not method and ops.find(short, true) and operators.calls(name, true) or {}
   result.in_place = operators.in_place(name)
   result.symbol = operators.SYMBOLS[short]
   if not method then result.also = operators.ALSO[short] end

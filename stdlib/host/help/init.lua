@@ -55,8 +55,17 @@ local function path_of_object(value)
   return path
 end
 
-local function refuse(message, near)
-  local hint = near[1] and "did you mean " .. table.concat(near, ", "):gsub(", ([^,]+)$", " or %1") .. "?" or nil
+-- Why a namespace has no such name, where it is known.
+local function reason(owner, name)
+  local space = names.find(owner)
+  if type(space) ~= "table" then return nil end
+  local found, failure = pcall(function() return space[name] end)
+  local hint = not found and type(failure) ~= "string" and failure.hint
+  return hint and not hint:find("^did you mean") and hint or nil
+end
+
+local function refuse(message, near, hint)
+  hint = hint or near[1] and "did you mean " .. table.concat(near, ", "):gsub(", ([^,]+)$", " or %1") .. "?" or nil
   vm.raise("usage", message, hint)
 end
 
@@ -85,7 +94,8 @@ function help.text(what)
       or owner == "torch.autograd.Function" and rules.of(missing)
     if method then return show.text(method, width()) end
     local where = owner == "" and "there is no '%s'" or owner .. " has no '%s'"
-    refuse("help: " .. where:format(missing or path), names.nearest(owner or "", missing or path))
+    local near = (missing or path):find("%w") and names.nearest(owner or "", missing or path) or {}
+    refuse("help: " .. where:format(missing or path), near, owner and reason(owner, missing))
   end
   return show.text(entry.of(full, value), width())
 end

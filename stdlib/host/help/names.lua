@@ -134,6 +134,8 @@ end
 function names.find(text)
   local path = names.full(text)
   local value, at, done = nil, path, ""
+  if path == "" or path:find("%.%.") or path:find("^%.") or path:find("%.$") then return nil, path, "", text end
+  path = path:gsub("^(torch%.Tensor)%.repeat$", "%1.rep")
   for part in path:gmatch("[^%.]+") do
     local longer = done == "" and part or done .. "." .. part
     local next_value

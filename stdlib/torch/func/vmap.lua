@@ -21,7 +21,7 @@ local function dimension(value)
   return value
 end
 
-local function fail(where, message) vm.raise("usage", ("vmap(%s)(<inputs>): %s"):format(where, message)) end
+local function fail(where, message, hint) vm.raise("usage", ("vmap(%s)(<inputs>): %s"):format(where, message), hint) end
 
 -- The dimension of each leaf that is mapped over, and how many examples there are.
 local function read_dims(in_dims, leaves, spec)
@@ -34,7 +34,8 @@ local function read_dims(in_dims, leaves, spec)
   if not dims then
     local _, dims_spec = pytree.flatten(in_dims)
     fail(where, ("in_dims is not compatible with the structure of `inputs`. in_dims has structure %s but inputs has " ..
-      "structure %s."):format(pytree.describe(dims_spec), pytree.describe(spec)))
+      "structure %s."):format(pytree.describe(dims_spec), pytree.describe(spec)),
+      type(in_dims) == "table" and "a list cannot hold nil: write torch.None for None, {in_dims = {0, torch.None}}" or nil)
   end
   local size
   local sizes, differ = {}, false

@@ -1,4 +1,4 @@
 -- torch.utils: its namespaces, loaded when they are first used.
 return require("host.namespace")("torch.utils", {
-  modules = {data = "torch.utils.data", checkpoint = "torch.utils.checkpoint"},
+  modules = {data = "torch.utils.data", checkpoint = "torch.utils.checkpoint", deterministic = "torch.utils.deterministic"},
 })

@@ -232,3 +232,11 @@ test.case("a function under a transform cannot yield", function()
   end
   test.equal(torch.func.grad(torch.sum)(torch.ones(2)):tolist(), {1.0, 1.0})
 end)
+
+test.case("vmap says how None is written, and what it does not take", function()
+  local f = function(x, _) return x end
+  test.raises("write torch.None for None", torch.vmap(f, {in_dims = {0, nil}}), torch.ones(2), torch.ones(2))
+  for _, x in ipairs {torch.ones(3), torch.ones(3, 2)} do
+    test.raises("vmap: It looks like you're calling .item%(%) on a Tensor", torch.vmap(function(v) return v * v:item() end), x)
+  end
+end)

@@ -180,3 +180,27 @@ test.case("what only reads the arguments of another function has the comment of 
   test.equal(comments.of_function(graph.get_gradient_edge).name, "graph.get_gradient_edge")
   test.equal(comments.of_function(torch.autograd.Variable).file, "torch/autograd/init.lua")
 end)
+
+test.case("what is no name is none, and what is left out says why", function()
+  for _, name in ipairs {"", ".", "...", "torch.", ".add", "torch..add"} do
+    test.raises("there is no '" .. name:gsub("%p", "%%%0") .. "'", text, name)
+  end
+  test.raises("torch has no 'jit' %(TorchScript", text, "torch.jit")
+  test.raises("torch has no 'bitt' %(did you mean torch.bit", text, "torch.bitt")
+end)
+
+test.case("repeat is a keyword: it is rep everywhere", function()
+  for _, name in ipairs {"torch.Tensor.repeat", "Tensor.rep"} do
+    test.truthy(text(name):find("x:rep(", 1, true) and not text(name):find("x:repeat(", 1, true))
+  end
+  test.raises("did you mean 'rep'", function() return torch.ones(1).repeatt end)
+end)
+
+test.case("what is in a namespace is no method", function()
+  test.truthy(not text("torch.linalg.norm"):find("x:linalg_norm", 1, true))
+  for _, name in ipairs {"linalg_norm", "fft_fft", "special_erf"} do
+    test.raises("a Tensor has no method or attribute '" .. name .. "'", function() return torch.ones(1)[name] end)
+    for _, each in ipairs(names.of_tensor()) do test.truthy(each ~= name) end
+  end
+  test.equal(torch.linalg.norm(torch.tensor {3.0, 4.0}):item(), 5.0)
+end)

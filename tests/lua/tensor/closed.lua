@@ -73,3 +73,20 @@ test.case("a word that is an index is told with its comma", function()
       ('an index that is one word ends with a comma: x["%s,"]'):format(word))
   end
 end)
+
+test.case("what is freed says by what", function()
+  local freed = torch.ones(1)
+  freed:free()
+  test.raises("freed by x:free%(%) or", function() return freed:sum() end)
+  test.raises("freed by x:free%(%) or", function() return torch.add(torch.ones(1), freed) end)
+end)
+
+test.case("of sizes the one that is none is named", function()
+  test.raises("argument 'size' must be a list of integers, got nil at %[2%]", torch.zeros, 2, nil, 3)
+  test.raises('got string "a" at %[3%]', torch.zeros, 2, 1, "a")
+end)
+
+test.case("valid keywords are listed with commas", function()
+  test.raises("valid are dtype, device, requires_grad, pin_memory", torch.tensor, {1}, {bad = 1})
+  test.raises("linewidth, profile, sci_mode", torch.set_printoptions, {bad = 1})
+end)

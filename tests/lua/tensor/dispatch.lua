@@ -66,12 +66,17 @@ end)
 test.case("a list stands in an index expression", function()
   test.equal(x["[1, 0], :"]:tolist(), {{3.0, 4.0}, {1.0, 2.0}})
   test.equal(x["[True, False], 1"]:tolist(), {2.0})
-  test.equal(x["[[0, 1], [1, 1]]"].shape, {2, 2, 2})
+  test.equal(x["[[0, 1], [1, 1]]"]:tolist(), {2.0, 4.0}) -- alone it is a tuple, as in Python
+  test.equal(x["[[0, 1], [1, 1]],"].shape, {2, 2, 2})
+  test.equal(x[{ "[[0, 1], [1, 1]]" }].shape, {2, 2, 2})
   local y = x:clone()
   y["[0, 1], [1, 0]"] = 0
   test.equal(y:tolist(), {{1.0, 0.0}, {0.0, 4.0}})
-  test.raises("rows of different length", function() return x["[[0], [1, 0]]"] end)
+  test.raises("expected sequence of length 1 at dim 1 %(got 2%)", function() return x["[[0], [1, 0]],"] end)
   test.raises("expected ',' or ']'", function() return x["[0 1]"] end)
+  for _, word in ipairs {"True", "False", "None"} do
+    test.raises('ends with a comma: x%["' .. word .. ',"%] = value', function() y[word] = 1 end)
+  end
 end)
 
 test.case("a device runs a function with it as the default, and is no scope", function()

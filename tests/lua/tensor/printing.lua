@@ -50,3 +50,14 @@ test.case("wrong print options are usage errors that change nothing", function()
   test.raises("'profile'", function() torch.set_printoptions {precision = 2, profile = "long"} end)
   test.equal(torch.get_printoptions(), before)
 end)
+
+test.case("a dual tensor shows its tangent", function()
+  local forward = torch.autograd.forward_ad
+  forward.dual_level(function()
+    local x = forward.make_dual(torch.tensor {1.0, 2.0}, torch.tensor {3.0, 4.0})
+    test.equal(tostring(x), "tensor([1., 2.], tangent=tensor([3., 4.]))")
+    test.equal(tostring(x:reshape(2, 1):double()), "tensor([[1.],\n        [2.]], dtype=torch.float64,\n"
+      .. "       tangent=tensor([[3.],\n        [4.]], dtype=torch.float64))")
+    test.equal(tostring(x[0]), "tensor(1., tangent=3.0)")
+  end)
+end)

@@ -139,3 +139,23 @@ test.case("what has nothing to end says what <close> takes", function()
     test.truthy(err.hint and err.hint:find("no_grad() and set_default_device(d) return such scopes", 1, true))
   end
 end)
+
+test.case("an unsigned number beyond Lua's integers is no other one", function()
+  local x = torch.tensor {5, -1}:view(torch.uint64)
+  for _, f in ipairs {function() return x[1]:item() end, function() return x[1]:tolist() end, function() return x:tolist() end} do
+    test.raises("value cannot be converted to type int64_t without overflow", f)
+  end
+  test.equal(x["0:1"]:tolist(), {5})
+end)
+
+test.case("uninitialized memory is filled where operators are deterministic, unless told otherwise", function()
+  local deterministic = torch.utils.deterministic
+  test.truthy(deterministic.fill_uninitialized_memory)
+  torch.use_deterministic_algorithms(true)
+  test.truthy(torch.empty(3):isnan():all():item())
+  deterministic.fill_uninitialized_memory = false
+  test.equal(torch.utils.deterministic.fill_uninitialized_memory, false)
+  deterministic.fill_uninitialized_memory = true
+  torch.use_deterministic_algorithms(false)
+  test.raises("torch.utils.deterministic has no 'fill'", function() return deterministic.fill end)
+end)
