@@ -64,6 +64,7 @@ walk(function(path, it)
   end
   -- Told by the class; made when an operator is first asked for.
   local elsewhere = path:find("%.forward$") or path:find("%.extra_repr$") or path:find("^torch%.ops%.[%w_]+%.")
+    or path:find("^torch%.optim%.lr_scheduler%.%w+%.[%w_]+$")
   local is_ours = path:find("^torch%.") and not it.operator and not it.is_operator and it.kind ~= "attribute"
   if #it.examples == 0 and is_ours and not elsewhere then
     without[#without + 1] = path
