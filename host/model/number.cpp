@@ -1,6 +1,7 @@
 // Number: Python's arithmetic of numbers and tensors.
 #include "host/model/number.h"
 
+#include <ATen/ScalarOps.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/rsub.h>
 
@@ -51,9 +52,8 @@ at::Tensor times(const at::Tensor& x, const Number& n) { return n.is_tensor() ? 
 
 at::Tensor over(const at::Tensor& x, const Number& n) { return n.is_tensor() ? x.div(n.tensor()) : x.div(n.scalar()); }
 
-void scale(at::Tensor& x, const Number& n) {
-  if (n.is_tensor()) x.mul_(n.tensor());
-  else x.mul_(n.scalar());
+const at::Tensor& scale(const at::Tensor& x, const Number& n) {
+  return x.mul_(n.is_tensor() ? n.tensor() : at::native::wrapped_scalar_tensor(n.scalar()));
 }
 
 }  // namespace trainhost::model

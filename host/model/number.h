@@ -31,10 +31,10 @@ Number operator/(const Number& a, const Number& b);
 Number operator-(const Number& a);
 Number pow(const Number& base, const Number& exponent);
 
-// x * n and x / n, x *= n.
+// x * n, x / n, x *= n as Python computes them: in place LibTorch's own product with a Scalar rounds that to x's dtype.
 at::Tensor times(const at::Tensor& x, const Number& n);
 at::Tensor over(const at::Tensor& x, const Number& n);
-void scale(at::Tensor& x, const Number& n);
+const at::Tensor& scale(const at::Tensor& x, const Number& n);
 
 // The value of a tensor of one element, read where it lies if it is a real number in memory.
 double value_of(const at::Tensor& tensor);

@@ -39,12 +39,12 @@ class Adadelta final : public Rule {
     at::Tensor &square = b.states[kSquare][i], &total = b.states[kDelta][i];
     count(b.states[kStep][i]);
     const at::Tensor g = gradient(b, i, weight_decay_);
-    square.mul_(rho_).addcmul_(g, g, 1 - rho_);
+    scale(square, rho_).addcmul_(g, g, 1 - rho_);
     const at::Tensor deviation = square.add(eps_).sqrt_();
     at::Tensor delta = total.add(eps_).sqrt_();
     if (differentiable) delta = delta.clone();
     delta.div_(deviation).mul_(g);
-    total.mul_(rho_).addcmul_(delta, delta, 1 - rho_);
+    scale(total, rho_).addcmul_(delta, delta, 1 - rho_);
     b.parameters[i].add_(delta, (-lr).scalar());
   }
 

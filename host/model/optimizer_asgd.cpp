@@ -65,7 +65,7 @@ class Asgd final : public Rule {
       return;
     }
     const double rate = value_of(eta), now = value_of(step);
-    p.mul_(1 - lambd_ * rate);
+    scale(p, 1 - lambd_ * rate);
     p.add_(g, -rate);
     if (value_of(mu) != 1) average.add_(p.sub(average).mul_(mu));
     else average.copy_(p);

@@ -59,7 +59,7 @@ class NAdam final : public Rule {
     const Number next = beta1_ * (1 - 0.5 * pow(0.96, (step + 1) * momentum_decay_));
     scale(product, mu);
     m.lerp_(g, 1 - beta1_);
-    v.mul_(beta2_).addcmul_(g, g, 1 - beta2_);
+    scale(v, beta2_).addcmul_(g, g, 1 - beta2_);
     at::Tensor root = over(v, correction).sqrt();
     if (differentiable || capturable) {
       root = root.add(eps_);

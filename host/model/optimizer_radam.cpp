@@ -52,7 +52,7 @@ class RAdam final : public Rule {
     if (is_decoupled_ && weight_decay_.value() != 0) scale(p, 1 - lr * weight_decay_);
     const at::Tensor g = gradient(b, i, is_decoupled_ ? Number(0) : weight_decay_);
     m.lerp_(g, 1 - beta1_);
-    v.mul_(beta2_).addcmul_(g, g, 1 - beta2_);
+    scale(v, beta2_).addcmul_(g, g, 1 - beta2_);
     const Number correction2 = 1 - pow(beta2_, step);
     const at::Tensor corrected = times(over(m, 1 - pow(beta1_, step)), lr);
     const double longest = 2 / (1 - beta2_) - 1;

@@ -46,7 +46,7 @@ class RmsProp final : public Rule {
     at::Tensor &p = b.parameters[i], &square = b.states[kSquare][i];
     count(b.states[kStep][i]);
     const at::Tensor g = gradient(b, i, weight_decay_);
-    square.mul_(alpha_).addcmul_(g, g, 1 - alpha_);
+    scale(square, alpha_).addcmul_(g, g, 1 - alpha_);
     at::Tensor root;
     if (is_centered_) {
       at::Tensor& average = b.states[kAverage][i];
@@ -59,7 +59,7 @@ class RmsProp final : public Rule {
     else root.add_(eps_);
     if (momentum_ > 0) {
       at::Tensor& buffer = b.states[kMomentum][i];
-      buffer.mul_(momentum_).addcdiv_(g, root);
+      scale(buffer, momentum_).addcdiv_(g, root);
       p.add_(buffer, (-lr).scalar());
     } else {
       p.addcdiv_(g, root, (-lr).scalar());

@@ -36,7 +36,7 @@ class Sgd final : public Rule {
     if (momentum_ != 0) {
       at::Tensor& buffer = b.states[0][i];
       if (!buffer.defined()) buffer = g.detach().clone();
-      else buffer.mul_(momentum_).add_(g, 1 - dampening_);
+      else scale(buffer, momentum_).add_(g, 1 - dampening_);
       g = nesterov_ ? g.add(buffer, momentum_) : buffer;
     }
     if (lr.is_tensor() && lr.tensor().requires_grad()) b.parameters[i].addcmul_(g, lr.tensor(), -1);
@@ -57,7 +57,7 @@ class Sgd final : public Rule {
       } else {
         for (size_t i = 0; i < buffers.size(); ++i) {
           if (!buffers[i].defined()) buffers[i] = g[i].detach().clone();
-          else buffers[i].mul_(momentum_).add_(g[i], 1 - dampening_);
+          else scale(buffers[i], momentum_).add_(g[i], 1 - dampening_);
         }
       }
       // As PyTorch's: without weight decay it writes to the gradients themselves.

@@ -37,7 +37,7 @@ local function steps_of(make, count, sparse, dtype)
     for i, p in ipairs(params) do flat[i] = p:detach():reshape(-1) end
     seen[step] = torch.cat(flat)
   end
-  return torch.stack(seen), opt, params, step_once
+  return count > 0 and torch.stack(seen) or nil, opt, params, step_once
 end
 local function states_of(opt)
   local list = {}
@@ -138,7 +138,7 @@ def run(info, kwargs, count, sparse, dtype=torch.float32):
     for _ in range(count):
         step_once()
         seen.append(torch.cat([p.detach().reshape(-1) for p in params]))
-    return torch.stack(seen), opt, params, step_once
+    return torch.stack(seen) if seen else None, opt, params, step_once
 
 
 def closed(info, kwargs, count):

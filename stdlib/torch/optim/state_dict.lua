@@ -22,7 +22,12 @@ local function pack_group(self, group, first)
   local function put(key)
     known[key] = true
     if group[key] == nil then ordered.set_none(packed, key)
-    else packed[key] = copy(group[key], self._widths[key]) end
+    else
+      packed[key] = copy(group[key], self._widths[key])
+      for i = 1, self._widths[key] or 0 do
+        if packed[key][i] == nil then packed[key][i] = torch.None end
+      end
+    end
   end
   for _, key in ipairs(self._keys) do put(key) end
   for _, key in ipairs(ordered.keys(group)) do
