@@ -176,6 +176,18 @@ int clip_grad_value(lua_State* L) {
   return 0;
 }
 
+int flat_gradient(lua_State* L) {
+  push_tensor(L, model::flat_gradient(check_tensors(L, 1, "flat_gradient", "parameters")));
+  return 1;
+}
+
+int move_along(lua_State* L) {
+  const at::Tensor* size = test_tensor(L, 3);
+  model::move_along(check_tensors(L, 1, "move_along", "parameters"), check_tensor(L, 2),
+                    size ? size->item<double>() : luaL_checknumber(L, 3));
+  return 0;
+}
+
 constexpr Row kMethods[] = {
     {"add_group", guarded<add_group>,
      "---Adds a group of parameters.\n---@param params Tensor[]\n---@param differentiable boolean? others than leaves "
@@ -206,6 +218,11 @@ constexpr Row kFunctions[] = {
      "---Scales gradients so that their norm is at most max_norm; returns the norm before.\n---@param parameters "
      "Tensor[]\n---@param max_norm number\n---@param norm_type number|\"inf\"? default 2\n---@param error_if_nonfinite "
      "boolean?\n---@return Tensor"},
+    {"flat_gradient", guarded<flat_gradient>,
+     "---All gradients as one vector, zeros where there is none.\n---@param parameters Tensor[]\n---@return Tensor"},
+    {"move_along", guarded<move_along>,
+     "---Adds size * update to the parameters.\n---@param parameters Tensor[]\n---@param update Tensor a vector, as "
+     "flat_gradient gives it\n---@param size number|Tensor"},
     {"clip_grad_value", guarded<clip_grad_value>,
      "---Clamps gradients to [-clip_value, clip_value].\n---@param parameters Tensor[]\n---@param clip_value number"},
     {nullptr, nullptr, nullptr},

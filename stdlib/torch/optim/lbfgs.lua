@@ -1,6 +1,7 @@
 -- torch.optim.LBFGS: limited-memory BFGS over all parameters as one vector, with a line search by strong Wolfe conditions.
 local Optimizer = require "torch.optim.optimizer"
 local checks = require "torch.optim.checks"
+local native = require "native.optim"
 local search = require "torch.optim.lbfgs_line_search"
 local torch = require "torch"
 local vm = require "native.vm"
@@ -30,29 +31,6 @@ end
 ---@private
 function LBFGS:_finish()
   if #self.param_groups ~= 1 then fail "LBFGS doesn't support per-parameter options (parameter groups)" end
-end
-
-local function real(x) return x:is_complex() and torch.view_as_real(x) or x end
-
-local function flat_gradient(params)
-  local views = {}
-  for i, p in ipairs(params) do
-    local grad = p.grad
-    if grad == nil then grad = torch.zeros(p:numel(), {dtype = p.dtype, device = p.device})
-    elseif grad.is_sparse then grad = grad:to_dense() end
-    views[i] = real(grad:view(-1)):view(-1)
-  end
-  return torch.cat(views, 0)
-end
-
-local function move(params, size, update)
-  local offset = 0
-  for _, p in ipairs(params) do
-    p = real(p)
-    local count = p:numel()
-    p:add_(update:narrow(0, offset, count):view_as(p), {alpha = size})
-    offset = offset + count
-  end
 end
 
 local function number(loss)
@@ -109,7 +87,7 @@ function LBFGS:step(closure)
   local loss = number(first_loss)
   local evaluations = 1
   state.func_evals = state.func_evals + 1
-  local gradient = flat_gradient(params)
+  local gradient = native.flat_gradient(params)
   local function is_flat() return at_most(gradient:abs():max(), group.tolerance_grad) end
   if is_flat() then return first_loss end
 
@@ -139,21 +117,21 @@ function LBFGS:step(closure)
       local at = {}
       for i, p in ipairs(params) do at[i] = p:clone{memory_format = torch.contiguous_format} end
       local function evaluate(size, along)
-        move(params, size, along)
+        native.move_along(params, along, size)
         local value = number(torch.enable_grad(closure))
-        local gradient_there = flat_gradient(params)
+        local gradient_there = native.flat_gradient(params)
         for i, p in ipairs(params) do p:copy_(at[i]) end
         return value, gradient_there
       end
       -- PyTorch's own tolerance of the search is the default one, whatever the optimizer's.
       loss, gradient, t, used = search.strong_wolfe(evaluate, t, d, loss, gradient, slope, 1e-9, max_eval - evaluations)
-      move(params, t, d)
+      native.move_along(params, d, t)
       stops = is_flat()
     else
-      move(params, t, d)
+      native.move_along(params, d, t)
       if iteration ~= max_iter then  -- the last one's gradient is nobody's
         loss = number(torch.enable_grad(closure))
-        gradient = flat_gradient(params)
+        gradient = native.flat_gradient(params)
         stops = is_flat()
         used = 1
       end
