@@ -42,8 +42,7 @@ std::string owner_name(const at::Tensor& tensor) {
 }
 
 Function check_hook(lua_State* L, int index, const char* function, const std::string& owner) {
-  if (!lua_isfunction(L, index) && luaL_getmetafield(L, index, "__call") == LUA_TNIL)
-    throw_argument(L, function, "hook", "a function", index);
+  if (!is_callable(L, index)) throw_argument(L, function, "hook", "a function", index);
   autograd::install_engine();
   return std::make_shared<Hook>(L, index, std::string(function) + " at " + place_of(L, index) + " on " + owner);
 }
@@ -254,7 +253,10 @@ void set_hook_methods(lua_State* L) {
        "end)\nx:sum():backward()\nx.grad  --> tensor([10.])"},
       {"register_post_accumulate_grad_hook", guarded<register_post_accumulate_grad_hook>,
        "hook(leaf) runs after the gradient of this leaf was accumulated in .grad.\n@param hook fun(leaf: "
-       "Tensor)\n@return RemovableHandle"},
+       "Tensor)\n@return RemovableHandle"
+       "\n@example local x, seen = torch.ones(1, {requires_grad = true}), "
+       "nil\nx:register_post_accumulate_grad_hook(function(leaf) seen = leaf.grad:item() end)\nlocal y = 3 * "
+       "x\ny:backward()\nseen  --> 3.0"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);
 }

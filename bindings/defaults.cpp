@@ -30,12 +30,10 @@ int get_default_dtype(lua_State* L) { return push_dtype(L, c10::get_default_dtyp
 
 int set_default_device(lua_State* L) {
   spread_keywords(L, "torch.set_default_device", 1, {"device"});
-  auto& device = settings(L).default_device;
-  const auto before = device;
   std::optional<at::Device> next;
   if (!lua_isnoneornil(L, 1) && !is_none(L, 1)) next = check_device(L, 1);
-  push<Scope>(L, std::make_shared<Scope>([&device, before] { device = before; }));
-  device = next;
+  push<Scope>(L, std::make_shared<Scope>([device = DefaultDevice(L)] { device.leave(); }));
+  settings(L).default_device = next;
   return 1;
 }
 
@@ -196,8 +194,12 @@ void set_default_functions(lua_State* L) {
        "@return dtype\n@example torch.get_default_dtype()  --> torch.float32"},
       {"set_default_device", guarded<set_default_device>,
        "The device of tensors that are made without one: for good as a statement, or until `local _ <close> = "
-       "torch.set_default_device(\"cuda\")` ends.\n@param device device|string|nil nil: the CPU\n@return scope"},
-      {"get_default_device", guarded<get_default_device>, "@return device"},
+       "torch.set_default_device(\"cuda\")` ends.\n@param device device|string|nil nil: the CPU\n@return scope"
+       "\n@example do local _ <close> = torch.set_default_device(\"meta\") test.truthy(torch.ones(1).is_meta) "
+       "end\ntorch.ones(1).device  --> cpu"},
+      {"get_default_device", guarded<get_default_device>,
+       "@return device"
+       "\n@example torch.get_default_device()  --> cpu"},
       {"finfo", guarded<finfo>,
        "The limits of a floating-point dtype: bits, eps, max, min, tiny, smallest_normal, resolution.\n@param dtype? "
        "dtype the default one\n@return table\n@example torch.finfo(torch.float16).max  --> 65504.0"},

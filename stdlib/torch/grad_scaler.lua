@@ -19,7 +19,8 @@ GradScaler.__index, GradScaler.__name = GradScaler, "GradScaler"
 
 local function fail(message, ...) vm.raise("usage", message:format(...)) end
 
-local function scalar(value, dtype, on) return full({}, value, {dtype = dtype, device = on}) end
+-- What a scaler keeps from one call to the next outlives the torch.scope around the call.
+local function scalar(value, dtype, on) return native.keep(full({}, value, {dtype = dtype, device = on})) end
 
 -- An optimizer's progress since the last update: "ready", "unscaled", "stepped"; whether an infinity was found, by device.
 local function state_of(self, optimizer)
@@ -58,6 +59,7 @@ end
 --- The outputs times the scale: scaler:scale(loss):backward().
 ---@param outputs Tensor|Tensor[]
 ---@return Tensor|Tensor[]
+---@example torch.GradScaler("cpu", {init_scale = 4.0}):scale(torch.ones(2))  --> tensor([4., 4.])
 function GradScaler:scale(outputs)
   if not self._enabled then return outputs end
   return scaled(self, outputs)
@@ -109,6 +111,12 @@ end
 
 --- Divides an optimizer's gradients by the scale, for those who look at them before the step.
 ---@param optimizer Optimizer
+---@example local scaler = torch.GradScaler("cpu")
+--- local x = torch.ones(1, {requires_grad = true})
+--- local optimizer = torch.optim.SGD({x}, {lr = 0.5})
+--- scaler:scale(x:sum()):backward()
+--- scaler:unscale_(optimizer)
+--- x.grad  --> tensor([1.])
 function GradScaler:unscale_(optimizer)
   if not self._enabled then return end
   check_scale(self, "unscale_")
@@ -136,6 +144,12 @@ end
 ---@param optimizer Optimizer
 ---@param ... any for optimizer:step
 ---@return any what optimizer:step returns
+---@example local scaler = torch.GradScaler("cpu")
+--- local x = torch.ones(1, {requires_grad = true})
+--- local optimizer = torch.optim.SGD({x}, {lr = 0.5})
+--- scaler:scale(x:sum() * math.huge):backward()
+--- scaler:step(optimizer)
+--- x:item()  --> 1.0
 function GradScaler:step(optimizer, ...)
   if not self._enabled then return optimizer:step(...) end
   if select("#", ...) > 0 and (...) ~= nil then
@@ -150,8 +164,10 @@ function GradScaler:step(optimizer, ...)
     if not was_unscaled then state.found = unscale(optimizer, scalar(1.0, native.float32, self._scale.device), true) end
     optimizer.found_inf = any_found(state.found, self._scale.device)
     optimizer.grad_scale = not was_unscaled and self._scale or nil
-    local _ <close> = setmetatable({}, {__close = function() optimizer.found_inf, optimizer.grad_scale = nil, nil end})
-    result = optimizer:step()
+    local ok
+    ok, result = pcall(optimizer.step, optimizer)
+    optimizer.found_inf, optimizer.grad_scale = nil, nil
+    if not ok then error(result, 0) end
   else
     if state.stage == "ready" then self:unscale_(optimizer) end
     if next(state.found) == nil then fail "No inf checks were recorded for this optimizer." end
@@ -167,6 +183,10 @@ local parse_update = signature("GradScaler.update", "new_scale=nil")
 
 --- The scale shrinks if a step was left out, and grows after growth_interval steps that were not.
 ---@param new_scale? number|Tensor sets it instead
+---@example local scaler = torch.GradScaler("cpu")
+--- scaler:scale(torch.ones(1))
+--- scaler:update(8.0)
+--- scaler:get_scale()  --> 8.0
 function GradScaler:update(...)
   local new_scale = parse_update(...)
   if not self._enabled then return end
@@ -196,6 +216,7 @@ end
 
 --- The scale, 1 if scaling is switched off. Waits for the device.
 ---@return number
+---@example torch.GradScaler("cpu"):get_scale()  --> 65536.0
 function GradScaler:get_scale()
   if not self._enabled then return 1.0 end
   return self._scale and self._scale:item() or self._init_scale
@@ -212,10 +233,12 @@ end
 
 --- Is scaling switched on?
 ---@return boolean
+---@example torch.GradScaler("cpu", {enabled = false}):is_enabled()  --> false
 function GradScaler:is_enabled() return self._enabled end
 
 --- scale, growth_factor, backoff_factor, growth_interval and _growth_tracker; empty if scaling is switched off.
 ---@return table
+---@example torch.GradScaler("cpu"):state_dict().growth_interval  --> 2000
 function GradScaler:state_dict()
   if not self._enabled then return {} end
   return {scale = self:get_scale(), growth_factor = self._growth_factor, backoff_factor = self._backoff_factor,
@@ -224,6 +247,9 @@ end
 
 --- Takes a state over; nothing happens if scaling is switched off.
 ---@param state_dict table
+---@example local scaler = torch.GradScaler("cpu")
+--- scaler:load_state_dict(torch.GradScaler("cpu", {init_scale = 8.0}):state_dict())
+--- scaler:get_scale()  --> 8.0
 function GradScaler:load_state_dict(state_dict)
   if not self._enabled then return end
   if type(state_dict) ~= "table" or next(state_dict) == nil then
@@ -241,7 +267,19 @@ end
 
 local OPTIONS <const> = "init_scale=65536.0, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000, enabled=true"
 
+local function check(name, value, expected, is)
+  if not is then fail("torch.amp.GradScaler: argument '%s' must be %s, got %s", name, expected, vm.describe(value)) end
+end
+
+local function check_number(name, value) check(name, value, "a number", type(value) == "number") end
+
 local function new(on, init_scale, growth_factor, backoff_factor, growth_interval, enabled)
+  check("device", on, "a string", type(on) == "string")
+  check_number("init_scale", init_scale)
+  check_number("growth_factor", growth_factor)
+  check_number("backoff_factor", backoff_factor)
+  check("growth_interval", growth_interval, "an integer", math.type(growth_interval) == "integer")
+  check("enabled", enabled, "a boolean", type(enabled) == "boolean")
   if on == "cuda" and enabled and device.count("cuda") == 0 then
     warn "torch.cuda.amp.GradScaler is enabled, but CUDA is not available.  Disabling."
     enabled = false
@@ -269,6 +307,13 @@ local parse = signature("torch.amp.GradScaler", "device='cuda', " .. OPTIONS)
 ---@param growth_interval? integer 2000
 ---@param enabled? boolean true
 ---@return GradScaler
+---@example local scaler = torch.GradScaler("cpu")
+--- local x = torch.ones(1, {requires_grad = true})
+--- local optimizer = torch.optim.SGD({x}, {lr = 0.5})
+--- scaler:scale(x:sum()):backward()
+--- scaler:step(optimizer)
+--- scaler:update()
+--- x:item()  --> 0.5
 function scalers.GradScaler(...) return new(parse(...)) end
 
 --- torch.cuda.amp.GradScaler, torch.cpu.amp.GradScaler: for one type of device.

@@ -1,4 +1,5 @@
 -- What is known of one name: its calls, text, parameters, results, members and PyTorch's page.
+local callable = require "host.callable"
 local comments = require "host.help.comments"
 local docstring = require "host.help.docstring"
 local link = require "host.help.link"
@@ -214,10 +215,6 @@ function entry.of(path, value)
         local spec = comments.files()[module] and comments.of(comments.files()[module]).signatures[result.name]
         result.params = spec and parameters.read(spec) or nil
       end
-      local file = #result.examples == 0 and module and comments.files()[module]
-      for _, comment in ipairs(file and comments.of(file).list or {}) do
-        if comment.name == result.name then result.examples = comment.doc.examples end
-      end
     end
     if result.text == "" then  -- a class made in the file of others
       local comment = comments.of_name(path)
@@ -226,6 +223,10 @@ function entry.of(path, value)
         result.params, result.returns = comment.doc.params, comment.doc.returns
       end
     end
+    if #result.examples == 0 then  -- above the class, where it has no constructor of its own
+      local comment = comments.of_name(path)
+      if comment then result.examples = comment.doc.examples end
+    end
     result.documented = result.text ~= ""
     add_members(result, value, path)
   elseif type(value) == "table" then
@@ -233,6 +234,9 @@ function entry.of(path, value)
     result.text = head_of(value, path)
     local comment = result.text == "" and comments.of_name(path)
     if comment then result.text = comment.doc.text end
+    if comment and callable(value) then
+      result.params, result.returns, result.examples = comment.doc.params, comment.doc.returns, comment.doc.examples
+    end
     result.documented = true
     add_members(result, value, path)
   else

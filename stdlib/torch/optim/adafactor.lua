@@ -1,14 +1,16 @@
--- torch.optim.Adafactor (Shazeer and Stern, 2018): second moments of matrices in factors. eps = {nil, 1e-3}: the first
--- is the dtype's own.
+-- torch.optim.Adafactor: second moments of matrices in factors (Shazeer and Stern, 2018). eps = {nil, 1e-3}: the first is
+-- the dtype's own.
 local checks = require "torch.optim.checks"
 local native = require "torch.optim.native"
 local text = require "torch.python_text"
 
+---@class Adafactor : Optimizer
 ---@example local x = torch.ones(1, {requires_grad = true})
 --- local optimizer = torch.optim.Adafactor({x}, {lr = 0.5})
 --- x:sum():backward()
 --- optimizer:step()
 --- x:item() < 1  --> true
+---@source torch.optim.Adafactor
 local Adafactor = native.over("Adafactor", "adafactor", "lr=0.01, beta2_decay=-0.8, eps={nil, 0.001}, d=1.0, "
   .. "weight_decay=0.0, *, foreach=nil, maximize=false", {
     checks.at_least_0("lr", "Learning rate should be >= 0 but is"),

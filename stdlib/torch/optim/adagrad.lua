@@ -1,12 +1,14 @@
--- torch.optim.Adagrad (Duchi, Hazan and Singer, 2011).
+-- torch.optim.Adagrad: steps by the sum of squared gradients so far (Duchi, Hazan and Singer, 2011).
 local checks = require "torch.optim.checks"
 local native = require "torch.optim.native"
 
+---@class Adagrad : Optimizer
 ---@example local x = torch.ones(1, {requires_grad = true})
 --- local optimizer = torch.optim.Adagrad({x}, {lr = 0.5})
 --- x:sum():backward()
 --- optimizer:step()
 --- x:item() < 1  --> true
+---@source torch.optim.Adagrad
 local Adagrad = native.over("Adagrad", "adagrad", "lr=0.01, lr_decay=0, weight_decay=0, initial_accumulator_value=0, "
   .. "eps=1e-10, foreach=nil, *, maximize=false, differentiable=false, fused=nil", {
     checks.lr, checks.at_least_0("lr_decay", "Invalid lr_decay value"), checks.weight_decay,

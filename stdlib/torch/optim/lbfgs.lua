@@ -8,6 +8,7 @@ local vm = require "native.vm"
 
 local less <const>, at_most <const>, absolute <const> = search.less, search.at_most, search.absolute
 
+---@class LBFGS : Optimizer
 ---@example local x = torch.zeros(1, {requires_grad = true})
 --- local optimizer = torch.optim.LBFGS({x}, {line_search_fn = "strong_wolfe"})
 --- optimizer:step(function()
@@ -17,6 +18,7 @@ local less <const>, at_most <const>, absolute <const> = search.less, search.at_m
 ---   return loss
 --- end)
 --- torch.round(x:detach())  --> tensor([3.])
+---@source torch.optim.LBFGS
 local LBFGS = Optimizer.class("LBFGS", "lr=1, max_iter=20, max_eval=nil, tolerance_grad=1e-7, tolerance_change=1e-9, "
   .. "history_size=100, line_search_fn=nil")
 

@@ -1,13 +1,15 @@
--- torch.optim.Muon (Jordan et al., 2024): momentum whose matrices are made orthogonal.
+-- torch.optim.Muon: momentum whose matrices are made orthogonal (Jordan et al., 2024).
 local checks = require "torch.optim.checks"
 local native = require "torch.optim.native"
 local vm = require "native.vm"
 
+---@class Muon : Optimizer
 ---@example local w = torch.eye(2):requires_grad_()
 --- local optimizer = torch.optim.Muon({w}, {lr = 0.1})
 --- w:sum():backward()
 --- optimizer:step()
 --- w[0][0]:item() < 1  --> true
+---@source torch.optim.Muon
 local Muon = native.over("Muon", "muon", "lr=0.001, weight_decay=0.1, momentum=0.95, nesterov=true, "
   .. "ns_coefficients={3.4445, -4.7750, 2.0315}, eps=1e-7, ns_steps=5, adjust_lr_fn=nil", {
     checks.at_least_0("lr", "Learning rate should be >= 0 but is"),

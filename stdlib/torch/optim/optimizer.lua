@@ -9,6 +9,11 @@ local text = require "torch.python_text"
 local torch = require "torch"
 local vm = require "native.vm"
 
+---@class Optimizer
+---@example local optimizer = torch.optim.SGD({torch.ones(1, {requires_grad = true})}, {lr = 0.1})
+--- optimizer.param_groups[1].lr = 0.01
+--- optimizer.param_groups[1].lr  --> 0.01
+---@source torch.optim.Optimizer
 local Optimizer = {__name = "Optimizer"}
 Optimizer.__index = Optimizer
 for name, method in pairs(hooks.methods) do Optimizer[name] = method end

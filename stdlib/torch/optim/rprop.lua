@@ -1,14 +1,16 @@
--- torch.optim.Rprop (Riedmiller and Braun, 1993): resilient backpropagation.
+-- torch.optim.Rprop: resilient backpropagation, by the signs of gradients (Riedmiller and Braun, 1993).
 local checks = require "torch.optim.checks"
 local native = require "torch.optim.native"
 local text = require "torch.python_text"
 local vm = require "native.vm"
 
+---@class Rprop : Optimizer
 ---@example local x = torch.ones(1, {requires_grad = true})
 --- local optimizer = torch.optim.Rprop({x}, {lr = 0.5})
 --- x:sum():backward()
 --- optimizer:step()
 --- x:item() < 1  --> true
+---@source torch.optim.Rprop
 local Rprop = native.over("Rprop", "rprop", "lr=0.01, etas={0.5, 1.2}, step_sizes={1e-6, 50}, *, capturable=false, "
   .. "foreach=nil, maximize=false, differentiable=false", {
     checks.lr,

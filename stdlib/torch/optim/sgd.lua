@@ -2,11 +2,13 @@
 local checks = require "torch.optim.checks"
 local native = require "torch.optim.native"
 
+---@class SGD : Optimizer
 ---@example local x = torch.ones(1, {requires_grad = true})
 --- local optimizer = torch.optim.SGD({x}, {lr = 0.5})
 --- x:sum():backward()
 --- optimizer:step()
 --- x:item() < 1  --> true
+---@source torch.optim.SGD
 local SGD = native.over("SGD", "sgd", "lr=0.001, momentum=0, dampening=0, weight_decay=0, nesterov=false, *, "
   .. "maximize=false, foreach=nil, differentiable=false, fused=nil", {
     checks.lr, checks.momentum, checks.weight_decay,

@@ -5,11 +5,13 @@ local vm = require "native.vm"
 
 local function positive(v) return v > 0 end
 
+---@class SparseAdam : Optimizer
 ---@example local table_of_words = torch.nn.Parameter(torch.ones(3, 2))
 --- local optimizer = torch.optim.SparseAdam({table_of_words}, {lr = 0.5})
 --- torch.nn.functional.embedding(torch.tensor{1}, table_of_words, {sparse = true}):sum():backward()
 --- optimizer:step()
 --- table_of_words:detach()[1]  --> tensor([0.5000, 0.5000])
+---@source torch.optim.SparseAdam
 local SparseAdam = native.over("SparseAdam", "sparse_adam", "lr=0.001, betas={0.9, 0.999}, eps=1e-8, maximize=false", {
   checks.that("lr", "Invalid learning rate", positive), checks.that("eps", "Invalid epsilon value", positive),
   checks.betas,

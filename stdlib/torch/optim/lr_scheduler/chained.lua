@@ -2,12 +2,14 @@
 local LRScheduler = require "torch.optim.lr_scheduler.scheduler"
 local several = require "torch.optim.lr_scheduler.several"
 
+---@class ChainedScheduler : LRScheduler
 ---@example local optimizer = torch.optim.SGD({torch.ones(1, {requires_grad = true})}, {lr = 1.0})
 --- local s = torch.optim.lr_scheduler
 --- local scheduler = s.ChainedScheduler({s.ExponentialLR(optimizer, 0.5), s.StepLR(optimizer, 1, 0.5)})
 --- optimizer:step()
 --- scheduler:step()
 --- scheduler:get_last_lr()  --> {0.25}
+---@source torch.optim.lr_scheduler.ChainedScheduler
 local ChainedScheduler = LRScheduler.class("ChainedScheduler", "schedulers, optimizer=nil")
 
 ---@private

@@ -1,8 +1,10 @@
 -- torch.optim.lr_scheduler.ConstantLR: the learning rate times a factor for the first epochs.
 local LRScheduler = require "torch.optim.lr_scheduler.scheduler"
 
+---@class ConstantLR : LRScheduler
 ---@example local optimizer = torch.optim.SGD({torch.ones(1, {requires_grad = true})}, {lr = 1.0})
 --- torch.optim.lr_scheduler.ConstantLR(optimizer, 0.5):get_last_lr()  --> {0.5}
+---@source torch.optim.lr_scheduler.ConstantLR
 local ConstantLR = LRScheduler.class("ConstantLR", "optimizer, factor=1.0/3, total_iters=5, last_epoch=-1")
 
 ---@private

@@ -3,10 +3,12 @@ local LRScheduler = require "torch.optim.lr_scheduler.scheduler"
 
 local cos <const>, pi <const> = math.cos, math.pi
 
+---@class CosineAnnealingLR : LRScheduler
 ---@example local optimizer = torch.optim.SGD({torch.ones(1, {requires_grad = true})}, {lr = 1.0})
 --- local scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)
 --- for _ = 1, 10 do optimizer:step() scheduler:step() end
 --- scheduler:get_last_lr()[1] < 1e-12  --> true
+---@source torch.optim.lr_scheduler.CosineAnnealingLR
 local CosineAnnealingLR = LRScheduler.class("CosineAnnealingLR", "optimizer, T_max, eta_min=0.0, last_epoch=-1")
 
 ---@private

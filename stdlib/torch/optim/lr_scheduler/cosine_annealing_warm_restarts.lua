@@ -3,10 +3,12 @@ local LRScheduler = require "torch.optim.lr_scheduler.scheduler"
 local text = require "torch.python_text"
 local vm = require "native.vm"
 
+---@class CosineAnnealingWarmRestarts : LRScheduler
 ---@example local optimizer = torch.optim.SGD({torch.ones(1, {requires_grad = true})}, {lr = 1.0})
 --- local scheduler = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 2)
 --- for _ = 1, 2 do optimizer:step() scheduler:step() end
 --- scheduler:get_last_lr()  --> {1.0}
+---@source torch.optim.lr_scheduler.CosineAnnealingWarmRestarts
 local CosineAnnealingWarmRestarts = LRScheduler.class("CosineAnnealingWarmRestarts",
   "optimizer, T_0, T_mult=1, eta_min=0.0, last_epoch=-1")
 

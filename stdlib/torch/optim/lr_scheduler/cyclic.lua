@@ -4,10 +4,12 @@ local momentum = require "torch.optim.lr_scheduler.momentum"
 local ordered = require "host.ordered"
 local torch = require "torch"
 
+---@class CyclicLR : LRScheduler
 ---@example local optimizer = torch.optim.SGD({torch.ones(1, {requires_grad = true})}, {lr = 1.0, momentum = 0.9})
 --- local scheduler = torch.optim.lr_scheduler.CyclicLR(optimizer, 0.0, 1.0, {step_size_up = 2})
 --- for _ = 1, 2 do optimizer:step() scheduler:step() end
 --- scheduler:get_last_lr()  --> {1.0}
+---@source torch.optim.lr_scheduler.CyclicLR
 local CyclicLR = LRScheduler.class("CyclicLR", "optimizer, base_lr, max_lr, step_size_up=2000, step_size_down=nil, "
   .. "mode='triangular', gamma=1.0, scale_fn=nil, scale_mode='cycle', cycle_momentum=true, base_momentum=0.8, "
   .. "max_momentum=0.9, last_epoch=-1")

@@ -1,10 +1,12 @@
 -- torch.optim.lr_scheduler.ExponentialLR: the learning rate times gamma in each epoch.
 local LRScheduler = require "torch.optim.lr_scheduler.scheduler"
 
+---@class ExponentialLR : LRScheduler
 ---@example local optimizer = torch.optim.SGD({torch.ones(1, {requires_grad = true})}, {lr = 1.0})
 --- local scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
 --- for _ = 1, 3 do optimizer:step() scheduler:step() end
 --- scheduler:get_last_lr()  --> {0.125}
+---@source torch.optim.lr_scheduler.ExponentialLR
 local ExponentialLR = LRScheduler.class("ExponentialLR", "optimizer, gamma, last_epoch=-1")
 
 ---@private

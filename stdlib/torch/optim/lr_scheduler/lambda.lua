@@ -2,11 +2,13 @@
 local LRScheduler = require "torch.optim.lr_scheduler.scheduler"
 local torch = require "torch"
 
+---@class LambdaLR : LRScheduler
 ---@example local optimizer = torch.optim.SGD({torch.ones(1, {requires_grad = true})}, {lr = 1.0})
 --- local scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, function(epoch) return 0.5 ^ epoch end)
 --- optimizer:step()
 --- scheduler:step()
 --- scheduler:get_last_lr()  --> {0.5}
+---@source torch.optim.lr_scheduler.LambdaLR
 local LambdaLR = LRScheduler.class("LambdaLR", "optimizer, lr_lambda, last_epoch=-1")
 
 local function is_callable(value)

@@ -1,8 +1,10 @@
 -- torch.optim.lr_scheduler.LinearLR: a factor of the learning rate that changes by the same amount in each epoch.
 local LRScheduler = require "torch.optim.lr_scheduler.scheduler"
 
+---@class LinearLR : LRScheduler
 ---@example local optimizer = torch.optim.SGD({torch.ones(1, {requires_grad = true})}, {lr = 1.0})
 --- torch.optim.lr_scheduler.LinearLR(optimizer, {start_factor = 0.5, total_iters = 4}):get_last_lr()  --> {0.5}
+---@source torch.optim.lr_scheduler.LinearLR
 local LinearLR = LRScheduler.class("LinearLR",
   "optimizer, start_factor=1.0/3, end_factor=1.0, total_iters=5, last_epoch=-1")
 

@@ -2,10 +2,12 @@
 local LRScheduler = require "torch.optim.lr_scheduler.scheduler"
 local ordered = require "host.ordered"
 
+---@class MultiStepLR : LRScheduler
 ---@example local optimizer = torch.optim.SGD({torch.ones(1, {requires_grad = true})}, {lr = 1.0})
 --- local scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, {1, 2}, 0.5)
 --- for _ = 1, 2 do optimizer:step() scheduler:step() end
 --- scheduler:get_last_lr()  --> {0.25}
+---@source torch.optim.lr_scheduler.MultiStepLR
 local MultiStepLR = LRScheduler.class("MultiStepLR", "optimizer, milestones, gamma=0.1, last_epoch=-1")
 
 ---@private

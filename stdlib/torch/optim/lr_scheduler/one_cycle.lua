@@ -4,10 +4,12 @@ local momentum = require "torch.optim.lr_scheduler.momentum"
 local text = require "torch.python_text"
 local vm = require "native.vm"
 
+---@class OneCycleLR : LRScheduler
 ---@example local optimizer = torch.optim.SGD({torch.ones(1, {requires_grad = true})}, {lr = 0.1, momentum = 0.9})
 --- local scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1.0, {total_steps = 10})
 --- for _ = 1, 2 do optimizer:step() scheduler:step() end
 --- scheduler:get_last_lr()  --> {1.0}
+---@source torch.optim.lr_scheduler.OneCycleLR
 local OneCycleLR = LRScheduler.class("OneCycleLR", "optimizer, max_lr, total_steps=nil, epochs=nil, steps_per_epoch=nil, "
   .. "pct_start=0.3, anneal_strategy='cos', cycle_momentum=true, base_momentum=0.85, max_momentum=0.95, div_factor=25.0, "
   .. "final_div_factor=1e4, three_phase=false, last_epoch=-1")

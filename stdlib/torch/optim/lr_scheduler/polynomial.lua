@@ -1,11 +1,13 @@
 -- torch.optim.lr_scheduler.PolynomialLR: the learning rate falls to 0 by a power of what is left.
 local LRScheduler = require "torch.optim.lr_scheduler.scheduler"
 
+---@class PolynomialLR : LRScheduler
 ---@example local optimizer = torch.optim.SGD({torch.ones(1, {requires_grad = true})}, {lr = 1.0})
 --- local scheduler = torch.optim.lr_scheduler.PolynomialLR(optimizer, {total_iters = 4})
 --- optimizer:step()
 --- scheduler:step()
 --- scheduler:get_last_lr()  --> {0.75}
+---@source torch.optim.lr_scheduler.PolynomialLR
 local PolynomialLR = LRScheduler.class("PolynomialLR", "optimizer, total_iters=5, power=1.0, last_epoch=-1")
 
 ---@private

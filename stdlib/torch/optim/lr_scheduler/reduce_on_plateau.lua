@@ -3,10 +3,12 @@ local LRScheduler = require "torch.optim.lr_scheduler.scheduler"
 local torch = require "torch"
 local vm = require "native.vm"
 
+---@class ReduceLROnPlateau : LRScheduler
 ---@example local optimizer = torch.optim.SGD({torch.ones(1, {requires_grad = true})}, {lr = 1.0})
 --- local scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, {patience = 1, factor = 0.5})
 --- for _ = 1, 3 do scheduler:step(0.7) end
 --- scheduler:get_last_lr()  --> {0.5}
+---@source torch.optim.lr_scheduler.ReduceLROnPlateau
 local ReduceLROnPlateau = LRScheduler.class("ReduceLROnPlateau", "optimizer, mode='min', factor=0.1, patience=10, "
   .. "threshold=1e-4, threshold_mode='rel', cooldown=0, min_lr=0, eps=1e-8")
 ReduceLROnPlateau._nullable = {"default_min_lr"}

@@ -2,12 +2,14 @@
 local LRScheduler = require "torch.optim.lr_scheduler.scheduler"
 local several = require "torch.optim.lr_scheduler.several"
 
+---@class SequentialLR : LRScheduler
 ---@example local optimizer = torch.optim.SGD({torch.ones(1, {requires_grad = true})}, {lr = 1.0})
 --- local s = torch.optim.lr_scheduler
 --- local warm_up = s.ConstantLR(optimizer, {factor = 0.1, total_iters = 2})
 --- local scheduler = s.SequentialLR(optimizer, {warm_up, s.ExponentialLR(optimizer, 0.5)}, {2})
 --- for _ = 1, 3 do optimizer:step() scheduler:step() end
 --- scheduler:get_last_lr()  --> {0.5}
+---@source torch.optim.lr_scheduler.SequentialLR
 local SequentialLR = LRScheduler.class("SequentialLR", "optimizer, schedulers, milestones, last_epoch=-1")
 
 -- How many milestones are at most `epoch`.

@@ -1,10 +1,12 @@
 -- torch.optim.lr_scheduler.StepLR: the learning rate times gamma every step_size epochs.
 local LRScheduler = require "torch.optim.lr_scheduler.scheduler"
 
+---@class StepLR : LRScheduler
 ---@example local optimizer = torch.optim.SGD({torch.ones(1, {requires_grad = true})}, {lr = 1.0})
 --- local scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 2, 0.5)
 --- for _ = 1, 2 do optimizer:step() scheduler:step() end
 --- scheduler:get_last_lr()  --> {0.5}
+---@source torch.optim.lr_scheduler.StepLR
 local StepLR = LRScheduler.class("StepLR", "optimizer, step_size, gamma=0.1, last_epoch=-1")
 
 ---@private

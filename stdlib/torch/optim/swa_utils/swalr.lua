@@ -2,11 +2,13 @@
 local LRScheduler = require "torch.optim.lr_scheduler.scheduler"
 local vm = require "native.vm"
 
+---@class SWALR : LRScheduler
 ---@example local optimizer = torch.optim.SGD({torch.ones(1, {requires_grad = true})}, {lr = 1.0})
 --- local scheduler = torch.optim.swa_utils.SWALR(optimizer, 0.5, {anneal_epochs = 2, anneal_strategy = "linear"})
 --- optimizer:step()
 --- scheduler:step()
 --- scheduler:get_last_lr()  --> {0.75}
+---@source torch.optim.swa_utils.SWALR
 local SWALR = LRScheduler.class("SWALR", "optimizer, swa_lr, anneal_epochs=10, anneal_strategy='cos', last_epoch=-1")
 
 ---@private
