@@ -49,7 +49,8 @@ class Adamax final : public Rule {
     count(step);
     const at::Tensor g = gradient(b, i, weight_decay_);
     m.lerp_(g, 1 - beta1_);
-    if (differentiable) u.copy_(at::amax(at::cat({scale(u, beta2_).unsqueeze(0), g.abs().add_(eps_).unsqueeze_(0)}), 0));
+    if (differentiable)
+      u.copy_(at::amax(at::cat({scale(u, beta2_).unsqueeze(0), g.abs().add_(eps_).unsqueeze_(0)}), 0));
     else at::maximum_out(u, scale(u, beta2_), g.abs().add_(eps_));
     if (capturable) {
       const at::Tensor correction = (pow(beta1_, Number(step)) - 1).tensor();
