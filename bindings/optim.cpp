@@ -1,4 +1,6 @@
-// native.optim: the fused optimizers, and clipping of gradients.
+// native.optim: the native optimizers.
+#include <ATen/ops/scalar_tensor.h>
+
 #include <cmath>
 #include <string>
 
@@ -23,66 +25,68 @@ namespace {
 
 Optimizer& self(lua_State* L) { return *check<Optimizer>(L, 1); }
 
-// The group's number under `key`: a number, or a tensor of one element (a learning rate may be one).
-double number(lua_State* L, int group, const char* key) {
-  double value = 0;
-  if (lua_getfield(L, group, key) == LUA_TNUMBER) {
-    value = lua_tonumber(L, -1);
-  } else if (at::Tensor* tensor = test_tensor(L, -1); tensor && tensor->numel() == 1) {
-    value = tensor->item<double>();
-  } else {
-    throw_usage(std::string("param_groups: '") + key + "' must be a number, got " + describe(L, -1));
+// A group's table as the rules read it. A number may be a tensor of one element, as a learning rate may.
+class Group final : public model::Hyper {
+ public:
+  Group(lua_State* L, int index) : L_(L), index_(lua_absindex(L, index)) {}
+
+  model::Number number(const char* key) const override {
+    lua_getfield(L_, index_, key);
+    const std::optional<model::Number> value = at_top();
+    if (!value) throw_usage(std::string("param_groups: '") + key + "' must be a number, got " + describe(L_, -1));
+    lua_pop(L_, 1);
+    return *value;
   }
-  lua_pop(L, 1);
-  return value;
-}
 
-bool flag(lua_State* L, int group, const char* key) {
-  lua_getfield(L, group, key);
-  const bool on = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return on;
-}
-
-double beta(lua_State* L, int group, int index) {
-  if (lua_getfield(L, group, "betas") != LUA_TTABLE || lua_geti(L, -1, index) != LUA_TNUMBER)
-    throw_usage("param_groups: 'betas' must be a table of two numbers, got " + describe(L, -1));
-  const double value = lua_tonumber(L, -1);
-  lua_pop(L, 2);
-  return value;
-}
-
-model::Hyper read_hyper(lua_State* L, int group, bool sgd) {
-  model::Hyper hyper;
-  hyper.lr = number(L, group, "lr");
-  hyper.weight_decay = number(L, group, "weight_decay");
-  hyper.maximize = flag(L, group, "maximize");
-  if (sgd) {
-    hyper.momentum = number(L, group, "momentum");
-    hyper.dampening = number(L, group, "dampening");
-    hyper.nesterov = flag(L, group, "nesterov");
-  } else {
-    hyper.beta1 = beta(L, group, 1);
-    hyper.beta2 = beta(L, group, 2);
-    hyper.eps = number(L, group, "eps");
-    hyper.amsgrad = flag(L, group, "amsgrad");
+  model::Number number(const char* key, int index) const override {
+    if (lua_getfield(L_, index_, key) != LUA_TTABLE)
+      throw_usage(std::string("param_groups: '") + key + "' must be a table of numbers, got " + describe(L_, -1));
+    lua_geti(L_, -1, index + 1);
+    const std::optional<model::Number> value = at_top();
+    if (!value && lua_type(L_, -1) != LUA_TNIL && lua_type(L_, -1) != LUA_TUSERDATA)  // None
+      throw_usage(std::string("param_groups: '") + key + "' must be a table of numbers, got " + describe(L_, -1) +
+                  " in it");
+    lua_pop(L_, 2);
+    return value.value_or(model::Number(NAN));
   }
-  return hyper;
-}
+
+  bool flag(const char* key) const override { return choice(key).value_or(false); }
+
+  std::optional<bool> choice(const char* key) const override {
+    std::optional<bool> on;
+    const int type = lua_getfield(L_, index_, key);
+    if (type == LUA_TBOOLEAN) on = lua_toboolean(L_, -1) != 0;
+    else if (type == LUA_TNUMBER) on = lua_tonumber(L_, -1) != 0;
+    lua_pop(L_, 1);
+    return on;
+  }
+
+  std::string text(const char* key) const override {
+    lua_getfield(L_, index_, key);
+    const std::string value = lua_type(L_, -1) == LUA_TSTRING ? lua_tostring(L_, -1) : "";
+    lua_pop(L_, 1);
+    return value;
+  }
+
+ private:
+  std::optional<model::Number> at_top() const {
+    if (lua_type(L_, -1) == LUA_TNUMBER) return model::Number(lua_tonumber(L_, -1));
+    if (const at::Tensor* tensor = test_tensor(L_, -1); tensor && tensor->numel() == 1) return model::Number(*tensor);
+    return std::nullopt;
+  }
+
+  lua_State* L_;
+  int index_;
+};
 
 int new_optimizer(lua_State* L) {
-  const char* rule = lua_tostring(L, 1);
-  const std::string name = rule ? rule : "";
-  if (name != "sgd" && name != "adam" && name != "adamw")
-    throw_argument(L, "native.optim.new", "rule", "\"sgd\", \"adam\" or \"adamw\"", 1);
-  push<Optimizer>(L, std::make_shared<Optimizer>(name == "sgd"    ? model::Rule::sgd
-                                                 : name == "adam" ? model::Rule::adam
-                                                                  : model::Rule::adamw));
+  if (lua_type(L, 1) != LUA_TSTRING) throw_argument(L, "native.optim.new", "rule", "a rule's name", 1);
+  push<Optimizer>(L, std::make_shared<Optimizer>(lua_tostring(L, 1)));
   return 1;
 }
 
 int add_group(lua_State* L) {
-  self(L).add_group(check_tensors(L, 2, "add_param_group", "params"));
+  self(L).add_group(check_tensors(L, 2, "add_param_group", "params"), lua_toboolean(L, 3));
   return 0;
 }
 
@@ -96,11 +100,17 @@ int step(lua_State* L) {
   const at::Tensor found_inf = lua_isnoneornil(L, 3) ? at::Tensor() : check_tensor(L, 3);
   const at::Tensor grad_scale = lua_isnoneornil(L, 4) ? at::Tensor() : check_tensor(L, 4);
   for (size_t i = 0; i < optimizer.group_count(); ++i) {
-    lua_rawgeti(L, 2, static_cast<lua_Integer>(i + 1));
-    const model::Hyper hyper = read_hyper(L, lua_gettop(L), optimizer.rule() == model::Rule::sgd);
+    if (lua_rawgeti(L, 2, static_cast<lua_Integer>(i + 1)) != LUA_TTABLE)
+      throw_argument(L, "step", "param_groups", "a list of groups", -1);
+    optimizer.step(i, Group(L, -1), found_inf, grad_scale);
     lua_pop(L, 1);
-    optimizer.step(i, hyper, found_inf, grad_scale);
   }
+  return 0;
+}
+
+int begin(lua_State* L) {
+  if (lua_type(L, 3) != LUA_TTABLE) throw_argument(L, "begin", "group", "a group", 3);
+  self(L).begin(static_cast<size_t>(luaL_checkinteger(L, 2)), Group(L, 3));
   return 0;
 }
 
@@ -114,10 +124,19 @@ int state(lua_State* L) {
   if (state.empty()) return 0;
   lua_createtable(L, 0, static_cast<int>(state.size()));
   for (const auto& [name, tensor] : state) {
-    push_tensor(L, tensor);
+    if (tensor.scalar_type() == at::kLong && tensor.dim() == 0) lua_pushinteger(L, tensor.item<int64_t>());
+    else push_tensor(L, tensor);
     lua_setfield(L, -2, name.c_str());
   }
   return 1;
+}
+
+// The tensor or number at `index`.
+at::Tensor value_at(lua_State* L, int index) {
+  if (lua_isinteger(L, index)) return at::scalar_tensor(lua_tointeger(L, index), at::kFloat);
+  if (lua_type(L, index) == LUA_TNUMBER) return at::scalar_tensor(lua_tonumber(L, index), at::kFloat);
+  if (!test_tensor(L, index)) throw_argument(L, "load_state_dict", "state", "tensors by name", index);
+  return check_tensor(L, index);
 }
 
 int set_state(lua_State* L) {
@@ -127,12 +146,11 @@ int set_state(lua_State* L) {
   model::NamedTensors state;
   lua_pushnil(L);
   while (lua_next(L, 3)) {
-    if (lua_type(L, -2) != LUA_TSTRING || !test_tensor(L, -1))
-      throw_argument(L, "load_state_dict", "state", "tensors by name", -1);
-    state.emplace_back(lua_tostring(L, -2), check_tensor(L, -1));
+    if (lua_type(L, -2) != LUA_TSTRING) throw_argument(L, "load_state_dict", "state", "tensors by name", -1);
+    state.emplace_back(lua_tostring(L, -2), value_at(L, -1));
     lua_pop(L, 1);
   }
-  optimizer.set_state(index, state);
+  optimizer.set_state(index, state, lua_toboolean(L, 4));
   return 0;
 }
 
@@ -158,24 +176,41 @@ int clip_grad_value(lua_State* L) {
   return 0;
 }
 
+int flat_gradient(lua_State* L) {
+  push_tensor(L, model::flat_gradient(check_tensors(L, 1, "flat_gradient", "parameters")));
+  return 1;
+}
+
+int move_along(lua_State* L) {
+  const at::Tensor* size = test_tensor(L, 3);
+  model::move_along(check_tensors(L, 1, "move_along", "parameters"), check_tensor(L, 2),
+                    size ? size->item<double>() : luaL_checknumber(L, 3));
+  return 0;
+}
+
 constexpr Row kMethods[] = {
-    {"add_group", guarded<add_group>, "---Adds a group of parameters.\n---@param params Tensor[]"},
+    {"add_group", guarded<add_group>,
+     "---Adds a group of parameters.\n---@param params Tensor[]\n---@param differentiable boolean? others than leaves "
+     "are taken"},
     {"step", guarded<step>,
      "---One step of every group with the hyperparameters that its table holds now.\n---@param param_groups "
      "table[]\n---@param found_inf Tensor?\n---@param grad_scale Tensor?"},
+    {"begin", guarded<begin>,
+     "---Makes the state of a group's parameters before their first step.\n---@param index integer 0-based\n---@param "
+     "group table"},
     {"zero_grad", guarded<zero_grad>, "---Clears the gradients.\n---@param set_to_none boolean? default true"},
     {"state", guarded<state>,
      "---The state of a parameter by name, nil before its first step.\n---@param index integer 0-based over all "
      "groups\n---@return table<string, Tensor>?"},
     {"set_state", guarded<set_state>,
      "---Copies a parameter's state.\n---@param index integer 0-based over all groups\n---@param state table<string, "
-     "Tensor>"},
+     "Tensor|number>\n---@param with_steps boolean? step counters go to the parameter's device"},
     {nullptr, nullptr, nullptr},
 };
 
 constexpr Row kFunctions[] = {
     {"new", guarded<new_optimizer>,
-     "---A fused optimizer without parameters.\n---@param rule \"sgd\"|\"adam\"|\"adamw\"\n---@return Optimizer"},
+     "---A native optimizer without parameters.\n---@param rule string \"sgd\", \"adam\" ...\n---@return Optimizer"},
     {"grad_norm", guarded<grad_norm>,
      "---The norm of all gradients together.\n---@param parameters Tensor[]\n---@param norm_type number|\"inf\"? "
      "default 2\n---@return Tensor"},
@@ -183,6 +218,11 @@ constexpr Row kFunctions[] = {
      "---Scales gradients so that their norm is at most max_norm; returns the norm before.\n---@param parameters "
      "Tensor[]\n---@param max_norm number\n---@param norm_type number|\"inf\"? default 2\n---@param error_if_nonfinite "
      "boolean?\n---@return Tensor"},
+    {"flat_gradient", guarded<flat_gradient>,
+     "---All gradients as one vector, zeros where there is none.\n---@param parameters Tensor[]\n---@return Tensor"},
+    {"move_along", guarded<move_along>,
+     "---Adds size * update to the parameters.\n---@param parameters Tensor[]\n---@param update Tensor a vector, as "
+     "flat_gradient gives it\n---@param size number|Tensor"},
     {"clip_grad_value", guarded<clip_grad_value>,
      "---Clamps gradients to [-clip_value, clip_value].\n---@param parameters Tensor[]\n---@param clip_value number"},
     {nullptr, nullptr, nullptr},

@@ -1,10 +1,12 @@
-// Clipping of gradients.
+// Gradients of many parameters at once: norms, clipping, as one vector.
 #include "host/model/gradients.h"
 
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/view_as_real.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
@@ -61,6 +63,30 @@ void clip_grad_value(const std::vector<at::Tensor>& parameters, double clip_valu
   c10::NoGradGuard no_grad;
   for (auto& list : gradients_of(parameters))
     for (at::Tensor& gradient : list) gradient.clamp_(-clip_value, clip_value);
+}
+
+at::Tensor flat_gradient(const std::vector<at::Tensor>& parameters) {
+  c10::NoGradGuard no_grad;
+  std::vector<at::Tensor> views;
+  views.reserve(parameters.size());
+  for (const at::Tensor& parameter : parameters) {
+    at::Tensor gradient = parameter.grad();
+    if (!gradient.defined()) gradient = at::zeros({parameter.numel()}, parameter.options());
+    else if (gradient.is_sparse()) gradient = gradient.to_dense();
+    if (gradient.is_complex()) gradient = at::view_as_real(gradient);
+    views.push_back(gradient.reshape({-1}));
+  }
+  return at::cat(views);
+}
+
+void move_along(const std::vector<at::Tensor>& parameters, const at::Tensor& update, double size) {
+  c10::NoGradGuard no_grad;
+  int64_t offset = 0;
+  for (const at::Tensor& parameter : parameters) {
+    const at::Tensor real = parameter.is_complex() ? at::view_as_real(parameter) : parameter;
+    real.add_(update.narrow(0, offset, real.numel()).view(real.sizes()), size);
+    offset += real.numel();
+  }
 }
 
 }  // namespace trainhost::model

@@ -17,4 +17,9 @@ at::Tensor clip_grad_norm(const std::vector<at::Tensor>& parameters, double max_
 // Clamps each gradient in place to [-clip_value, clip_value].
 void clip_grad_value(const std::vector<at::Tensor>& parameters, double clip_value);
 
+// All gradients as one vector, complex ones as pairs; zeros where there is none.
+at::Tensor flat_gradient(const std::vector<at::Tensor>& parameters);
+// Adds size * update to the parameters, update being a vector as flat_gradient gives it.
+void move_along(const std::vector<at::Tensor>& parameters, const at::Tensor& update, double size);
+
 }  // namespace trainhost::model

@@ -1,70 +1,72 @@
-// SGD, Adam and AdamW on LibTorch's fused kernels: one call for all parameters of a device and dtype.
+// An optimizer: groups of parameters, their state, and one rule that steps those of a device and dtype together.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "host/model/rule.h"
 
 namespace trainhost::model {
 
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
-enum class Rule : unsigned char { sgd, adam, adamw };
-
-// What a step reads; each rule reads its own (Adam and AdamW: lr, betas, eps, weight_decay, amsgrad, maximize).
-struct Hyper {
-  double lr = 1e-3;
-  double weight_decay = 0, momentum = 0, dampening = 0;
-  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
-  bool nesterov = false, amsgrad = false, maximize = false;
-};
-
-// Bit-equal with PyTorch's optimizers under fused=True. Not for use from two threads at once.
+// Bit-equal with PyTorch's optimizers on the same kernels: fused ones where the rule has them and nothing else was
+// chosen, else as PyTorch chooses between _foreach_ and one parameter after another. Not for two threads at once.
 class Optimizer {
  public:
-  explicit Optimizer(Rule rule) : rule_(rule) {}
-  Rule rule() const noexcept { return rule_; }
+  explicit Optimizer(const std::string& rule) : rule_(make_rule(rule)) {}
 
-  // Parameters of one group, floating point leaves that are in no group yet; usage error otherwise.
-  void add_group(std::vector<at::Tensor> parameters);
+  // Leaves of a floating point or complex dtype that are in no group yet; usage error otherwise. Where steps are
+  // differentiable, others than leaves too.
+  void add_group(std::vector<at::Tensor> parameters, bool differentiable);
   size_t group_count() const noexcept { return groups_.size(); }
 
   // One step of the group's parameters that have a gradient. `found_inf` and `grad_scale` are one-element float
   // tensors or undefined: the step is skipped where found_inf is 1, gradients are divided by grad_scale.
   void step(size_t group, const Hyper& hyper, const at::Tensor& found_inf = {}, const at::Tensor& grad_scale = {});
   void zero_grad(bool set_to_none);
+  // Makes the state of parameters that have none yet, for a rule that starts with it.
+  void begin(size_t group, const Hyper& hyper);
 
-  // The state of a parameter, counted over all groups in order, under PyTorch's names: step, exp_avg,
-  // exp_avg_sq, max_exp_avg_sq or momentum_buffer. Empty before its first step. Shares memory.
+  // The state of a parameter, counted over all groups in order, under PyTorch's names; empty before its first step.
+  // Shares memory.
   NamedTensors state(size_t index) const;
-  // Copies; usage error for an unknown name, shape error for another shape.
-  void set_state(size_t index, const NamedTensors& state);
+  // In place of the one there was: copies in the parameter's dtype and on its device (a step counter keeps its own
+  // unless `with_steps`). Usage error for an unknown name, shape error for another shape.
+  void set_state(size_t index, const NamedTensors& state, bool with_steps);
 
  private:
+  enum class Path : unsigned char { single, multi, fused };
   struct Slot {
-    at::Tensor parameter, step, first, second, largest;  // first: exp_avg or momentum_buffer; second: exp_avg_sq
+    at::Tensor parameter;
+    Tensors state;  // by the rule's names, undefined where it has none
   };
-  // Parameters that one kernel call updates, as the lists that it takes.
-  struct Bucket {
+  struct Part {
+    Batch batch;
     std::vector<size_t> slots;
-    std::vector<at::Tensor> parameters, gradients, steps, first, second, largest;
-    bool is_first_step = false;
   };
   struct Group {
     std::vector<Slot> slots;
-    std::vector<bool> has_gradient;  // for which the buckets were made
-    std::vector<Bucket> buckets;
-    bool stale = true;
-    bool wide = false;  // made with momentum (SGD) or amsgrad (Adam)
+    std::vector<bool> has_gradient;  // for which the parts were made
+    std::vector<Part> parts;
+    bool is_stale = true;
+    Path path = Path::single;
+    unsigned wanted = 0;
   };
 
-  void make_buckets(Group& group, bool wide);
-  void step_bucket(Bucket& bucket, const Hyper& hyper, const at::Tensor& found_inf, const at::Tensor& grad_scale);
+  Path choose(const Group& group) const;
+  void look(Group& group);
+  void make_parts(Group& group);
+  void step_part(Group& group, Part& part, const at::Tensor& found_inf, const at::Tensor& grad_scale);
+  size_t state_index(const std::string& name) const;
+  void fit(at::Tensor& into, size_t k, const at::Tensor& value, const at::Tensor& parameter, bool with_steps) const;
   Slot& slot_at(size_t index);
 
-  Rule rule_;
+  std::unique_ptr<Rule> rule_;
   std::vector<Group> groups_;
 };
 

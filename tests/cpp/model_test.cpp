@@ -136,13 +136,28 @@ TEST_CASE("nothing is written when a state dict does not fit") {
   CHECK(model::tensor_at(*net, "a").sum().item<float>() == 0.0f);
 }
 
+namespace {
+
+// The hyperparameters of Adam, as a program has them.
+struct Plain final : model::Hyper {
+  model::Number number(const char* key) const override {
+    const std::string name = key;
+    return name == "lr" ? 0.5 : name == "eps" ? 1e-8 : 0.0;
+  }
+  model::Number number(const char*, int index) const override { return index == 0 ? 0.9 : 0.999; }
+  bool flag(const char*) const override { return false; }
+  std::optional<bool> choice(const char*) const override { return std::nullopt; }
+  std::string text(const char*) const override { return ""; }
+};
+
+}  // namespace
+
 TEST_CASE("an optimizer steps what has a gradient and keeps none of them") {
   at::Tensor a = parameter({2}), b = parameter({2});
-  model::Optimizer optimizer(model::Rule::adam);
-  optimizer.add_group({a, b});
+  model::Optimizer optimizer("adam");
+  optimizer.add_group({a, b}, false);
   a.mutable_grad() = at::ones({2});
-  model::Hyper hyper;
-  hyper.lr = 0.5;
+  const Plain hyper;
   optimizer.step(0, hyper);
   CHECK(a.sum().item<float>() == Approx(1.0f));
   CHECK(b.sum().item<float>() == 2.0f);
@@ -154,7 +169,8 @@ TEST_CASE("an optimizer steps what has a gradient and keeps none of them") {
   optimizer.step(0, hyper);
   CHECK(optimizer.state(0)[0].second.item<float>() == 1.0f);
   CHECK(optimizer.state(1)[0].second.item<float>() == 1.0f);
-  CHECK_THROWS_AS(optimizer.add_group({b}), Error);
+  CHECK_THROWS_AS(optimizer.add_group({b}, false), Error);
+  CHECK_THROWS_AS(model::Optimizer("no such rule"), Error);
 }
 
 TEST_CASE("a C++ module is one userdata in Lua, called through its forward") {

@@ -91,9 +91,10 @@ end
 
 -- A class of stdlib: what its constructor takes, what its methods are.
 local function add_class(result, path, class)
-  local Module = package.loaded["torch.nn.module"]
+  local Module, Optimizer = package.loaded["torch.nn.module"], package.loaded["torch.optim.optimizer"]
   local init = type(class.__call) ~= "function" and class.__init
-  if type(init) == "function" and (init ~= Module.Module.__init or class == Module.Module) then
+  local is_base = Optimizer and init == Optimizer.__init  -- optimizers are told by the list of their options
+  if type(init) == "function" and not is_base and (init ~= Module.Module.__init or class == Module.Module) then
     add_function(result, path .. ".__init", init)
     result.method = false
   else

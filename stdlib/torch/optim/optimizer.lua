@@ -1,9 +1,9 @@
--- torch.optim.Optimizer: parameter groups, state dicts and steps over a native optimizer.
+-- torch.optim.Optimizer: parameter groups, hooks and state dicts; the base of every optimizer, native or written in Lua.
 --
 -- `opt.param_groups` are plain tables that every step reads: writing opt.param_groups[1].lr takes effect.
+local groups = require "torch.optim.groups"
+local hooks = require "torch.optim.hooks"
 local model = require "native.model"
-local native = require "native.optim"
-local ordered = require "host.ordered"
 local signature = require "torch.signature"
 local text = require "torch.python_text"
 local torch = require "torch"
@@ -16,130 +16,99 @@ local vm = require "native.vm"
 ---@source torch.optim.Optimizer
 local Optimizer = {__name = "Optimizer"}
 Optimizer.__index = Optimizer
+for name, method in pairs(hooks.methods) do Optimizer[name] = method end
+for name, method in pairs(require "torch.optim.state_dict") do Optimizer[name] = method end
+Optimizer.register_optimizer_step_pre_hook = hooks.register_optimizer_step_pre_hook
+Optimizer.register_optimizer_step_post_hook = hooks.register_optimizer_step_post_hook
+
+--- Stands in `defaults` for what each group must bring itself.
+Optimizer.required = setmetatable({}, {__tostring = function() return "<required parameter>" end})
 
 local function fail(self, message, hint) vm.raise("usage", ("%s: %s"):format(self.__name, message), hint) end
 
--- What an optimizer must be given for each hyperparameter; the messages are PyTorch's.
-local function is_number(value) return math.type(value) ~= nil or torch.is_tensor(value) end
-local checks = {  -- in the order of PyTorch's own
-  {"lr", "learning rate", function(v) return is_number(v) and (torch.is_tensor(v) or v >= 0) end},
-  {"momentum", "momentum value", function(v) return math.type(v) and v >= 0 end},
-  {"dampening", "dampening value", function(v) return math.type(v) end},
-  {"eps", "epsilon value", function(v) return math.type(v) and v >= 0 end},
-  {"weight_decay", "weight_decay value", function(v) return math.type(v) and v >= 0 end},
-}
-
-local function check_group(self, group)
-  for _, check in ipairs(checks) do
-    local name, what, is_valid = table.unpack(check)
-    if self.defaults[name] ~= nil and not is_valid(group[name]) then
-      fail(self, ("Invalid %s: %s"):format(what, vm.describe(group[name])))
-    end
-  end
-  if self.defaults.betas ~= nil then
-    local betas = group.betas
-    for i = 1, 2 do
-      local beta = type(betas) == "table" and betas[i]
-      if not math.type(beta) or beta < 0 or beta >= 1 then
-        fail(self, ("Invalid beta parameter at index %d: %s"):format(i - 1, vm.describe(beta)))
-      end
-    end
-  end
-  if self.check then self:check(group) end
+-- {} for a parameter that has no state yet, and kept: as a defaultdict of Python.
+local function new_state()
+  return setmetatable({}, {__name = "OptimizerState", __index = function(self, param)
+    if not model.is_tensor(param) then return nil end
+    local state = {}
+    rawset(self, param, state)
+    return state
+  end})
 end
 
--- A list of tensors, a list of {params = ...}, or one of either.
-local function as_groups(self, params)
-  if model.is_module(params) then fail(self, "expected parameters, got a module", "give it model:parameters()") end
-  if type(params) ~= "table" then
-    fail(self, "params argument given to the optimizer should be a list of Tensors or groups, but got "
-      .. vm.describe(params))
-  end
-  if params.params ~= nil then return {params} end
-  if #params == 0 then fail(self, "optimizer got an empty parameter list") end
-  if type(params[1]) == "table" then return params end
-  return {{params = params}}
-end
-
--- opt.state[parameter]: the state of a parameter by name, {} before its first step; pairs gives those that have one.
-local function state_of(self)
-  local function find(param)
-    local index = 0
-    for _, group in ipairs(self.param_groups) do
-      for _, each in ipairs(group.params) do
-        if rawequal(each, param) or model.is_tensor(param) and each == param then return self._native:state(index) end
-        index = index + 1
-      end
-    end
-    return nil
-  end
-  return setmetatable({}, {
-    __name = "OptimizerState",
-    __index = function(_, param) return find(param) or {} end,
-    __newindex = function() fail(self, "state is read-only", "load_state_dict sets it") end,
-    __pairs = function()
-      return coroutine.wrap(function()
-        for _, group in ipairs(self.param_groups) do
-          for _, param in ipairs(group.params) do
-            local state = find(param)
-            if state then coroutine.yield(param, state) end
-          end
-        end
-      end)
-    end,
-  })
-end
-
---- Makes a class of optimizers over a native rule.
----@param name string
----@param rule "sgd"|"adam"|"adamw"
----@param spec string keyword arguments with their defaults, as signatures write them
----@return table class callable: class(params, {lr = ...})
+--- What a class's __init calls: takes the parameters and the hyperparameters' defaults.
+---@param params any tensors, {name, tensor} pairs or groups
+---@param defaults table<string, any>
 ---@private
-function Optimizer.class(name, rule, spec)
-  local class = setmetatable({__name = name}, {
-    __index = Optimizer,
-    __name = "class",
-    __tostring = function() return "class " .. name end,
-  })
-  class.__index = class
-  class.__tostring = Optimizer.__tostring
+function Optimizer:__init(params, defaults)
+  self.defaults, self.param_groups = defaults or {}, {}
+  if not self._keys then
+    self._keys = {}
+    for key in pairs(self.defaults) do table.insert(self._keys, key) end
+    table.sort(self._keys)
+  end
+  self._widths = self._widths or {}
+  self.state = self.state or new_state()
+  for _, group in ipairs(groups.read(self, params)) do self:add_param_group(group) end
+end
+
+local function keys_of(spec)
   local keys = {}
   for key in spec:gsub("%b{}", ""):gmatch("([%a_][%w_]*)%s*=") do keys[#keys + 1] = key end
-  local parse = signature("torch.optim." .. name, "params, " .. spec)
-
-  getmetatable(class).__call = function(_, params, ...)
-    if model.is_module(params) then as_groups(class, params) end
-    local options = ...
-    local none = options == nil or type(options) == "table" and next(options) == nil
-    local given = none and function(p) return parse(p) end or parse  -- Adam(params, nil), Adam(params, {}): no options
-    local values = table.pack(given(params, ...))
-    local self = setmetatable({defaults = {}, param_groups = {}, _none = {}}, class)
-    self.state = state_of(self)
-    for i, key in ipairs(keys) do
-      self.defaults[key] = values[i + 1]
-      if values[i + 1] == nil then self._none[#self._none + 1] = key end
-    end
-    self._rule = self.defaults.decoupled_weight_decay and "adamw" or rule
-    self._native = native.new(self._rule)
-    self:refuse_unsupported()
-    -- The kernels are the fused ones: state dicts say so, and PyTorch then goes on with the same.
-    self.defaults.fused = true
-    check_group(self, self.defaults)
-    for _, group in ipairs(as_groups(self, params)) do self:add_param_group(group) end
-    return self
-  end
-  return class
+  return keys
 end
 
---- Raises for options that the fused kernels do not have.
----@private
-function Optimizer:refuse_unsupported()
-  local defaults = self.defaults
-  if defaults.foreach then fail(self, "foreach = true is not supported: the kernels are the fused ones") end
-  if defaults.fused == false then fail(self, "fused = false is not supported: the kernels are the fused ones") end
-  if defaults.differentiable then fail(self, "`fused` does not support `differentiable`") end
-  if defaults.capturable then fail(self, "capturable = true is not supported") end
+--- A new class of optimizers. With `spec`, its hyperparameters with their defaults, it is called as those of torch.optim
+--- are: MySGD(params, {lr = 0.1}); without, `__init(self, ...)` has to call torch.optim.Optimizer.__init(self, params,
+--- defaults). `step` is called without gradients being recorded, unless defaults.differentiable.
+---@param name string
+---@param spec? string "lr=1e-3, betas={0.9, 0.99}"
+---@param base? table another class, torch.optim.Optimizer
+---@return table class
+---@example local Plain = torch.optim.class("Plain", "lr=0.1")
+--- function Plain:step()
+---   for _, group in ipairs(self.param_groups) do
+---     for _, p in ipairs(group.params) do p:add_(p.grad, {alpha = -group.lr}) end
+---   end
+--- end
+--- local x = torch.ones(1, {requires_grad = true})
+--- x:sum():backward()
+--- Plain({x}, {lr = 0.5}):step()
+--- x:item()  --> 0.5
+function Optimizer.class(name, spec, base)
+  if type(name) ~= "string" then
+    vm.raise("usage", "torch.optim.class: argument 'name' must be a string, got " .. vm.describe(name))
+  end
+  base = base or Optimizer
+  local class = {__name = name, __tostring = base.__tostring}
+  class.__index = class
+  local keys = spec and keys_of(spec)
+  local parse = spec and signature("torch.optim." .. name, "params, " .. spec)
+  local meta = {
+    __index = base, __name = "class",
+    __tostring = function() return "class " .. name end,
+    -- A class's own step is found under another name: Optimizer.step runs the hooks around it.
+    __newindex = function(self, key, value) rawset(self, key == "step" and "_step" or key, value) end,
+  }
+  function meta.__call(_, params, ...)
+    if model.is_module(params) then groups.read(class, params) end
+    local self = setmetatable({}, class)
+    if parse and class.__init == Optimizer.__init then
+      local options = ...
+      local none = options == nil or type(options) == "table" and next(options) == nil
+      local values = none and table.pack(parse(params)) or table.pack(parse(params, ...))
+      local defaults = {}
+      self._keys = keys
+      for i, key in ipairs(keys) do defaults[key] = values[i + 1] end
+      if class._prepare then self:_prepare(defaults) end
+      self:__init(params, defaults)
+      if class._finish then self:_finish() end
+    else
+      self:__init(params, ...)
+    end
+    return self
+  end
+  return setmetatable(class, meta)
 end
 
 --- Adds parameters with hyperparameters of their own; what is not given is the optimizer's default.
@@ -149,45 +118,36 @@ end
 --- optimizer:add_param_group{params = {b}, lr = 0.01}
 --- #optimizer.param_groups  --> 2
 function Optimizer:add_param_group(group)
-  if type(group) ~= "table" then
-    fail(self, "param_group must be a table, but got " .. vm.describe(group))
+  local made = groups.make(self, group)
+  if self._check_group then self:_check_group(made) end
+  local known = {}
+  for _, other in ipairs(self.param_groups) do
+    for _, param in ipairs(other.params) do known[param] = true end
   end
-  local params = group.params
-  if torch.is_tensor(params) then params = {params} end
-  if type(params) ~= "table" then
-    fail(self, "a parameter group must have a list of tensors in 'params', got " .. vm.describe(params))
-  end
-  local added = {}
-  for key, value in pairs(group) do added[key] = value end
-  added.params = table.move(params, 1, #params, 1, {})
-  for i, param in ipairs(added.params) do
-    if not torch.is_tensor(param) then
-      fail(self, ("optimizer can only optimize Tensors, but one of the params (number %d) is %s"):format(i,
-        vm.describe(param)))
+  for _, param in ipairs(made.params) do
+    if not self.defaults.differentiable and not (param.is_leaf or param.retains_grad) then
+      fail(self, "can't optimize a non-leaf Tensor")
     end
+    if known[param] then fail(self, "some parameters appear in more than one parameter group") end
   end
-  for key, default in pairs(self.defaults) do
-    if added[key] == nil then
-      added[key] = type(default) == "table" and table.move(default, 1, #default, 1, {}) or default
-    end
-  end
-  check_group(self, added)
-  self._native:add_group(added.params)
-  table.insert(self.param_groups, added)
+  if self._native then self._native:add_group(made.params, self.defaults.differentiable) end
+  table.insert(self.param_groups, made)
 end
 
---- One step. With a closure: calls it first, with gradients on, and returns what it returns.
+--- One step, with the hooks. With a closure: calls it first, with gradients on, and returns what it returns.
 ---@param closure? fun(): Tensor
 ---@example local x = torch.ones(1, {requires_grad = true})
 --- local optimizer = torch.optim.SGD({x}, {lr = 0.5})
 --- x:sum():backward()
 --- optimizer:step()
 --- x:item()  --> 0.5
-function Optimizer:step(closure)
-  local loss
-  if closure then loss = torch.enable_grad(closure) end
-  self._native:step(self.param_groups, self.found_inf, self.grad_scale)
-  return loss
+function Optimizer:step(...)
+  local step = self._step
+  if not step then fail(self, "step is not implemented", "function MyOptimizer:step(closure) ... end") end
+  self._opt_called = true
+  local _ <close> = torch.set_grad_enabled(self.defaults.differentiable == true)
+  if hooks.has_step(self) then return hooks.step(self, step, ...) end
+  return step(self, ...)
 end
 
 local parse_zero = signature("Optimizer.zero_grad", "set_to_none=true")
@@ -199,91 +159,18 @@ local parse_zero = signature("Optimizer.zero_grad", "set_to_none=true")
 --- x:sum():backward()
 --- optimizer:zero_grad()
 --- x.grad  --> nil
-function Optimizer:zero_grad(...) self._native:zero_grad((parse_zero(...))) end
-
-local function copy_group(group)
-  local copy = {}
-  for key, value in pairs(group) do
-    if type(value) == "table" then value = table.move(value, 1, #value, 1, {}) end
-    copy[key] = value
-  end
-  return copy
-end
-
---- {state = {[0] = {...}}, param_groups = {{lr = ..., params = {0, 1}}}}, as PyTorch lays it out.
----@return table
----@example local optimizer = torch.optim.SGD({torch.ones(1, {requires_grad = true})}, {lr = 0.1})
---- optimizer:state_dict().param_groups[1].lr  --> 0.1
-function Optimizer:state_dict()
-  -- Ordered, so that it is a dict whatever its keys are: {[1] = ...} would be a list.
-  local state, groups, index = ordered.new(nil, nil, "dict"), {}, 0
-  for i, group in ipairs(self.param_groups) do
-    local copy = copy_group(group)
-    copy.params = {}
-    for k = 1, #group.params do
-      copy.params[k] = index
-      state[index] = self._native:state(index)
-      index = index + 1
-    end
-    groups[i] = copy
-  end
-  return {state = state, param_groups = groups}
-end
-
-local function numbered(state, key)
-  local value = state[key]
-  if value == nil then value = state[tostring(key)] end  -- as JSON brings it back
-  return value
-end
-
---- Takes hyperparameters and state from another optimizer's state dict; tensors are copied. After an error the
---- optimizer is as it was.
----@param dict table as state_dict gives it
----@example local x = torch.ones(1, {requires_grad = true})
---- local a, b = torch.optim.SGD({x}, {lr = 0.1}), torch.optim.SGD({x}, {lr = 0.5})
---- b:load_state_dict(a:state_dict())
---- b.param_groups[1].lr  --> 0.1
-function Optimizer:load_state_dict(dict)
-  if type(dict) ~= "table" or type(dict.param_groups) ~= "table" or type(dict.state) ~= "table" then
-    fail(self, "load_state_dict: expected a table with 'state' and 'param_groups', got " .. vm.describe(dict))
-  end
-  local saved = dict.param_groups
-  if #saved ~= #self.param_groups then
-    fail(self, "loaded state dict has a different number of parameter groups")
-  end
-  for i, group in ipairs(self.param_groups) do
-    if #saved[i].params ~= #group.params then
-      fail(self, "loaded state dict contains a parameter group that doesn't match the size of optimizer's group")
-    end
-  end
-  local fresh, groups, index = native.new(self._rule), {}, 0
-  for i, group in ipairs(self.param_groups) do
-    local loaded = copy_group(saved[i])
-    loaded.params = nil
-    for key, value in pairs(self.defaults) do
-      if loaded[key] == nil then loaded[key] = value end
-    end
-    check_group(self, loaded)
-    groups[i] = loaded
-    fresh:add_group(group.params)
-    for k = 1, #group.params do
-      local state = numbered(dict.state, math.tointeger(saved[i].params[k]))
-      local tensors = {}
-      for name, value in pairs(state or {}) do
-        tensors[name] = math.type(value) and torch.tensor(value, {dtype = torch.float32}) or value
+function Optimizer:zero_grad(...)
+  local set_to_none = parse_zero(...)
+  if self._native then return self._native:zero_grad(set_to_none) end
+  for _, group in ipairs(self.param_groups) do
+    for _, param in ipairs(group.params) do
+      local grad = param.grad
+      if grad ~= nil then
+        if set_to_none then param.grad = nil
+        elseif grad.grad_fn then grad:detach_():zero_()
+        else grad:requires_grad_(false):zero_() end
       end
-      if next(tensors) then fresh:set_state(index, tensors) end
-      index = index + 1
     end
-  end
-  self._native = fresh
-  for i, group in ipairs(self.param_groups) do
-    -- The same table: whoever holds the group (a scheduler) sees the new values.
-    for key in pairs(group) do
-      if key ~= "params" and groups[i][key] == nil then group[key] = nil end
-    end
-    for key, value in pairs(groups[i]) do group[key] = value end
-    group.fused = true
   end
 end
 
@@ -291,15 +178,26 @@ function Optimizer:__tostring()
   local lines = {}
   for i, group in ipairs(self.param_groups) do
     lines[#lines + 1] = "Parameter Group " .. i - 1
-    local keys = {}
-    for key in pairs(group) do
-      if key ~= "params" then keys[#keys + 1] = key end
-    end
-    for _, key in ipairs(self._none) do
-      if group[key] == nil then keys[#keys + 1] = key end
+    local keys, seen = {}, {params = true}
+    for _, source in ipairs {self._keys, group} do
+      for key, value in pairs(source) do
+        key = source == group and key or value
+        if not seen[key] then
+          seen[key] = true
+          keys[#keys + 1] = key
+        end
+      end
     end
     table.sort(keys)
-    for _, key in ipairs(keys) do lines[#lines + 1] = ("    %s: %s"):format(key, text.value(group[key])) end
+    for _, key in ipairs(keys) do
+      local value, width = group[key], self._widths[key]
+      if width and type(value) == "table" then  -- (None, 0.001)
+        local parts = {}
+        for k = 1, width do parts[k] = text.value(value[k]) end
+        value = "(" .. table.concat(parts, ", ") .. ")"
+      end
+      lines[#lines + 1] = ("    %s: %s"):format(key, text.value(value))
+    end
   end
   return ("%s (\n%s\n)"):format(self.__name, table.concat(lines, "\n"))
 end

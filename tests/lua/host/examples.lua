@@ -75,6 +75,7 @@ walk(function(path, it)
   end
   -- Told by the class; made when an operator is first asked for; hidden from help; nothing but an error.
   local elsewhere = path:find("%.forward$") or path:find("%.extra_repr$") or path:find("^torch%.ops%.[%w_]+%.")
+    or path:find("^torch%.optim%.lr_scheduler%.%w+%.[%w_]+$")
     or it.comment and it.comment.doc.private or it.text:find("^Removed from PyTorch")
   -- What they give is a fact of the machine and of how LibTorch was built: no example has one right text.
   local of_machine = path:find("^torch%.cuda%.") or path:find("^torch%.backends%.") or path:find("^torch%.accelerator%.")

@@ -120,7 +120,7 @@ test.case("bad input is refused before the first step", function()
   test.raises("empty parameter list", torch.optim.Adam, {})
   test.raises("give it model:parameters", torch.optim.Adam, nn.Linear(1, 1))
   test.raises("one of the params %(number 2%) is number 3", torch.optim.Adam, {w, 3})
-  test.raises("Invalid learning rate: number %-1", torch.optim.Adam, {w}, {lr = -1})
+  test.raises("Invalid learning rate: %-1", torch.optim.Adam, {w}, {lr = -1})
   test.raises("Invalid beta parameter at index 1", torch.optim.Adam, {w}, {betas = {0.9, 1}})
   test.raises("Nesterov momentum requires", torch.optim.SGD, {w}, {nesterov = true})
   test.raises("unknown keyword .*learning_rate", torch.optim.Adam, {w}, {learning_rate = 1})
@@ -128,8 +128,21 @@ test.case("bad input is refused before the first step", function()
   test.raises("more than one parameter group", torch.optim.Adam, {{params = {w}}, {params = {w}}})
   test.raises("non%-leaf", torch.optim.Adam, {w * 2})
   test.raises("floating point", torch.optim.Adam, {torch.ones(2, {dtype = torch.int64})})
-  test.raises("without gaps", torch.optim.Adam, {torch.ones(4, 4)[":, 0:2"]})
-  test.raises("foreach = true is not supported", torch.optim.Adam, {w}, {foreach = true})
+  test.raises("`fused` and `foreach` cannot be `True` together", torch.optim.Adam, {w}, {foreach = true, fused = true})
+  test.raises("`fused` does not support `differentiable`", torch.optim.SGD, {w}, {differentiable = true, fused = true})
+end)
+
+test.case("a parameter with gaps is stepped as one without", function()
+  local gaps = torch.ones(4, 4)[":, 0:2"]:requires_grad_()
+  local whole = torch.ones(4, 2, {requires_grad = true})
+  for _, p in ipairs {gaps, whole} do
+    local opt = torch.optim.Adam({p}, {lr = 0.1})
+    for i = 1, 3 do
+      p.grad = torch.arange(8.0):reshape(4, 2) * i
+      opt:step()
+    end
+  end
+  test.equal(gaps:detach(), whole:detach())
 end)
 
 test.case("gradients in another layout are stepped element by element", function()
@@ -201,7 +214,9 @@ test.case("opt.state has the state of each parameter by name", function()
     count = count + 1
   end
   test.equal(count, 1)
-  test.raises("state is read%-only", function() opt.state[one] = {} end)
+  opt.state[other] = {}
+  test.equal(next(opt.state[other]), nil)
+  test.raises("this is no parameter", function() opt.state[torch.ones(2)] = {} end)
   test.equal(next(opt.state[torch.ones(2)]), nil)
 end)
 
@@ -227,7 +242,7 @@ test.case("a state dict that does not fit leaves the optimizer as it was", funct
   test.equal(copy(), before)
   wrong = copy()
   wrong.param_groups[1].lr, wrong.param_groups[2].lr = 7, -1
-  test.raises("Invalid learning rate: number -1", opt.load_state_dict, opt, wrong)
+  test.raises("Invalid learning rate: %-1", opt.load_state_dict, opt, wrong)
   test.equal(copy(), before)
   opt:step()
   test.equal(opt:state_dict().state[0].step:item(), 2.0)
@@ -235,7 +250,7 @@ end)
 
 test.case("of several wrong options the first in PyTorch's order is named", function()
   for _ = 1, 20 do
-    test.raises("Invalid learning rate: number -1", torch.optim.SGD, {torch.ones(1)},
+    test.raises("Invalid learning rate: %-1", torch.optim.SGD, {torch.ones(1)},
       {weight_decay = -1, lr = -1, momentum = -1})
   end
 end)
