@@ -42,7 +42,7 @@ function CrossMap.backward(ctx, grad)
     result:select(1, c):addcmul_(x:select(1, c), sum, {value = -factor})
     sum:sub_(ratio:select(1, c))
   end
-  return result
+  return result, nil, nil, nil, nil
 end
 
 return CrossMap

@@ -5,6 +5,7 @@ local linear = require "torch.nn.linear"
 local native = require "native.model"
 local signature = require "torch.signature"
 local text = require "torch.python_text"
+local typed = require "torch.nn.typed"
 local vm = require "native.vm"
 
 local fields <const>, linear_cross_entropy <const> = native.fields, functional.linear_cross_entropy
@@ -41,8 +42,9 @@ local function check(self)
   end
 end
 
-local parse_options = signature("nn.LinearCrossEntropyOptions",
-  "allow_retain_graph=false, batch_chunk_size=nil, chunking_method='auto', acc_policy='auto', acc_dtype=nil")
+local parse_options = typed(signature("nn.LinearCrossEntropyOptions",
+  "allow_retain_graph=false, batch_chunk_size=nil, chunking_method='auto', acc_policy='auto', acc_dtype=nil"),
+  "nn.LinearCrossEntropyOptions", "allow_retain_graph: flag")
 
 --- How the loss may split its batch to save memory. They are checked and kept; here the batch is computed whole, which is
 --- the same loss.
