@@ -59,6 +59,10 @@ end
 ---@param parameters Tensor[]|Tensor
 ---@param norm_type number|"inf" the norm's exponent, 2.0
 ---@return Tensor
+---@example local x = torch.zeros(2, {requires_grad = true})
+--- local y = x * torch.tensor{3., 4.}
+--- y:sum():backward()
+--- nn.utils.get_grad_norm({x})  --> tensor(5.)
 function functions.get_grad_norm(...)
   local parameters, norm_type = parse_total(...)
   return native.grad_norm(as_list(parameters), norm_type)
