@@ -164,10 +164,14 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
     out[at] = table.concat(names, " ")
   end
 
-  --- What is compared of a module: its text, its state, what forward() gives, the gradients of the inputs and parameters,
+  --- What is compared of a module: its text, the fields of these names, its state, what forward() gives, the gradients of the inputs and parameters,
   --- its state again.
-  function exchange.module(module, inputs, order, forward)
+  function exchange.module(module, fields, inputs, order, forward)
     local out = {n = 1}
+    for _, name in ipairs(fields) do
+      out.n = out.n + 1
+      out[out.n] = module[name]
+    end
     add_state(out, module)
     local taken = table.move(inputs, 1, #inputs, 1, {})
     for _, parameter in ipairs(module:parameters()) do
