@@ -8,7 +8,7 @@ return namespace("torch.nn", {
   held = {Module = module.Module, class = module.class, is_module = module.is_module},
   modules = {
     functional = "torch.nn.functional", init = "torch.nn.initializers", utils = "torch.nn.parameter_functions",
-    Parameter = "torch.nn.parameter",
+    Parameter = "torch.nn.parameter", Buffer = "torch.nn.buffer",
     Sequential = "torch.nn.sequential", ModuleList = "torch.nn.module_list", ModuleDict = "torch.nn.module_dict",
     ParameterList = "torch.nn.parameter_list", ParameterDict = "torch.nn.parameter_dict",
   },
