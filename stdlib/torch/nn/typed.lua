@@ -40,10 +40,14 @@ local KINDS <const> = {
   end},
   output_size = {"an integer of 0 or more, or a list of them and torch.None", function(v)
     if type(v) ~= "table" then return size(v) end
-    for _, item in pairs(v) do
-      if item ~= none and size(item) == nil then return nil end
+    local list, last = {}, 0
+    for i in pairs(v) do last = math.max(last, integer(i) or 0) end
+    for i = 1, last do
+      local item = v[i]
+      list[i] = (item == nil or item == none) and none or size(item)  -- {nil, 7} is {torch.None, 7}
+      if list[i] == nil then return nil end
     end
-    return v
+    return list
   end},
   integers = {"an integer or a list of them", function(v) return one_or_list(v, integer) end},
   numbers = {"a number or a list of them", function(v)
