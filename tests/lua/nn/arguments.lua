@@ -10,8 +10,8 @@ test.case("a wrong type is refused when the layer is made", function()
     {"nn.Linear: argument 'in_features' must be an integer of 0 or more, got number %-1", nn.Linear, -1, 4},
     {"nn.Linear: argument 'in_features' must be .* got nil", nn.Linear, torch.None, 4},
     {"nn.Linear: argument 'bias' must be true or false, got number 1", nn.Linear, 3, 4, {bias = 1}},
-    {"nn.BatchNorm: argument 'num_features' must be an integer", nn.BatchNorm2d, "x"},
-    {"nn.BatchNorm: argument 'momentum' must be a number", nn.BatchNorm1d, 2, {momentum = "x"}},
+    {"nn.BatchNorm2d: argument 'num_features' must be an integer", nn.BatchNorm2d, "x"},
+    {"nn.BatchNorm1d: argument 'momentum' must be a number", nn.BatchNorm1d, 2, {momentum = "x"}},
     {"nn.Conv2d: argument 'kernel_size' must be an integer of 0 or more or a list", nn.Conv2d, 1, 2, "3"},
     {"nn.Conv2d: argument 'kernel_size' must be", nn.Conv2d, 1, 2, {3, "3"}},
     {"nn.Conv2d: argument 'in_channels' must be", nn.Conv2d, "1", 2, 3},
@@ -21,8 +21,8 @@ test.case("a wrong type is refused when the layer is made", function()
     {"nn.CrossEntropyLoss: argument 'reduction' must be 'none', 'mean' or 'sum'", nn.CrossEntropyLoss, {reduction = "avg"}},
     {"nn.NLLLoss: argument 'ignore_index' must be an integer", nn.NLLLoss, {ignore_index = "x"}},
     {"nn.BCEWithLogitsLoss: argument 'pos_weight' must be a Tensor", nn.BCEWithLogitsLoss, {pos_weight = 2}},
-    {"nn.MSELoss: argument 'reduction' must be", nn.MSELoss, "foo"},
-    {"nn.L1Loss: argument 'reduction' must be", nn.L1Loss, true},
+    {"nn.MSELoss: argument 'reduction' must be", nn.MSELoss, {reduction = "foo"}},
+    {"nn.L1Loss: argument 'reduction' must be", nn.L1Loss, {reduction = true}},
     {"nn.MaxPool2d: argument 'kernel_size' must be", nn.MaxPool2d, "2"},
     {"nn.AvgPool2d: argument 'ceil_mode' must be true or false", nn.AvgPool2d, 2, {ceil_mode = 1}},
     {"nn.AdaptiveAvgPool2d: argument 'output_size' must be", nn.AdaptiveAvgPool2d, "x"},
@@ -48,6 +48,7 @@ test.case("torch.None is nil, and whole numbers may be floats", function()
   test.equal(nn.Linear(32 * 14 * 14 / 4, 2.0).weight.shape, {2, 1568})
   test.equal(nn.Conv2d(1, 2, 3.0, {padding = "same"})(torch.ones(1, 1, 5, 5)).shape, {1, 2, 5, 5})
   test.equal(nn.AdaptiveAvgPool2d({torch.None, 3})(torch.ones(1, 1, 5, 5)).shape, {1, 1, 5, 3})
+  test.equal(tostring(nn.AdaptiveMaxPool2d({nil, 3})), "AdaptiveMaxPool2d(output_size=(None, 3))")
   local norm = nn.BatchNorm1d(2, {momentum = torch.None})
   norm(torch.ones(4, 2))
   test.equal(norm.running_mean, torch.ones(2))
