@@ -89,7 +89,7 @@ def test_completes_names(console):
     console.type("\t", until="ul")
     console.type("\x03")
     console.type("torch.nn.Line", until="torch.nn.Line")  # in a file that is not loaded yet
-    console.type("\t", until="ar")
+    console.type("\t", until="ar\a")  # Linear, LinearCrossEntropyLoss
     console.type("\x03")
     assert console.leave() == 0
 

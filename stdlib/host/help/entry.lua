@@ -97,15 +97,16 @@ end
 
 -- A class of stdlib: what its constructor takes, what its methods are.
 local function add_class(result, path, class)
-  local Module, Optimizer = package.loaded["torch.nn.module"], package.loaded["torch.optim.optimizer"]
+  local modules, Optimizer = package.loaded["torch.nn.module"], package.loaded["torch.optim.optimizer"]
+  local Module = modules and modules.Module
   local init = type(class.__call) ~= "function" and class.__init
   local is_base = Optimizer and init == Optimizer.__init  -- optimizers are told by the list of their options
   result.signature = rawget(class, "__signature")
-  local own = (result.signature or init == Module.Module.__init and class ~= Module.Module) and comment_of_class(path)
+  local own = (result.signature or Module and init == Module.__init and class ~= Module) and comment_of_class(path)
   if own then
     add_function(result, path .. ".__init", init, own)
     result.method = false
-  elseif type(init) == "function" and not is_base and (init ~= Module.Module.__init or class == Module.Module) then
+  elseif type(init) == "function" and not is_base and (not Module or init ~= Module.__init or class == Module) then
     add_function(result, path .. ".__init", init)
     result.method = false
   else

@@ -58,7 +58,7 @@ end
 -- Why a namespace has no such name, where it is known.
 local function reason(owner, name)
   local space = names.find(owner)
-  if type(space) ~= "table" then return nil end
+  if type(space) ~= "table" or owner:find "^torch%.ops" then return nil end  -- its reason is the same for every name
   local found, failure = pcall(function() return space[name] end)
   local hint = not found and type(failure) ~= "string" and failure.hint
   return hint and not hint:find("^did you mean") and hint or nil
