@@ -1,6 +1,6 @@
 -- What all convolutions of torch.nn share: their checks, parameters and printed text.
 local allocate = require "torch.nn.allocate"
-local init = require "torch.nn.initializers"
+local draw_by_fan_in = require "torch.nn.draw_by_fan_in"
 local per_dimension = require "torch.nn.per_dimension"
 local text = require "torch.python_text"
 local vm = require "native.vm"
@@ -83,12 +83,7 @@ base.methods = {}
 --- layer:reset_parameters()
 --- torch.count_nonzero(layer.weight):item()  --> 4
 function base.methods:reset_parameters()
-  init.kaiming_uniform_(self.weight, math.sqrt(5))
-  if self.bias then
-    local fan_in = init.calculate_fan_in_and_fan_out(self.weight)
-    local bound = fan_in > 0 and 1 / math.sqrt(fan_in) or 0
-    init.uniform_(self.bias, -bound, bound)
-  end
+  draw_by_fan_in(self.weight, self.bias)
 end
 
 function base.methods:extra_repr()

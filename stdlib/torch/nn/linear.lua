@@ -1,6 +1,7 @@
 -- Linear layers of torch.nn: Identity, Linear, Bilinear.
 local allocate = require "torch.nn.allocate"
 local catalog = require "native.ops"
+local draw_by_fan_in = require "torch.nn.draw_by_fan_in"
 local init = require "torch.nn.initializers"
 local layer = require "torch.nn.layer"
 local module = require "torch.nn.module"
@@ -49,12 +50,7 @@ end
 --- layer:reset_parameters()
 --- torch.count_nonzero(layer.weight):item()  --> 4
 function Linear:reset_parameters()
-  init.kaiming_uniform_(self.weight, math.sqrt(5))
-  if self.bias then
-    local fan_in = init.calculate_fan_in_and_fan_out(self.weight)
-    local bound = fan_in > 0 and 1 / math.sqrt(fan_in) or 0
-    init.uniform_(self.bias, -bound, bound)
-  end
+  draw_by_fan_in(self.weight, self.bias)
 end
 
 ---@param x Tensor [..., in_features]
