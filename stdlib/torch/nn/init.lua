@@ -8,4 +8,4 @@ return lazy("torch.nn", {
   Module = module.Module,
   class = module.class,
   is_module = module.is_module,
-}, {init = "initializers", utils = "parameter_functions"})  -- init.lua would be the folder itself
+}, {init = "initializers"})  -- init.lua would be the folder itself

@@ -46,6 +46,7 @@ local KINDS <const> = {
     return v
   end},
   reduction = {"'none', 'mean' or 'sum'", function(v) return REDUCTIONS[v] and v or nil end},
+  value = {"a value", function(v) return v end},
   tensor = {"a Tensor", function(v) return model.is_tensor(v) and v or nil end},
 }
 

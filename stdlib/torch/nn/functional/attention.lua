@@ -56,18 +56,25 @@ local function is_batched(query, key, value, key_padding_mask, attn_mask, heads)
   return batched
 end
 
--- A mask to be added: a boolean one is minus infinity where it is true.
-local function additive(mask, name, dtype, other)
+--- A mask to be added: a boolean one is minus infinity where it is true.
+---@param mask Tensor?
+---@param name string what errors and warnings call it
+---@param dtype dtype of the result of a boolean mask
+---@param other dtype? of the mask that is given beside it
+---@param other_name string? what warnings call that
+---@return Tensor?
+function attention.additive(mask, name, dtype, other, other_name)
   if mask == nil then return nil end
   if mask.dtype ~= native.bool and not mask:is_floating_point() then
     fail("only bool and floating types of %s are supported", name)
   end
   if other ~= nil and mask.dtype ~= other then
-    warn(("Support for mismatched %s and attn_mask is deprecated. Use same type for both instead."):format(name))
+    warn(("Support for mismatched %s and %s is deprecated. Use same type for both instead."):format(name, other_name))
   end
   if mask:is_floating_point() then return mask end
   return zeros_like(mask, {dtype = dtype}):masked_fill_(mask, -math.huge)
 end
+local additive <const> = attention.additive
 
 -- Projections by one weight of three parts; what is the same tensor is projected at once.
 local function project_packed(q, k, v, weight, bias)
@@ -164,7 +171,8 @@ function attention.multi_head_attention_forward(...)
   end
   local target, batch, embed_dim = query:size(0), query:size(1), query:size(2)
   local source = key:size(0)
-  key_padding_mask = additive(key_padding_mask, "key_padding_mask", query.dtype, attn_mask and attn_mask.dtype)
+  key_padding_mask = additive(key_padding_mask, "key_padding_mask", query.dtype, attn_mask and attn_mask.dtype,
+    "attn_mask")
   if is_causal and attn_mask == nil then
     fail("Need attn_mask if specifying the is_causal hint. You may use the Transformer module method "
       .. "`generate_square_subsequent_mask` to create this mask.")
