@@ -53,6 +53,8 @@ function copy_module(self, memo)
   end
   native.set_training(fresh, self.training)
   native.set_hooked(fresh, fields._forward_hooks ~= nil or fields._forward_pre_hooks ~= nil)
+  local copied = native.class_of(self).__copied
+  if copied then copied(fresh) end
   return fresh
 end
 

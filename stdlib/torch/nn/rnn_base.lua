@@ -19,11 +19,29 @@ local RNNBase = module.class("RNNBase")
 local parse = require "torch.nn.typed"(
   signature("nn.RNNBase", "mode, input_size, hidden_size, num_layers=1, bias=true, batch_first=false, dropout=0.0, "
   .. "bidirectional=false, proj_size=0, device=nil, dtype=nil"),
-  "nn.RNNBase", "mode: text, input_size: integer, hidden_size: integer, num_layers: integer, bias: flag, "
-  .. "batch_first: flag, dropout: number, bidirectional: flag, proj_size: integer")
+  "nn.RNNBase", "mode: text, input_size: value, hidden_size: value, num_layers: integer, bias: value, "
+  .. "batch_first: value, dropout: number, bidirectional: flag, proj_size: integer")
 
 local GATES <const> = {LSTM = 4, GRU = 3, RNN_TANH = 1, RNN_RELU = 1}
 local CUDNN_MODES <const> = {RNN_RELU = 0, RNN_TANH = 1, LSTM = 2, GRU = 3}
+
+local PYTHON_TYPES <const> = {integer = "int", float = "float", string = "str", boolean = "bool", table = "list"}
+
+-- `accepts(value)` gives the value to keep, or nil.
+local function check_type(name, kind, value, accepts)
+  local kept = accepts(value)
+  if kept == nil then
+    local given = math.type(value) or type(value)
+    vm.raise("usage", ("%s should be of type %s, got: %s"):format(name, kind, PYTHON_TYPES[given] or given))
+  end
+  return kept
+end
+
+local function boolean(value)
+  if type(value) == "boolean" then return value end
+  return nil
+end
+local function integer(value) return math.type(value) and math.tointeger(value) or nil end
 
 local function check_sizes(mode, input_size, hidden_size, layers, dropout, proj_size)
   if not (dropout >= 0 and dropout <= 1) then
@@ -59,6 +77,9 @@ end
 function RNNBase:__init(...)
   local mode, input_size, hidden_size, layers, bias, batch_first, dropout, bidirectional, proj_size, device, dtype =
     parse(...)
+  bias, batch_first = check_type("bias", "bool", bias, boolean), check_type("batch_first", "bool", batch_first, boolean)
+  input_size = check_type("input_size", "int", input_size, integer)
+  hidden_size = check_type("hidden_size", "int", hidden_size, integer)
   check_sizes(mode, input_size, hidden_size, layers, dropout, proj_size)
   self.mode, self.input_size, self.hidden_size, self.num_layers, self.bias = mode, input_size, hidden_size, layers, bias
   self.batch_first, self.dropout, self.bidirectional, self.proj_size = batch_first, dropout + 0.0, bidirectional, proj_size

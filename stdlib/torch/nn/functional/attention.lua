@@ -163,10 +163,8 @@ function attention.multi_head_attention_forward(...)
     static_v, average, is_causal = parse(...)
   local batched = is_batched(query, key, value, key_padding_mask, attn_mask, heads)
   if not batched then
-    local own_k, own_v = key == query, value == key  -- the same tensors stay the same: they are projected at once
-    query = query:unsqueeze(1)
-    key, value = own_k and query or key:unsqueeze(1), own_v and key or value
-    value = own_v and (own_k and query or key) or value:unsqueeze(1)
+    -- As in PyTorch these are three tensors from here on, each with its own projection.
+    query, key, value = query:unsqueeze(1), key:unsqueeze(1), value:unsqueeze(1)
     key_padding_mask = key_padding_mask and key_padding_mask:unsqueeze(0)
   end
   local target, batch, embed_dim = query:size(0), query:size(1), query:size(2)
