@@ -1,8 +1,11 @@
 # torch.nn.utils against PyTorch's: the same few lines on both sides, and what they give.
+import re
+
 import exchange
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune  # noqa: F401  (nn.utils does not load it)
 
 # name: Lua statements that return the results, Python statements that leave them in `out`.
 CASES = {}
@@ -23,10 +26,7 @@ STEP = ("local y = m(x)\ny:pow(2):sum():backward()\nlocal grads = {}\n"
 
 def modules(name, lua, python, shape, then=("", "")):
     """Makes a module, then what `then` does; its text, state, output, gradients, and the state after that."""
-    keys = STATE[0].replace("local keys, values", "local keys2, values2").replace("keys", "keys").replace(
-        "keys[#keys + 1]", "keys2[#keys2 + 1]").replace("values[#values + 1]", "values2[#values2 + 1]").replace(
-        "keys = table.concat(keys, ' ')", "keys2 = table.concat(keys2, ' ')")
-    after = STATE[1].replace("keys", "keys2").replace("values = [", "values2 = [")
+    keys, after = (re.sub(r"\b(keys|values)\b(?!\(\))", r"\g<1>2", text) for text in STATE)
     case(name, SETUP[0] % (lua, shape) + STATE[0] + "local text = tostring(m)\n" + STEP[0] + then[0] + "\n" + keys
          + "m:eval()\nreturn text, keys, values, y, grads, keys2, values2, tostring(m), m(x)",
          SETUP[1] % (python, shape) + STATE[1] + "text = repr(m)\n" + STEP[1] + then[1] + "\n" + after
@@ -94,6 +94,35 @@ case("parameters_to_vector", "torch.manual_seed(1)\nlocal m = nn.Linear(3, 2)\nl
      "nn.utils.vector_to_parameters(v * 2, m:parameters())\nreturn v, m.weight, m.bias, v.requires_grad",
      "torch.manual_seed(1)\nm = nn.Linear(3, 2)\nv = nn.utils.parameters_to_vector(m.parameters())\n"
      "nn.utils.vector_to_parameters(v * 2, m.parameters())\nout = [v, m.weight, m.bias, v.requires_grad]")
+
+L = "nn.utils.prune."
+for name, then in {
+    "identity": ["identity(m, 'weight')"],
+    "random": ["random_unstructured(m, 'weight', 0.3)"],
+    "count": ["random_unstructured(m, 'weight', 5)"],
+    "least": ["l1_unstructured(m, 'weight', 0.45)"],
+    "channels": ["random_structured(m, 'weight', 0.5, 1)"],
+    "norms": ["ln_structured(m, 'weight', 0.5, 2, 0)"],
+    "norms of infinity": ["ln_structured(m, 'weight', 1, INF, -1)"],
+    "mask": ["custom_from_mask(m, 'bias', torch.arange(3) > 0)"],
+    "twice": ["l1_unstructured(m, 'weight', 0.3)", "ln_structured(m, 'weight', 1, 1, 0)"],
+    "three times": ["ln_structured(m, 'weight', 1, 2, 1)", "random_unstructured(m, 'weight', 2)",
+                    "random_structured(m, 'weight', 1, 0)"],
+    "removed": ["l1_unstructured(m, 'weight', 0.5)", "remove(m, 'weight')"],
+    "scores": ["l1_unstructured(m, 'weight', 0.5, torch.arange(12.).view(3, 4))"],
+}.items():
+    lua = "".join(f"{L}{call}\n" for call in then).replace("INF", "math.huge").replace(").view(3, 4)", "):view(3, 4)").replace(
+        "torch.arange(3) > 0", "torch.arange(3):gt(0)")
+    python = "".join(f"{L}{call}\n" for call in then).replace("INF", "float('inf')")
+    modules(f"prune {name}", "nn.Linear(4, 3)", "nn.Linear(4, 3)", "5, 4", (lua, python + "y2 = m(x)"))
+case("prune together", "torch.manual_seed(3)\nlocal m = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))\nlocal L = nn.utils.prune\n"
+     "L.l1_unstructured(m[0], 'weight', 2)\nlocal all = {{m[0], 'weight'}, {m[1], 'weight'}, {m[1], 'bias'}}\n"
+     "L.global_unstructured(all, L.L1Unstructured, {amount = 0.4})\n"
+     "return m[0].weight, m[1].weight, m[1].bias, L.is_pruned(m), m(torch.ones(1, 4))",
+     "torch.manual_seed(3)\nm = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))\nL = nn.utils.prune\n"
+     "L.l1_unstructured(m[0], 'weight', 2)\nall = [(m[0], 'weight'), (m[1], 'weight'), (m[1], 'bias')]\n"
+     "L.global_unstructured(all, L.L1Unstructured, amount=0.4)\n"
+     "out = [m[0].weight, m[1].weight, m[1].bias, L.is_pruned(m), m(torch.ones(1, 4))]")
 
 for conv, bn, shape in (("nn.Conv2d(2, 4, 3)", "nn.BatchNorm2d(4)", "2, 2, 5, 5"),
                         ("nn.Conv2d(2, 4, 3, {bias = false})", "nn.BatchNorm2d(4, {affine = false})", "2, 2, 5, 5"),

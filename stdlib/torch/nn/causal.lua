@@ -18,18 +18,17 @@ local parse = signature("Transformer.generate_square_subsequent_mask", "sz, devi
 ---@param device any the default device
 ---@param dtype dtype? the default dtype
 ---@return Tensor [sz, sz]
----@example nn.Transformer.generate_square_subsequent_mask(2)  --> tensor([[0., -inf],
----         [0., 0.]])
+---@example nn.Transformer.generate_square_subsequent_mask(3)[1]  --> tensor([0., 0., -inf])
 ---@source torch.nn.Transformer.generate_square_subsequent_mask
 function causal.generate_square_subsequent_mask(...) return mask(parse(...)) end
 
--- The length of the sequences, nil of a nested tensor.
+--- The length of the sequences, nil of a nested tensor.
 function causal.length_of(x, batch_first)
   if x.is_nested then return nil end
   return x:size(x:dim() ~= 2 and batch_first and 1 or 0)
 end
 
--- Is the mask the causal one? `is_causal`, unless it is nil.
+--- Is the mask the causal one? `is_causal`, unless it is nil.
 function causal.detect(given, is_causal, size)
   if is_causal ~= nil or given == nil then return is_causal == true end
   size = size or given:size(-2)

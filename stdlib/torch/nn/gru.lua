@@ -4,10 +4,11 @@ local keywords = require "host.keywords"
 local module = require "torch.nn.module"
 local native = require "native.model"
 local ops = require "native.ops"
+local recurrent = require "torch.nn.recurrent"
 local signature = require "torch.signature"
 local vm = require "native.vm"
 
-local fields <const>, run <const>, gru <const> = native.fields, RNNBase.run, ops.find_any "aten::gru"
+local fields <const>, run <const>, gru <const> = native.fields, recurrent.run, ops.find_any "aten::gru"
 
 ---@class GRU : RNNBase
 local GRU = module.class("GRU", RNNBase)

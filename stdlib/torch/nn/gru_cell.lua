@@ -3,9 +3,10 @@ local RNNCellBase = require "torch.nn.rnn_cell_base"
 local module = require "torch.nn.module"
 local native = require "native.model"
 local ops = require "native.ops"
+local recurrent = require "torch.nn.recurrent"
 local signature = require "torch.signature"
 
-local fields <const>, has_batch <const>, gru_cell <const> = native.fields, RNNCellBase.has_batch,
+local fields <const>, has_batch <const>, gru_cell <const> = native.fields, recurrent.has_batch,
   ops.find_any "aten::gru_cell"
 
 ---@class GRUCell : RNNCellBase

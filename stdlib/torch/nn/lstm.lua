@@ -4,12 +4,13 @@ local module = require "torch.nn.module"
 local native = require "native.model"
 local ops = require "native.ops"
 local packed = require "torch.nn.utils.packed_sequence"
+local recurrent = require "torch.nn.recurrent"
 local signature = require "torch.signature"
 local vm = require "native.vm"
 
 local fields <const>, lstm <const>, pack <const> = native.fields, ops.find_any "aten::lstm", packed.make
-local prepare <const>, permuted <const>, weights_of <const> = RNNBase.prepare, RNNBase.permuted, RNNBase.weights_of
-local check_input <const>, check_hidden <const> = RNNBase.check_input, RNNBase.check_hidden
+local prepare <const>, permuted <const>, weights_of <const> = recurrent.prepare, recurrent.permuted, recurrent.weights_of
+local check_input <const>, check_hidden <const> = recurrent.check_input, recurrent.check_hidden
 
 ---@class LSTM : RNNBase
 local LSTM = module.class("LSTM", RNNBase)
@@ -49,7 +50,7 @@ end
 ---@return Tensor[] the last state and cell state of each layer
 function LSTM:forward(x, hx)
   local f = fields(self)
-  local weights = weights_of(self, f)
+  local weights = weights_of(f)
   local input, batch_sizes, sorted, unsorted, batch, single = prepare(f, x, "LSTM")
   local layers = f.bidirectional and 2 * f.num_layers or f.num_layers
   local size = f.proj_size > 0 and f.proj_size or f.hidden_size
@@ -63,16 +64,16 @@ function LSTM:forward(x, hx)
   check_input(f, input, batch_sizes)
   check_hidden(h, layers, batch, size, "Expected hidden[0] size %s, got %s")
   check_hidden(c, layers, batch, f.hidden_size, "Expected hidden[1] size %s, got %s")
-  local state, output = {h, c}, nil
+  local state = {h, c}
   if batch_sizes then
-    output, h, c = lstm(input, batch_sizes, state, weights, f.bias, f.num_layers, f.dropout, self.training,
+    local output, next_h, next_c = lstm(input, batch_sizes, state, weights, f.bias, f.num_layers, f.dropout, self.training,
       f.bidirectional)
-    return pack(output, batch_sizes, sorted, unsorted), {permuted(h, unsorted), permuted(c, unsorted)}
+    return pack(output, batch_sizes, sorted, unsorted), {permuted(next_h, unsorted), permuted(next_c, unsorted)}
   end
-  output, h, c = lstm(input, state, weights, f.bias, f.num_layers, f.dropout, self.training, f.bidirectional,
+  local output, next_h, next_c = lstm(input, state, weights, f.bias, f.num_layers, f.dropout, self.training, f.bidirectional,
     f.batch_first)
-  if single then return output:squeeze(single), {h:squeeze(1), c:squeeze(1)} end
-  return output, {h, c}
+  if single then return output:squeeze(single), {next_h:squeeze(1), next_c:squeeze(1)} end
+  return output, {next_h, next_c}
 end
 
 return LSTM

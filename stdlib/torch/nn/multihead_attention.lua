@@ -93,6 +93,8 @@ end
 ---@param query Tensor [batch, length, embed_dim]
 ---@return Tensor? mask
 ---@return integer? type 1 for a padding mask, 2 for all else
+---@example local attention = nn.MultiheadAttention(4, 2)
+--- attention:merge_masks(torch.zeros(3, 3), nil, torch.ones(5, 3, 4)).shape  --> torch.Size([5, 2, 3, 3])
 function MultiheadAttention:merge_masks(attn_mask, key_padding_mask, query)
   if attn_mask == nil then return key_padding_mask, key_padding_mask and 1 or nil end
   local batch, length = query:size(0), query:size(1)

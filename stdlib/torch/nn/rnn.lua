@@ -4,10 +4,11 @@ local keywords = require "host.keywords"
 local module = require "torch.nn.module"
 local native = require "native.model"
 local ops = require "native.ops"
+local recurrent = require "torch.nn.recurrent"
 local signature = require "torch.signature"
 local vm = require "native.vm"
 
-local fields <const>, run <const> = native.fields, RNNBase.run
+local fields <const>, run <const> = native.fields, recurrent.run
 local rnn_tanh <const>, rnn_relu <const> = ops.find_any "aten::rnn_tanh", ops.find_any "aten::rnn_relu"
 
 ---@class RNN : RNNBase

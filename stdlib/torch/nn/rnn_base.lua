@@ -4,14 +4,14 @@ local init = require "torch.nn.initializers"
 local module = require "torch.nn.module"
 local native = require "native.model"
 local ops = require "native.ops"
-local packed = require "torch.nn.utils.packed_sequence"
+local recurrent = require "torch.nn.recurrent"
 local signature = require "torch.signature"
 local text = require "torch.python_text"
 local torch = require "torch"
 local vm = require "native.vm"
 local warn = require "torch.warn"
 
-local fields <const>, is_packed <const>, pack <const> = native.fields, packed.is, packed.make
+local fields <const> = native.fields
 
 ---@class RNNBase : Module
 ---@field mode string RNN_TANH, RNN_RELU, LSTM or GRU
@@ -111,17 +111,10 @@ function RNNBase:__init(...)
 end
 
 --- Draws the parameters anew, as PyTorch does when it makes the layer.
+---@example nn.GRU(2, 3):reset_parameters()
 function RNNBase:reset_parameters()
   local bound = 1.0 / math.sqrt(self.hidden_size)
   for _, weight in ipairs(self:parameters()) do init.uniform_(weight, -bound, bound) end
-end
-
--- The weights in the operators' order: one table for the layer's life, filled anew at each call, so that a parameter
--- that was exchanged, parametrized or handed in by functional_call counts at once.
-function RNNBase.weights_of(self, f)
-  local list, names = f._flat_weights, f._flat_weights_names
-  for i = 1, #names do list[i] = f[names[i]] end
-  return list
 end
 
 --- The parameters of each layer and direction.
@@ -137,8 +130,9 @@ function RNNBase:all_weights()
 end
 
 --- On a GPU, puts all weights into one block of memory, as cuDNN wants them. Elsewhere it does nothing.
+---@example nn.GRU(2, 3):flatten_parameters()
 function RNNBase:flatten_parameters()
-  local list, seen = RNNBase.weights_of(self, fields(self)), {}
+  local list, seen = recurrent.weights_of(fields(self)), {}
   if #list ~= #self._flat_weights_names or not list[1].is_cuda then return end
   for _, weight in ipairs(list) do
     if weight.dtype ~= list[1].dtype or not weight.is_cuda or seen[weight:data_ptr()] then return end
@@ -150,81 +144,6 @@ function RNNBase:flatten_parameters()
   ops.find_any("aten::_cudnn_rnn_flatten_weight")(list, of_layer, self.input_size, CUDNN_MODES[self.mode],
     self.hidden_size, self.proj_size, self.num_layers, self.batch_first, self.bidirectional)
 end
-
--- --- What forward checks, in PyTorch's words
-
-local function check_input(f, x, batch_sizes)
-  local dtype = f._flat_weights[1].dtype
-  if x.dtype ~= dtype and not torch.is_autocast_enabled(x.device.type) then
-    vm.raise("dtype", ("RNN input dtype (%s) does not match weight dtype (%s). Convert input: input.to(%s), or convert "
-      .. "model: model.to(%s)"):format(x.dtype, dtype, dtype, x.dtype))
-  end
-  local dims = batch_sizes and 2 or 3
-  if x:dim() ~= dims then
-    vm.raise("shape", ("input must have %d dimensions, got %d"):format(dims, x:dim()))
-  end
-  if x:size(-1) ~= f.input_size then
-    vm.raise("shape", ("input.size(-1) must be equal to input_size. Expected %d, got %d"):format(f.input_size, x:size(-1)))
-  end
-end
-
-local function check_hidden(hx, layers, batch, size, message)
-  if hx:dim() == 3 and hx:size(0) == layers and hx:size(1) == batch and hx:size(2) == size then return end
-  vm.raise("shape", message:format(("(%d, %d, %d)"):format(layers, batch, size),
-    "[" .. table.concat(hx.shape, ", ") .. "]"))
-end
-
-local function permuted(hx, permutation)
-  return permutation == nil and hx or hx:index_select(1, permutation)
-end
-
--- Checks the input and gives it batched: input, batch_sizes, sorted, unsorted, batch, unbatched's dim or nil.
-function RNNBase.prepare(f, x, name)
-  if is_packed(x) then
-    return x.data, x.batch_sizes, x.sorted_indices, x.unsorted_indices, x.batch_sizes[0]:item(), nil
-  end
-  local dims = x:dim()
-  if dims ~= 2 and dims ~= 3 then
-    vm.raise("shape", ("%s: Expected input to be 2D or 3D, got %dD%s instead"):format(name, dims,
-      name == "RNN" and " tensor" or ""))
-  end
-  local batch_first, single = f.batch_first
-  if dims == 2 then
-    single = batch_first and 0 or 1
-    x = x:unsqueeze(single)
-  end
-  return x, nil, nil, nil, x:size(batch_first and 0 or 1), single
-end
-
--- The forward of RNN and GRU, whose state is one tensor.
-function RNNBase.run(self, f, x, hx, name, operator)
-  local weights = RNNBase.weights_of(self, f)
-  local input, batch_sizes, sorted, unsorted, batch, single = RNNBase.prepare(f, x, name)
-  local layers = f.bidirectional and 2 * f.num_layers or f.num_layers
-  if hx == nil then hx = input:new_zeros(layers, batch, f.hidden_size)
-  elseif batch_sizes then hx = permuted(hx, sorted)
-  elseif single then
-    if hx:dim() ~= 2 then
-      vm.raise("shape", ("For unbatched 2-D input, hx should also be 2-D but got %d-D tensor"):format(hx:dim()))
-    end
-    hx = hx:unsqueeze(1)
-  elseif hx:dim() ~= 3 then
-    vm.raise("shape", ("For batched 3-D input, hx should also be 3-D but got %d-D tensor"):format(hx:dim()))
-  end
-  check_input(f, input, batch_sizes)
-  check_hidden(hx, layers, batch, f.hidden_size, "Expected hidden size %s, got %s")
-  if batch_sizes then
-    local output, hidden = operator(input, batch_sizes, hx, weights, f.bias, f.num_layers, f.dropout, self.training,
-      f.bidirectional)
-    return pack(output, batch_sizes, sorted, unsorted), permuted(hidden, unsorted)
-  end
-  local output, hidden = operator(input, hx, weights, f.bias, f.num_layers, f.dropout, self.training, f.bidirectional,
-    f.batch_first)
-  if single then return output:squeeze(single), hidden:squeeze(1) end
-  return output, hidden
-end
-
-RNNBase.check_input, RNNBase.check_hidden, RNNBase.permuted = check_input, check_hidden, permuted
 
 function RNNBase:extra_repr()
   local out = ("%d, %d"):format(self.input_size, self.hidden_size)

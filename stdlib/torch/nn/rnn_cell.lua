@@ -3,10 +3,11 @@ local RNNCellBase = require "torch.nn.rnn_cell_base"
 local module = require "torch.nn.module"
 local native = require "native.model"
 local ops = require "native.ops"
+local recurrent = require "torch.nn.recurrent"
 local signature = require "torch.signature"
 local vm = require "native.vm"
 
-local fields <const>, has_batch <const> = native.fields, RNNCellBase.has_batch
+local fields <const>, has_batch <const> = native.fields, recurrent.has_batch
 local OPERATORS <const> = {tanh = ops.find_any "aten::rnn_tanh_cell", relu = ops.find_any "aten::rnn_relu_cell"}
 
 ---@class RNNCell : RNNCellBase

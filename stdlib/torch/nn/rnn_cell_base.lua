@@ -4,7 +4,6 @@ local init = require "torch.nn.initializers"
 local module = require "torch.nn.module"
 local signature = require "torch.signature"
 local text = require "torch.python_text"
-local vm = require "native.vm"
 
 ---@class RNNCellBase : Module
 local RNNCellBase = module.class("RNNCellBase")
@@ -32,18 +31,10 @@ function RNNCellBase:__init(...)
 end
 
 --- Draws the parameters anew, as PyTorch does when it makes the layer.
+---@example nn.GRUCell(2, 3):reset_parameters()
 function RNNCellBase:reset_parameters()
   local bound = self.hidden_size > 0 and 1.0 / math.sqrt(self.hidden_size) or 0
   for _, weight in ipairs(self:parameters()) do init.uniform_(weight, -bound, bound) end
-end
-
--- Is there a batch? `where` and `what` are how errors call it.
-function RNNCellBase.has_batch(x, where, what)
-  local dims = x:dim()
-  if dims ~= 1 and dims ~= 2 then
-    vm.raise("shape", ("%s: Expected %s to be 1D or 2D, got %dD instead"):format(where, what, dims))
-  end
-  return dims == 2
 end
 
 function RNNCellBase:extra_repr()

@@ -13,6 +13,7 @@ layer.SPEC = "d_model, nhead, dim_feedforward=2048, dropout=0.1, activation='rel
 layer.KINDS = "d_model: integer, nhead: integer, dim_feedforward: size, dropout: number, activation: value, "
   .. "layer_norm_eps: number, batch_first: flag, norm_first: flag, bias: flag"
 
+--- The function that a name stands for, or what was given.
 function layer.activation(given)
   if given == "relu" then return functional.relu end
   if given == "gelu" then return functional.gelu end
@@ -22,7 +23,7 @@ function layer.activation(given)
   return given
 end
 
--- The parts in PyTorch's order: their parameters are drawn in it.
+--- The parts in PyTorch's order: their parameters are drawn in it.
 function layer.build(self, attentions, norms, d_model, heads, width, dropout, eps, batch_first, norm_first, bias, device,
   dtype)
   for _, name in ipairs(attentions) do
@@ -37,12 +38,12 @@ function layer.build(self, attentions, norms, d_model, heads, width, dropout, ep
   for i = 1, norms do self["dropout" .. i] = Dropout(dropout) end
 end
 
--- The part after attention.
+--- The part after attention.
 function layer.feed_forward(f, x, last_dropout)
   return last_dropout(f.linear2(f.dropout(f.activation(f.linear1(x)))))
 end
 
--- A copy of the layer for each place.
+--- A copy of the layer for each place.
 function layer.clones(of, count)
   local ModuleList = require "torch.nn.module_list"
   local list = {}

@@ -149,6 +149,7 @@ end
 ---@param error_if_nonfinite boolean a norm that is NaN or infinite is an error, false
 ---@param foreach boolean? one kernel for all gradients, nil is true
 ---@return Tensor the norm before
+---@example nn.utils.clip_grad_norm(nn.Linear(2, 1):parameters(), 1)  --> tensor(0.)
 ---@source torch.nn.utils.clip_grad_norm
 function clip.clip_grad_norm(...)
   warn("`torch.nn.utils.clip_grad_norm` is now deprecated in favor of `torch.nn.utils.clip_grad_norm_`.")
@@ -186,6 +187,7 @@ local parse_grad = signature("nn.utils.get_grad_norm", "parameters, norm_type=2.
 ---@param parameters Tensor[]|Tensor
 ---@param norm_type number|"inf" the norm's exponent, 2.0
 ---@return Tensor
+---@example nn.utils.get_grad_norm(nn.Linear(2, 1):parameters())  --> tensor(0.)
 function clip.get_grad_norm(...)
   local parameters, norm_type = parse_grad(...)
   return kernels.grad_norm(as_list(parameters), norm_type)

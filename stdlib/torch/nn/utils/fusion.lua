@@ -20,7 +20,8 @@ local function parameter(data, like) return native.parameter(data, like.requires
 ---@return Tensor weight
 ---@return Tensor bias
 ---@example local one = torch.ones(1)
---- nn.utils.fuse_conv_bn_weights(torch.ones(1, 1, 1), nil, one, one, 0.0, 2 * one, one)  --> tensor([[[2.]]])
+--- local weight = nn.utils.fuse_conv_bn_weights(torch.ones(1, 1, 1), nil, one, one, 0.0, 2 * one, one)
+--- weight:item()  --> 2.0
 ---@source torch.nn.utils.fuse_conv_bn_weights
 fusion.fuse_conv_bn_weights = named("nn.utils.fuse_conv_bn_weights",
   "conv_w, conv_b=nil, bn_rm=nil, bn_rv=nil, bn_eps=nil, bn_w=nil, bn_b=nil, transpose=false",
@@ -47,7 +48,8 @@ fusion.fuse_conv_bn_weights = named("nn.utils.fuse_conv_bn_weights",
 ---@return Tensor weight
 ---@return Tensor bias
 ---@example local one = torch.ones(1)
---- nn.utils.fuse_linear_bn_weights(torch.ones(1, 1), nil, one, one, 0.0, 2 * one, one)  --> tensor([[2.]])
+--- local weight = nn.utils.fuse_linear_bn_weights(torch.ones(1, 1), nil, one, one, 0.0, 2 * one, one)
+--- weight:item()  --> 2.0
 ---@source torch.nn.utils.fuse_linear_bn_weights
 fusion.fuse_linear_bn_weights = named("nn.utils.fuse_linear_bn_weights",
   "linear_w, linear_b=nil, bn_rm=nil, bn_rv=nil, bn_eps=nil, bn_w=nil, bn_b=nil", function(weight, bias, mean, var, eps, scale, shift)

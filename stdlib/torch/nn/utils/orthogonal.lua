@@ -7,6 +7,7 @@ local vm = require "native.vm"
 ---@class _Orthogonal : Module
 local Orthogonal = module.class("_Orthogonal")
 
+--- For a weight of this shape.
 function Orthogonal:__init(weight, orthogonal_map, use_trivialization)
   if orthogonal_map == "householder" and torch.is_complex(weight) then
     vm.raise("usage", "The householder parametrization does not support complex tensors.")

@@ -46,12 +46,14 @@ function packed.invert_permutation(permutation)
   return scatter_(inverse, 0, permutation, arange(0, permutation:numel(), {device = permutation.device}))
 end
 
--- What layers make of what they have computed: the parts are taken as they are.
+--- What layers make of what they have computed: the parts are taken as they are.
 function packed.make(data, batch_sizes, sorted_indices, unsorted_indices)
   return setmetatable({data = data, batch_sizes = batch_sizes, sorted_indices = sorted_indices,
     unsorted_indices = unsorted_indices}, meta)
 end
 
+--- Is the value a packed sequence?
+---@return boolean
 function packed.is(value) return getmetatable(value) == meta end
 
 local parse = signature("nn.utils.rnn.PackedSequence",

@@ -3,6 +3,7 @@ local ModuleList = require "torch.nn.module_list"
 local autograd = require "native.autograd"
 local module = require "torch.nn.module"
 local native = require "native.model"
+local register = require "torch.nn.utils.register_tensor"
 local signature = require "torch.signature"
 local torch = require "torch"
 local vm = require "native.vm"
@@ -19,11 +20,6 @@ local parse = signature("ParametrizationList", "modules, original, unsafe=false"
 
 local function fail(message, ...) vm.raise("usage", message:format(...)) end
 
-local function register(self, name, tensor)
-  if native.is_parameter(tensor) then self:register_parameter(name, tensor)
-  else self:register_buffer(name, tensor) end
-end
-ParametrizationList.register_tensor = register
 
 -- A module that cannot go back says so by `_not_invertible`.
 local function can_go_back(each) return each.right_inverse ~= nil and not each._not_invertible end
@@ -60,6 +56,7 @@ end
 ---@param modules Module[] the parametrizations
 ---@param original Tensor the parameter or buffer
 ---@param unsafe boolean dtype and shape may change, false
+---@example nn.utils.parametrize.ParametrizationList({nn.ReLU()}, torch.tensor{-1., 2.})()  --> tensor([0., 2.])
 ---@source torch.nn.utils.parametrize.ParametrizationList
 function ParametrizationList:__init(...)
   local modules, original, unsafe = parse(...)
@@ -101,6 +98,9 @@ end
 
 --- Sets the originals so that the parametrizations give the value, as far as they can go back.
 ---@param value Tensor
+---@example local layer = nn.utils.parametrizations.weight_norm(nn.Linear(1, 1))
+--- layer.parametrizations.weight:right_inverse(torch.tensor{{3.}})
+--- layer.weight:item()  --> 3.0
 function ParametrizationList:right_inverse(value)
   local _ <close> = autograd.no_grad()
   local modules = children_of(self)

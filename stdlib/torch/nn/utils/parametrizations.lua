@@ -1,11 +1,11 @@
 -- torch.nn.utils.parametrizations: parametrizations that are ready to use.
 local module_class = require("torch.nn.module").class
-local native = require "native.model"
 local ops = require "native.ops"
 local parametrize = require "torch.nn.utils.parametrize"
 local signature = require "torch.signature"
 local torch = require "torch"
 local vm = require "native.vm"
+local output_dim = require "torch.nn.utils.output_dim"
 
 local weight_norm <const>, norm_except_dim <const> = ops.find_any "aten::_weight_norm",
   ops.find_any "aten::norm_except_dim"
@@ -55,8 +55,11 @@ function parametrizations.orthogonal(...)
 end
 
 local WeightNorm = module_class("_WeightNorm")
+--- The norm is over all dimensions but `dim`, over all if that is -1.
 function WeightNorm:__init(dim) self.dim = dim end
+--- The weight of magnitude and direction.
 function WeightNorm:forward(g, v) return weight_norm(v, g, self.dim) end
+--- Magnitude and direction of a weight.
 function WeightNorm:right_inverse(weight) return norm_except_dim(weight, 2, self.dim), weight end
 
 local parse_weight_norm = signature("nn.utils.parametrizations.weight_norm", "module, name='weight', dim=0")
@@ -76,11 +79,6 @@ end
 local parse_spectral_norm = signature("nn.utils.parametrizations.spectral_norm",
   "module, name='weight', n_power_iterations=1, eps=1e-12, dim=nil")
 
--- Transposed convolutions have their outputs in the second dimension.
-function parametrizations.output_dim(module)
-  return native.class_of(module).__name:find("^ConvTranspose%dd$") and 1 or 0
-end
-
 --- Divides a weight by its greatest singular value (Miyato 2018), which power iteration follows in training.
 ---@param module Module
 ---@param name string 'weight'
@@ -93,7 +91,7 @@ end
 function parametrizations.spectral_norm(...)
   local module, name, n_power_iterations, eps, dim = parse_spectral_norm(...)
   local SpectralNorm = require "torch.nn.utils.spectral_parametrization"
-  local made = SpectralNorm(tensor_of(module, name), n_power_iterations, dim or parametrizations.output_dim(module), eps)
+  local made = SpectralNorm(tensor_of(module, name), n_power_iterations, dim or output_dim(module), eps)
   return parametrize.register_parametrization(module, name, made)
 end
 

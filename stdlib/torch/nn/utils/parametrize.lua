@@ -6,6 +6,7 @@ local entered = require "torch.entered"
 local module_class = require("torch.nn.module").class
 local named = require "torch.named"
 local native = require "native.model"
+local register_tensor = require "torch.nn.utils.register_tensor"
 local signature = require "torch.signature"
 local torch = require "torch"
 local vm = require "native.vm"
@@ -200,7 +201,7 @@ parametrize.remove_parametrizations = named("parametrize.remove_parametrizations
       setmetatable(native.fields(module), nil)
       native.set_class(module, native.class_of(module).__base)
     end
-    ParametrizationList.register_tensor(module, name, tensor)
+    register_tensor(module, name, tensor)
     return module
   end)
 

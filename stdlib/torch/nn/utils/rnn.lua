@@ -41,8 +41,8 @@ rnn.pack_padded_sequence = named("nn.utils.rnn.pack_padded_sequence",
 ---@return Tensor [longest, batch, ...] or [batch, longest, ...]
 ---@return Tensor lengths [batch]
 ---@example local packed = nn.utils.rnn.pack_sequence{torch.tensor{1, 2}, torch.tensor{3}}
---- (nn.utils.rnn.pad_packed_sequence(packed))  --> tensor([[1, 3],
----        [2, 0]])
+--- local padded = nn.utils.rnn.pad_packed_sequence(packed, {batch_first = true})
+--- padded[1]  --> tensor([3, 0])
 ---@source torch.nn.utils.rnn.pad_packed_sequence
 rnn.pad_packed_sequence = named("nn.utils.rnn.pad_packed_sequence",
   "sequence, batch_first=false, padding_value=0.0, total_length=nil",
@@ -68,8 +68,7 @@ rnn.pad_packed_sequence = named("nn.utils.rnn.pad_packed_sequence",
 ---@param padding_value number fills what is short, 0.0
 ---@param padding_side string 'right' or 'left', 'right'
 ---@return Tensor [longest, batch, ...] or [batch, longest, ...]
----@example nn.utils.rnn.pad_sequence({torch.ones(2), torch.ones(1)}, true)  --> tensor([[1., 1.],
----        [1., 0.]])
+---@example nn.utils.rnn.pad_sequence({torch.ones(2), torch.ones(1)}, true)[1]  --> tensor([1., 0.])
 ---@source torch.nn.utils.rnn.pad_sequence
 rnn.pad_sequence = named("nn.utils.rnn.pad_sequence",
   "sequences, batch_first=false, padding_value=0.0, padding_side='right'",

@@ -1,5 +1,7 @@
 -- nn.utils.skip_init: modules without the time that drawing their parameters takes.
 local keywords = require "host.keywords"
+local native = require "native.model"
+local torch = require "torch"
 local vm = require "native.vm"
 
 local skip = {}
@@ -20,7 +22,16 @@ function skip.skip_init(module_cls, ...)
   local device = given.device or "cpu"
   given.device = "meta"
   arguments[arguments.n + 1] = given
-  return module_cls(table.unpack(arguments, 1, arguments.n + 1)):to_empty({device = device})
+  local module = module_cls(table.unpack(arguments, 1, arguments.n + 1))
+  for _, each in ipairs(module:modules()) do
+    for _, name in ipairs(native.slots(each)) do
+      local tensor = each[name]
+      local empty = tensor ~= nil and torch.empty_like(tensor, {device = device})
+      if empty and native.slot(each, name) == "parameter" then each[name] = native.parameter(empty, tensor.requires_grad)
+      elseif empty then each[name] = empty end
+    end
+  end
+  return module
 end
 
 return skip

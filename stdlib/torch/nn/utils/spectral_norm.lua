@@ -2,7 +2,7 @@
 local autograd = require "native.autograd"
 local native = require "native.model"
 local normalize = require("torch.nn.functional").normalize
-local output_dim = require("torch.nn.utils.parametrizations").output_dim
+local output_dim = require "torch.nn.utils.output_dim"
 local signature = require "torch.signature"
 local torch = require "torch"
 local vm = require "native.vm"

@@ -30,6 +30,7 @@ local function iterate(f, matrix, count)
   end
 end
 
+--- For this weight: power iteration begins at random vectors.
 function SpectralNorm:__init(weight, n_power_iterations, dim, eps)
   local dims = weight:dim()
   if dim >= dims or dim < -dims then
@@ -62,6 +63,7 @@ function SpectralNorm:forward(weight)
   return weight / torch.vdot(u, torch.mv(matrix, v))
 end
 
+--- A value is taken as it is.
 function SpectralNorm:right_inverse(value) return value end
 
 return SpectralNorm
