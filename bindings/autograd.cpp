@@ -214,7 +214,10 @@ void set_autograd_methods(lua_State* L) {
       {"requires_grad_", guarded<tensor_requires_grad_>,
        "Records operations on this leaf from now on.\n@param requires_grad? boolean true\n@return Tensor "
        "self\n@example torch.ones(2):requires_grad_().requires_grad  --> true"},
-      {"retain_grad", guarded<tensor_retain_grad>, "Keeps .grad of a tensor that is no leaf."},
+      {"retain_grad", guarded<tensor_retain_grad>,
+       "Keeps .grad of a tensor that is no leaf."
+       "\n@example local x = torch.ones(1, {requires_grad = true})\nlocal y = 2 * "
+       "x\ny:retain_grad()\ny:sum():backward()\ny.grad  --> tensor([1.])"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);
   set_hook_methods(L);
@@ -227,7 +230,9 @@ void set_backward(lua_State* L) {
        "Tensor|GradientEdge|(Tensor|GradientEdge)[]\n@param grad_tensors? Tensor|Tensor[] needed for those with more "
        "than one element\n@param "
        "retain_graph? boolean create_graph\n@param create_graph? boolean false\n@param inputs? "
-       "Tensor|GradientEdge|(Tensor|GradientEdge)[]|table<string, Tensor> only these"},
+       "Tensor|GradientEdge|(Tensor|GradientEdge)[]|table<string, Tensor> only these\n@example local x = torch.ones(2, "
+       "{requires_grad = true})\ntorch.autograd.backward({x:sum(), (2 * "
+       "x):sum()})\nx.grad  --> tensor([3., 3.])"},
       {"grad", guarded<grad>,
        "The gradients of outputs with respect to inputs, which are not accumulated in .grad.\n@param outputs "
        "Tensor|GradientEdge|(Tensor|GradientEdge)[]\n@param inputs "

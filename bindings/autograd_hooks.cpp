@@ -254,7 +254,10 @@ void set_hook_methods(lua_State* L) {
        "end)\nx:sum():backward()\nx.grad  --> tensor([10.])"},
       {"register_post_accumulate_grad_hook", guarded<register_post_accumulate_grad_hook>,
        "hook(leaf) runs after the gradient of this leaf was accumulated in .grad.\n@param hook fun(leaf: "
-       "Tensor)\n@return RemovableHandle"},
+       "Tensor)\n@return RemovableHandle"
+       "\n@example local x, seen = torch.ones(1, {requires_grad = true}), "
+       "nil\nx:register_post_accumulate_grad_hook(function(leaf) seen = leaf.grad:item() end)\nlocal y = 3 * "
+       "x\ny:backward()\nseen  --> 3.0"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);
 }

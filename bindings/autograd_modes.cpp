@@ -187,26 +187,40 @@ void set_modes(lua_State* L) {
        "torch.enable_grad(torch.is_grad_enabled)  --> true"},
       {"set_grad_enabled", guarded<set_grad_enabled>,
        "Switches recording: for good as a statement, for fn(...), or until `local _ <close> = "
-       "torch.set_grad_enabled(false)` ends.\n@param mode boolean\n@param fn? function\n@return any|scope"},
-      {"is_grad_enabled", guarded<is_grad_enabled>, "Is recording switched on?\n@return boolean"},
+       "torch.set_grad_enabled(false)` ends.\n@param mode boolean\n@param fn? function\n@return any|scope"
+       "\n@example torch.set_grad_enabled(false, torch.is_grad_enabled)  --> false"},
+      {"is_grad_enabled", guarded<is_grad_enabled>,
+       "Is recording switched on?\n@return boolean"
+       "\n@example torch.is_grad_enabled()  --> true"},
       {"inference_mode", guarded<inference_mode>,
        "As no_grad, and the results can never be recorded.\n@param mode? boolean true\n@param fn? function\n@return "
        "any|scope\n@example torch.inference_mode(function() return torch.ones(2):is_inference() end)  --> true"},
-      {"is_inference_mode_enabled", guarded<is_inference_mode_enabled>, "Is inference mode on?\n@return boolean"},
+      {"is_inference_mode_enabled", guarded<is_inference_mode_enabled>,
+       "Is inference mode on?\n@return boolean"
+       "\n@example torch.inference_mode(torch.is_inference_mode_enabled)  --> true"},
       {"set_multithreading_enabled", guarded<set_multithreading_enabled>,
        "Whether a backward runs each device's nodes on a thread of its own. Off where Lua functions take part: they "
-       "run on the script's thread.\n@param mode boolean\n@param fn? function\n@return any|scope"},
+       "run on the script's thread.\n@param mode boolean\n@param fn? function\n@return any|scope"
+       "\n@example torch.autograd.set_multithreading_enabled(false, torch.autograd.is_multithreading_enabled)  --> "
+       "false"},
       {"is_multithreading_enabled", guarded<is_multithreading_enabled>,
-       "Does a backward run each device's nodes on a thread of its own?\n@return boolean"},
+       "Does a backward run each device's nodes on a thread of its own?\n@return boolean"
+       "\n@example type(torch.autograd.is_multithreading_enabled())  --> boolean"},
       {"set_detect_anomaly", guarded<set_detect_anomaly>,
        "Anomaly mode, for good as a statement, for fn(...), or until the scope ends: an error in a backward names the "
        "line of the forward, and a NaN gradient is an error.\n@param mode boolean\n@param check_nan? boolean "
-       "true\n@param fn? function\n@return any|scope"},
+       "true\n@param fn? function\n@return any|scope"
+       "\n@example torch.autograd.set_detect_anomaly(true, torch.is_anomaly_enabled)  --> true"},
       {"set_anomaly_enabled", guarded<set_anomaly_enabled>,
-       "Switches anomaly mode.\n@param mode boolean\n@param check_nan? boolean true"},
-      {"is_anomaly_enabled", guarded<is_anomaly_enabled>, "Is anomaly mode on?\n@return boolean"},
+       "Switches anomaly mode.\n@param mode boolean\n@param check_nan? boolean true"
+       "\n@example torch.set_anomaly_enabled(true)\ntorch.is_anomaly_enabled()  --> "
+       "true\ntorch.set_anomaly_enabled(false)"},
+      {"is_anomaly_enabled", guarded<is_anomaly_enabled>,
+       "Is anomaly mode on?\n@return boolean"
+       "\n@example torch.is_anomaly_enabled()  --> false"},
       {"is_anomaly_check_nan_enabled", guarded<is_anomaly_check_nan_enabled>,
-       "Does anomaly mode look for NaN?\n@return boolean"},
+       "Does anomaly mode look for NaN?\n@return boolean"
+       "\n@example torch.is_anomaly_check_nan_enabled()  --> true"},
       {"enter_dual_level", guarded<enter_dual_level>, "Enters a level of forward gradients.\n@return integer level"},
       {"exit_dual_level", guarded<exit_dual_level>, "Leaves the level.\n@param level integer"},
       {"set_forward_grad_enabled", guarded<set_forward_grad_enabled>,

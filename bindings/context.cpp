@@ -246,7 +246,8 @@ int open_context(lua_State* L) {
       {"set_fp32_precision", guarded<set_fp32_precision>,
        "@param backend string\n@param op string\n@param value string \"ieee\", \"tf32\", \"bf16\" or \"none\""},
       {"set_flush_denormal", guarded<set_flush_denormal>,
-       "Denormal numbers become 0 on the CPU.\n@param mode boolean\n@return boolean can this CPU do it?"},
+       "Denormal numbers become 0 on the CPU.\n@param mode boolean\n@return boolean can this CPU do it?\n@example "
+       "type(torch.set_flush_denormal(false))  --> boolean"},
       {"reduction", guarded<reduction>, "@param dtype string \"fp16\" or \"bf16\"\n@return boolean\n@return boolean"},
       {"set_reduction", guarded<set_reduction>, "@param dtype string\n@param reduced boolean\n@param split_k boolean"},
       {"benchmark_limit", guarded<benchmark_limit>, "@return integer"},
@@ -257,7 +258,9 @@ int open_context(lua_State* L) {
       {"preferred_linalg", guarded<preferred_linalg>, "@param backend? string sets it\n@return string"},
       {"preferred_blas", guarded<preferred_blas>, "@param backend? string sets it\n@return string"},
       {"warn_always", guarded<warn_always>, "@return boolean"},
-      {"set_warn_always", guarded<set_warn_always>, "@param on boolean"},
+      {"set_warn_always", guarded<set_warn_always>,
+       "Sets whether a warning that was given once is given again.\n@param on boolean\n@example "
+       "torch.set_warn_always(true)\ntorch.is_warn_always_enabled()  --> true\ntorch.set_warn_always(false)"},
       {"cudnn_version", guarded<cudnn_version>, "@return integer?"},
       {"cpu_capability", guarded<cpu_capability>, "@return string \"AVX2\", \"AVX512\" ..."},
       {"show_config", guarded<show_config>, "How LibTorch was built.\n@return string"},

@@ -106,42 +106,61 @@ void set_conversion_methods(lua_State* L) {
       {"to", guarded_repeatable<tensor_to>,
        "Converted to a dtype, a device, both, or as another tensor; itself if nothing changes.\n@param ... "
        "dtype|device|Tensor\n@param non_blocking? boolean false\n@param copy? boolean false\n@param memory_format? "
-       "memory_format\n@return Tensor"},
+       "memory_format\n@return Tensor"
+       "\n@example torch.tensor{1, 2}:to(torch.float32)  --> tensor([1., 2.])"},
       {"float", guarded_repeatable<tensor_as<at::kFloat>>,
-       "As float32.\n@param memory_format? memory_format\n@return Tensor"},
+       "As float32.\n@param memory_format? memory_format\n@return Tensor"
+       "\n@example torch.tensor{1, 2}:float()  --> tensor([1., 2.])"},
       {"double", guarded_repeatable<tensor_as<at::kDouble>>,
-       "As float64.\n@param memory_format? memory_format\n@return Tensor"},
+       "As float64.\n@param memory_format? memory_format\n@return Tensor"
+       "\n@example torch.ones(1):double().dtype  --> torch.float64"},
       {"half", guarded_repeatable<tensor_as<at::kHalf>>,
-       "As float16.\n@param memory_format? memory_format\n@return Tensor"},
+       "As float16.\n@param memory_format? memory_format\n@return Tensor"
+       "\n@example torch.ones(1):half().dtype  --> torch.float16"},
       {"bfloat16", guarded_repeatable<tensor_as<at::kBFloat16>>,
-       "As bfloat16.\n@param memory_format? memory_format\n@return Tensor"},
+       "As bfloat16.\n@param memory_format? memory_format\n@return Tensor"
+       "\n@example torch.ones(1):bfloat16().dtype  --> torch.bfloat16"},
       {"int", guarded_repeatable<tensor_as<at::kInt>>,
-       "As int32.\n@param memory_format? memory_format\n@return Tensor"},
+       "As int32.\n@param memory_format? memory_format\n@return Tensor"
+       "\n@example torch.tensor{1.5}:int()  --> tensor([1], dtype=torch.int32)"},
       {"long", guarded_repeatable<tensor_as<at::kLong>>,
-       "As int64.\n@param memory_format? memory_format\n@return Tensor"},
+       "As int64.\n@param memory_format? memory_format\n@return Tensor"
+       "\n@example torch.tensor{1.5}:long()  --> tensor([1])"},
       {"short", guarded_repeatable<tensor_as<at::kShort>>,
-       "As int16.\n@param memory_format? memory_format\n@return Tensor"},
+       "As int16.\n@param memory_format? memory_format\n@return Tensor"
+       "\n@example torch.tensor{1.5}:short()  --> tensor([1], dtype=torch.int16)"},
       {"char", guarded_repeatable<tensor_as<at::kChar>>,
-       "As int8.\n@param memory_format? memory_format\n@return Tensor"},
+       "As int8.\n@param memory_format? memory_format\n@return Tensor"
+       "\n@example torch.tensor{-1.5}:char()  --> tensor([-1], dtype=torch.int8)"},
       {"byte", guarded_repeatable<tensor_as<at::kByte>>,
-       "As uint8.\n@param memory_format? memory_format\n@return Tensor"},
+       "As uint8.\n@param memory_format? memory_format\n@return Tensor"
+       "\n@example torch.tensor{1., 2.5}:byte()  --> tensor([1, 2], dtype=torch.uint8)"},
       {"bool", guarded_repeatable<tensor_as<at::kBool>>,
-       "As bool.\n@param memory_format? memory_format\n@return Tensor"},
+       "As bool.\n@param memory_format? memory_format\n@return Tensor"
+       "\n@example torch.tensor{0, 2}:bool()  --> tensor([False,  True])"},
       {"cfloat", guarded_repeatable<tensor_as<at::kComplexFloat>>,
-       "As complex64.\n@param memory_format? memory_format\n@return Tensor"},
+       "As complex64.\n@param memory_format? memory_format\n@return Tensor"
+       "\n@example torch.ones(1):cfloat()  --> tensor([1.+0.j])"},
       {"cdouble", guarded_repeatable<tensor_as<at::kComplexDouble>>,
-       "As complex128.\n@param memory_format? memory_format\n@return Tensor"},
+       "As complex128.\n@param memory_format? memory_format\n@return Tensor"
+       "\n@example torch.ones(1):cdouble().dtype  --> torch.complex128"},
       {"chalf", guarded_repeatable<tensor_as<at::kComplexHalf>>,
-       "As complex32.\n@param memory_format? memory_format\n@return Tensor"},
-      {"cpu", guarded_repeatable<tensor_cpu>, "On the CPU.\n@param memory_format? memory_format\n@return Tensor"},
+       "As complex32.\n@param memory_format? memory_format\n@return Tensor"
+       "\n@example torch.ones(1):chalf().dtype  --> torch.complex32"},
+      {"cpu", guarded_repeatable<tensor_cpu>,
+       "On the CPU.\n@param memory_format? memory_format\n@return Tensor"
+       "\n@example torch.ones(1):cpu().device  --> cpu"},
       {"cuda", guarded_repeatable<tensor_cuda>,
        "On a CUDA device.\n@param device? device|integer the current one\n@param non_blocking? boolean false\n@return "
-       "Tensor"},
+       "Tensor"
+       "\n@example if torch.cuda.is_available() then test.truthy(torch.ones(1):cuda().is_cuda) end"},
       {"is_contiguous", guarded<tensor_is_contiguous>,
-       "Is it laid out row by row, or in another memory format?\n@param memory_format? memory_format\n@return boolean"},
+       "Is it laid out row by row, or in another memory format?\n@param memory_format? memory_format\n@return boolean"
+       "\n@example torch.ones(2, 3):t():is_contiguous()  --> false"},
       {"contiguous", guarded_repeatable<tensor_contiguous>,
        "Laid out row by row, or in another memory format; itself if it is.\n@param memory_format? "
-       "memory_format\n@return Tensor"},
+       "memory_format\n@return Tensor"
+       "\n@example torch.ones(2, 3):t():contiguous():stride()  --> {2, 1}"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);
 }

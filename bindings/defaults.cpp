@@ -196,8 +196,12 @@ void set_default_functions(lua_State* L) {
        "@return dtype\n@example torch.get_default_dtype()  --> torch.float32"},
       {"set_default_device", guarded<set_default_device>,
        "The device of tensors that are made without one: for good as a statement, or until `local _ <close> = "
-       "torch.set_default_device(\"cuda\")` ends.\n@param device device|string|nil nil: the CPU\n@return scope"},
-      {"get_default_device", guarded<get_default_device>, "@return device"},
+       "torch.set_default_device(\"cuda\")` ends.\n@param device device|string|nil nil: the CPU\n@return scope"
+       "\n@example do local _ <close> = torch.set_default_device(\"meta\") test.truthy(torch.ones(1).is_meta) "
+       "end\ntorch.ones(1).device  --> cpu"},
+      {"get_default_device", guarded<get_default_device>,
+       "@return device"
+       "\n@example torch.get_default_device()  --> cpu"},
       {"finfo", guarded<finfo>,
        "The limits of a floating-point dtype: bits, eps, max, min, tiny, smallest_normal, resolution.\n@param dtype? "
        "dtype the default one\n@return table\n@example torch.finfo(torch.float16).max  --> 65504.0"},

@@ -217,13 +217,21 @@ void open_generators(lua_State* L) {
        "Seeds the default generator of one device.\n@param seed integer\n@param device? device the CPU"},
       {"device_generator", guarded<device_generator>,
        "The default generator of one device.\n@param device? device the CPU\n@return Generator"},
-      {"seed", guarded<seed>, "Seeds them from the system's entropy.\n@return integer the seed"},
+      {"seed", guarded<seed>,
+       "Seeds them from the system's entropy.\n@return integer the seed"
+       "\n@example torch.seed() == torch.initial_seed()  --> true"},
       {"initial_seed", guarded<initial_seed>,
-       "The seed of a default generator.\n@param device? device the CPU\n@return integer"},
+       "The seed of a default generator.\n@param device? device the CPU\n@return integer"
+       "\n@example torch.manual_seed(7)\ntorch.initial_seed()  --> 7"},
       {"get_rng_state", guarded<get_rng_state>,
-       "The state of a default generator.\n@param device? device the CPU\n@return Tensor uint8"},
+       "The state of a default generator.\n@param device? device the CPU\n@return Tensor uint8"
+       "\n@example local state = torch.get_rng_state()\nlocal x = "
+       "torch.rand(2)\ntorch.set_rng_state(state)\ntorch.equal(torch.rand(2), x)  --> true"},
       {"set_rng_state", guarded<set_rng_state>,
-       "Sets the state that get_rng_state gave.\n@param state Tensor uint8\n@param device? device the CPU"},
+       "Sets the state that get_rng_state gave.\n@param state Tensor uint8\n@param device? device the CPU"
+       "\n@example local state = "
+       "torch.get_rng_state()\ntorch.seed()\ntorch.set_rng_state(state)\ntorch.equal(torch.get_rng_state(), state)  "
+       "--> true"},
       {nullptr, nullptr, nullptr}};
   define<at::Generator>(L, nullptr, kMetamethods);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &vm::State::of(L).metatable(TypeId::generator));

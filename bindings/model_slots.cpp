@@ -137,7 +137,9 @@ int foreign_forward(lua_State* L) {
 constexpr Row kFunctions[] = {
     {"construct", guarded<construct>, "---Makes a module of a class and calls its __init.\n---@return Module"},
     {"new", guarded<new_module>, "---Makes a module of a class without calling __init.\n---@return Module"},
-    {"is_module", guarded<is_module>, "---Is the value a module?\n---@return boolean"},
+    {"is_module", guarded<is_module>,
+     "---Is the value a module?\n---@return boolean"
+     "\n@example nn.is_module(nn.ReLU())  --> true"},
     {"is_foreign", guarded<is_foreign>, "---Was the module written in C++?\n---@return boolean"},
     {"fields", guarded<fields>, "---The table of a module's Lua fields, its slots included.\n---@return table"},
     {"children_of", guarded<children_of>, "---The children as a list.\n---@return Module[]"},

@@ -29,11 +29,18 @@ int get_num_interop_threads(lua_State* L) { return lua_pushinteger(L, at::get_nu
 
 void set_process_functions(lua_State* L) {
   static constexpr Row kRows[] = {
-      {"set_num_threads", guarded<set_num_threads>, "Threads inside an operator.\n@param threads integer"},
-      {"get_num_threads", guarded<get_num_threads>, "@return integer"},
+      {"set_num_threads", guarded<set_num_threads>,
+       "Threads inside an operator.\n@param threads integer"
+       "\n@example local before = torch.get_num_threads()\ntorch.set_num_threads(1)\ntorch.get_num_threads()  --> "
+       "1\ntorch.set_num_threads(before)"},
+      {"get_num_threads", guarded<get_num_threads>,
+       "@return integer"
+       "\n@example torch.get_num_threads() > 0  --> true"},
       {"set_num_interop_threads", guarded<set_num_interop_threads>,
        "Threads between operators; once, at the start.\n@param threads integer"},
-      {"get_num_interop_threads", guarded<get_num_interop_threads>, "@return integer"},
+      {"get_num_interop_threads", guarded<get_num_interop_threads>,
+       "@return integer"
+       "\n@example torch.get_num_interop_threads() > 0  --> true"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);
 }

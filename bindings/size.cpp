@@ -206,7 +206,8 @@ void open_size(lua_State* L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kTemplate);
   static constexpr Row kFunctions[] = {
       {"Size", guarded<make_size>,
-       "A read-only list of sizes, as x.shape is.\n@param sizes? integer[]\n@return integer[]"},
+       "A read-only list of sizes, as x.shape is.\n@param sizes? integer[]\n@return integer[]"
+       "\n@example torch.Size{2, 3}:numel()  --> 6"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kFunctions);
 }

@@ -178,8 +178,12 @@ int open_tensor(lua_State* L) {
       {"set_printoptions", guarded<set_printoptions>,
        "How tensors print.\n@param precision? integer 4\n@param threshold? number 1000\n@param edgeitems? integer "
        "3\n@param linewidth? integer 80\n@param profile? string \"default\", \"short\", \"full\"\n@param sci_mode? "
-       "boolean"},
-      {"get_printoptions", guarded<get_printoptions>, "The print options.\n@return table"},
+       "boolean"
+       "\n@example torch.set_printoptions{precision = 2}\ntorch.tensor{1 / 3}  --> "
+       "tensor([0.33])\ntorch.set_printoptions{profile = \"default\"}"},
+      {"get_printoptions", guarded<get_printoptions>,
+       "The print options.\n@return table"
+       "\n@example torch.get_printoptions().precision  --> 4"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kFunctions);
   push_none(L);

@@ -72,24 +72,35 @@ int tensor_iter(lua_State* L) {
 
 constexpr Row kMethods[] = {
     {"size", guarded<tensor_size>,
-     "The size of one dimension, or all of them.\n@param dim? integer\n@return integer|integer[]"},
+     "The size of one dimension, or all of them.\n@param dim? integer\n@return integer|integer[]"
+     "\n@example torch.ones(2, 3):size(-1)  --> 3"},
     {"stride", guarded<tensor_stride>,
      "The stride of one dimension, or all, in elements.\n@param dim? integer\n@return integer|integer[]\n@example "
      "torch.ones(2, 3):stride()  --> {3, 1}"},
     {"dim", guarded<tensor_dim>, "How many dimensions.\n@return integer\n@example torch.ones(2, 3):dim()  --> 2"},
     {"ndimension", guarded<tensor_dim>, "How many dimensions.\n@return integer"},
     {"numel", guarded<tensor_numel>, "How many elements.\n@return integer"},
-    {"nelement", guarded<tensor_numel>, "How many elements.\n@return integer"},
+    {"nelement", guarded<tensor_numel>,
+     "How many elements.\n@return integer"
+     "\n@example torch.ones(2, 3):nelement()  --> 6"},
     {"element_size", guarded<tensor_element_size>,
      "Bytes of one element.\n@return integer\n@example torch.ones(2):element_size()  --> 4"},
-    {"storage_offset", guarded<tensor_storage_offset>, "Offset in its storage, in elements.\n@return integer"},
+    {"storage_offset", guarded<tensor_storage_offset>,
+     "Offset in its storage, in elements.\n@return integer"
+     "\n@example torch.ones(2, 3)[1]:storage_offset()  --> 3"},
     {"_storage_bytes", guarded<tensor_storage_bytes>,
      "The whole storage behind it as a uint8 tensor of the same memory.\n@return Tensor"},
-    {"data_ptr", guarded<tensor_data_ptr>, "Address of the first element.\n@return integer"},
+    {"data_ptr", guarded<tensor_data_ptr>,
+     "Address of the first element.\n@return integer"
+     "\n@example local x = torch.ones(2)\nx[1]:data_ptr() - x:data_ptr()  --> 4"},
     {"const_data_ptr", guarded<tensor_const_data_ptr>,
-     "Address of the first element, for reading alone.\n@return integer"},
+     "Address of the first element, for reading alone.\n@return integer"
+     "\n@example local x = torch.ones(2)\nx:const_data_ptr() == x:data_ptr()  --> true"},
     {"_is_view", guarded<tensor_is_view>, "Does autograd see it as a view of another tensor?\n@return boolean"},
-    {"iter", guarded<tensor_iter>, "Iterates over the first dimension: for row in x:iter() do.\n@return fun(): Tensor"},
+    {"iter", guarded<tensor_iter>,
+     "Iterates over the first dimension: for row in x:iter() do.\n@return fun(): Tensor"
+     "\n@example local sum = 0\nfor row in torch.tensor{{1, 2}, {3, 4}}:iter() do sum = sum + row[0]:item() end\nsum  "
+     "--> 4"},
     {"free", guarded<tensor_close>,
      "Lets go of the tensor now instead of at the next collection.\n@example local x = "
      "torch.ones(2)\nx:free()\npcall(x.sum, x) == false  --> true"},

@@ -115,9 +115,11 @@ void native_batch_norm(const Overload& overload, const Stack& stack) {
   const at::Tensor& input = get(overload, stack, "input").toTensor();
   TORCH_CHECK(input.dim() >= 2, "expected input to have 2 or more dimensions, got ", input.dim());
   for (const char* name : {"weight", "bias", "running_mean", "running_var"}) {
-    const c10::IValue& value = get(overload, stack, name);
-    TORCH_CHECK(!value.isTensor() || (value.toTensor().dim() == 1 && value.toTensor().size(0) == input.size(1)), name,
-                " should contain ", input.size(1), " elements, got a Tensor of ", value.toTensor().sizes());
+    const c10::IValue* value = find(overload, stack, name);
+    if (!value || !value->isTensor()) continue;
+    const at::Tensor& tensor = value->toTensor();
+    TORCH_CHECK(tensor.dim() == 1 && tensor.size(0) == input.size(1), name, " should contain ", input.size(1),
+                " elements, got a Tensor of ", tensor.sizes());
   }
 }
 
@@ -265,6 +267,7 @@ Guard find_guard(std::string_view qualified_name) {
       {"aten::_fused_adagrad", fused_optimizer},
       {"aten::_fused_adam", fused_optimizer},
       {"aten::_fused_sgd", fused_optimizer},
+      {"aten::_native_batch_norm_legit", native_batch_norm},
       {"aten::avg_pool", window},
       {"aten::max_pool", window},
       {"aten::reflection_pad", window},

@@ -35,6 +35,16 @@ double thread_cpu_seconds() {
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
+// A finalizer that cannot be called for want of memory is never called again, and its tensor is lost: without room for
+// a call nothing is collected.
+bool has_room_for_finalizers(lua_State* L) {
+  if (!lua_checkstack(L, LUA_MINSTACK)) return false;
+  lua_pushcfunction(L, [](lua_State*) { return 0; });
+  if (lua_pcall(L, 0, 0, 0) == LUA_OK) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
 }  // namespace
 
 NativeBytes::NativeBytes() noexcept : budget_(kLeastBudget), full_budget_(kLeastBudget) {}
@@ -56,7 +66,7 @@ void NativeBytes::run(Collect collect) {
 }
 
 void NativeBytes::collect_due(lua_State* L) {
-  if (collecting_) return;  // a finalizer that makes tensors
+  if (collecting_ || !has_room_for_finalizers(L)) return;  // or a finalizer makes tensors
   growth_ += pending_;
   pending_ = 0;
   if (stressed_) return collect(L);
@@ -68,7 +78,7 @@ void NativeBytes::collect_due(lua_State* L) {
 }
 
 void NativeBytes::collect(lua_State* L) {
-  if (collecting_) return;
+  if (collecting_ || !has_room_for_finalizers(L)) return;
   pending_ = 0;
   ++full_collections_;
   double began = 0, ended = 0;

@@ -5,7 +5,6 @@ local json = require "native.json"
 local keywords = require "host.keywords"
 local native = require "native.save"
 local ordered = require "host.ordered"
-local serialization = require "torch.serialization"
 local structure = require "torch.structure"
 local torch = require "torch"
 local vm = require "native.vm"
@@ -32,7 +31,7 @@ local function flat_pairs(name, group)
       listed = false
     end
   end
-  if flat then return serialization.pairs_of("host.checkpoint.save", group) end
+  if flat then return structure.pairs_of("host.checkpoint.save", group) end
   return listed and group or nil
 end
 
@@ -66,7 +65,7 @@ function checkpoint.load(folder)
   end
   local tensors = {}
   for name, list in pairs(groups) do
-    local flat = serialization.table_of(list)
+    local flat = structure.table_of(list)
     tensors[name] = state.nested[name] and structure.put_together(state.nested[name], flat) or flat
   end
   return {tensors = tensors, state = structure.put_together(state.state, {})}
@@ -76,7 +75,7 @@ end
 ---@param path string
 ---@param tensors table a state dict or a list of {name, tensor}
 function checkpoint.save_tensors(path, tensors)
-  local list = flat_pairs(path, tensors) or serialization.pairs_of("host.checkpoint.save_tensors", tensors)
+  local list = flat_pairs(path, tensors) or structure.pairs_of("host.checkpoint.save_tensors", tensors)
   native.write_safetensors(path, list, {{"format", "pt"}})
 end
 

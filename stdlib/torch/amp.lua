@@ -13,6 +13,7 @@ local amp = {}
 --- Has this type of device autocast?
 ---@param device_type string
 ---@return boolean
+---@example torch.amp.is_autocast_available("cpu")  --> true
 amp.is_autocast_available = autocast.is_available
 
 -- The dtype that is taken and whether autocast goes on at all.
@@ -73,17 +74,6 @@ end
 --- y.dtype  --> torch.bfloat16
 amp.autocast = mode("torch.autocast", "device_type, dtype=nil, enabled=true, cache_enabled=nil", enter)
 
---- torch.cuda.amp.autocast, torch.cpu.amp.autocast: for one type of device.
----@param device_type string
----@param default string the dtype's name
----@return fun(enabled?: boolean, dtype?: dtype, cache_enabled?: boolean, fn?: function): any
-function amp.autocast_on(device_type, default)
-  local name <const> = ("torch.%s.amp.autocast"):format(device_type)
-  return mode(name, "enabled=true, dtype=nil, cache_enabled=true", function(enabled, dtype, cache_enabled)
-    return enter(device_type, dtype or native[default], enabled, cache_enabled)
-  end)
-end
-
 -- --- Functions of one's own
 
 local function check_type(device_type)
@@ -128,6 +118,11 @@ end
 ---@param device_type string by name alone
 ---@param cast_inputs? dtype by name alone
 ---@return function
+---@example local Product = torch.autograd.Function("Product")
+--- local in_float32 = torch.amp.custom_fwd({device_type = "cpu", cast_inputs = torch.float32})
+--- Product.forward = in_float32(function(ctx, a, b) return torch.mm(a, b) end)
+--- local x = torch.ones(2, 2, {dtype = torch.bfloat16})
+--- torch.autocast("cpu", Product.apply, x, x).dtype  --> torch.float32
 amp.custom_fwd = named("torch.amp.custom_fwd", "fwd=nil, *, device_type=nil, cast_inputs=nil", function(fwd, kind, dtype)
   check_type(kind)
   if fwd == nil then return function(given) return wrap_forward(given, kind, dtype) end end
@@ -138,59 +133,101 @@ end)
 ---@param bwd? function nil: a function that takes it is returned
 ---@param device_type string by name alone
 ---@return function
+---@example local Square = torch.autograd.Function("Square")
+--- Square.forward = torch.amp.custom_fwd(function(ctx, x)
+---   ctx:save_for_backward(x)
+---   return x * x
+--- end, {device_type = "cpu"})
+--- Square.backward = torch.amp.custom_bwd(function(ctx, grad)
+---   return 2 * ctx.saved_tensors[1] * grad
+--- end, {device_type = "cpu"})
+--- local x = torch.tensor({3.}, {requires_grad = true})
+--- torch.autocast("cpu", Square.apply, x):backward()
+--- x.grad  --> tensor([6.])
 amp.custom_bwd = named("torch.amp.custom_bwd", "bwd=nil, *, device_type=nil", function(bwd, kind)
   check_type(kind)
   if bwd == nil then return function(given) return wrap_backward(given, kind) end end
   return wrap_backward(bwd, kind)
 end)
 
---- torch.cuda.amp: what is there for CUDA alone, by its older names.
----@param device_type string
----@param default string the dtype's name
----@return table
-function amp.space_of(device_type, default)
-  local space = {autocast = amp.autocast_on(device_type, default),
-    GradScaler = function(...) return require("torch.grad_scaler").on(device_type)(...) end}
-  if device_type == "cuda" then
-    --- Is there no GPU?
-    ---@return boolean
-    function space.amp_definitely_not_available() return device.count("cuda") == 0 end
-    space.custom_fwd = named("torch.cuda.amp.custom_fwd", "fwd=nil, *, device_type='cuda', cast_inputs=nil",
-      function(fwd, kind, dtype) return amp.custom_fwd(fwd, {device_type = kind, cast_inputs = dtype}) end)
-    space.custom_bwd = named("torch.cuda.amp.custom_bwd", "bwd=nil, *, device_type='cuda'",
-      function(bwd, kind) return amp.custom_bwd(bwd, {device_type = kind}) end)
-  end
-  return require("host.namespace")(("torch.%s.amp"):format(device_type), {held = space})
-end
-
 -- --- torch.is_autocast_enabled and its like
 
 --- Is autocast on for this type of device?
 ---@param device_type? string "cuda"
 ---@return boolean
+---@example torch.amp.autocast("cpu", torch.is_autocast_enabled, "cpu")  --> true
 function amp.is_autocast_enabled(device_type) return autocast.is_enabled(device_type or "cuda") end
 
 --- Switches autocast for good: set_autocast_enabled("cpu", true), or for CUDA by the boolean alone.
 ---@param device_type string
 ---@param enabled boolean
+---@example torch.set_autocast_enabled("cpu", true)
+--- torch.is_autocast_enabled("cpu")  --> true
+--- torch.set_autocast_enabled("cpu", false)
 function amp.set_autocast_enabled(device_type, enabled)
   if type(device_type) == "boolean" and enabled == nil then device_type, enabled = "cuda", device_type end
   autocast.set_enabled(device_type, enabled)
 end
 
-amp.get_autocast_dtype, amp.set_autocast_dtype = autocast.get_dtype, autocast.set_dtype
+--- The dtype that autocast converts to on a type of device.
+---@param device_type string
+---@return dtype
+---@example torch.get_autocast_dtype("cpu")  --> torch.bfloat16
+amp.get_autocast_dtype = autocast.get_dtype
+--- Sets the dtype that autocast converts to on a type of device.
+---@param device_type string
+---@param dtype dtype
+---@example torch.set_autocast_dtype("cpu", torch.float16)
+--- torch.get_autocast_dtype("cpu")  --> torch.float16
+--- torch.set_autocast_dtype("cpu", torch.bfloat16)
+amp.set_autocast_dtype = autocast.set_dtype
+--- Forgets the weights that autocast has converted.
+---@example torch.clear_autocast_cache()
 amp.clear_autocast_cache = autocast.clear_cache
-amp.is_autocast_cache_enabled, amp.set_autocast_cache_enabled = autocast.is_cache_enabled, autocast.set_cache_enabled
+--- Whether autocast keeps the weights that it has converted.
+---@return boolean
+---@example torch.is_autocast_cache_enabled()  --> true
+amp.is_autocast_cache_enabled = autocast.is_cache_enabled
+--- Sets whether autocast keeps the weights that it has converted.
+---@param enabled boolean
+---@example torch.set_autocast_cache_enabled(false)
+--- torch.is_autocast_cache_enabled()  --> false
+--- torch.set_autocast_cache_enabled(true)
+amp.set_autocast_cache_enabled = autocast.set_cache_enabled
+--- Enters one more level of autocast; returns how many there are.
+---@return integer
+---@example torch.autocast_increment_nesting()  --> 1
+--- torch.autocast_decrement_nesting()  --> 0
 amp.autocast_increment_nesting = autocast.increment_nesting
+--- Leaves one level of autocast; returns how many are left.
+---@return integer
+---@example torch.autocast_increment_nesting()
+--- torch.autocast_decrement_nesting()  --> 0
 amp.autocast_decrement_nesting = autocast.decrement_nesting
 
 -- The older names, one of each for a type of device.
 for name, device_type in pairs {cpu = "cpu", ipu = "ipu", xla = "xla", gpu = "cuda"} do
   if name ~= "gpu" then
+    --- Whether autocast is on there: the older name of torch.is_autocast_enabled.
+    ---@return boolean
+    ---@example torch.is_autocast_cpu_enabled()  --> false
     amp["is_autocast_" .. name .. "_enabled"] = function() return autocast.is_enabled(device_type) end
+    --- Switches autocast there: the older name of torch.set_autocast_enabled.
+    ---@param enabled boolean
+    ---@example torch.set_autocast_cpu_enabled(true)
+    --- torch.is_autocast_enabled("cpu")  --> true
+    --- torch.set_autocast_cpu_enabled(false)
     amp["set_autocast_" .. name .. "_enabled"] = function(enabled) autocast.set_enabled(device_type, enabled) end
   end
+  --- The dtype that autocast converts to there: the older name of torch.get_autocast_dtype.
+  ---@return dtype
+  ---@example torch.get_autocast_cpu_dtype()  --> torch.bfloat16
   amp["get_autocast_" .. name .. "_dtype"] = function() return autocast.get_dtype(device_type) end
+  --- Sets the dtype that autocast converts to there: the older name of torch.set_autocast_dtype.
+  ---@param dtype dtype
+  ---@example torch.set_autocast_cpu_dtype(torch.float16)
+  --- torch.get_autocast_dtype("cpu")  --> torch.float16
+  --- torch.set_autocast_cpu_dtype(torch.bfloat16)
   amp["set_autocast_" .. name .. "_dtype"] = function(dtype) autocast.set_dtype(device_type, dtype) end
 end
 

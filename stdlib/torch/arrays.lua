@@ -54,6 +54,7 @@ local to <const> = native.methods.to
 ---@param dtype? dtype|string|tensortype a dtype, a name such as "torch.DoubleTensor", or torch.DoubleTensor
 ---@param non_blocking? boolean false
 ---@return string|Tensor
+---@example torch.ones(1):type()  --> torch.FloatTensor
 arrays.type = named("Tensor.type", "self, dtype=nil, non_blocking=false", function(x, dtype, non_blocking)
   if dtype == nil then return arrays.type_name(x) end
   if type(dtype) == "string" then
@@ -69,6 +70,7 @@ end)
 --- The name of a value's type: "torch.FloatTensor" for a tensor.
 ---@param obj any
 ---@return string
+---@example torch.typename(torch.ones(1))  --> torch.FloatTensor
 function arrays.typename(obj)
   if is_tensor(obj) then return arrays.type_name(obj) end
   local meta = getmetatable(obj)
@@ -77,6 +79,9 @@ end
 
 --- Sets the dtype of new tensors by a type's name; deprecated by torch.set_default_dtype.
 ---@param t string|dtype|tensortype "torch.DoubleTensor"
+---@example torch.set_default_tensor_type("torch.DoubleTensor")
+--- torch.ones(1).dtype  --> torch.float64
+--- torch.set_default_tensor_type("torch.FloatTensor")
 arrays.set_default_tensor_type = named("torch.set_default_tensor_type", "t", function(t)
   local dtype, device = t, "cpu"
   if is_type(t) then t = tostring(t) end
@@ -91,6 +96,7 @@ end)
 --- Is it what x:untyped_storage() or x:storage() gives?
 ---@param obj any
 ---@return boolean
+---@example torch.is_storage(torch.ones(1):untyped_storage())  --> true
 arrays.is_storage = named("torch.is_storage", "obj", function(obj) return require("torch.storage").is_storage(obj) end)
 
 -- --- Bytes
@@ -114,6 +120,7 @@ end
 ---@param offset? integer bytes to skip, 0
 ---@param requires_grad? boolean false
 ---@return Tensor
+---@example torch.frombuffer("abc", {dtype = torch.uint8})  --> tensor([97, 98, 99], dtype=torch.uint8)
 ---@source torch.frombuffer
 function arrays.frombuffer(...)
   local buffer, dtype, count, offset, requires_grad = parse_buffer(...)

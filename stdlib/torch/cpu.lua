@@ -1,5 +1,5 @@
 -- torch.cpu: the CPU by the names that accelerators have, as in torch/cpu/__init__.py.
-local amp = require "torch.amp"
+local amp_of = require "torch.amp_of"
 local mode = require "torch.mode"
 local named = require "torch.named"
 local native = require "native.device"
@@ -23,13 +23,17 @@ local cpu = {
   current_device = function() return "cpu" end,
   --- Changes nothing: there is one CPU.
   ---@param device device
+  ---@example torch.cpu.set_device("cpu")
+  --- torch.cpu.current_device()  --> cpu
   set_device = named("torch.cpu.set_device", "device", function() end),
   --- Changes nothing: work on the CPU is done when a call returns.
   ---@param device? device
+  ---@example torch.cpu.synchronize()
   synchronize = named("torch.cpu.synchronize", "device=nil", function() end),
   --- The one stream there is.
   ---@param device? device
   ---@return Stream
+  ---@example torch.cpu.current_stream().device  --> cpu
   current_stream = named("torch.cpu.current_stream", "device=nil", function() return native.current_stream("cpu") end),
   --- Changes nothing: all work on the CPU is done in order.
   ---@param stream Stream
@@ -37,11 +41,13 @@ local cpu = {
   --- The one stream there is, whatever its priority.
   ---@param priority? integer has no effect
   ---@return Stream
+  ---@example torch.cpu.Stream().device  --> cpu
   Stream = named("torch.cpu.Stream", "priority=-1", function() return native.current_stream("cpu") end),
-  amp = amp.space_of("cpu", "bfloat16"),
+  amp = amp_of("cpu", "bfloat16"),
 }
 
 --- The scope of torch.cpu.stream, by its class's name.
+---@example torch.cpu.StreamContext(nil, function() return 1 end)  --> 1
 cpu.StreamContext = cpu.stream
 
 return require("host.namespace")("torch.cpu", {held = cpu})

@@ -115,6 +115,9 @@ local parse_lu = signature("torch.lu", "A, pivot=true, get_infos=false, out=nil"
 ---@return Tensor LU [..., m, n]
 ---@return Tensor pivots int32 [..., m], from 1
 ---@return Tensor? infos int32 [...]
+---@example local lu, pivots = torch.lu(torch.tensor{{2., 1.}, {4., 3.}})
+--- lu:diag()  --> tensor([ 4.0000, -0.5000])
+--- pivots  --> tensor([2, 2], dtype=torch.int32)
 ---@source torch.lu
 function decompositions.lu(...)
   local a, pivot, get_infos, out = parse_lu(...)

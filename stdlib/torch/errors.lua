@@ -11,6 +11,8 @@ local function define(name, path)
   --- Is it an error of this class?
   ---@param err any what pcall gave
   ---@return boolean
+  ---@example local _, err = pcall(torch.linalg.inv, torch.zeros(2, 2))
+  --- torch.linalg.LinAlgError.is(err)  --> true
   function class.is(err) return type(err) == "table" and err.type == name end
   errors[name] = class
 end

@@ -58,6 +58,7 @@ end
 --- The outputs times the scale: scaler:scale(loss):backward().
 ---@param outputs Tensor|Tensor[]
 ---@return Tensor|Tensor[]
+---@example torch.GradScaler("cpu", {init_scale = 4.0}):scale(torch.ones(2))  --> tensor([4., 4.])
 function GradScaler:scale(outputs)
   if not self._enabled then return outputs end
   return scaled(self, outputs)
@@ -109,6 +110,12 @@ end
 
 --- Divides an optimizer's gradients by the scale, for those who look at them before the step.
 ---@param optimizer Optimizer
+---@example local scaler = torch.GradScaler("cpu")
+--- local x = torch.ones(1, {requires_grad = true})
+--- local optimizer = torch.optim.SGD({x}, {lr = 0.5})
+--- scaler:scale(x:sum()):backward()
+--- scaler:unscale_(optimizer)
+--- x.grad  --> tensor([1.])
 function GradScaler:unscale_(optimizer)
   if not self._enabled then return end
   check_scale(self, "unscale_")
@@ -136,6 +143,12 @@ end
 ---@param optimizer Optimizer
 ---@param ... any for optimizer:step
 ---@return any what optimizer:step returns
+---@example local scaler = torch.GradScaler("cpu")
+--- local x = torch.ones(1, {requires_grad = true})
+--- local optimizer = torch.optim.SGD({x}, {lr = 0.5})
+--- scaler:scale(x:sum() * math.huge):backward()
+--- scaler:step(optimizer)
+--- x:item()  --> 1.0
 function GradScaler:step(optimizer, ...)
   if not self._enabled then return optimizer:step(...) end
   if select("#", ...) > 0 and (...) ~= nil then
@@ -167,6 +180,10 @@ local parse_update = signature("GradScaler.update", "new_scale=nil")
 
 --- The scale shrinks if a step was left out, and grows after growth_interval steps that were not.
 ---@param new_scale? number|Tensor sets it instead
+---@example local scaler = torch.GradScaler("cpu")
+--- scaler:scale(torch.ones(1))
+--- scaler:update(8.0)
+--- scaler:get_scale()  --> 8.0
 function GradScaler:update(...)
   local new_scale = parse_update(...)
   if not self._enabled then return end
@@ -196,6 +213,7 @@ end
 
 --- The scale, 1 if scaling is switched off. Waits for the device.
 ---@return number
+---@example torch.GradScaler("cpu"):get_scale()  --> 65536.0
 function GradScaler:get_scale()
   if not self._enabled then return 1.0 end
   return self._scale and self._scale:item() or self._init_scale
@@ -212,10 +230,12 @@ end
 
 --- Is scaling switched on?
 ---@return boolean
+---@example torch.GradScaler("cpu", {enabled = false}):is_enabled()  --> false
 function GradScaler:is_enabled() return self._enabled end
 
 --- scale, growth_factor, backoff_factor, growth_interval and _growth_tracker; empty if scaling is switched off.
 ---@return table
+---@example torch.GradScaler("cpu"):state_dict().growth_interval  --> 2000
 function GradScaler:state_dict()
   if not self._enabled then return {} end
   return {scale = self:get_scale(), growth_factor = self._growth_factor, backoff_factor = self._backoff_factor,
@@ -224,6 +244,9 @@ end
 
 --- Takes a state over; nothing happens if scaling is switched off.
 ---@param state_dict table
+---@example local scaler = torch.GradScaler("cpu")
+--- scaler:load_state_dict(torch.GradScaler("cpu", {init_scale = 8.0}):state_dict())
+--- scaler:get_scale()  --> 8.0
 function GradScaler:load_state_dict(state_dict)
   if not self._enabled then return end
   if type(state_dict) ~= "table" or next(state_dict) == nil then
@@ -269,6 +292,13 @@ local parse = signature("torch.amp.GradScaler", "device='cuda', " .. OPTIONS)
 ---@param growth_interval? integer 2000
 ---@param enabled? boolean true
 ---@return GradScaler
+---@example local scaler = torch.GradScaler("cpu")
+--- local x = torch.ones(1, {requires_grad = true})
+--- local optimizer = torch.optim.SGD({x}, {lr = 0.5})
+--- scaler:scale(x:sum()):backward()
+--- scaler:step(optimizer)
+--- scaler:update()
+--- x:item()  --> 0.5
 function scalers.GradScaler(...) return new(parse(...)) end
 
 --- torch.cuda.amp.GradScaler, torch.cpu.amp.GradScaler: for one type of device.

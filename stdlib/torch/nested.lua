@@ -33,6 +33,8 @@ local parse_nested = signature("torch.nested.nested_tensor",
 ---@param requires_grad? boolean false
 ---@param pin_memory? boolean false
 ---@return Tensor
+---@example torch.nested.nested_tensor({torch.tensor{1.}, torch.tensor{2., 3.}}):unbind()
+--- --> {tensor([1.]), tensor([2., 3.])}
 function nested.nested_tensor(...)
   local list, dtype, layout, device, requires_grad, pin_memory = parse_nested(...)
   check_layout(layout, "nested tensors")
@@ -58,6 +60,7 @@ local parse_as = signature("torch.nested.as_nested_tensor", "ts, dtype=nil, devi
 ---@param device? device
 ---@param layout? layout strided
 ---@return Tensor
+---@example torch.nested.as_nested_tensor({torch.ones(2), torch.ones(3)}):size(0)  --> 2
 function nested.as_nested_tensor(...)
   local ts, dtype, device, layout = parse_as(...)
   if is_tensor(ts) then
@@ -99,6 +102,7 @@ local parse_narrow = signature("torch.nested.narrow", "tensor, dim, start, lengt
 ---@param length integer
 ---@param layout? layout strided
 ---@return Tensor
+---@example torch.nested.narrow(torch.tensor{{1, 2}, {3, 4}, {5, 6}}, 0, 1, 2):unbind()  --> {tensor([3, 4]), tensor([5, 6])}
 function nested.narrow(...)
   local tensor, dim, start, length, layout = parse_narrow(...)
   check_layout(layout, "nested narrow")
@@ -130,6 +134,8 @@ local parse_jagged = signature("torch.nested.nested_tensor_from_jagged",
 ---@param min_seqlen? integer has no effect
 ---@param max_seqlen? integer has no effect
 ---@return Tensor
+---@example local values = torch.arange(5)
+--- torch.nested.nested_tensor_from_jagged(values, torch.tensor{0, 2, 5}):unbind()  --> {tensor([0, 1]), tensor([2, 3, 4])}
 function nested.nested_tensor_from_jagged(...)
   local values, offsets, lengths, dim = parse_jagged(...)
   if offsets == nil then
@@ -149,6 +155,8 @@ local parse_select = signature("torch.nested.masked_select", "tensor, mask")
 ---@param tensor Tensor
 ---@param mask Tensor bool, broadcast to tensor
 ---@return Tensor
+---@example local x = torch.nested.masked_select(torch.tensor{{1, 2}, {3, 4}}, torch.tensor{{true, false}, {true, true}})
+--- x:unbind()  --> {tensor([1]), tensor([3, 4])}
 function nested.masked_select(...)
   local tensor, mask = parse_select(...)
   for name, x in pairs {tensor = tensor, mask = mask} do

@@ -69,6 +69,8 @@ local ops = { loaded_libraries = {} }
 ---@param path string
 ---@return nil
 ---@raise io: no such file, no library of LibTorch operators, one built against another LibTorch
+---@example local found, err = pcall(torch.ops.load_library, "/none/at/all.so")
+--- err.kind  --> io
 function ops.load_library(path)
   ops.loaded_libraries[library.load(path)] = true
   for name, namespace in pairs(ops) do -- an operator may have more overloads than before

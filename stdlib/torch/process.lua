@@ -12,19 +12,29 @@ local process = {
 --- Operators that are not deterministic choose a way that is, or raise where there is none.
 ---@param mode boolean
 ---@param warn_only? boolean false: warn instead
+---@example torch.use_deterministic_algorithms(true)
+--- torch.are_deterministic_algorithms_enabled()  --> true
+--- torch.use_deterministic_algorithms(false)
 process.use_deterministic_algorithms = named("torch.use_deterministic_algorithms", "mode, warn_only=false",
   context.set_deterministic)
 
 ---@return boolean
+---@example torch.are_deterministic_algorithms_enabled()  --> false
 function process.are_deterministic_algorithms_enabled() return (context.deterministic()) end
 
 ---@return boolean
+---@example torch.use_deterministic_algorithms(true, {warn_only = true})
+--- torch.is_deterministic_algorithms_warn_only_enabled()  --> true
+--- torch.use_deterministic_algorithms(false)
 function process.is_deterministic_algorithms_warn_only_enabled() return (select(2, context.deterministic())) end
 
 local DEBUG_MODES <const> = {default = 0, warn = 1, error = 2}
 
 --- use_deterministic_algorithms by a word or number: "default" 0, "warn" 1, "error" 2.
 ---@param debug_mode string|integer
+---@example torch.set_deterministic_debug_mode("warn")
+--- torch.get_deterministic_debug_mode()  --> 1
+--- torch.set_deterministic_debug_mode("default")
 process.set_deterministic_debug_mode = named("torch.set_deterministic_debug_mode", "debug_mode", function(debug_mode)
   local mode = debug_mode
   if type(mode) == "string" then
@@ -42,33 +52,37 @@ process.set_deterministic_debug_mode = named("torch.set_deterministic_debug_mode
 end)
 
 ---@return integer 0, 1 or 2
+---@example torch.get_deterministic_debug_mode()  --> 0
 function process.get_deterministic_debug_mode()
   local mode, warn_only = context.deterministic()
   return not mode and 0 or warn_only and 1 or 2
 end
 
 --- How exact float32 matrix products are: "highest", "high" (TF32) or "medium" (bfloat16).
+---@example torch.set_float32_matmul_precision("high")
+--- torch.get_float32_matmul_precision()  --> high
+--- torch.set_float32_matmul_precision("highest")
 process.set_float32_matmul_precision = context.set_matmul_precision
 ---@return string
+---@example torch.get_float32_matmul_precision()  --> highest
 process.get_float32_matmul_precision = context.matmul_precision
 
---- Denormal numbers become 0 on the CPU.
----@param mode boolean
----@return boolean false: this CPU cannot do it
 process.set_flush_denormal = context.set_flush_denormal
 
 --- Are warnings of LibTorch shown each time, and not once for each line of the script?
 ---@return boolean
+---@example torch.is_warn_always_enabled()  --> false
 process.is_warn_always_enabled = context.warn_always
----@param on boolean
 process.set_warn_always = context.set_warn_always
 
 ---@return boolean
+---@example torch.compiled_with_cxx11_abi()  --> true
 function process.compiled_with_cxx11_abi() return true end
 
 --- The module of a type of device: torch.cuda, torch.cpu ...
 ---@param device? string|device the accelerator
 ---@return table
+---@example torch.get_device_module("cpu") == torch.cpu  --> true
 process.get_device_module = named("torch.get_device_module", "device=nil", function(device)
   local torch = require "torch"
   local name = device

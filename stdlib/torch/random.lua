@@ -14,18 +14,29 @@ local random = {
 
 --- The seed of the default CPU generator.
 ---@return integer
+---@example torch.manual_seed(7)
+--- torch.random.initial_seed()  --> 7
 function random.initial_seed() return native.initial_seed() end
 
 --- The state of the default CPU generator.
 ---@return Tensor uint8
+---@example local state = torch.random.get_rng_state()
+--- local x = torch.rand(2)
+--- torch.random.set_rng_state(state)
+--- torch.equal(torch.rand(2), x)  --> true
 function random.get_rng_state() return native.get_rng_state() end
 
 --- Sets the state that get_rng_state gave.
 ---@param new_state Tensor uint8
+---@example local state = torch.random.get_rng_state()
+--- local x = torch.rand(2)
+--- torch.random.set_rng_state(state)
+--- torch.equal(torch.rand(2), x)  --> true
 random.set_rng_state = named("torch.random.set_rng_state", "new_state", function(state) native.set_rng_state(state) end)
 
 --- A generator for threads that load data; nil elsewhere, where the default one is meant.
 ---@return Generator?
+---@example torch.random.thread_safe_generator()  --> nil
 function random.thread_safe_generator() return nil end
 
 local function devices_of(given, device_type, caller, keyword)

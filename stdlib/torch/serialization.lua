@@ -36,11 +36,17 @@ end
 --- Marks a list as a tuple: torch.save writes it to a .pt file as one.
 ---@param list any[]
 ---@return any[] list the same table
+---@example local path = test.tmpdir() .. "/pair.pt"
+--- torch.save(torch.serialization.tuple{1, 2}, path)
+--- torch.load(path)[2]  --> 2
 function serialization.tuple(list) return mark("tuple", list, tuple) end
 
 --- Marks a table as a list, which an empty one is not by itself.
 ---@param list any[]
 ---@return any[] list the same table
+---@example local path = test.tmpdir() .. "/empty.pt"
+--- torch.save({names = torch.serialization.list{}}, path)
+--- #torch.load(path).names  --> 0
 function serialization.list(list) return mark("list", list, structure.list) end
 
 local function check_path(name, path)
@@ -51,34 +57,6 @@ local function check_path(name, path)
 end
 
 local function extension(path) return path:match("%.(%w+)$") end
-
---- A table name -> Tensor as a list of {name, tensor}: in its own order if it has one, else sorted.
----@param tensors table
----@return table
-function serialization.pairs_of(name, tensors)
-  if type(tensors) ~= "table" then
-    vm.raise("usage", ("%s: expected a table of named tensors, got %s"):format(name, vm.describe(tensors)),
-      type(tensors) == "userdata" and "for a module give its state_dict()" or nil)
-  end
-  local list = {}
-  for i, key in ipairs(ordered.keys(tensors)) do
-    local tensor = tensors[key]
-    if type(key) ~= "string" or not torch.is_tensor(tensor) then
-      vm.raise("usage", ("%s: expected a flat table of named tensors, got %s = %s"):format(name, vm.describe(key),
-        vm.describe(tensor)))
-    end
-    list[i] = {key, tensor}
-  end
-  return list
-end
-
---- An ordered table name -> Tensor of a list of {name, tensor}.
----@return table
-function serialization.table_of(list)
-  local tensors = ordered.new()
-  for _, pair in ipairs(list) do tensors[pair[1]] = pair[2] end
-  return tensors
-end
 
 local function is_flat(value)
   for key, tensor in pairs(value) do
@@ -93,7 +71,7 @@ local function save_safetensors(value, path, metadata)
     texts[i] = {key, (metadata or {format = "pt"})[key]}
   end
   if type(value) ~= "table" or is_flat(value) then
-    list = serialization.pairs_of("torch.save", value)
+    list = structure.pairs_of("torch.save", value)
   else
     local made = structure.take_apart("torch.save", value, "", list)
     texts[#texts + 1] = {STRUCTURE, json.encode(made)}
@@ -116,7 +94,7 @@ local writers = {
       for i = 1, #value do names[i] = ("arr_%d"):format(i - 1) end
       value = ordered.new(names, value)
     end
-    native.write_npz(path, serialization.pairs_of("torch.save", value), compressed)
+    native.write_npz(path, structure.pairs_of("torch.save", value), compressed)
   end,
 }
 
@@ -161,7 +139,7 @@ end
 
 local function load_safetensors(path, o)
   local list, metadata = native.read_safetensors(path, o.mmap, o.memory_limit)
-  local tensors = serialization.table_of(list)
+  local tensors = structure.table_of(list)
   if not metadata[STRUCTURE] then return tensors end
   -- Three bytes of JSON, "[],", make two tables.
   if #metadata[STRUCTURE] * 60 > (o.memory_limit or 2 * file.size(path) + (40 << 20)) then
@@ -175,7 +153,7 @@ end
 
 local readers = {
   npy = function(path, o) return native.read_npy(path, o.mmap) end,
-  npz = function(path, o) return serialization.table_of(native.read_npz(path, o.mmap, o.memory_limit)) end,
+  npz = function(path, o) return structure.table_of(native.read_npz(path, o.mmap, o.memory_limit)) end,
   torch_tar = function(path)
     vm.raise("io", ("PyTorch file %s: Cannot use ``weights_only=True`` with files saved in the legacy .tar format.")
       :format(path), "load and save it again with a PyTorch of 2017 to 2025")
@@ -241,6 +219,9 @@ end
 --- Reads the metadata of a safetensors file: what torch.save was given as `metadata`.
 ---@param path string
 ---@return table<string, string> metadata
+---@example local path = test.tmpdir() .. "/w.safetensors"
+--- torch.save({w = torch.ones(2)}, path, {metadata = {epoch = "3"}})
+--- torch.load_metadata(path).epoch  --> 3
 function serialization.load_metadata(path)
   if format_of(check_path("torch.load_metadata", path)) ~= "safetensors" then
     vm.raise("usage", ("torch.load_metadata: only .safetensors files have metadata, got '%s'"):format(path))

@@ -33,6 +33,7 @@ local parse_addmm = signature("torch.sparse.addmm", "mat, mat1, mat2, *, beta=1,
 ---@param beta? number 1
 ---@param alpha? number 1
 ---@return Tensor [n, p]
+---@example torch.sparse.addmm(torch.ones(2, 1), torch.eye(2):to_sparse(), torch.ones(2, 1)):flatten()  --> tensor([2., 2.])
 function sparse.addmm(...)
   local mat, mat1, mat2, beta, alpha = parse_addmm(...)
   return addmm(mat, mat1, mat2, {beta = beta, alpha = alpha})
@@ -80,6 +81,7 @@ sparse.softmax = softmax "softmax"
 ---@param dim integer
 ---@param dtype? dtype the input's
 ---@return Tensor sparse COO
+---@example torch.sparse.log_softmax(torch.eye(2):to_sparse(), 1):values()  --> tensor([0., 0.])
 sparse.log_softmax = softmax "log_softmax"
 
 --- A sparse matrix with these diagonals.

@@ -29,8 +29,13 @@ factories.check_sparse_tensor_invariants = setmetatable({
   ---@example torch.sparse.check_sparse_tensor_invariants.is_enabled()  --> true
   is_enabled = function() return checked end,
   --- Checks them from now on.
+  ---@example torch.sparse.check_sparse_tensor_invariants.enable()
+  --- torch.sparse.check_sparse_tensor_invariants.is_enabled()  --> true
   enable = function() checked = true end,
   --- Checks them no more.
+  ---@example torch.sparse.check_sparse_tensor_invariants.disable()
+  --- torch.sparse.check_sparse_tensor_invariants.is_enabled()  --> false
+  --- torch.sparse.check_sparse_tensor_invariants.enable()
   disable = function() checked = false end,
 }, {
   __name = "check_sparse_tensor_invariants",
@@ -137,6 +142,7 @@ end
 ---@param values Tensor|table [count]
 ---@param size? integer[]
 ---@return Tensor
+---@example torch.sparse_csr_tensor({0, 1, 2}, {1, 0}, {5., 6.}, {2, 2}):to_dense():tolist()  --> {{0.0, 5.0}, {6.0, 0.0}}
 factories.sparse_csr_tensor = of_layout("csr", "crow_indices, col_indices, values, ")
 
 --- A matrix, or a batch of them, in compressed columns.
@@ -145,6 +151,7 @@ factories.sparse_csr_tensor = of_layout("csr", "crow_indices, col_indices, value
 ---@param values Tensor|table [count]
 ---@param size? integer[]
 ---@return Tensor
+---@example torch.sparse_csc_tensor({0, 1, 2}, {1, 0}, {5., 6.}, {2, 2}):to_dense():tolist()  --> {{0.0, 6.0}, {5.0, 0.0}}
 factories.sparse_csc_tensor = of_layout("csc", "ccol_indices, row_indices, values, ")
 
 --- A matrix, or a batch of them, in compressed rows of blocks.
@@ -153,6 +160,8 @@ factories.sparse_csc_tensor = of_layout("csc", "ccol_indices, row_indices, value
 ---@param values Tensor|table [count, block rows, block columns]
 ---@param size? integer[]
 ---@return Tensor
+---@example torch.sparse_bsr_tensor({0, 1}, {1}, {{{1., 2.}, {3., 4.}}}, {2, 4}):to_dense():tolist()
+--- --> {{0.0, 0.0, 1.0, 2.0}, {0.0, 0.0, 3.0, 4.0}}
 factories.sparse_bsr_tensor = of_layout("bsr", "crow_indices, col_indices, values, ")
 
 --- A matrix, or a batch of them, in compressed columns of blocks.
@@ -161,6 +170,8 @@ factories.sparse_bsr_tensor = of_layout("bsr", "crow_indices, col_indices, value
 ---@param values Tensor|table [count, block rows, block columns]
 ---@param size? integer[]
 ---@return Tensor
+---@example torch.sparse_bsc_tensor({0, 0, 1}, {0}, {{{1., 2.}, {3., 4.}}}, {2, 4}):to_dense():tolist()
+--- --> {{0.0, 0.0, 1.0, 2.0}, {0.0, 0.0, 3.0, 4.0}}
 factories.sparse_bsc_tensor = of_layout("bsc", "ccol_indices, row_indices, values, ")
 
 --- A matrix in the compressed layout that `layout` names.
@@ -170,6 +181,8 @@ factories.sparse_bsc_tensor = of_layout("bsc", "ccol_indices, row_indices, value
 ---@param size? integer[]
 ---@param layout layout torch.sparse_csr, sparse_csc, sparse_bsr or sparse_bsc
 ---@return Tensor
+---@example local x = torch.sparse_compressed_tensor({0, 1, 2}, {1, 0}, {5., 6.}, {2, 2}, {layout = torch.sparse_csr})
+--- x.layout  --> torch.sparse_csr
 factories.sparse_compressed_tensor = of_layout("compressed", "compressed_indices, plain_indices, values, ")
 
 return factories

@@ -46,16 +46,19 @@ end
 
 --- The memory behind the tensor, in bytes: that of all its views.
 ---@return Storage
+---@example torch.ones(4):narrow(0, 1, 2):untyped_storage():nbytes()  --> 16
 function storages.untyped_storage(x) return of_tensor(x, native.uint8) end
 
 --- The memory behind the tensor, in elements of its dtype.
 ---@return Storage
+---@example torch.tensor{1., 2.}:storage():tolist()  --> {1.0, 2.0}
 function storages.storage(x) return of_tensor(x, x.dtype) end
 
 --- A storage of so many bytes, not initialized.
 ---@param size? integer 0
 ---@param device? device the CPU
 ---@return Storage
+---@example torch.UntypedStorage(4):nbytes()  --> 4
 storages.UntypedStorage = named("torch.UntypedStorage", "size=0, *, device=nil", function(size, device)
   return of_tensor(ops.find "empty"(size, {dtype = native.uint8, device = device or "cpu"}), native.uint8)
 end)

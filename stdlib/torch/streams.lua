@@ -18,6 +18,7 @@ local parse_stream = signature("torch.Stream", "device=nil, priority=0")
 ---@param device? device the accelerator's current one
 ---@param priority? integer 0; a negative one is served first
 ---@return Stream
+---@example torch.Stream("cpu").device  --> cpu
 function streams.Stream(...)
   local device, priority = parse_stream(...)
   return of.new_stream(device_of(device), priority)
@@ -29,6 +30,7 @@ local parse_event = signature("torch.Event", "device=nil, enable_timing=false, b
 ---@param device? device the accelerator
 ---@param enable_timing? boolean false
 ---@return Event
+---@example torch.Event("cpu"):query()  --> true
 function streams.Event(...)
   local device, enable_timing = parse_event(...)
   return of.new_event(device_of(device), enable_timing)

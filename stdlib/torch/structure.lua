@@ -152,4 +152,32 @@ function structure.put_together(value, tensors)
   return result
 end
 
+--- A table name -> Tensor as a list of {name, tensor}: in its own order if it has one, else sorted.
+---@param tensors table
+---@return table
+function structure.pairs_of(name, tensors)
+  if type(tensors) ~= "table" then
+    vm.raise("usage", ("%s: expected a table of named tensors, got %s"):format(name, vm.describe(tensors)),
+      type(tensors) == "userdata" and "for a module give its state_dict()" or nil)
+  end
+  local list = {}
+  for i, key in ipairs(ordered.keys(tensors)) do
+    local tensor = tensors[key]
+    if type(key) ~= "string" or not torch.is_tensor(tensor) then
+      vm.raise("usage", ("%s: expected a flat table of named tensors, got %s = %s"):format(name, vm.describe(key),
+        vm.describe(tensor)))
+    end
+    list[i] = {key, tensor}
+  end
+  return list
+end
+
+--- An ordered table name -> Tensor of a list of {name, tensor}.
+---@return table
+function structure.table_of(list)
+  local tensors = ordered.new()
+  for _, pair in ipairs(list) do tensors[pair[1]] = pair[2] end
+  return tensors
+end
+
 return structure

@@ -27,6 +27,7 @@ local nonzero_named
 
 --- The positions of what is not zero: a row each, or with {as_tuple = true} a list with a tensor for each dimension.
 ---@return Tensor|Tensor[]
+---@example torch.tensor{0, 5, 7}:nonzero():tolist()  --> {{1}, {2}}
 function method.nonzero(x, options)
   if options == nil then return nonzero(x) end
   nonzero_named = nonzero_named or require("torch.shapes").nonzero
@@ -35,31 +36,39 @@ end
 
 --- Whether the dtype is a floating point one.
 ---@return boolean
+---@example torch.tensor{1, 2}:is_floating_point()  --> false
 function method.is_floating_point(x) return x.dtype.is_floating_point end
 
 --- Whether the dtype is a complex one.
 ---@return boolean
+---@example torch.zeros(2, {dtype = torch.complex64}):is_complex()  --> true
 function method.is_complex(x) return x.dtype.is_complex end
 
 --- Whether the dtype has a sign.
 ---@return boolean
+---@example torch.zeros(2, {dtype = torch.uint8}):is_signed()  --> false
 function method.is_signed(x) return x.dtype.is_signed end
 
 --- The same type and device as another tensor.
 ---@param other Tensor
 ---@return Tensor
+---@example torch.ones(2):type_as(torch.tensor{1})  --> tensor([1, 1])
 function method.type_as(x, other) return x:to(other) end
 
 --- As a sparse COO tensor.
 ---@return Tensor
+---@example torch.tensor{0., 5., 0.}:to_sparse_coo():indices()  --> tensor([[1]])
 function method.to_sparse_coo(x) return x:to_sparse() end
 
 --- Does nothing: the threads of a program, workers among them, share all tensors.
 ---@return Tensor
+---@example local x = torch.ones(2)
+--- x:share_memory_() == x  --> true
 function method.share_memory_(x) return x end
 
 --- Always true: see share_memory_.
 ---@return boolean
+---@example torch.ones(2):is_shared()  --> true
 function method.is_shared(_) return true end
 
 -- Methods in files of their own, loaded when one is first called.

@@ -54,6 +54,8 @@ function methods.map_(x, other, f) return for_each_element("map_", x, {other}, f
 ---@param z Tensor of the same dtype, broadcast
 ---@param f fun(a: number, b: number, c: number): number
 ---@return Tensor itself
+---@example local function fused(z, x, y) return z + x * y end
+--- torch.ones(2):map2_(torch.tensor{1., 2.}, torch.tensor{3., 4.}, fused)  --> tensor([4., 9.])
 function methods.map2_(x, y, z, f) return for_each_element("map2_", x, {y, z}, f) end
 
 --- A tensor of this one's dtype and device from data: x:new_tensor({1, 2}, {dtype = , device = , requires_grad = }).
@@ -63,6 +65,7 @@ function methods.map2_(x, y, z, f) return for_each_element("map2_", x, {y, z}, f
 ---@param requires_grad? boolean false
 ---@param pin_memory? boolean false
 ---@return Tensor
+---@example torch.zeros(1, {dtype = torch.float64}):new_tensor({1, 2}).dtype  --> torch.float64
 methods.new_tensor = named("Tensor.new_tensor",
   "self, data, *, dtype=nil, device=nil, requires_grad=false, layout=nil, pin_memory=false",
   function(x, data, dtype, device, requires_grad, layout, pin_memory)
@@ -78,6 +81,7 @@ methods.new_tensor = named("Tensor.new_tensor",
 --- The old constructor: of sizes (not initialized), of a list of values, or of another tensor's memory.
 ---@param ... integer|integer[]|number[]|Tensor
 ---@return Tensor
+---@example torch.zeros(1):new({1., 2.})  --> tensor([1., 2.])
 function methods.new(x, ...) return require("torch.tensor_types").construct(x.dtype, x.device, false, ...) end
 
 local function has_ambiguous_order(x)
@@ -134,6 +138,7 @@ end
 --- The dimensions in the order in which they lie in memory, from the outermost.
 ---@param ambiguity_check? boolean|memory_format[] an error if there are several orders, false
 ---@return integer[]
+---@example torch.ones(2, 3):t():dim_order()  --> {1, 0}
 methods.dim_order = named("Tensor.dim_order", "self, *, ambiguity_check=false", function(x, check)
   if x.layout ~= native.strided then
     fail("Can't get dim order on sparse type: %s Use Tensor.to_dense() to convert to a dense tensor first.",
@@ -152,6 +157,7 @@ end)
 ---@param other Tensor
 ---@param assign? boolean false
 ---@return Tensor
+---@example torch.zeros(2):module_load(torch.ones(2))  --> tensor([1., 1.])
 methods.module_load = named("Tensor.module_load", "self, other, assign=false", function(x, other, assign)
   if assign then return other:detach() end
   return x:copy_(other):detach()
@@ -171,6 +177,7 @@ end
 --- Another shape of as many elements; deprecated by reshape.
 ---@param ... integer|integer[]
 ---@return Tensor
+---@example torch.arange(4):resize(2, 2).shape  --> torch.Size([2, 2])
 function methods.resize(x, ...)
   warn "non-inplace resize is deprecated"
   local first = ...
@@ -180,6 +187,7 @@ end
 --- The shape of another tensor of as many elements; deprecated by reshape.
 ---@param tensor Tensor
 ---@return Tensor
+---@example torch.arange(4):resize_as(torch.zeros(2, 2)).shape  --> torch.Size([2, 2])
 methods.resize_as = named("Tensor.resize_as", "self, tensor", function(x, tensor)
   warn "non-inplace resize_as is deprecated"
   return resized(x, tensor.shape)

@@ -7,6 +7,7 @@ import warnings
 import coverage
 import torch
 import torch.autograd.forward_ad
+import torch.onnx  # otherwise there only if something has imported it
 
 SKIPS = pathlib.Path(__file__).resolve().parent / "skips_beside.tsv"
 NAMES = ("cuda", "cuda.amp", "cuda.nvtx", "cuda.memory", "cuda.random", "amp", "autograd", "autograd.graph", "autograd.forward_ad",

@@ -221,6 +221,10 @@ function entry.of(path, value)
         result.params, result.returns = comment.doc.params, comment.doc.returns
       end
     end
+    if #result.examples == 0 then  -- above the class, where it has no constructor of its own
+      local comment = comments.of_name(path)
+      if comment then result.examples = comment.doc.examples end
+    end
     result.documented = result.text ~= ""
     add_members(result, value, path)
   elseif type(value) == "table" then

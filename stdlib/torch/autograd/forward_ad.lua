@@ -11,6 +11,9 @@ local current = -1
 
 --- Enters a level; levels cannot be nested, so that there is one.
 ---@return integer level
+---@example local forward = torch.autograd.forward_ad
+--- forward.enter_dual_level()  --> 0
+--- forward.exit_dual_level()
 function forward_ad.enter_dual_level()
   local level = native.enter_dual_level()
   if level ~= current + 1 then
@@ -24,6 +27,11 @@ end
 
 --- Leaves the level: all tangents of it are gone.
 ---@param level? integer the current one
+---@example local forward = torch.autograd.forward_ad
+--- forward.enter_dual_level()
+--- local dual = forward.make_dual(torch.zeros(1), torch.ones(1))
+--- forward.exit_dual_level()
+--- select(2, forward.unpack_dual(dual))  --> nil
 forward_ad.exit_dual_level = named("torch.autograd.forward_ad.exit_dual_level", "*, level=nil", function(level)
   if level == nil then level = current end
   if level ~= current then
@@ -63,6 +71,10 @@ end
 ---@param tangent Tensor of the same shape
 ---@param level? integer the current one, by name alone
 ---@return Tensor
+---@example local forward = torch.autograd.forward_ad
+--- local _ <close> = forward.dual_level()
+--- local dual = forward.make_dual(torch.tensor{3.}, torch.ones(1))
+--- forward.unpack_dual(dual * dual)  --> tensor([9.])	tensor([6.])
 forward_ad.make_dual = named("torch.autograd.forward_ad.make_dual", "tensor, tangent, *, level=nil", function(tensor, tangent, level)
   level = level or current
   if level < 0 then
@@ -78,14 +90,14 @@ end)
 ---@param tensor Tensor
 ---@return Tensor primal
 ---@return Tensor? tangent
+---@example local forward = torch.autograd.forward_ad
+--- local _ <close> = forward.dual_level()
+--- local primal, tangent = forward.unpack_dual(forward.make_dual(torch.zeros(1), torch.ones(1)))
+--- tangent  --> tensor([1.])
 forward_ad.unpack_dual = named("torch.autograd.forward_ad.unpack_dual", "tensor, *, level=nil", function(tensor, level)
   level = level or current
   if level < 0 then return tensor, nil end
   return unpack_dual(tensor, level)
 end)
-
---- Makes forward_ad.dual_level's number known to torch.func, which nests.
----@return integer -1 outside
-function forward_ad.current_level() return current end
 
 return require("host.namespace")("torch.autograd.forward_ad", {held = forward_ad})

@@ -82,6 +82,13 @@ end
 --- A backward that works on numbers alone: its gradients cannot be differentiated again, which is an error then.
 ---@param backward fun(ctx: FunctionCtx, ...): ...
 ---@return function
+---@example local once = torch.autograd.function_.once_differentiable
+--- local Double = torch.autograd.Function("Double")
+--- function Double.forward(ctx, x) return 2 * x end
+--- Double.backward = once(function(ctx, grad) return 2 * grad end)
+--- local x = torch.ones(1, {requires_grad = true})
+--- Double.apply(x):backward()
+--- x.grad  --> tensor([2.])
 function functions.once_differentiable(backward)
   if type(backward) ~= "function" then
     vm.raise("usage", "once_differentiable: argument 'backward' must be a function, got " .. vm.describe(backward))

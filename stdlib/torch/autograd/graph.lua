@@ -48,6 +48,10 @@ end)
 ---@param error_message string
 ---@param fn? function
 ---@return any|scope
+---@example local graph = torch.autograd.graph
+--- local function same(t) return t end
+--- local _ <close> = graph.disable_saved_tensors_hooks("not here")
+--- select(2, pcall(graph.saved_tensors_hooks, same, same)).message  --> not here
 graph.disable_saved_tensors_hooks = mode("torch.autograd.graph.disable_saved_tensors_hooks", "error_message",
   native.disable_saved_tensors_hooks)
 
@@ -148,6 +152,12 @@ end
 ---@param fn function
 ---@param mode? string "all" or "any", by name alone
 ---@return RemovableHandle
+---@example local a, b = torch.ones(1, {requires_grad = true}), torch.ones(1, {requires_grad = true})
+--- local seen
+--- torch.autograd.graph.register_multi_grad_hook({a, b}, function(grads) seen = grads end)
+--- local y = 2 * a + 3 * b
+--- y:backward()
+--- seen  --> {tensor([2.]), tensor([3.])}
 graph.register_multi_grad_hook = named("register_multi_grad_hook", "tensors, fn, *, mode='all'", function(tensors, fn, when)
   if when ~= "all" and when ~= "any" then
     vm.raise("usage", ("Expects mode to be one of ('all', 'any') but got %s"):format(tostring(when)))
@@ -160,6 +170,9 @@ end)
 
 --- Counts a change in place that LibTorch did not see.
 ---@param tensor Tensor|Tensor[]
+---@example local x = torch.ones(1)
+--- torch.autograd.graph.increment_version(x)
+--- x._version  --> 1
 graph.increment_version = named("torch.autograd.graph.increment_version", "tensor", function(tensor)
   for _, each in ipairs(type(tensor) == "table" and tensor or {tensor}) do native.increment_version(each) end
 end)

@@ -22,6 +22,7 @@ autograd.grad_mode = namespace("torch.autograd.grad_mode", {held = {
 ---@param check_nan? boolean true
 ---@param fn? function
 ---@return any|scope
+---@example torch.autograd.detect_anomaly(torch.is_anomaly_enabled)  --> true
 autograd.detect_anomaly = mode("torch.autograd.detect_anomaly", "check_nan=true", function(check_nan)
   return native.set_detect_anomaly(true, check_nan)
 end)
@@ -30,6 +31,7 @@ end)
 ---@param data Tensor
 ---@param requires_grad? boolean false
 ---@return Tensor
+---@example torch.autograd.Variable(torch.ones(1), {requires_grad = true}).requires_grad  --> true
 autograd.Variable = named("torch.autograd.Variable", "data, requires_grad=false", function(data, requires_grad)
   return data:detach():requires_grad_(requires_grad)
 end)

@@ -278,7 +278,7 @@ function cuda.versions() return of.cuda_versions() end
 ---@return integer?
 cuda.cudnn_version = context.cudnn_version
 
-cuda.amp = require("torch.amp").space_of("cuda", "float16")
+cuda.amp = require "torch.amp_of"("cuda", "float16")
 
 --- The generators that torch.cuda.manual_seed_all seeds, from index 0 of the devices.
 cuda.default_generators = {}

@@ -8,6 +8,8 @@ local transforms = {}
 --- Takes the running statistics of all batch norms in a module away, in place: they normalize by the batch from now on.
 ---@param root Module
 ---@return Module root
+---@example local norm = torch.func.replace_all_batch_norm_modules_(nn.BatchNorm1d(2))
+--- norm.running_mean  --> nil
 transforms.replace_all_batch_norm_modules_ = named("torch.func.replace_all_batch_norm_modules_", "root", function(root)
   if not is_module(root) then
     vm.raise("usage", "replace_all_batch_norm_modules_: argument 'root' must be a Module, got " .. vm.describe(root))

@@ -170,6 +170,8 @@ end
 ---@param models Module[]
 ---@return table<string, Tensor> params new leaves
 ---@return table<string, Tensor> buffers
+---@example local params = torch.func.stack_module_state({nn.Linear(2, 1), nn.Linear(2, 1)})
+--- params.weight.shape  --> torch.Size([2, 1, 2])
 transforms.stack_module_state = named("torch.func.stack_module_state", "models", function(models)
   local list = {}
   for i = 1, #models do list[i] = models[i] end

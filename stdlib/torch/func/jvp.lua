@@ -117,6 +117,9 @@ end
 ---@param ... any primals
 ---@return any output
 ---@return fun(...): any
+---@example local output, derivative = torch.func.linearize(function(x) return x * x end, torch.tensor{3.})
+--- output  --> tensor([9.])
+--- derivative(torch.tensor{1.})  --> tensor([6.])
 function transforms.linearize(func, ...)
   local primals = table.pack(...)
   local results = table.pack(func(...))

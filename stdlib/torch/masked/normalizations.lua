@@ -39,6 +39,8 @@ normalizations.softmax = along("softmax", "amax", function(x, dim, dtype) return
 ---@param dtype? dtype the input's
 ---@param mask? Tensor true where an element counts, broadcast to input
 ---@return Tensor
+---@example torch.masked.log_softmax(torch.tensor{1., 1., 9.}, 0, {mask = torch.tensor{true, true, false}})[0]
+--- --> tensor(-0.6931)
 normalizations.log_softmax = along("log_softmax", "amax", function(x, dim, dtype) return log_softmax(x, dim, dtype) end)
 
 --- Softmax of -x.
@@ -47,6 +49,8 @@ normalizations.log_softmax = along("log_softmax", "amax", function(x, dim, dtype
 ---@param dtype? dtype the input's
 ---@param mask? Tensor true where an element counts, broadcast to input
 ---@return Tensor
+---@example torch.masked.softmin(torch.tensor{1., 1., 0.}, 0, {mask = torch.tensor{true, true, false}})[0]
+--- --> tensor(0.5000)
 normalizations.softmin = along("softmin", "amin", function(x, dim, dtype) return softmax(-x, dim, dtype) end)
 
 --- Sums of the unmasked elements up to each place.
@@ -65,6 +69,8 @@ normalizations.cumsum = along("cumsum", "sum", function(x, dim, dtype) return cu
 ---@param dtype? dtype the input's
 ---@param mask? Tensor true where an element counts, broadcast to input
 ---@return Tensor
+---@example torch.masked.cumprod(torch.tensor{2., 3., 4.}, 0, {mask = torch.tensor{true, false, true}})
+--- --> tensor([2., 2., 8.])
 normalizations.cumprod = along("cumprod", "prod", function(x, dim, dtype)
   return cumprod(x, dim, {dtype = dtype}):to(dtype)
 end)
@@ -79,6 +85,8 @@ local parse_normalize = signature("torch.masked.normalize", "input, ord, dim, *,
 ---@param dtype? dtype the input's
 ---@param mask? Tensor true where an element counts, broadcast to input
 ---@return Tensor
+---@example torch.masked.normalize(torch.tensor{3., 4., 9.}, 2.0, 0, {mask = torch.tensor{true, true, false}})
+--- --> tensor([0.6000, 0.8000, 0.0000])
 function normalizations.normalize(...)
   local input, ord, dim, eps, dtype, mask = parse_normalize(...)
   dtype = dtype or input.dtype

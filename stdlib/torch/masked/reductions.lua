@@ -154,6 +154,8 @@ reductions.argmax = position "argmax"
 ---@param dtype? dtype the input's
 ---@param mask? Tensor true where an element counts, broadcast to input
 ---@return Tensor
+---@example local mask = torch.tensor{true, false, true}
+--- torch.masked.argmin(torch.tensor{3., 1., 2.}, 0, {mask = mask, dtype = torch.int64})  --> tensor(2)
 reductions.argmin = position "argmin"
 
 local parse_median = parser("median", "dim=-1")
@@ -194,6 +196,7 @@ local parse_norm = parser("norm", "ord=2.0, dim=nil")
 ---@param dtype? dtype the input's
 ---@param mask? Tensor true where an element counts, broadcast to input
 ---@return Tensor
+---@example torch.masked.logsumexp(torch.tensor{1., 9.}, 0, {mask = torch.tensor{true, false}})  --> tensor(1.)
 function reductions.logsumexp(...)
   local input, dim, keepdim, dtype, mask = parse_logsumexp(...)
   local dims = masking.dims(dim, input:dim())
@@ -209,6 +212,7 @@ end
 ---@param input_mask? Tensor
 ---@param other_mask? Tensor
 ---@return Tensor
+---@example torch.masked.logaddexp(torch.zeros(1), torch.ones(1), {other_mask = torch.tensor{false}})  --> tensor([0.])
 function reductions.logaddexp(...)
   local input, other, dtype, input_mask, other_mask = parse_logaddexp(...)
   if input.layout ~= strided or other.layout ~= strided then

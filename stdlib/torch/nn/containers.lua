@@ -53,6 +53,7 @@ end
 --- Adds all of a list (or another container) at the end.
 ---@param list Module[]|Module
 ---@return Module self
+---@example #nn.ModuleList{nn.ReLU()}:extend({nn.Tanh(), nn.ReLU()})  --> 3
 function methods:extend(list)
   if native.is_module(list) then list = native.children_of(list) end
   for _, child in ipairs(list) do self:append(child) end
@@ -63,6 +64,7 @@ end
 ---@param i integer from 0; negative from the end
 ---@param child Module
 ---@return Module self
+---@example nn.ModuleList{nn.ReLU()}:insert(0, nn.Tanh())[0]  --> Tanh()
 function methods:insert(i, child)
   local children = copy_of_list(self)
   table.insert(children, (i < 0 and #children + i or i) + 1, child)
@@ -73,6 +75,7 @@ end
 --- Removes and returns the module at i.
 ---@param i integer from 0; negative from the end
 ---@return Module
+---@example nn.ModuleList{nn.ReLU(), nn.Tanh()}:pop(-1)  --> Tanh()
 function methods:pop(i)
   local child = self[i]
   self[i] = nil
@@ -80,6 +83,7 @@ function methods:pop(i)
 end
 
 --- `for i, module in seq:iter() do`, i from 0.
+---@example for i, module in nn.ModuleList{nn.ReLU()}:iter() do test.equal(i, 0) end
 function methods:iter()
   local children, i = native.children_of(self), -1
   return function()

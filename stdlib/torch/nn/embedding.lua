@@ -43,6 +43,10 @@ function Embedding:__init(...)
 end
 
 --- Draws the parameters anew, as PyTorch does when it makes the layer.
+---@example local layer = nn.Embedding(3, 2)
+--- nn.init.zeros_(layer.weight)
+--- layer:reset_parameters()
+--- torch.count_nonzero(layer.weight):item()  --> 6
 function Embedding:reset_parameters()
   init.normal_(self.weight)
   if self.padding_idx then self.weight:detach():select(0, self.padding_idx):fill_(0) end

@@ -2,6 +2,7 @@
 local module = require "torch.nn.module"
 
 ---@class Identity : Module
+---@example nn.Identity()(torch.ones(2))  --> tensor([1., 1.])
 ---@source torch.nn.Identity
 local Identity = module.class("Identity")
 

@@ -41,6 +41,7 @@ end)
 
 --- fan_in and fan_out of a weight of at least two dimensions.
 ---@return integer fan_in, integer fan_out
+---@example nn.init.calculate_fan_in_and_fan_out(torch.ones(4, 3, 2, 2))  --> 12	16
 function init.calculate_fan_in_and_fan_out(tensor)
   local shape = tensor.shape
   if #shape < 2 then

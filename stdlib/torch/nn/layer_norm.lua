@@ -32,6 +32,10 @@ function LayerNorm:__init(...)
 end
 
 --- Sets the weight to 1 and the bias to 0.
+---@example local layer = nn.LayerNorm(2)
+--- nn.init.zeros_(layer.weight)
+--- layer:reset_parameters()
+--- layer.weight:tolist()  --> {1.0, 1.0}
 function LayerNorm:reset_parameters()
   if self.weight then self.weight:detach():fill_(1.0) end
   if self.bias then self.bias:detach():zero_() end

@@ -31,6 +31,10 @@ function Linear:__init(...)
 end
 
 --- Draws the parameters anew, as PyTorch does when it makes the layer.
+---@example local layer = nn.Linear(2, 2)
+--- nn.init.zeros_(layer.weight)
+--- layer:reset_parameters()
+--- torch.count_nonzero(layer.weight):item()  --> 4
 function Linear:reset_parameters()
   init.kaiming_uniform_(self.weight, math.sqrt(5))
   if self.bias then

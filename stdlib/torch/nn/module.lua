@@ -41,11 +41,16 @@ local function class(name, base)
 end
 
 --- What a class does with the arguments of its constructor: override it.
+---@example local Shift = nn.class("Shift")
+--- function Shift:__init(by) self.by = by end
+--- function Shift:forward(x) return x + self.by end
+--- Shift(2)(torch.ones(2))  --> tensor([3., 3.])
 function Module:__init() end
 
 --- Is this a module of the class or of one made from it?
 ---@param of table
 ---@return boolean
+---@example nn.Linear(2, 1):is_instance(nn.Module)  --> true
 function Module:is_instance(of)
   local each = native.class_of(self)
   while each do
@@ -160,11 +165,13 @@ end
 
 --- Moves parameters, gradients and buffers to the CPU, in place.
 ---@return Module self
+---@example nn.Linear(2, 1):cpu().weight.device  --> cpu
 function Module:cpu() return self:to("cpu") end
 
 --- Moves parameters, gradients and buffers to a CUDA device, in place.
 ---@param device integer? the device's number, the current device
 ---@return Module self
+---@example if torch.cuda.is_available() then test.truthy(nn.Linear(2, 1):cuda().weight.is_cuda) end
 function Module:cuda(device) return self:to(device and "cuda:" .. device or "cuda") end
 
 --- Converts floating point parameters and buffers to float32, in place.
@@ -212,6 +219,7 @@ local parse_state = signature("Module.state_dict", "prefix='', keep_vars=false")
 ---@param prefix string begin of every name, ''
 ---@param keep_vars boolean the parameters themselves, with their gradients, and not detached tensors, false
 ---@return table<string, Tensor>
+---@example nn.Linear(2, 1):state_dict().weight.shape  --> torch.Size([1, 2])
 function Module:state_dict(...)
   local prefix, keep_vars = parse_state(...)
   local names, tensors = native.state(self)

@@ -16,6 +16,7 @@ end
 --- Adds modules; one of the same name is replaced.
 ---@param modules table<string, Module>|table[] by name (plain tables in sorted order) or a list of {name, module}
 ---@return ModuleDict self
+---@example nn.ModuleDict{a = nn.ReLU()}:update({b = nn.Tanh()}):keys()  --> {"a", "b"}
 function ModuleDict:update(modules)
   if #modules > 0 then
     for _, item in ipairs(modules) do self:add_module(item[1], item[2]) end
@@ -29,11 +30,14 @@ function ModuleDict:__len() return #native.children_of(self) end
 
 --- The names in order.
 ---@return string[]
+---@example nn.ModuleDict{{"b", nn.ReLU()}, {"a", nn.Tanh()}}:keys()  --> {"b", "a"}
 function ModuleDict:keys() return (native.child_list(self)) end
 --- The modules in order.
 ---@return Module[]
+---@example nn.ModuleDict{a = nn.ReLU(), b = nn.Tanh()}:values()  --> {ReLU(), Tanh()}
 function ModuleDict:values() return (select(2, native.child_list(self))) end
 --- `for name, module in dict:items() do`
+---@example for name, module in nn.ModuleDict{a = nn.ReLU()}:items() do test.equal(name, "a") end
 function ModuleDict:items()
   local names, children = native.child_list(self)
   local i = 0
@@ -47,11 +51,15 @@ ModuleDict.__pairs = ModuleDict.items
 --- Is there a module of that name?
 ---@param name string
 ---@return boolean
+---@example nn.ModuleDict{a = nn.ReLU()}:contains("b")  --> false
 function ModuleDict:contains(name) return native.slot(self, name) == "child" end
 
 --- Removes a module and returns it.
 ---@param name string
 ---@return Module? nil if there was none
+---@example local heads = nn.ModuleDict{a = nn.ReLU(), b = nn.Tanh()}
+--- heads:pop("a")  --> ReLU()
+--- heads:keys()  --> {"b"}
 function ModuleDict:pop(name)
   local child = self[name]
   self[name] = nil
@@ -59,6 +67,9 @@ function ModuleDict:pop(name)
 end
 
 --- Removes all modules.
+---@example local heads = nn.ModuleDict{a = nn.ReLU()}
+--- heads:clear()
+--- #heads  --> 0
 function ModuleDict:clear()
   for _, name in ipairs(self:keys()) do self[name] = nil end
 end

@@ -13,6 +13,7 @@ local parse = require "torch.nn.typed"(signature("nn.ReLU", "inplace=false"), "n
   "inplace: flag")
 
 ---@param inplace boolean writes into the input, false
+---@example nn.ReLU()(torch.tensor{-1., 2.})  --> tensor([0., 2.])
 ---@source torch.nn.ReLU
 function ReLU:__init(...) self.inplace = parse(...) end
 

@@ -5,6 +5,7 @@ local module = require "torch.nn.module"
 local sigmoid <const> = functional.sigmoid
 
 ---@class Sigmoid : Module
+---@example nn.Sigmoid()(torch.zeros(2))  --> tensor([0.5000, 0.5000])
 ---@source torch.nn.Sigmoid
 local Sigmoid = module.class("Sigmoid")
 

@@ -5,6 +5,7 @@ local module = require "torch.nn.module"
 local tanh <const> = functional.tanh
 
 ---@class Tanh : Module
+---@example nn.Tanh()(torch.zeros(2))  --> tensor([0., 0.])
 ---@source torch.nn.Tanh
 local Tanh = module.class("Tanh")
 

@@ -9,6 +9,11 @@ local text = require "torch.python_text"
 local torch = require "torch"
 local vm = require "native.vm"
 
+---@class Optimizer
+---@example local optimizer = torch.optim.SGD({torch.ones(1, {requires_grad = true})}, {lr = 0.1})
+--- optimizer.param_groups[1].lr = 0.01
+--- optimizer.param_groups[1].lr  --> 0.01
+---@source torch.optim.Optimizer
 local Optimizer = {__name = "Optimizer"}
 Optimizer.__index = Optimizer
 
@@ -234,6 +239,10 @@ end
 --- Takes hyperparameters and state from another optimizer's state dict; tensors are copied. After an error the
 --- optimizer is as it was.
 ---@param dict table as state_dict gives it
+---@example local x = torch.ones(1, {requires_grad = true})
+--- local a, b = torch.optim.SGD({x}, {lr = 0.1}), torch.optim.SGD({x}, {lr = 0.5})
+--- b:load_state_dict(a:state_dict())
+--- b.param_groups[1].lr  --> 0.1
 function Optimizer:load_state_dict(dict)
   if type(dict) ~= "table" or type(dict.param_groups) ~= "table" or type(dict.state) ~= "table" then
     fail(self, "load_state_dict: expected a table with 'state' and 'param_groups', got " .. vm.describe(dict))

@@ -1,14 +1,7 @@
 -- One sentence about functions and attributes whose docstring has types alone, or that are made in a loop: by their
 -- whole name.
 local sentences = {
-  ["torch.autocast_decrement_nesting"] = "Leaves one level of autocast; returns how many are left.",
-  ["torch.autocast_increment_nesting"] = "Enters one more level of autocast; returns how many there are.",
   ["torch.get_default_device"] = "The device of new tensors that are given none.",
-  ["torch.clear_autocast_cache"] = "Forgets the weights that autocast has converted.",
-  ["torch.get_autocast_dtype"] = "The dtype that autocast converts to on a type of device.",
-  ["torch.set_autocast_dtype"] = "Sets the dtype that autocast converts to on a type of device.",
-  ["torch.is_autocast_cache_enabled"] = "Whether autocast keeps the weights that it has converted.",
-  ["torch.set_autocast_cache_enabled"] = "Sets whether autocast keeps the weights that it has converted.",
   ["torch.cuda.seed_all"] = "Seeds the generators of all CUDA devices from the system's entropy.",
   ["torch.matrix_rank"] = "Removed from PyTorch: raises an error that names torch.linalg.matrix_rank.",
   ["torch.solve"] = "Removed from PyTorch: raises an error that names torch.linalg.solve.",
@@ -79,7 +72,6 @@ local sentences = {
   ["torch.is_grad_enabled"] = "Whether operations are recorded for gradients.",
   ["torch.is_inference_mode_enabled"] = "Whether inference mode is on.",
   ["torch.ops.loaded_libraries"] = "The paths of the operator libraries that were loaded.",
-  ["torch.set_warn_always"] = "Sets whether a warning that was given once is given again.",
   ["torch.Tensor.device"] = "Where the elements are.",
   ["torch.Tensor.dtype"] = "The type of the elements.",
   ["torch.Tensor.layout"] = "How the elements are stored: torch.strided, torch.sparse_coo ...",
@@ -101,12 +93,6 @@ for _, library in ipairs {"cudnn", "cusparselt", "kleidiai", "mkl", "mkldnn", "m
   sentences[("torch.backends.%s.is_available"):format(library)] = "Whether the library can be used."
 end
 
-for _, kind in ipairs {"cpu", "gpu", "ipu", "xla"} do
-  sentences["torch.get_autocast_" .. kind .. "_dtype"] = "The dtype that autocast converts to there."
-  sentences["torch.set_autocast_" .. kind .. "_dtype"] = "Sets the dtype that autocast converts to there."
-  sentences["torch.is_autocast_" .. kind .. "_enabled"] = "Whether autocast is on there."
-  sentences["torch.set_autocast_" .. kind .. "_enabled"] = "Switches autocast there."
-end
 for _, library in ipairs {"cudnn", "mkldnn", "nnpack"} do
   sentences["torch.backends." .. library .. ".flags"] = "Sets the library's flags until a scope ends or while a function runs."
   sentences["torch.backends." .. library .. ".set_flags"] = "Sets the library's flags and returns what they were."

@@ -3,6 +3,7 @@ local is_tensor = require("native.model").is_tensor
 local native = require "native.autograd"
 local log = require "native.log"
 local mode = require "torch.mode"
+local named = require "torch.named"
 local signature = require "torch.signature"
 local state = require "torch.utils.checkpoint_state"
 local vm = require "native.vm"
@@ -55,7 +56,7 @@ checkpoint.set_checkpoint_debug_enabled = mode("torch.utils.checkpoint.set_check
 ---@return any[]
 ---@example local y = torch.ones(1, {requires_grad = true}) * 2
 --- torch.utils.checkpoint.detach_variable({y})[1].is_leaf  --> true
-function checkpoint.detach_variable(inputs)
+checkpoint.detach_variable = named("torch.utils.checkpoint.detach_variable", "inputs", function(inputs)
   if type(inputs) ~= "table" then
     vm.raise("usage", "Only tuple of tensors is supported. Got Unsupported input type: " .. vm.describe(inputs))
   end
@@ -64,17 +65,17 @@ function checkpoint.detach_variable(inputs)
     detached[i] = is_tensor(input) and input:detach():requires_grad_(input.requires_grad) or input
   end
   return detached
-end
+end)
 
 --- Warns where no tensor of the list requires a gradient.
 ---@param inputs any[]
 ---@example torch.utils.checkpoint.check_backward_validity {torch.ones(1, {requires_grad = true})}
-function checkpoint.check_backward_validity(inputs)
+checkpoint.check_backward_validity = named("torch.utils.checkpoint.check_backward_validity", "inputs", function(inputs)
   for _, input in ipairs(inputs) do
     if is_tensor(input) and input.requires_grad then return end
   end
   log.warn("None of the inputs have requires_grad=True. Gradients will be None")
-end
+end)
 
 -- The options of a last table, if each of its keys is one of them.
 local function split(...)

@@ -1,5 +1,6 @@
 -- What a checkpoint's function may depend on: random numbers, autocast, the default device. As they were in the forward.
 local is_tensor = require("native.model").is_tensor
+local named = require "torch.named"
 
 local state = {}
 
@@ -28,9 +29,12 @@ end
 --- Sets the generators of these CUDA devices.
 ---@param devices integer[]
 ---@param states Tensor[]
-function state.set_device_states(devices, states)
-  for i, index in ipairs(devices) do require("torch").cuda.set_rng_state(states[i], index) end
-end
+---@param device_type? string "cuda"
+---@example torch.utils.checkpoint.set_device_states(torch.utils.checkpoint.get_device_states(torch.ones(1)))
+state.set_device_states = named("torch.utils.checkpoint.set_device_states", "devices, states, *, device_type=nil",
+  function(devices, states)
+    for i, index in ipairs(devices) do require("torch").cuda.set_rng_state(states[i], index) end
+  end)
 
 local function set_random(random)
   require("torch").set_rng_state(random.cpu)

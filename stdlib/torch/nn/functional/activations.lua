@@ -150,6 +150,7 @@ local parse_rrelu = signature("F.rrelu", "input, lower=1.0 / 8, upper=1.0 / 3, t
 ---@param training boolean draws the slopes, false
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
+---@example F.rrelu(torch.tensor{-4., 2.}, {lower = 0.25, upper = 0.75})  --> tensor([-2.,  2.])
 ---@source torch.nn.functional.rrelu
 function activations.rrelu(...)
   local input, lower, upper, training, inplace = parse_rrelu(...)

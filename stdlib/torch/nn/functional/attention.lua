@@ -156,6 +156,11 @@ local parse = signature("F.multi_head_attention_forward", "query, key, value, em
 ---@param is_causal boolean attn_mask is the causal one, false
 ---@return Tensor [target, batch, embed_dim] or without batch
 ---@return Tensor? weights [batch, target, source], or with heads
+---@example local x, eye = torch.ones(3, 1, 2), torch.eye(2)
+--- local output, weights = F.multi_head_attention_forward(x, x, x, 2, 1, torch.cat({eye, eye, eye}), nil, nil, nil, false,
+---   0.0, eye, nil)
+--- output.shape  --> torch.Size([3, 1, 2])
+--- weights.shape  --> torch.Size([1, 3, 3])
 ---@source torch.nn.functional.multi_head_attention_forward
 function attention.multi_head_attention_forward(...)
   local query, key, value, embed_dim_to_check, heads, in_weight, in_bias, bias_k, bias_v, add_zero, dropout_p, out_weight,

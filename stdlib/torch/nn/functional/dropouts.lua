@@ -64,6 +64,7 @@ local parse_3d = signature("F.dropout3d", "input, p=0.5, training=true, inplace=
 ---@param training boolean false gives the input back, true
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
+---@example F.dropout1d(torch.ones(2, 3), {p = 1.0}):sum():item()  --> 0.0
 ---@source torch.nn.functional.dropout1d
 function dropouts.dropout1d(...)
   local input, p, training, inplace = parse_1d(...)
@@ -83,6 +84,7 @@ end
 ---@param training boolean false gives the input back, true
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
+---@example F.dropout2d(torch.ones(1, 4, 2, 2), {p = 1.0}):sum():item()  --> 0.0
 ---@source torch.nn.functional.dropout2d
 function dropouts.dropout2d(...)
   local input, p, training, inplace = parse_2d(...)
@@ -104,6 +106,7 @@ end
 ---@param training boolean false gives the input back, true
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
+---@example F.dropout3d(torch.ones(1, 1, 2, 2, 2), {p = 1.0}):sum():item()  --> 0.0
 ---@source torch.nn.functional.dropout3d
 function dropouts.dropout3d(...)
   local input, p, training, inplace = parse_3d(...)
@@ -119,6 +122,7 @@ end
 ---@param training boolean false gives the input back, false
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
+---@example F.alpha_dropout(torch.ones(2), {p = 0.5, training = false})  --> tensor([1., 1.])
 ---@source torch.nn.functional.alpha_dropout
 dropouts.alpha_dropout = dropout("alpha_dropout", "alpha_dropout", false)
 
@@ -128,6 +132,7 @@ dropouts.alpha_dropout = dropout("alpha_dropout", "alpha_dropout", false)
 ---@param training boolean false gives the input back, false
 ---@param inplace boolean writes into input, false
 ---@return Tensor of input's shape
+---@example F.feature_alpha_dropout(torch.ones(2), {p = 0.5, training = false})  --> tensor([1., 1.])
 ---@source torch.nn.functional.feature_alpha_dropout
 dropouts.feature_alpha_dropout = dropout("feature_alpha_dropout", "feature_alpha_dropout", false)
 

@@ -72,6 +72,8 @@ local function equal(a, b) return table.concat(a, ",") == table.concat(b, ",") e
 ---@param label_smoothing number share of the uniform distribution, 0.0
 ---@param options nil the batch is never split into chunks here, which would save memory, not change the result
 ---@return Tensor 0-dim, or of target's shape
+---@example local x, weight, target = torch.randn(4, 3), torch.randn(5, 3), torch.tensor{0, 1, 2, 3}
+--- torch.allclose(F.linear_cross_entropy(x, weight, target), F.cross_entropy(F.linear(x, weight), target))  --> true
 ---@source torch.nn.functional.linear_cross_entropy
 function losses.linear_cross_entropy(...)
   local input, matrix, target, bias, weight, name, ignore_index, smoothing = parse_linear(...)

@@ -51,6 +51,7 @@ margins.soft_margin_loss = reduced("soft_margin_loss", "input, target")
 ---@param reduce boolean? deprecated, nil
 ---@param reduction string over the samples, 'mean'
 ---@return Tensor 0-dim, or [batch]
+---@example F.multilabel_margin_loss(torch.tensor{0.5, 0.25, 0.25}, torch.tensor{0, -1, -1})  --> tensor(0.5000)
 ---@source torch.nn.functional.multilabel_margin_loss
 margins.multilabel_margin_loss = reduced("multilabel_margin_loss", "input, target")
 
@@ -192,6 +193,9 @@ end
 ---@param swap boolean takes d(positive, negative) where that is less, false
 ---@param reduction string over the samples, 'mean'
 ---@return Tensor 0-dim, or [batch]
+---@example local function distance(a, b) return (a - b):abs():sum(-1) end
+--- local a, p, n = torch.zeros(1, 2), torch.ones(1, 2), torch.full({1, 2}, 1.25)
+--- F.triplet_margin_with_distance_loss(a, p, n, {distance_function = distance})  --> tensor(0.5000)
 ---@source torch.nn.functional.triplet_margin_with_distance_loss
 function margins.triplet_margin_with_distance_loss(...)
   local anchor, positive, negative, distance, margin, swap, how = parse_with_distance(...)

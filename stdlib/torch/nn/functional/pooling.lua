@@ -71,6 +71,7 @@ pooling.max_pool2d = max_pool2d
 ---@param return_indices? boolean also gives where the maxima were, false
 ---@return Tensor maxima [batch, channels, output depth, output height, output width]
 ---@return Tensor? indices int64, of the same shape
+---@example F.max_pool3d(torch.arange(8.):view(1, 2, 2, 2), 2):item()  --> 7.0
 ---@source torch.nn.functional.max_pool3d
 pooling.max_pool3d = max_pool3d
 
@@ -88,6 +89,7 @@ pooling.max_pool1d_with_indices = max_pool1d_with_indices
 ---@param kernel_size integer|integer[] of the window, and the rest as in max_pool2d
 ---@return Tensor maxima
 ---@return Tensor indices int64
+---@example select(2, F.max_pool2d_with_indices(torch.arange(16.):view(1, 4, 4), 2)):tolist()  --> {{{5, 7}, {13, 15}}}
 ---@source torch.nn.functional.max_pool2d_with_indices
 pooling.max_pool2d_with_indices = max_pool2d_with_indices
 
@@ -96,6 +98,7 @@ pooling.max_pool2d_with_indices = max_pool2d_with_indices
 ---@param kernel_size integer|integer[] of the window, and the rest as in max_pool3d
 ---@return Tensor maxima
 ---@return Tensor indices int64
+---@example select(2, F.max_pool3d_with_indices(torch.arange(8.):view(1, 2, 2, 2), 2)):item()  --> 7
 ---@source torch.nn.functional.max_pool3d_with_indices
 pooling.max_pool3d_with_indices = max_pool3d_with_indices
 
@@ -126,6 +129,7 @@ local adaptive_max_pool3d, adaptive_max_pool3d_with_indices = adaptive_maxima(3)
 ---@param return_indices? boolean also gives where the maxima were, false
 ---@return Tensor maxima [batch, channels, output_size]
 ---@return Tensor? indices int64, of the same shape
+---@example F.adaptive_max_pool1d(torch.tensor{{1., 3., 2., 5.}}, 2)  --> tensor([[3., 5.]])
 ---@source torch.nn.functional.adaptive_max_pool1d
 pooling.adaptive_max_pool1d = adaptive_max_pool1d
 
@@ -135,6 +139,7 @@ pooling.adaptive_max_pool1d = adaptive_max_pool1d
 ---@param return_indices? boolean also gives where the maxima were, false
 ---@return Tensor maxima [batch, channels, output height, output width]
 ---@return Tensor? indices int64, of the same shape
+---@example F.adaptive_max_pool2d(torch.arange(16.):view(1, 4, 4), 2):tolist()  --> {{{5.0, 7.0}, {13.0, 15.0}}}
 ---@source torch.nn.functional.adaptive_max_pool2d
 pooling.adaptive_max_pool2d = adaptive_max_pool2d
 
@@ -144,6 +149,7 @@ pooling.adaptive_max_pool2d = adaptive_max_pool2d
 ---@param return_indices? boolean also gives where the maxima were, false
 ---@return Tensor maxima [batch, channels, output depth, output height, output width]
 ---@return Tensor? indices int64, of the same shape
+---@example F.adaptive_max_pool3d(torch.arange(8.):view(1, 2, 2, 2), 1):item()  --> 7.0
 ---@source torch.nn.functional.adaptive_max_pool3d
 pooling.adaptive_max_pool3d = adaptive_max_pool3d
 
@@ -152,6 +158,7 @@ pooling.adaptive_max_pool3d = adaptive_max_pool3d
 ---@param output_size integer
 ---@return Tensor maxima
 ---@return Tensor indices int64
+---@example F.adaptive_max_pool1d_with_indices(torch.tensor{{1., 3., 2., 5.}}, 2)  --> tensor([[3., 5.]])	tensor([[1, 3]])
 ---@source torch.nn.functional.adaptive_max_pool1d_with_indices
 pooling.adaptive_max_pool1d_with_indices = adaptive_max_pool1d_with_indices
 
@@ -160,6 +167,8 @@ pooling.adaptive_max_pool1d_with_indices = adaptive_max_pool1d_with_indices
 ---@param output_size integer|integer[]
 ---@return Tensor maxima
 ---@return Tensor indices int64
+---@example select(2, F.adaptive_max_pool2d_with_indices(torch.arange(16.):view(1, 4, 4), 2)):tolist()
+--- --> {{{5, 7}, {13, 15}}}
 ---@source torch.nn.functional.adaptive_max_pool2d_with_indices
 pooling.adaptive_max_pool2d_with_indices = adaptive_max_pool2d_with_indices
 
@@ -168,6 +177,7 @@ pooling.adaptive_max_pool2d_with_indices = adaptive_max_pool2d_with_indices
 ---@param output_size integer|integer[]
 ---@return Tensor maxima
 ---@return Tensor indices int64
+---@example select(2, F.adaptive_max_pool3d_with_indices(torch.arange(8.):view(1, 2, 2, 2), 1)):item()  --> 7
 ---@source torch.nn.functional.adaptive_max_pool3d_with_indices
 pooling.adaptive_max_pool3d_with_indices = adaptive_max_pool3d_with_indices
 
@@ -192,6 +202,7 @@ pooling.adaptive_avg_pool2d = adaptive_average(2)
 ---@param input Tensor [batch, channels, depth, height, width] or without batch
 ---@param output_size integer|integer[] one number for all or {depth, height, width}, None keeps the input's
 ---@return Tensor [batch, channels, output depth, output height, output width]
+---@example F.adaptive_avg_pool3d(torch.arange(8.):view(1, 2, 2, 2), 1):item()  --> 3.5
 ---@source torch.nn.functional.adaptive_avg_pool3d
 pooling.adaptive_avg_pool3d = adaptive_average(3)
 
@@ -233,6 +244,7 @@ pooling.lp_pool1d = power_average(1, max_pool1d)
 ---@param stride? integer|integer[] between windows, kernel_size
 ---@param ceil_mode? boolean windows may reach over the end, false
 ---@return Tensor [batch, channels, output height, output width]
+---@example F.lp_pool2d(torch.tensor{{{3., 4.}, {0., 0.}}}, 2.0, 2):item()  --> 5.0
 ---@source torch.nn.functional.lp_pool2d
 pooling.lp_pool2d = power_average(2, max_pool2d)
 
@@ -243,6 +255,7 @@ pooling.lp_pool2d = power_average(2, max_pool2d)
 ---@param stride? integer|integer[] between windows, kernel_size
 ---@param ceil_mode? boolean windows may reach over the end, false
 ---@return Tensor [batch, channels, output depth, output height, output width]
+---@example F.lp_pool3d(torch.ones(1, 2, 2, 2), 1.0, 2):item()  --> 8.0
 ---@source torch.nn.functional.lp_pool3d
 pooling.lp_pool3d = power_average(3, max_pool3d)
 

@@ -130,6 +130,7 @@ end
 ---@param mode? string 'nearest'
 ---@param align_corners? boolean
 ---@return Tensor [batch, channels, ...]
+---@example F.upsample(torch.tensor{{{1., 2.}}}, {scale_factor = 2})  --> tensor([[[1., 1., 2., 2.]]])
 ---@source torch.nn.functional.upsample
 function resampling.upsample(...)
   local input, size, factor, mode, align_corners = parse_upsample(...)
@@ -142,6 +143,7 @@ end
 ---@param size? integer|integer[]
 ---@param scale_factor? integer
 ---@return Tensor [batch, channels, ...]
+---@example F.upsample_nearest(torch.tensor{{{1., 2.}}}, {scale_factor = 2})  --> tensor([[[1., 1., 2., 2.]]])
 ---@source torch.nn.functional.upsample_nearest
 function resampling.upsample_nearest(...)
   local input, size, factor = parse_nearest(...)
@@ -154,6 +156,8 @@ end
 ---@param size? integer|integer[]
 ---@param scale_factor? number|number[]
 ---@return Tensor [batch, channels, ...]
+---@example F.upsample_bilinear(torch.tensor{{{{0., 1.}, {2., 3.}}}}, {size = {1, 3}}):flatten()
+--- --> tensor([0.0000, 0.5000, 1.0000])
 ---@source torch.nn.functional.upsample_bilinear
 function resampling.upsample_bilinear(...)
   local input, size, factor = parse_bilinear(...)
@@ -184,6 +188,9 @@ end
 ---@param padding_mode? string zeros, border or reflection; 'zeros'
 ---@param align_corners? boolean -1 and 1 are the centres of the corners' pixels, false
 ---@return Tensor [batch, channels, output height, output width] or with depth
+---@example local image = torch.tensor{{{{1., 2.}, {3., 4.}}}}
+--- local corner = torch.tensor{{{{1., -1.}}}}
+--- F.grid_sample(image, corner, {align_corners = true}):item()  --> 2.0
 ---@source torch.nn.functional.grid_sample
 function resampling.grid_sample(...)
   local input, grid, mode, padding, align_corners = parse_sample(...)

@@ -34,6 +34,8 @@ local parse_scaled_grouped = signature("F.scaled_grouped_mm", "mat_a, mat_b, sca
 ---@param bias? Tensor
 ---@param out_dtype? dtype the inputs'
 ---@return Tensor
+---@example local a, b = torch.ones(2, 8, 16, {dtype = torch.bfloat16}), torch.ones(2, 16, 8, {dtype = torch.bfloat16})
+--- F.grouped_mm(a, b).shape  --> torch.Size([2, 8, 8])
 ---@source torch.nn.functional.grouped_mm
 function products.grouped_mm(...)
   local a, b, offs, bias, dtype = parse_grouped(...)
@@ -54,6 +56,9 @@ end
 ---@param contraction_dim? integer[]
 ---@param use_fast_accum? boolean false
 ---@return Tensor [m, n]
+---@example local one, by_tensor = torch.ones(1), F.ScalingType.TensorWise
+--- local a = torch.ones(16, 16):to(torch.float8_e4m3fn)
+--- F.scaled_mm(a, a:t(), one, by_tensor, one, by_tensor)[0][0]:item()  --> 16.0
 ---@source torch.nn.functional.scaled_mm
 function products.scaled_mm(...)
   local a, b, scale_a, recipe_a, scale_b, recipe_b, swizzle_a, swizzle_b, bias, dtype, dims, fast = parse_scaled(...)

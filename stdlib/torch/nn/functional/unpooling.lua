@@ -57,6 +57,7 @@ local fractional_max_pool3d, fractional_max_pool3d_with_indices = fractional(3)
 ---@param return_indices? boolean also gives where the maxima were, false
 ---@return Tensor maxima [batch, channels, output height, output width]
 ---@return Tensor? indices int64, of the same shape
+---@example F.fractional_max_pool2d(torch.ones(1, 1, 6, 6), 2, {output_size = 4}).shape  --> torch.Size([1, 1, 4, 4])
 ---@source torch.nn.functional.fractional_max_pool2d
 unpooling.fractional_max_pool2d = fractional_max_pool2d
 
@@ -68,6 +69,7 @@ unpooling.fractional_max_pool2d = fractional_max_pool2d
 ---@param return_indices? boolean also gives where the maxima were, false
 ---@return Tensor maxima [batch, channels, output depth, output height, output width]
 ---@return Tensor? indices int64, of the same shape
+---@example F.fractional_max_pool3d(torch.ones(1, 1, 6, 6, 6), 2, {output_size = 4}).shape  --> torch.Size([1, 1, 4, 4, 4])
 ---@source torch.nn.functional.fractional_max_pool3d
 unpooling.fractional_max_pool3d = fractional_max_pool3d
 
@@ -76,6 +78,8 @@ unpooling.fractional_max_pool3d = fractional_max_pool3d
 ---@param kernel_size integer|integer[] of the window, and the rest as in fractional_max_pool2d
 ---@return Tensor maxima
 ---@return Tensor indices int64
+---@example local maxima, indices = F.fractional_max_pool2d_with_indices(torch.ones(1, 1, 6, 6), 2, {output_ratio = 0.5})
+--- indices.shape  --> torch.Size([1, 1, 3, 3])
 ---@source torch.nn.functional.fractional_max_pool2d_with_indices
 unpooling.fractional_max_pool2d_with_indices = fractional_max_pool2d_with_indices
 
@@ -84,6 +88,8 @@ unpooling.fractional_max_pool2d_with_indices = fractional_max_pool2d_with_indice
 ---@param kernel_size integer|integer[] of the window, and the rest as in fractional_max_pool3d
 ---@return Tensor maxima
 ---@return Tensor indices int64
+---@example local maxima, indices = F.fractional_max_pool3d_with_indices(torch.ones(1, 1, 6, 6, 6), 2, {output_ratio = 0.5})
+--- indices.shape  --> torch.Size([1, 1, 3, 3, 3])
 ---@source torch.nn.functional.fractional_max_pool3d_with_indices
 unpooling.fractional_max_pool3d_with_indices = fractional_max_pool3d_with_indices
 
@@ -154,6 +160,8 @@ end)
 ---@param padding? integer|integer[] that was added to the input, 0
 ---@param output_size? integer[] which of the possible sizes, the least
 ---@return Tensor [batch, channels, output height, output width]
+---@example local maxima, places = F.max_pool2d(torch.tensor{{{1., 2.}, {3., 4.}}}, 2, {return_indices = true})
+--- F.max_unpool2d(maxima, places, 2):tolist()  --> {{{0.0, 0.0}, {0.0, 4.0}}}
 ---@source torch.nn.functional.max_unpool2d
 unpooling.max_unpool2d = max_unpool(2, function(input, indices, size) return unpool2d(input, indices, size) end)
 
@@ -165,6 +173,8 @@ unpooling.max_unpool2d = max_unpool(2, function(input, indices, size) return unp
 ---@param padding? integer|integer[] that was added to the input, 0
 ---@param output_size? integer[] which of the possible sizes, the least
 ---@return Tensor [batch, channels, output depth, output height, output width]
+---@example local maxima, places = F.max_pool3d(torch.arange(8.):view(1, 2, 2, 2), 2, {return_indices = true})
+--- F.max_unpool3d(maxima, places, 2):flatten()  --> tensor([0., 0., 0., 0., 0., 0., 0., 7.])
 ---@source torch.nn.functional.max_unpool3d
 unpooling.max_unpool3d = max_unpool(3, unpool3d)
 

@@ -105,6 +105,8 @@ Dataset.__len = class_length
 --- A dataset written in Lua: `Dataset{len = 10, get = function(self, i) return x, y end}`.
 --- `get` returns the fields of sample i (from 0) as values, as a list, or by name; `len` is a number or a function.
 ---@param fields table with `get`, `len` and whatever else `get` needs
+---@example local squares = torch.utils.data.Dataset{len = 3, get = function(self, i) return i, i * i end}
+--- squares[2]  --> {2, 4}
 function dataset.Dataset(fields)
   local set = setmetatable(fields, Dataset)
   dataset.length(set, "Dataset")

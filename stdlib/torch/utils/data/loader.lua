@@ -105,6 +105,8 @@ local function pass_of(loader)
 end
 
 --- `for x, y in loader:iter() do`: the fields of each batch as values; one table for fields by name.
+---@example local set = torch.utils.data.TensorDataset(torch.arange(4))
+--- for batch in torch.utils.data.DataLoader(set, {batch_size = 2}):iter() do test.equal(#batch, 2) end
 function DataLoader:iter()
   if type(self.options.source) == "userdata" then return self.native:iter() end
   local next_batch, closing = pass_of(self)
@@ -116,6 +118,9 @@ function DataLoader:iter()
 end
 
 --- `for i, batch in loader:enumerate() do`: i counts batches from 0, batch is a table of fields.
+---@example local set, last = torch.utils.data.TensorDataset(torch.arange(4)), nil
+--- for i in torch.utils.data.DataLoader(set, {batch_size = 2}):enumerate() do last = i end
+--- last  --> 1
 function DataLoader:enumerate()
   if type(self.options.source) == "userdata" then return self.native:enumerate() end
   local next_batch, closing = pass_of(self)
@@ -124,6 +129,8 @@ end
 
 --- Where the loader stands: with `load_state_dict` another loader of the same data goes on with the next batch.
 ---@return table {epoch, batch, seed, batch_size, samples}; batch counts those handed out of the epoch
+---@example local set = torch.utils.data.TensorDataset(torch.arange(4))
+--- torch.utils.data.DataLoader(set, {batch_size = 2}):state_dict().samples  --> 4
 function DataLoader:state_dict()
   local epoch, batch = self.native:position()
   return {epoch = epoch, batch = batch, seed = self.seed, batch_size = self.batch_size, samples = #self.dataset}
@@ -131,6 +138,16 @@ end
 
 --- The next pass goes on where the state was taken. The number of workers may differ.
 ---@param state table from `state_dict`
+---@example local set = torch.utils.data.TensorDataset(torch.arange(6))
+--- local loader = torch.utils.data.DataLoader(set, {batch_size = 2})
+--- local state
+--- for i in loader:enumerate() do
+---   if i == 0 then state = loader:state_dict() break end
+--- end
+--- loader:load_state_dict(state)
+--- local left = 0
+--- for _ in loader:iter() do left = left + 1 end
+--- left  --> 2
 function DataLoader:load_state_dict(state)
   if type(state) ~= "table" then usage("load_state_dict: expected a table, got " .. vm.describe(state)) end
   for _, name in ipairs {"epoch", "batch", "seed", "samples"} do
