@@ -58,6 +58,7 @@ end
 ---@return fun(...): ... the arguments in the order of `spec`, defaults filled in; nil is None and takes no default
 ---@return integer required how many must be given
 ---@return integer most how many may be given by position
+---@return string[] names of the parameters
 return function(function_name, spec)
   local names, defaults, positions, required, most = read(spec)
   local count = #names
@@ -102,5 +103,5 @@ return function(function_name, spec)
     return table.unpack(values, 1, count)
   end
 
-  return positional(count, required, defaults, most, parse), required, most
+  return positional(count, required, defaults, most, parse), required, most, names
 end

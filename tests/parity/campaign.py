@@ -11,8 +11,8 @@ import subprocess
 import tempfile
 import warnings
 
+import case
 import torch
-from case import Dropped, prepare
 from differences import compare
 from exchange import Exchange
 from messages import compare_error
@@ -50,8 +50,8 @@ class Report:
 
 
 class Batch:
-    def __init__(self, trainhost, report):
-        self.trainhost, self.report = trainhost, report
+    def __init__(self, trainhost, report, prepare):
+        self.trainhost, self.report, self.prepare = trainhost, report, prepare
         self.start()
 
     def start(self):
@@ -61,11 +61,11 @@ class Batch:
 
     def add(self, wanted):
         try:
-            entry = prepare(wanted, self.exchange)
+            entry = self.prepare(wanted, self.exchange)
         except Untranslatable as reason:
             self.report.untranslatable[f"{wanted.operator}: {reason}"] += 1
             return
-        except Dropped as reason:
+        except case.Dropped as reason:
             self.report.dropped[str(reason), wanted.operator] += 1
             return
         self.pending.append((wanted, *entry))
@@ -99,10 +99,10 @@ def start_process(folder):
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
-def work(names, source, sizes, seed, trainhost_path):
+def work(names, source, sizes, seed, trainhost_path, prepare):
     """What one process does: the cases of some names."""
     report = Report()
-    batch = Batch(Program(trainhost_path), report)
+    batch = Batch(Program(trainhost_path), report, prepare)
     totals = [0, 0]
     with contextlib.redirect_stdout(io.StringIO()):
         for name in names:
@@ -126,15 +126,16 @@ class Program:
                               errors="replace", timeout=timeout)
 
 
-def run(trainhost, names, source, sizes, seed, processes=2):
-    """Runs the cases that source(name, sizes[name], seed, totals) gives for each name."""
+def run(trainhost, names, source, sizes, seed, processes=2, prepare=case.prepare):
+    """Runs the cases that source(name, sizes[name], seed, totals) gives for each name; prepare(wanted, exchange) makes
+    Python's results and the Lua code of each."""
     count = max(1, len(names) // NAMES)
     chunks = [names[i::count] for i in range(count)]
     report = Report()
     context = multiprocessing.get_context("fork")
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ProcessPoolExecutor(
             processes, context, start_process, (pathlib.Path(folder),)) as pool:
-        futures = [pool.submit(work, chunk, source, sizes, seed, str(trainhost.path)) for chunk in chunks]
+        futures = [pool.submit(work, chunk, source, sizes, seed, str(trainhost.path), prepare) for chunk in chunks]
         try:
             for future in concurrent.futures.as_completed(futures):
                 report.add(future.result())

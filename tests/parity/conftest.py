@@ -4,6 +4,7 @@ import os
 
 import campaign
 import expected
+import modules
 import opinfo
 import pytest
 import report as reports
@@ -57,6 +58,19 @@ def schema_report(trainhost, folder):
     names = schemas.names()
     done = campaign.run(trainhost, names, schemas.cases_of, sizes(names, 4, 1), SEED)
     return finish(done, folder / "schema_failures.txt", "schemas", len(names))
+
+
+@pytest.fixture(scope="session")
+def module_report(trainhost, folder):
+    """Every module of PyTorch's module database and of layers.py that Lua has, on its inputs."""
+    missing = modules.missing_of(trainhost)
+    names = [name for name in modules.entries() if name not in missing]
+    done = campaign.run(trainhost, names, modules.cases_of, dict.fromkeys(names, modules.WHOLE if LONG else modules.SAMPLE),
+                        SEED, prepare=modules.prepare)
+    finish(done, folder / "module_failures.txt", "modules", len(modules.entries()))
+    if missing:
+        LINES.append("  to come: " + " ".join(sorted(missing)))
+    return done
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -151,5 +151,44 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
     return table.unpack(results, 1, count)
   end
 
+  -- The names of a module's state dict, then its values.
+  local function add_state(out, module)
+    local names = {}
+    local at = out.n + 1
+    out.n = at
+    for name, value in pairs(module:state_dict()) do
+      names[#names + 1] = name
+      out.n = out.n + 1
+      out[out.n] = value:clone()
+    end
+    out[at] = table.concat(names, " ")
+  end
+
+  --- What is compared of a module: its text, its state, what forward() gives, the gradients of the inputs and parameters,
+  --- its state again.
+  function exchange.module(module, inputs, order, forward)
+    local out = {n = 1}
+    add_state(out, module)
+    local taken = table.move(inputs, 1, #inputs, 1, {})
+    for _, parameter in ipairs(module:parameters()) do
+      if parameter.requires_grad then taken[#taken + 1] = parameter end
+    end
+    local results = forward and table.pack(exchange.with_gradients(taken, order, function()
+      exchange.seed()
+      return forward()
+    end)) or {n = 0}
+    table.move(results, 1, results.n, out.n + 1, out)
+    out.n = out.n + results.n
+    add_state(out, module)
+    out[1] = tostring(module)
+    return table.unpack(out, 1, out.n)
+  end
+
+  --- A module with this state.
+  function exchange.loaded(module, state)
+    module:load_state_dict(state)
+    return module
+  end
+
   return exchange
 end

@@ -8,7 +8,7 @@ local comments = {}
 local function defined(line)
   return line:match("^%s*function ([%w_%.:]+)%s*%(") or line:match("^%s*local function ([%w_]+)%s*%(")
     or line:match("^%s*([%a_][%w_%.]*)%s*=") or line:match("^%s*(return) function")
-    or line:match("^%s*local ([%a_][%w_]*)%s*=") or line:match('^%s*[%w_]+%(%s*"([%w_]+)"') or nil
+    or line:match("^%s*local ([%a_][%w_]*)%s*[,=]") or line:match('^%s*[%w_]+%(%s*"([%w_]+)"') or nil
 end
 
 -- The string at `at`, which may be several joined by `..`; nil if none begins there.

@@ -42,10 +42,10 @@ local function lines_of(text)
   return lines
 end
 
-local function add_function(result, path, value)
+local function add_function(result, path, value, own)
   local last = path:match("([%w_]+)$")
-  local row = debug.getinfo(value, "S").what == "C" and row_of(value, last) or nil
-  local comment = not (row and row.name == last and row.doc)
+  local row = not own and debug.getinfo(value, "S").what == "C" and row_of(value, last) or nil
+  local comment = own or not (row and row.name == last and row.doc)
     and comments.of_function(value, not result.is_operator and path or nil) or nil
   row = not comment and (row or row_of(value, last)) or nil
   local doc = comment and comment.doc or row and row.doc and docstring.read(lines_of(row.doc))
@@ -62,7 +62,7 @@ local function add_function(result, path, value)
   result.examples, result.errors, result.source = doc.examples, doc.errors, doc.source
   result.overloads = doc.overloads
   local owner = path:match("([%w_]+)%.[%w_]+$")
-  local spec, is_c = parameters.spec_of(value, path, comment), debug.getinfo(value, "S").what == "C"
+  local spec, is_c = result.signature or parameters.spec_of(value, path, comment), debug.getinfo(value, "S").what == "C"
   result.is_native = is_c
   local info = debug.getinfo(value, "u")
   result.spec = spec ~= nil or is_c or info.isvararg and info.nparams == 0  -- whether a last table is keywords
@@ -83,11 +83,22 @@ local function add_operator(result, name, method)
   result.documented = result.documented or #result.calls + #result.methods > 0
 end
 
+-- The comment above a class that says what its constructor takes; that of a class alone in its file stands above __init.
+local function comment_of_class(path)
+  local comment = comments.of_name(path)
+  return comment and (comment.doc.text ~= "" or #comment.doc.params > 0) and comment or nil
+end
+
 -- A class of stdlib: what its constructor takes, what its methods are.
 local function add_class(result, path, class)
   local Module = package.loaded["torch.nn.module"]
   local init = type(class.__call) ~= "function" and class.__init
-  if type(init) == "function" and (init ~= Module.Module.__init or class == Module.Module) then
+  result.signature = rawget(class, "__signature")
+  local own = (result.signature or init == Module.Module.__init and class ~= Module.Module) and comment_of_class(path)
+  if own then
+    add_function(result, path .. ".__init", init, own)
+    result.method = false
+  elseif type(init) == "function" and (init ~= Module.Module.__init or class == Module.Module) then
     add_function(result, path .. ".__init", init)
     result.method = false
   else

@@ -1,6 +1,7 @@
--- Batch normalization for inputs of given dimensions: the classes BatchNorm1d and BatchNorm2d.
+-- Batch normalization of torch.nn, and what it shares with instance normalization: parameters and running statistics.
 local allocate = require "torch.nn.allocate"
 local functional = require "torch.nn.functional"
+local layer = require "torch.nn.layer"
 local module = require "torch.nn.module"
 local native = require "native.model"
 local signature = require "torch.signature"
@@ -9,23 +10,14 @@ local vm = require "native.vm"
 
 local fields <const>, batch_norm <const> = native.fields, functional.batch_norm
 
-local BatchNorm = module.class("BatchNorm")
-local parse = require "torch.nn.typed"(signature("nn.BatchNorm", "num_features, eps=1e-5, momentum=0.1, affine=true, "
-  .. "track_running_stats=true, device=nil, dtype=nil, bias=true"), "nn.BatchNorm",
-  "num_features: size, eps: number, momentum: number?, affine: flag, track_running_stats: flag")
+local layers = {}
 
----@param num_features integer channels
----@param eps number added to the variance, 1e-5
----@param momentum number? the batch's share in the running statistics, nil takes their plain mean, 0.1
----@param affine boolean has a weight and a bias, true
----@param track_running_stats boolean keeps running statistics, true
----@param device any of its tensors, the default device
----@param dtype dtype? of its tensors, the default dtype
----@param bias boolean with affine, has a bias, true
----@example nn.BatchNorm1d(3)(torch.rand(4, 3)).shape  --> torch.Size([4, 3])
----@source torch.nn.BatchNorm2d
-function BatchNorm:__init(...)
-  local features, eps, momentum, affine, track, device, dtype, bias = parse(...)
+-- What normalizes channels by statistics.
+local NormBase = module.class("NormBase")
+layers.NormBase = NormBase
+
+--- Fills in a normalization of channels.
+function NormBase:__fill(features, eps, momentum, affine, track, device, dtype, bias)
   self.num_features, self.eps, self.momentum, self.affine, self.track_running_stats =
     features, eps, momentum, affine, track
   self:register_parameter("weight", affine and allocate.parameter({features}, device, dtype) or nil)
@@ -37,7 +29,7 @@ function BatchNorm:__init(...)
 end
 
 --- Sets the running mean to 0, the variance to 1, the count of batches to 0.
-function BatchNorm:reset_running_stats()
+function NormBase:reset_running_stats()
   if not self.track_running_stats then return end
   self.running_mean:zero_()
   self.running_var:fill_(1)
@@ -45,33 +37,149 @@ function BatchNorm:reset_running_stats()
 end
 
 --- Sets the weight to 1, the bias to 0 and the running statistics to those of no data.
-function BatchNorm:reset_parameters()
+function NormBase:reset_parameters()
   self:reset_running_stats()
   if self.weight then self.weight:detach():fill_(1.0) end
   if self.bias then self.bias:detach():zero_() end
 end
 
----@param x Tensor [batch, channels, ...] of the dimensions of the class
----@return Tensor of x's shape
-function BatchNorm:forward(x)
-  local f, training = fields(self), self.training
-  local dims = x:dim()
-  if dims ~= self.dims and dims ~= self.other_dims then
-    vm.raise("shape", ("expected %s input (got %dD input)"):format(self.expected, dims))
-  end
-  local factor = f.momentum or 0.0
-  local tracked = f.num_batches_tracked
-  if training and tracked then
-    tracked:add_(1)
-    if not f.momentum then factor = 1.0 / tracked:item() end  -- cumulative average
-  end
-  return batch_norm(x, f.running_mean, f.running_var, f.weight, f.bias,
-    training or f.running_mean == nil, factor, f.eps)
-end
-
-function BatchNorm:extra_repr()
+function NormBase:extra_repr()
   return self.num_features .. ", " .. text.pairs("eps", self.eps, "momentum", self.momentum, "affine", self.affine,
     "bias", self.bias ~= nil, "track_running_stats", self.track_running_stats)
 end
 
-return BatchNorm
+-- What all batch normalizations inherit: `check` is their own.
+local BatchNorm = module.class("_BatchNorm", NormBase)
+
+---@param x Tensor [batch, channels, ...]
+---@return Tensor of x's shape
+function BatchNorm:forward(x)
+  local f, training = fields(self), self.training
+  self:_check_input_dim(x)
+  local factor, mean, var = f.momentum or 0.0, f.running_mean, f.running_var
+  local by_batch = training or mean == nil and var == nil
+  if training then
+    if f.track_running_stats then
+      local tracked = f.num_batches_tracked
+      if tracked then
+        tracked:add_(1)
+        if not f.momentum then factor = 1.0 / tracked:item() end  -- cumulative average
+      end
+    else
+      mean, var = nil, nil
+    end
+  end
+  return batch_norm(x, mean, var, f.weight, f.bias, by_batch, factor, f.eps)
+end
+
+local SPEC <const> = "num_features, eps=1e-5, momentum=0.1, affine=true, track_running_stats=true, device=nil, dtype=nil, "
+  .. "*, bias=true"
+local KINDS <const> = "num_features: size, eps: number, momentum: number?, affine: flag, track_running_stats: flag"
+
+local function of_dims(name, dims, other, expected)
+  local class, parse = layer(name, SPEC, KINDS, BatchNorm)
+  function class:__init(...) self:__fill(parse(...)) end
+  function class:_check_input_dim(x)
+    local given = x:dim()
+    if given ~= dims and given ~= other then
+      vm.raise("shape", ("expected %s input (got %dD input)"):format(expected, given))
+    end
+  end
+  return class
+end
+
+--- Batch normalization of inputs of shape [batch, channels] or [batch, channels, length].
+---@param num_features integer channels
+---@param eps number added to the variance, 1e-5
+---@param momentum number? the batch's share in the running statistics, nil takes their plain mean, 0.1
+---@param affine boolean has a weight and a bias, true
+---@param track_running_stats boolean keeps running statistics, true
+---@param device any of its tensors, the default device
+---@param dtype dtype? of its tensors, the default dtype
+---@param bias boolean with affine, has a bias, true
+---@example nn.BatchNorm1d(3)(torch.rand(4, 3)).shape  --> torch.Size([4, 3])
+---@source torch.nn.BatchNorm1d
+layers.BatchNorm1d = of_dims("BatchNorm1d", 2, 3, "2D or 3D")
+
+--- Batch normalization of images of shape [batch, channels, height, width].
+---@param num_features integer channels
+---@param eps number added to the variance, 1e-5
+---@param momentum number? the batch's share in the running statistics, nil takes their plain mean, 0.1
+---@param affine boolean has a weight and a bias, true
+---@param track_running_stats boolean keeps running statistics, true
+---@param device any of its tensors, the default device
+---@param dtype dtype? of its tensors, the default dtype
+---@param bias boolean with affine, has a bias, true
+---@example nn.BatchNorm2d(3)(torch.rand(4, 3, 2, 2)).shape  --> torch.Size([4, 3, 2, 2])
+---@source torch.nn.BatchNorm2d
+layers.BatchNorm2d = of_dims("BatchNorm2d", 4, 4, "4D")
+
+--- Batch normalization of volumes of shape [batch, channels, depth, height, width].
+---@param num_features integer channels
+---@param eps number added to the variance, 1e-5
+---@param momentum number? the batch's share in the running statistics, nil takes their plain mean, 0.1
+---@param affine boolean has a weight and a bias, true
+---@param track_running_stats boolean keeps running statistics, true
+---@param device any of its tensors, the default device
+---@param dtype dtype? of its tensors, the default dtype
+---@param bias boolean with affine, has a bias, true
+---@example nn.BatchNorm3d(3)(torch.rand(4, 3, 2, 2, 2)).shape  --> torch.Size([4, 3, 2, 2, 2])
+---@source torch.nn.BatchNorm3d
+layers.BatchNorm3d = of_dims("BatchNorm3d", 5, 5, "5D")
+
+--- Batch normalization over all processes that train together. In one process, and in evaluation, it is that of the batch;
+--- there are no process groups here yet.
+---@param num_features integer channels
+---@param eps number added to the variance, 1e-5
+---@param momentum number? the batch's share in the running statistics, nil takes their plain mean, 0.1
+---@param affine boolean has a weight and a bias, true
+---@param track_running_stats boolean keeps running statistics, true
+---@param process_group any of the processes, nil
+---@param device any of its tensors, the default device
+---@param dtype dtype? of its tensors, the default dtype
+---@param bias boolean with affine, has a bias, true
+---@example nn.SyncBatchNorm(3)(torch.rand(4, 3)).shape  --> torch.Size([4, 3])
+---@source torch.nn.SyncBatchNorm
+local SyncBatchNorm, parse_sync = layer("SyncBatchNorm", "num_features, eps=1e-5, momentum=0.1, affine=true, "
+  .. "track_running_stats=true, process_group=nil, device=nil, dtype=nil, *, bias=true", KINDS, BatchNorm)
+layers.SyncBatchNorm = SyncBatchNorm
+
+function SyncBatchNorm:__init(...)
+  local features, eps, momentum, affine, track, group, device, dtype, bias = parse_sync(...)
+  self:__fill(features, eps, momentum, affine, track, device, dtype, bias)
+  self.process_group = group
+end
+
+function SyncBatchNorm:_check_input_dim(x)
+  if x:dim() < 2 then vm.raise("shape", ("expected at least 2D input (got %dD input)"):format(x:dim())) end
+  if x:size(1) == 0 then vm.raise("shape", "SyncBatchNorm number of input channels should be non-zero") end
+end
+
+local parse_convert = signature("nn.SyncBatchNorm.convert_sync_batchnorm", "module, process_group=nil")
+
+--- A model whose batch normalizations are SyncBatchNorm; they keep their tensors. The model itself is changed, unless it
+--- is a batch normalization.
+---@param module Module
+---@param process_group any of the processes, nil
+---@return Module
+---@example nn.SyncBatchNorm.convert_sync_batchnorm(nn.Sequential(nn.BatchNorm1d(2)))[0]
+--- --> SyncBatchNorm(2, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+---@source torch.nn.SyncBatchNorm.convert_sync_batchnorm
+function SyncBatchNorm.convert_sync_batchnorm(...)
+  local original, group = parse_convert(...)
+  local result = original
+  if original:is_instance(BatchNorm) then
+    result = SyncBatchNorm(original.num_features, original.eps, original.momentum, original.affine,
+      original.track_running_stats, group, {bias = original.bias ~= nil})
+    for _, name in ipairs {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"} do
+      if original[name] ~= nil then result[name] = original[name] end
+    end
+    result.training = original.training
+  end
+  for name, child in original:named_children() do
+    result[name] = SyncBatchNorm.convert_sync_batchnorm(child, group)
+  end
+  return result
+end
+
+return layers

@@ -2,6 +2,7 @@
 local module = require "torch.nn.module"
 local native = require "native.model"
 local ordered = require "host.ordered"
+local vm = require "native.vm"
 
 ---@class ModuleDict : Module
 local ModuleDict = module.class("ModuleDict")
@@ -14,11 +15,17 @@ function ModuleDict:__init(modules)
 end
 
 --- Adds modules; one of the same name is replaced.
----@param modules table<string, Module>|table[] by name (plain tables in sorted order) or a list of {name, module}
+---@param modules table<string, Module>|table[]|Module by name (plain tables in sorted order), a list of {name, module} or
+---another ModuleDict
 ---@return ModuleDict self
 ---@example nn.ModuleDict{a = nn.ReLU()}:update({b = nn.Tanh()}):keys()  --> {"a", "b"}
 function ModuleDict:update(modules)
-  if #modules > 0 then
+  if native.is_module(modules) then
+    for name, child in modules:items() do self:add_module(name, child) end
+  elseif type(modules) ~= "table" then
+    vm.raise("usage", "ModuleDict.update should be called with an iterable of key/value pairs, but got "
+      .. vm.describe(modules))
+  elseif #modules > 0 then
     for _, item in ipairs(modules) do self:add_module(item[1], item[2]) end
   else
     for _, name in ipairs(ordered.keys(modules)) do self:add_module(name, modules[name]) end

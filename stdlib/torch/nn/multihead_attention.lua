@@ -1,10 +1,10 @@
 -- nn.MultiheadAttention: attention by several heads (Vaswani 2017).
-local Linear = require "torch.nn.linear"
 local allocate = require "torch.nn.allocate"
 local attention = require "torch.nn.functional.attention"
 local autograd = require "native.autograd"
 local backends = require "torch.backends"
 local init = require "torch.nn.initializers"
+local linear = require "torch.nn.linear"
 local module = require "torch.nn.module"
 local native = require "native.model"
 local ops = require "native.ops"
@@ -15,9 +15,6 @@ local vm = require "native.vm"
 local fields <const>, additive <const> = native.fields, attention.additive
 local attend <const> = attention.multi_head_attention_forward
 local native_attend <const> = ops.find_any "aten::_native_multi_head_attention"
-
--- As PyTorch prints the last projection.
-local Projection = module.class("NonDynamicallyQuantizableLinear", Linear)
 
 ---@class MultiheadAttention : Module
 local MultiheadAttention = module.class("MultiheadAttention")
@@ -64,7 +61,7 @@ function MultiheadAttention:__init(...)
     self:register_parameter("in_proj_weight", nil)
   end
   self:register_parameter("in_proj_bias", bias and parameter(3 * embed_dim) or nil)
-  self.out_proj = Projection(embed_dim, embed_dim, {bias = bias, device = device, dtype = dtype})
+  self.out_proj = linear.NonDynamicallyQuantizableLinear(embed_dim, embed_dim, {bias = bias, device = device, dtype = dtype})
   if add_bias_kv then
     self.bias_k = parameter(1, 1, embed_dim)
     self.bias_v = parameter(1, 1, embed_dim)

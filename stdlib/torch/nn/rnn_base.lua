@@ -19,8 +19,8 @@ local RNNBase = module.class("RNNBase")
 local parse = require "torch.nn.typed"(
   signature("nn.RNNBase", "mode, input_size, hidden_size, num_layers=1, bias=true, batch_first=false, dropout=0.0, "
   .. "bidirectional=false, proj_size=0, device=nil, dtype=nil"),
-  "nn.RNNBase", "mode: text, input_size: value, hidden_size: value, num_layers: integer, bias: value, "
-  .. "batch_first: value, dropout: number, bidirectional: flag, proj_size: integer")
+  "nn.RNNBase", "mode: text, input_size: any, hidden_size: any, num_layers: integer, bias: any, "
+  .. "batch_first: any, dropout: number, bidirectional: flag, proj_size: integer")
 
 local GATES <const> = {LSTM = 4, GRU = 3, RNN_TANH = 1, RNN_RELU = 1}
 local CUDNN_MODES <const> = {RNN_RELU = 0, RNN_TANH = 1, LSTM = 2, GRU = 3}

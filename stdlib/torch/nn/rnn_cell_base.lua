@@ -9,7 +9,7 @@ local text = require "torch.python_text"
 local RNNCellBase = module.class("RNNCellBase")
 local parse = require "torch.nn.typed"(
   signature("nn.RNNCellBase", "input_size, hidden_size, bias, num_chunks, device=nil, dtype=nil"),
-  "nn.RNNCellBase", "input_size: size, hidden_size: size, bias: value?, num_chunks: size")
+  "nn.RNNCellBase", "input_size: size, hidden_size: size, bias: any?, num_chunks: size")
 
 ---@param input_size integer features of the input
 ---@param hidden_size integer features of the state

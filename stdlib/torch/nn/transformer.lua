@@ -3,7 +3,7 @@ local Decoder = require "torch.nn.transformer_decoder"
 local DecoderLayer = require "torch.nn.transformer_decoder_layer"
 local Encoder = require "torch.nn.transformer_encoder"
 local EncoderLayer = require "torch.nn.transformer_encoder_layer"
-local LayerNorm = require "torch.nn.layer_norm"
+local LayerNorm = require("torch.nn.normalization").LayerNorm
 local causal = require "torch.nn.causal"
 local init = require "torch.nn.initializers"
 local module = require "torch.nn.module"
@@ -17,7 +17,7 @@ local fields <const> = native.fields
 local Transformer = module.class("Transformer")
 local parse = require "torch.nn.typed"(
   signature("nn.Transformer", "d_model=512, nhead=8, num_encoder_layers=6, num_decoder_layers=6, dim_feedforward=2048, "
-  .. "dropout=0.1, activation='relu', custom_encoder=nil, custom_decoder=nil, layer_norm_eps=1e-5, batch_first=false, "
+  .. "dropout=0.1, activation=nil, custom_encoder=nil, custom_decoder=nil, layer_norm_eps=1e-5, batch_first=false, "
   .. "norm_first=false, bias=true, device=nil, dtype=nil"),
   "nn.Transformer", "d_model: integer, nhead: integer, num_encoder_layers: size, num_decoder_layers: size, "
   .. "dim_feedforward: size, dropout: number")

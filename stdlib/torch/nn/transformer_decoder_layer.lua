@@ -1,15 +1,13 @@
 -- nn.TransformerDecoderLayer: self-attention, attention to the encoder's memory, and a feed-forward part.
 local layer = require "torch.nn.transformer_layer"
-local module = require "torch.nn.module"
+local make = require "torch.nn.layer"
 local native = require "native.model"
 local signature = require "torch.signature"
 
 local fields <const>, feed_forward <const> = native.fields, layer.feed_forward
 
 ---@class TransformerDecoderLayer : Module
-local TransformerDecoderLayer = module.class("TransformerDecoderLayer")
-local parse = require "torch.nn.typed"(signature("nn.TransformerDecoderLayer", layer.SPEC), "nn.TransformerDecoderLayer",
-  layer.KINDS)
+local TransformerDecoderLayer, parse = make("TransformerDecoderLayer", layer.SPEC, layer.KINDS)
 
 ---@param d_model integer features
 ---@param nhead integer heads of the attention

@@ -4,7 +4,7 @@ local autograd = require "native.autograd"
 local backends = require "torch.backends"
 local functional = require "torch.nn.functional"
 local layer = require "torch.nn.transformer_layer"
-local module = require "torch.nn.module"
+local make = require "torch.nn.layer"
 local native = require "native.model"
 local ops = require "native.ops"
 local signature = require "torch.signature"
@@ -14,9 +14,7 @@ local fields <const>, additive <const>, feed_forward <const> = native.fields, at
 local native_layer <const> = ops.find_any "aten::_transformer_encoder_layer_fwd"
 
 ---@class TransformerEncoderLayer : Module
-local TransformerEncoderLayer = module.class("TransformerEncoderLayer")
-local parse = require "torch.nn.typed"(signature("nn.TransformerEncoderLayer", layer.SPEC), "nn.TransformerEncoderLayer",
-  layer.KINDS)
+local TransformerEncoderLayer, parse = make("TransformerEncoderLayer", layer.SPEC, layer.KINDS)
 
 -- 1 for ReLU, 2 for GELU, 0 for any other.
 local function kind_of(activation)

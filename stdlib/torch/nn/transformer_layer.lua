@@ -1,21 +1,21 @@
 -- What the layers of encoders and decoders share: how they are built, their activation and feed-forward part.
-local Dropout = require "torch.nn.dropout"
-local LayerNorm = require "torch.nn.layer_norm"
-local Linear = require "torch.nn.linear"
+local Dropout = require("torch.nn.dropouts").Dropout
+local LayerNorm = require("torch.nn.normalization").LayerNorm
+local Linear = require("torch.nn.linear").Linear
 local MultiheadAttention = require "torch.nn.multihead_attention"
 local functional = require "torch.nn.functional"
 local vm = require "native.vm"
 
 local layer = {}
 
-layer.SPEC = "d_model, nhead, dim_feedforward=2048, dropout=0.1, activation='relu', layer_norm_eps=1e-5, "
+layer.SPEC = "d_model, nhead, dim_feedforward=2048, dropout=0.1, activation=nil, layer_norm_eps=1e-5, "
   .. "batch_first=false, norm_first=false, bias=true, device=nil, dtype=nil"
-layer.KINDS = "d_model: integer, nhead: integer, dim_feedforward: size, dropout: number, activation: value, "
+layer.KINDS = "d_model: integer, nhead: integer, dim_feedforward: size, dropout: number, activation: any?, "
   .. "layer_norm_eps: number, batch_first: flag, norm_first: flag, bias: flag"
 
 --- The function that a name stands for, or what was given.
 function layer.activation(given)
-  if given == "relu" then return functional.relu end
+  if given == nil or given == "relu" then return functional.relu end
   if given == "gelu" then return functional.gelu end
   if type(given) == "string" then
     vm.raise("usage", "activation should be relu/gelu, not " .. given)

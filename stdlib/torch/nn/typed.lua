@@ -21,7 +21,7 @@ end
 
 local function size(value) return integer(value, 0) end
 
-local REDUCTIONS <const> = {none = true, mean = true, sum = true}
+local REDUCTIONS <const> = {none = true, mean = true, sum = true, elementwise_mean = true}
 
 -- kind -> {what it must be, function(value) that returns the value to keep, nil if it is none}
 local KINDS <const> = {
@@ -45,16 +45,29 @@ local KINDS <const> = {
     end
     return v
   end},
+  integers = {"an integer or a list of them", function(v) return one_or_list(v, integer) end},
+  numbers = {"a number or a list of them", function(v)
+    return one_or_list(v, function(item) return type(item) == "number" and item or nil end)
+  end},
+  list = {"a list of integers of 0 or more", function(v)
+    return type(v) == "table" and (#v == 0 and v or one_or_list(v, size)) or nil
+  end},
+  any = {"a value", function(v) return v end},
   reduction = {"'none', 'mean' or 'sum'", function(v) return REDUCTIONS[v] and v or nil end},
-  value = {"a value", function(v) return v end},
+  reduction_or_batchmean = {"'none', 'mean', 'sum' or 'batchmean'", function(v)
+    return (REDUCTIONS[v] or v == "batchmean") and v or nil
+  end},
   tensor = {"a Tensor", function(v) return model.is_tensor(v) and v or nil end},
 }
 
--- "in_features: size, bias: flag?" -> names, kinds, and which may be nil, by position
-local function read(spec)
+-- "in_features: size, bias: flag?" -> names, kinds, and which may be nil, by position: that of the parameter, or in order.
+local function read(spec, parameters)
+  local positions = {}
+  for i, name in ipairs(parameters or {}) do positions[name] = i end
   local names, kinds, optional = {}, {}, {}
   for name, kind, mark in spec:gmatch("([%w_]+): ([%w_]+)(%??)") do
-    local i = #names + 1
+    local i = parameters and assert(positions[name], name) or #names + 1
+    assert(KINDS[kind], kind)
     names[i], kinds[i], optional[i] = name, kind, mark == "?"
   end
   return names, kinds, optional
@@ -63,10 +76,11 @@ end
 --- A parser whose arguments are checked too; torch.None is nil.
 ---@param parse fun(...): ... of torch.signature
 ---@param where string "nn.Linear"
----@param spec string the first arguments and what they are, with ? where nil is one too: "out_features: size, bias: flag?"
+---@param spec string arguments and what they are, with ? where nil is one too: "out_features: size, bias: flag?"
+---@param parameters string[]? the names of all parameters; without it `spec` has the first ones
 ---@return fun(...): ...
-return function(parse, where, spec)
-  local names, kinds, optional = read(spec)
+return function(parse, where, spec, parameters)
+  local names, kinds, optional = read(spec, parameters)
   return function(...)
     local values = table.pack(parse(...))
     for i = 1, values.n do

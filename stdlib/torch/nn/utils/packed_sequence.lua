@@ -26,6 +26,8 @@ function meta.__index(self, key)
   return methods[key]
 end
 
+function meta.__len() return #ORDER end
+
 function meta.__tostring(self)
   local parts = {}
   for i, name in ipairs(ORDER) do
