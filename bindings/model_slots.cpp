@@ -52,6 +52,11 @@ int new_parameter(lua_State* L) {
   push_identity(L, parameter, /*parameter=*/true);
   return 1;
 }
+// The userdata that modules and `.grad` would give for it.
+int identity(lua_State* L) {
+  push_identity(L, check_tensor(L, 1));
+  return 1;
+}
 int is_tensor(lua_State* L) {
   lua_pushboolean(L, test_tensor(L, 1) != nullptr);
   return 1;
@@ -146,6 +151,8 @@ constexpr Row kFunctions[] = {
     {"parameter", guarded<new_parameter>,
      "---A parameter that shares memory with a tensor.\n---@param data Tensor\n---@param requires_grad "
      "boolean\n---@return Tensor"},
+    {"identity", guarded<identity>,
+     "---The one value that stands for a tensor as long as Lua holds it.\n---@param tensor Tensor\n---@return Tensor"},
     {"is_tensor", guarded<is_tensor>,
      "---Is the value a tensor?\n---@return boolean\n@example torch.is_tensor(torch.ones(1))  --> true"},
     {"is_parameter", guarded<is_a_parameter>, "---Is the value a parameter?\n---@return boolean"},

@@ -110,7 +110,7 @@ def rows():
     ]
     simple += [(getattr(nn, f"MaxUnpool{dims}d"), unpooling(dims)) for dims in (1, 2, 3)]
     more = [embeddings, bags, resized, convolutions, transposed, normalizations, pools, adaptive_softmax, paddings,
-            sequence_layers.recurrent, sequence_layers.attention, sequence_layers.transformers]
+            sequence_layers.recurrent, sequence_layers.attention, sequence_layers.transformers, sequence_layers.lazies]
     return [Row(*row) for row in simple] + [Row(*row) for each in more for row in each()]
 
 

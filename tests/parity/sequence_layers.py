@@ -1,5 +1,4 @@
-# Inputs of recurrent layers, attention and transformers that PyTorch's own database lacks: batches, packed sequences,
-# masks, dropout.
+# Inputs of recurrent layers, attention, transformers and lazily initialized layers that PyTorch's own database lacks.
 import torch
 from torch import nn
 
@@ -90,3 +89,22 @@ def transformers():
         yield (8, 2, 1, 2, 16, {"batch_first": True, "bias": False} | options), (src, tgt, None, causal(5, src), None, PADDING)
         yield (8, 2, 1, 1, 16, {"activation": "gelu", "norm_first": True} | options), (src, tgt)
     yield nn.Transformer, whole
+
+
+def lazies():
+    yield nn.LazyLinear, lambda x: [((4,), (x(3, 5),)), ((4, False), (x(2, 3, 5),))]
+    for dims in (1, 2, 3):
+        def convolved(x, size=(6, 7, 5)[:dims]):
+            yield (4, 3), (x(2, 6, *size),)
+            yield (4, 3, {"stride": 2, "groups": 2, "bias": False}), (x(2, 6, *size),)
+            yield (4, 2), (x(6, *size),)
+        yield getattr(nn, f"LazyConv{dims}d"), convolved
+        yield getattr(nn, f"LazyConvTranspose{dims}d"), convolved
+
+        def normalized(x, size=(6, 7, 5)[:dims]):
+            yield (), (x(3, 4, *size),)
+            yield (1e-3, None), (x(3, 4, *size),)
+            yield (1e-3, 0.2, False, True), (x(3, 4, *size),)
+            yield ({"track_running_stats": False, "bias": False},), (x(3, 4, *size),)
+        yield getattr(nn, f"LazyBatchNorm{dims}d"), normalized
+        yield getattr(nn, f"LazyInstanceNorm{dims}d"), normalized

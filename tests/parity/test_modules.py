@@ -16,7 +16,7 @@ SKIPPED = {
     "DataParallel": "replicas in threads, for which PyTorch itself points to DistributedDataParallel",
 }
 # Those that are still to be made.
-TO_COME = ["Lazy*"]
+TO_COME = []
 # Constructors whose arguments are any: Lua's takes what Python's does.
 ANY = {"Identity", "Module", "Sequential", "Sigmoid", "Tanh", "LogSigmoid", "Softsign", "Softmax2d", "Tanhshrink"}
 

@@ -11,6 +11,11 @@ local function copy(value, memo)
   if kind ~= "table" and kind ~= "userdata" then return value end
   if memo[value] ~= nil then return memo[value] end
   if native.is_module(value) then return copy_module(value, memo) end
+  local uninitialized = package.loaded["torch.nn.uninitialized"]
+  if uninitialized and uninitialized.is_lazy(value) then
+    memo[value] = uninitialized.copy(value)
+    return memo[value]
+  end
   if native.is_parameter(value) then
     memo[value] = native.parameter(value.data:clone(), value.requires_grad)
     return memo[value]
