@@ -1,4 +1,5 @@
 -- Causal masks of the transformers' layers: how they are made and how they are told.
+local native = require "native.model"
 local ops = require "native.ops"
 local signature = require "torch.signature"
 
@@ -20,7 +21,10 @@ local parse = signature("Transformer.generate_square_subsequent_mask", "sz, devi
 ---@return Tensor [sz, sz]
 ---@example nn.Transformer.generate_square_subsequent_mask(3)[1]  --> tensor([0., 0., -inf])
 ---@source torch.nn.Transformer.generate_square_subsequent_mask
-function causal.generate_square_subsequent_mask(...) return mask(parse(...)) end
+function causal.generate_square_subsequent_mask(first, ...)
+  if native.is_module(first) then return mask(parse(...)) end  -- model:generate_square_subsequent_mask(n)
+  return mask(parse(first, ...))
+end
 
 --- The length of the sequences, nil of a nested tensor.
 function causal.length_of(x, batch_first)

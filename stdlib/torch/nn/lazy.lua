@@ -19,9 +19,6 @@ return function(name, base, spec, kinds, size)
   class.__signature, class.cls_to_become = spec, base
   local read, _, _, names = signature("nn." .. name, spec)
 
-  --- Has a parameter or buffer no shape yet?
-  ---@return boolean
-  ---@example nn.LazyLinear(2):has_uninitialized_params()  --> true
   class.has_uninitialized_params = uninitialized.any_of
 
   --- Draws the parameters as PyTorch does, once they have a shape.

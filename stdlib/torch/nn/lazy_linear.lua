@@ -4,11 +4,11 @@ local lazy = require "torch.nn.lazy"
 local uninitialized = require "torch.nn.uninitialized"
 local vm = require "native.vm"
 
---- A Linear that learns `in_features` from its first input, and is one from then on.
 ---@class LazyLinear : Linear
 local LazyLinear, parse = lazy("LazyLinear", Linear, "out_features, bias=true, device=nil, dtype=nil",
   "out_features: size, bias: flag?", "in_features")
 
+--- A Linear that learns `in_features` from its first input, and is one from then on.
 ---@param out_features integer
 ---@param bias boolean adds a vector, true
 ---@param device any of its tensors, the default device

@@ -108,6 +108,7 @@ end
 -- In evaluation without gradients PyTorch takes one kernel for the whole layer; so does this, under its conditions,
 -- and the numbers are the same. Why the kernel cannot be taken, or nil.
 local function why_not(self, f, query, key, value, attn_mask, key_padding_mask)
+  if self.training then return "training is enabled" end
   if (attn_mask and attn_mask:is_floating_point()) or (key_padding_mask and key_padding_mask:is_floating_point()) then
     return "floating-point masks are not supported for fast path."
   end
@@ -122,7 +123,6 @@ local function why_not(self, f, query, key, value, attn_mask, key_padding_mask)
   if query.dtype ~= weight.dtype or query.dtype ~= bias.dtype then
     return ("dtypes of query (%s) and self.in_proj_weight (%s) don't match"):format(query.dtype, weight.dtype)
   end
-  if self.training then return "training is enabled" end
   if f.num_heads % 2 ~= 0 then return "self.num_heads is not even" end
   if not f.batch_first then return "batch_first was not True" end
   if f.bias_k ~= nil or f.bias_v ~= nil then return "self.bias_k was not None" end

@@ -78,6 +78,7 @@ tensors.methods.materialize = uninitialized.materialize
 --- Has one of the module's own parameters or buffers no shape yet?
 ---@param module Module
 ---@return boolean
+---@example nn.LazyBatchNorm1d():has_uninitialized_params()  --> true
 function uninitialized.any_of(module)
   for _, name in ipairs(native.slots(module)) do
     if uninitialized.is_lazy(module[name]) then return true end

@@ -116,7 +116,7 @@ end
 
 -- Keys or values by head, [batch x heads, length, head_dim], or the ones that were given.
 local function by_head(x, static, name, count, head_dim)
-  if static == nil then return x:view({x:size(0), count, head_dim}):transpose(0, 1) end
+  if static == nil then return x:view(x:size(0), count, head_dim):transpose(0, 1) end
   if static:size(0) ~= count then fail("expecting %s.size(0) of %d, but got %d", name, count, static:size(0)) end
   if static:size(2) ~= head_dim then fail("expecting %s.size(2) of %d, but got %d", name, head_dim, static:size(2)) end
   return static
@@ -196,7 +196,7 @@ function attention.multi_head_attention_forward(...)
       fail("key's sequence and batch dims torch.Size([%d, %d]) do not match value's torch.Size([%d, %d])", key:size(0),
         key:size(1), value:size(0), value:size(1))
     end
-  elseif not has_shape(key, table.unpack(value.shape)) then
+  elseif key ~= value and not has_shape(key, table.unpack(value.shape)) then
     fail("key shape %s does not match value shape %s", tostring(key.shape), tostring(value.shape))
   end
 
@@ -237,7 +237,7 @@ function attention.multi_head_attention_forward(...)
   end
 
   local count = batch * heads
-  q = q:view({target, count, head_dim}):transpose(0, 1)
+  q = q:view(target, count, head_dim):transpose(0, 1)
   k = by_head(k, static_k, "static_k", count, head_dim)
   v = by_head(v, static_v, "static_v", count, head_dim)
   if add_zero then
@@ -253,8 +253,8 @@ function attention.multi_head_attention_forward(...)
     if key_padding_mask:size(1) ~= source then
       fail("Expected key_padded_mask.shape[1] to be %d, but got %d", source, key_padding_mask:size(1))
     end
-    key_padding_mask = key_padding_mask:view({batch, 1, 1, source}):expand(-1, heads, -1, -1)
-      :reshape({count, 1, source})
+    key_padding_mask = key_padding_mask:view(batch, 1, 1, source):expand(-1, heads, -1, -1)
+      :reshape(count, 1, source)
     attn_mask = attn_mask and attn_mask + key_padding_mask or key_padding_mask
   end
   if not training then dropout_p = 0.0 end
@@ -266,18 +266,18 @@ function attention.multi_head_attention_forward(...)
     k = k:transpose(-2, -1)
     weights = softmax(attn_mask and baddbmm(attn_mask, q, k) or bmm(q, k), -1)
     if dropout_p > 0.0 then weights = dropout(weights, dropout_p, true) end
-    output = linear(bmm(weights, v):transpose(0, 1):reshape({target * batch, embed_dim}), out_weight, out_bias)
-    weights = weights:view({batch, heads, target, source})
+    output = linear(bmm(weights, v):transpose(0, 1):reshape(target * batch, embed_dim), out_weight, out_bias)
+    weights = weights:view(batch, heads, target, source)
     if average then weights = weights:mean(1) end
   else
     if attn_mask ~= nil then
-      attn_mask = attn_mask:size(0) == 1 and attn_mask:unsqueeze(0) or attn_mask:view({batch, heads, -1, source})
+      attn_mask = attn_mask:size(0) == 1 and attn_mask:unsqueeze(0) or attn_mask:view(batch, heads, -1, source)
     end
-    output = scaled(q:view({batch, heads, target, head_dim}), k:view({batch, heads, source, head_dim}),
-      v:view({batch, heads, source, head_dim}), attn_mask, dropout_p, is_causal)
-    output = linear(output:permute(2, 0, 1, 3):reshape({batch * target, embed_dim}), out_weight, out_bias)
+    output = scaled(q:view(batch, heads, target, head_dim), k:view(batch, heads, source, head_dim),
+      v:view(batch, heads, source, head_dim), attn_mask, dropout_p, is_causal)
+    output = linear(output:permute(2, 0, 1, 3):reshape(batch * target, embed_dim), out_weight, out_bias)
   end
-  output = output:view({target, batch, output:size(1)})
+  output = output:view(target, batch, output:size(1))
   if not batched then
     output = output:squeeze(1)
     weights = weights and weights:squeeze(0)

@@ -10,8 +10,6 @@ local warn = require "torch.warn"
 local clip = {}
 
 local foreach_norm <const>, foreach_mul_ <const> = ops.find_any "aten::_foreach_norm", ops.find_any "aten::_foreach_mul_"
-local clamp_min_ <const>, clamp_max_ <const> = ops.find_any "aten::_foreach_clamp_min_",
-  ops.find_any "aten::_foreach_clamp_max_"
 local vector_norm <const> = ops.find_any "aten::linalg_vector_norm"
 
 local function as_list(tensors)
@@ -169,16 +167,9 @@ local parse_value = signature("clip_grad_value_", "parameters, clip_value, forea
 ---@source torch.nn.utils.clip_grad_value_
 function clip.clip_grad_value_(...)
   local parameters, clip_value, foreach = parse_value(...)
-  clip_value = clip_value + 0.0
+  if foreach ~= false then return kernels.clip_grad_value(as_list(parameters), clip_value) end
   local _ <close> = torch.no_grad()
-  for _, group in ipairs(alike(gradients_of(as_list(parameters)))) do
-    if foreach ~= false then
-      clamp_min_(group, -clip_value)
-      clamp_max_(group, clip_value)
-    else
-      for _, gradient in ipairs(group) do gradient:clamp_(-clip_value, clip_value) end
-    end
-  end
+  for _, gradient in ipairs(gradients_of(as_list(parameters))) do gradient:clamp_(-clip_value, clip_value) end
 end
 
 local parse_grad = signature("nn.utils.get_grad_norm", "parameters, norm_type=2.0")

@@ -41,6 +41,9 @@ formats.convert_conv2d_weight_memory_format = converter("convert_conv2d_weight_m
 ---@param module Module it and all below
 ---@param memory_format memory_format such as torch.channels_last_3d
 ---@return Module module
+---@example local conv = nn.Conv3d(2, 3, 2)
+--- nn.utils.convert_conv3d_weight_memory_format(conv, torch.channels_last_3d)
+--- conv.weight:is_contiguous({memory_format = torch.channels_last_3d})  --> true
 ---@source torch.nn.utils.convert_conv3d_weight_memory_format
 formats.convert_conv3d_weight_memory_format = converter("convert_conv3d_weight_memory_format",
   {Conv3d = true, ConvTranspose3d = true})

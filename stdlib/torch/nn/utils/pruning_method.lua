@@ -67,6 +67,7 @@ function Base.class(name, base)
 end
 
 --- What a class does with the arguments of its constructor.
+---@example nn.utils.prune.BasePruningMethod.class("Mine")  --> class Mine
 function Base:__init() end
 
 --- The mask for a tensor, ones where it stays: every method has its own.
