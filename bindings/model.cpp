@@ -238,7 +238,7 @@ int assign_field(lua_State* L) {
   }
   const model::Slot slot = model::slot_of(module, name);
   if (slot == model::Slot::none) {
-    set_field(L, 3);
+    if (!assign_buffer(L)) set_field(L, 3);
     return 0;
   }
   if (lua_isnil(L, 3)) {

@@ -33,6 +33,8 @@ int set_foreign_class(lua_State* L);
 void push_with_class(lua_State* L, int index);
 // The module at 1: fields[key at 2] = value at `value`.
 void set_field(lua_State* L, int value, bool children_change = false);
+// The module at 1, key at 2, value at 3: registers an nn.Buffer; false if the value is none.
+bool assign_buffer(lua_State* L);
 // The module at 1, key at 2, value at 3: `module.key = value`.
 int assign_field(lua_State* L);
 // The module at 1: its children as a list, kept until one comes or goes.

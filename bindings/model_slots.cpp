@@ -52,11 +52,32 @@ int new_parameter(lua_State* L) {
   push_identity(L, parameter, /*parameter=*/true);
   return 1;
 }
-// The userdata that modules and `.grad` would give for it.
-int identity(lua_State* L) {
-  push_identity(L, check_tensor(L, 1));
+// Pushes the weak table of tensors that nn.Buffer made: whether each is persistent.
+void push_buffers(lua_State* L) {
+  static char key;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+}
+
+// nn.Buffer(data): the same memory, without history; a module that it is assigned to registers it.
+int new_buffer(lua_State* L) {
+  const bool persistent = lua_toboolean(L, 2);
+  push_identity(L, check_tensor(L, 1).detach());
+  push_buffers(L);
+  lua_pushvalue(L, -2);
+  lua_pushboolean(L, persistent);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
   return 1;
 }
+
 int is_tensor(lua_State* L) {
   lua_pushboolean(L, test_tensor(L, 1) != nullptr);
   return 1;
@@ -151,8 +172,9 @@ constexpr Row kFunctions[] = {
     {"parameter", guarded<new_parameter>,
      "---A parameter that shares memory with a tensor.\n---@param data Tensor\n---@param requires_grad "
      "boolean\n---@return Tensor"},
-    {"identity", guarded<identity>,
-     "---The one value that stands for a tensor as long as Lua holds it.\n---@param tensor Tensor\n---@return Tensor"},
+    {"buffer", guarded<new_buffer>,
+     "---A tensor that becomes a buffer of the module to which it is assigned.\n---@param data Tensor\n---@param "
+     "persistent boolean\n---@return Tensor"},
     {"is_tensor", guarded<is_tensor>,
      "---Is the value a tensor?\n---@return boolean\n@example torch.is_tensor(torch.ones(1))  --> true"},
     {"is_parameter", guarded<is_a_parameter>, "---Is the value a parameter?\n---@return boolean"},
@@ -172,6 +194,19 @@ constexpr Row kFunctions[] = {
 };
 
 }  // namespace
+
+bool assign_buffer(lua_State* L) {
+  if (lua_isnil(L, 3) || !test_tensor(L, 3)) return false;
+  push_buffers(L);
+  lua_pushvalue(L, 3);
+  const int type = lua_rawget(L, -2);
+  const bool persistent = lua_toboolean(L, -1);
+  lua_pop(L, 2);
+  if (type == LUA_TNIL) return false;
+  model::set_buffer(module_at(L, 1), check_name(L, 2, "register_buffer"), check_tensor(L, 3), persistent);
+  set_field(L, 3);
+  return true;
+}
 
 void set_module_slots(lua_State* L) { set_functions(L, kFunctions); }
 

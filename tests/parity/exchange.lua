@@ -166,10 +166,14 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
     out[at] = table.concat(names, " ")
   end
 
-  --- What is compared of a module: its text, its state, what forward() gives, the gradients of the inputs and parameters,
-  --- its state again.
-  function exchange.module(module, inputs, order, forward)
+  -- What is compared of a module: its text, the fields of these names, its state, what forward() gives, the gradients of
+  -- the inputs and parameters, its state again.
+  function exchange.module(module, fields, inputs, order, forward)
     local out = {n = 1}
+    for _, name in ipairs(fields) do
+      out.n = out.n + 1
+      out[out.n] = module[name]
+    end
     add_state(out, module)
     local taken = table.move(inputs, 1, #inputs, 1, {})
     for _, parameter in ipairs(module:parameters()) do
@@ -186,7 +190,7 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
     return table.unpack(out, 1, out.n)
   end
 
-  --- A module with this state.
+  -- A module with this state.
   function exchange.loaded(module, state)
     module:load_state_dict(state)
     return module

@@ -173,7 +173,7 @@ def attempt(wanted, exchange):
     named = {name: writer.copy(value) for name, value in wanted.made[1].items()}
     keywords = "{" + ", ".join(f"{name} = {code}" for name, (_, code) in named.items()) + "}" if named else None
     make = f"torch.{wanted.operator}({', '.join([code for _, code in made] + ([keywords] if keywords else []))})"
-    lines = [f"local m = {make}", f"m:to({wanted.dtype})"]
+    lines, fields = [f"local m = {make}", f"m:to({wanted.dtype})"], {}
     if wanted.aspect == "eval":
         lines.append("m:eval()")
     order = 0
@@ -181,7 +181,7 @@ def attempt(wanted, exchange):
         torch.manual_seed(SEED)
         m = wanted.module(*[value for value, _ in made], **{name: value for name, (value, _) in named.items()})
         m.to(wanted.dtype).train(wanted.aspect != "eval")
-        call, results = "", []
+        call, results, fields = "", [], fields_of(m)
         before = state_of(m)
         if wanted.called is not None:
             args, kwargs = wanted.called
@@ -191,7 +191,7 @@ def attempt(wanted, exchange):
             results = leaves(m(*[value for value, _ in given]))
         inputs = writer.inputs + [p for p in m.parameters() if p.requires_grad]
         gradients, order = gradients_of(results, inputs, 1)
-        expected = [repr(m), *before, *results, *gradients, *state_of(m)]
+        expected = [repr(m), *leaves(list(fields.values())), *before, *results, *gradients, *state_of(m)]
     except (Untranslatable, Dropped):
         raise
     except Exception as error:
@@ -205,9 +205,22 @@ def attempt(wanted, exchange):
         raise Dropped("an error of the database that Python does not raise")
     forward = f"function() return m({call}) end" if wanted.called is not None else "nil"
     body = "\n  ".join([*writer.declarations, "X.seed()", *lines,
-                        f"return X.module(m, {{{', '.join(writer.declared)}}}, {order}, {forward})"])
+                        f"return X.module(m, {exchange.lua(list(fields))}, {{{', '.join(writer.declared)}}}, {order}, "
+                        f"{forward})"])
     exchange.case(wanted.name, body)
     return case, expected, body
+
+
+def fields_of(m):
+    """What PyTorch lists as a module's settings, by name."""
+    names = sorted(name for name in getattr(m, "__constants__", ()) if name in vars(m))
+    return {name: [as_text(item) for item in value] if isinstance(value := getattr(m, name), (tuple, list)) else value
+            for name in names}
+
+
+def as_text(item):
+    """None in a list is a value of Lua's, which prints as here."""
+    return "None" if item is None else item
 
 
 def state_of(m):

@@ -139,8 +139,32 @@ INITIALIZERS = {
     "uniform_": {"a": -0.5, "b": 2.0}, "normal_": {"mean": 1.0, "std": 0.3}, "constant_": {"val": 0.25},
     "ones_": {}, "zeros_": {}, "eye_": {}, "xavier_uniform_": {"gain": 1.5}, "xavier_normal_": {},
     "kaiming_uniform_": {"a": 0.2}, "kaiming_normal_": {"mode": "fan_out", "nonlinearity": "relu"},
-    "trunc_normal_": {"std": 0.8, "a": -1.0, "b": 1.5},
+    "trunc_normal_": {"std": 0.8, "a": -1.0, "b": 1.5}, "orthogonal_": {"gain": 2.0}, "sparse_": {"sparsity": 0.3},
 }
+
+
+def test_every_initializer_is_there(trainhost):
+    names = [name for name in dir(nn.init) if callable(getattr(nn.init, name))
+             and getattr(getattr(nn.init, name), "__module__", "") == "torch.nn.init" and not name.startswith("_no_grad")
+             and "deprecated" not in (getattr(nn.init, name).__doc__ or "") and name != "_make_deprecate"]
+    assert len(names) > 15
+    trainhost.lua("local init = require('torch').nn.init\n" + "".join(f"assert(init.{name})\n" for name in names))
+
+
+STRUCTURES = ["nn.init.dirac_(torch.empty(5, 3, 4))", "nn.init.dirac_(torch.empty(6, 2, 3, 5), 2)",
+              "nn.init.dirac_(torch.empty(4, 4, 2, 3, 4))", "nn.init.orthogonal_(torch.empty(9, 2, 3))",
+              "nn.init.orthogonal_(torch.empty(4, 4))", "nn.init.orthogonal_(torch.empty(3, 8), 0.5)"]
+
+
+def test_structured_initializers_are_equal(trainhost):
+    code = exact.LUA + "torch.set_num_threads(1)\n"
+    for i, call in enumerate(STRUCTURES):
+        code += f'torch.manual_seed(3)\ndump("{i}", {call})\n'
+    got = exact.read(trainhost.lua(code))
+    torch.set_num_threads(1)
+    for i, call in enumerate(STRUCTURES):
+        torch.manual_seed(3)
+        exact.same_bits(got[str(i)], eval(call))
 
 
 def test_initializers_draw_as_pytorch_draws(trainhost):

@@ -142,6 +142,10 @@ function PReLU:__init(...)
 end
 
 --- Sets the slopes to those that it began with.
+---@example local layer = nn.PReLU()
+--- nn.init.zeros_(layer.weight)
+--- layer:reset_parameters()
+--- layer.weight:item()  --> 0.25
 function PReLU:reset_parameters() init.constant_(self.weight, self.init) end
 
 ---@param x Tensor [batch, channels, ...]

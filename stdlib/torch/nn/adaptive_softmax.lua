@@ -56,6 +56,10 @@ function AdaptiveLogSoftmaxWithLoss:__init(...)
 end
 
 --- Draws the parameters anew, as PyTorch does when it makes the layer.
+---@example local layer = nn.AdaptiveLogSoftmaxWithLoss(8, 10, {4, 7})
+--- nn.init.zeros_(layer.head.weight)
+--- layer:reset_parameters()
+--- torch.count_nonzero(layer.head.weight):item()  --> 48
 function AdaptiveLogSoftmaxWithLoss:reset_parameters()
   self.head:reset_parameters()
   for _, projection in self.tail:iter() do
@@ -131,11 +135,14 @@ end
 --- Log-probabilities of all classes.
 ---@param x Tensor [batch, in_features]
 ---@return Tensor [batch, n_classes]
+---@example nn.AdaptiveLogSoftmaxWithLoss(8, 10, {4, 7}):log_prob(torch.ones(3, 8)):exp():sum(1):detach()
+--- --> tensor([1.0000, 1.0000, 1.0000])
 function AdaptiveLogSoftmaxWithLoss:log_prob(x) return full_log_prob(self, x, self.head(x)) end
 
 --- The most probable class of each sample; clusters are looked at only where they can win.
 ---@param x Tensor [batch, in_features]
 ---@return Tensor int64 [batch]
+---@example nn.AdaptiveLogSoftmaxWithLoss(8, 10, {4, 7}):predict(torch.ones(3, 8)).shape  --> torch.Size([3])
 function AdaptiveLogSoftmaxWithLoss:predict(x)
   local head = self.head(x)
   local output = head:argmax(1)

@@ -1,5 +1,6 @@
 -- Batch normalization of torch.nn, and what it shares with instance normalization: parameters and running statistics.
 local allocate = require "torch.nn.allocate"
+local catalog = require "native.ops"
 local functional = require "torch.nn.functional"
 local layer = require "torch.nn.layer"
 local module = require "torch.nn.module"
@@ -9,6 +10,7 @@ local text = require "torch.python_text"
 local vm = require "native.vm"
 
 local fields <const>, batch_norm <const> = native.fields, functional.batch_norm
+local by_statistics <const> = catalog.find_any "aten::batch_norm"  -- without the checks of training
 
 local layers = {}
 
@@ -48,28 +50,23 @@ function NormBase:extra_repr()
     "bias", self.bias ~= nil, "track_running_stats", self.track_running_stats)
 end
 
--- What all batch normalizations inherit: `check` is their own.
+-- What all batch normalizations inherit.
 local BatchNorm = module.class("_BatchNorm", NormBase)
 
----@param x Tensor [batch, channels, ...]
----@return Tensor of x's shape
-function BatchNorm:forward(x)
-  local f, training = fields(self), self.training
-  self:_check_input_dim(x)
-  local factor, mean, var = f.momentum or 0.0, f.running_mean, f.running_var
-  local by_batch = training or mean == nil and var == nil
-  if training then
-    if f.track_running_stats then
-      local tracked = f.num_batches_tracked
-      if tracked then
-        tracked:add_(1)
-        if not f.momentum then factor = 1.0 / tracked:item() end  -- cumulative average
-      end
-    else
-      mean, var = nil, nil
-    end
+local function normalize(self, x)
+  local f = fields(self)
+  local mean, var, momentum, eps = f.running_mean, f.running_var, f.momentum, f.eps
+  if not self.training then
+    if mean and eps >= 0 then return by_statistics(x, f.weight, f.bias, mean, var, false, momentum or 0.0, eps, true) end
+    return batch_norm(x, mean, var, f.weight, f.bias, mean == nil and var == nil, momentum or 0.0, eps)
   end
-  return batch_norm(x, mean, var, f.weight, f.bias, by_batch, factor, f.eps)
+  if not f.track_running_stats then return batch_norm(x, nil, nil, f.weight, f.bias, true, momentum or 0.0, eps) end
+  local tracked = f.num_batches_tracked
+  if tracked then
+    tracked:add_(1)
+    if not momentum then momentum = 1.0 / tracked:item() end  -- cumulative average
+  end
+  return batch_norm(x, mean, var, f.weight, f.bias, true, momentum or 0.0, eps)
 end
 
 local SPEC <const> = "num_features, eps=1e-5, momentum=0.1, affine=true, track_running_stats=true, device=nil, dtype=nil, "
@@ -79,11 +76,14 @@ local KINDS <const> = "num_features: size, eps: number, momentum: number?, affin
 local function of_dims(name, dims, other, expected)
   local class, parse = layer(name, SPEC, KINDS, BatchNorm)
   function class:__init(...) self:__fill(parse(...)) end
-  function class:_check_input_dim(x)
+  ---@param x Tensor [batch, channels, ...]
+  ---@return Tensor of x's shape
+  function class:forward(x)
     local given = x:dim()
     if given ~= dims and given ~= other then
       vm.raise("shape", ("expected %s input (got %dD input)"):format(expected, given))
     end
+    return normalize(self, x)
   end
   return class
 end
@@ -150,9 +150,12 @@ function SyncBatchNorm:__init(...)
   self.process_group = group
 end
 
-function SyncBatchNorm:_check_input_dim(x)
+---@param x Tensor [batch, channels, ...]
+---@return Tensor of x's shape
+function SyncBatchNorm:forward(x)
   if x:dim() < 2 then vm.raise("shape", ("expected at least 2D input (got %dD input)"):format(x:dim())) end
   if x:size(1) == 0 then vm.raise("shape", "SyncBatchNorm number of input channels should be non-zero") end
+  return normalize(self, x)
 end
 
 local parse_convert = signature("nn.SyncBatchNorm.convert_sync_batchnorm", "module, process_group=nil")

@@ -78,6 +78,10 @@ end
 base.methods = {}
 
 --- Draws the parameters anew, as PyTorch does when it makes the layer.
+---@example local layer = nn.Conv2d(1, 1, 2)
+--- nn.init.zeros_(layer.weight)
+--- layer:reset_parameters()
+--- torch.count_nonzero(layer.weight):item()  --> 4
 function base.methods:reset_parameters()
   init.kaiming_uniform_(self.weight, math.sqrt(5))
   if self.bias then

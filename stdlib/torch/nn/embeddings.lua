@@ -39,6 +39,10 @@ local function add_weight(self, given, trained, device, dtype)
 end
 
 --- Draws the parameters anew, as PyTorch does when it makes the layer.
+---@example local layer = nn.Embedding(3, 2)
+--- nn.init.zeros_(layer.weight)
+--- layer:reset_parameters()
+--- torch.count_nonzero(layer.weight):item()  --> 6
 local function reset_parameters(self)
   init.normal_(self.weight)
   if self.padding_idx then self.weight:detach():select(0, self.padding_idx):fill_(0) end

@@ -2,6 +2,7 @@
 local named = require "torch.named"
 local torch = require "torch"
 local vm = require "native.vm"
+local warn = require "torch.warn"
 
 local init = {}
 
@@ -53,10 +54,17 @@ function init.calculate_fan_in_and_fan_out(tensor)
 end
 
 local function fan(tensor, mode)
+  local chosen = tostring(mode):lower()
+  if chosen ~= "fan_in" and chosen ~= "fan_out" then
+    vm.raise("usage", ("Mode %s not supported, please use one of ['fan_in', 'fan_out']"):format(chosen))
+  end
   local fan_in, fan_out = init.calculate_fan_in_and_fan_out(tensor)
-  if mode == "fan_in" then return fan_in end
-  if mode == "fan_out" then return fan_out end
-  vm.raise("usage", ("Mode %s not supported, please use one of fan_in, fan_out"):format(tostring(mode)))
+  return chosen == "fan_in" and fan_in or fan_out
+end
+
+local function unchanged(tensor)
+  warn "Initializing zero-element tensors is a no-op"
+  return tensor
 end
 
 local function initializer(name, spec, fn)
@@ -137,7 +145,7 @@ end)
 ---@source torch.nn.init.kaiming_uniform_
 initializer("kaiming_uniform_", "tensor, a=0, mode='fan_in', nonlinearity='leaky_relu', generator=nil",
   function(t, a, mode, kind, generator)
-    if t:numel() == 0 then return t end
+    if t:numel() == 0 then return unchanged(t) end
     local bound = math.sqrt(3.0) * (init.calculate_gain(kind, a) / math.sqrt(fan(t, mode)))
     return draw(t, "uniform_", -bound, bound, generator)
   end)
@@ -153,7 +161,7 @@ initializer("kaiming_uniform_", "tensor, a=0, mode='fan_in', nonlinearity='leaky
 ---@source torch.nn.init.kaiming_normal_
 initializer("kaiming_normal_", "tensor, a=0, mode='fan_in', nonlinearity='leaky_relu', generator=nil",
   function(t, a, mode, kind, generator)
-    if t:numel() == 0 then return t end
+    if t:numel() == 0 then return unchanged(t) end
     return draw(t, "normal_", 0.0, init.calculate_gain(kind, a) / math.sqrt(fan(t, mode)), generator)
   end)
 
@@ -205,22 +213,17 @@ end
 ---@example nn.init.trunc_normal_(torch.empty(3), {std = 0.02}).shape  --> torch.Size([3])
 ---@source torch.nn.init.trunc_normal_
 initializer("trunc_normal_", "tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=nil", function(t, mean, std, a, b, generator)
+  if mean < a - 2 * std or mean > b + 2 * std then
+    warn "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be incorrect."
+  end
   local share = cdf((b - mean) / std) - cdf((a - mean) / std)
   local sample = share > 0.3 and redraw_outside or accept_by_density
   sample(t:detach(), mean, std, a, b, {generator = generator or torch.random.default_generator})
   return t
 end)
 
---- Fills a matrix with the identity.
----@param tensor Tensor filled in place
----@return Tensor tensor
----@example nn.init.eye_(torch.empty(2, 2)):tolist()  --> {{1.0, 0.0}, {0.0, 1.0}}
----@source torch.nn.init.eye_
-initializer("eye_", "tensor", function(t)
-  if t:dim() ~= 2 then vm.raise("shape", "Only tensors with 2 dimensions are supported") end
-  t:detach():copy_(torch.eye(t:size(0), t:size(1)))
-  return t
-end)
+init._calculate_fan_in_and_fan_out, init._calculate_correct_fan = init.calculate_fan_in_and_fan_out, fan
 
-init._calculate_fan_in_and_fan_out = init.calculate_fan_in_and_fan_out
-return require("host.namespace")("torch.nn.init", {held = init})
+return require("host.namespace")("torch.nn.init", {held = init, files = {
+  ["torch.nn.structured_initializers"] = "eye_ dirac_ orthogonal_ sparse_",
+}})

@@ -94,6 +94,10 @@ function Bilinear:__init(...)
 end
 
 --- Draws the parameters anew, as PyTorch does when it makes the layer.
+---@example local layer = nn.Bilinear(2, 2, 1)
+--- nn.init.zeros_(layer.weight)
+--- layer:reset_parameters()
+--- torch.count_nonzero(layer.weight):item()  --> 4
 function Bilinear:reset_parameters()
   if self.in1_features <= 0 then
     vm.raise("usage", ("in1_features must be > 0, but got (in1_features=%d)"):format(self.in1_features))

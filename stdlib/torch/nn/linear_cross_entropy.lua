@@ -46,8 +46,8 @@ local parse_options = typed(signature("nn.LinearCrossEntropyOptions",
   "allow_retain_graph=false, batch_chunk_size=nil, chunking_method='auto', acc_policy='auto', acc_dtype=nil"),
   "nn.LinearCrossEntropyOptions", "allow_retain_graph: flag")
 
---- How the loss may split its batch to save memory. They are checked and kept; here the batch is computed whole, which is
---- the same loss.
+--- How the loss is computed in parts of the batch, so that the logits are never all there: less memory for large
+--- vocabularies.
 ---@param allow_retain_graph boolean backward may run twice, false
 ---@param batch_chunk_size integer? rows of a part, nil
 ---@param chunking_method string? 'auto', 'aspect_ratio', 'aspect_ratio:N' or nil; 'auto'

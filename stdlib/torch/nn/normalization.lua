@@ -14,6 +14,10 @@ local group_norm <const>, response_norm <const> = functional.group_norm, functio
 local layers = {}
 
 --- Sets the weight to 1 and the bias to 0.
+---@example local layer = nn.LayerNorm(2)
+--- nn.init.zeros_(layer.weight)
+--- layer:reset_parameters()
+--- layer.weight:sum():item()  --> 2.0
 local function reset_parameters(self)
   if self.weight then self.weight:detach():fill_(1.0) end
   if self.bias then self.bias:detach():zero_() end

@@ -3,6 +3,7 @@ local uninitialized = require "torch.nn.uninitialized"
 
 return require("host.namespace")("torch.nn.parameter", {held = {
   Parameter = require "torch.nn.parameter",
+  Buffer = require "torch.nn.buffer",
   UninitializedParameter = uninitialized.UninitializedParameter,
   UninitializedBuffer = uninitialized.UninitializedBuffer,
   is_lazy = uninitialized.is_lazy,

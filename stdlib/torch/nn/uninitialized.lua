@@ -44,8 +44,9 @@ local parse_buffer = signature("nn.UninitializedBuffer", "requires_grad=false, d
 ---@example nn.parameter.is_lazy(nn.UninitializedBuffer())  --> true
 ---@source torch.nn.UninitializedBuffer
 function uninitialized.UninitializedBuffer(...)
-  local requires_grad, device, dtype = parse_buffer(...)
-  local buffer = native.identity(empty(device, dtype):requires_grad_(requires_grad))
+  local requires_grad, device, dtype, persistent = parse_buffer(...)
+  local buffer = native.buffer(empty(device, dtype), persistent)
+  if requires_grad then buffer:requires_grad_() end
   waiting[buffer] = true
   return buffer
 end

@@ -80,3 +80,71 @@ test.case("arguments are checked by name", function()
   test.raises("not a valid value for reduction", torch.nn.functional.mse_loss, torch.ones(1), torch.ones(1),
     {reduction = "avg"})
 end)
+
+test.case("ParameterList makes parameters of tensors, counts from 0 and from the end", function()
+  local shared = nn.Parameter(torch.ones(2))
+  local list = nn.ParameterList{shared, torch.zeros(3), 7}
+  test.equal(#list, 3)
+  test.truthy(rawequal(list[0], shared) and list[1].requires_grad)
+  test.equal(list[-1], 7)
+  test.equal(#list:parameters(), 2)
+  list[1] = torch.ones(4)
+  test.truthy(list[1].requires_grad and #list[1] == 4)
+  list:append(torch.ones(1)):extend{torch.ones(1), torch.ones(1)}
+  test.equal(#list, 6)
+  test.equal(#nn.ParameterList(list), 6)
+  local names = {}
+  for name in list:named_parameters() do names[#names + 1] = name end
+  test.equal(names, {"0", "1", "3", "4", "5"})
+  local sizes = {}
+  for i, value in pairs(list) do sizes[i + 1] = type(value) == "number" and 0 or #value end
+  test.equal(sizes, {2, 4, 0, 1, 1, 1})
+  test.raises("index 6 is out of range", function() return list[6] end)
+  test.raises("index %-7 is out of range", function() list[-7] = 1 end)
+  test.raises("should be called with an iterable", list.extend, list, 3)
+  test.raises("ParameterList should not be called", list, torch.ones(1))
+end)
+
+test.case("ParameterDict keeps the order in which names came", function()
+  local dict = nn.ParameterDict{{"z", torch.ones(1)}, {"a", torch.ones(2)}}
+  dict:set("m", 5):set("z", torch.ones(3))
+  test.equal(dict:keys(), {"z", "a", "m"})
+  test.truthy(dict.z.requires_grad and #dict["z"] == 3)
+  test.equal(#dict:parameters(), 2)
+  test.equal(nn.ParameterDict{z = 1, a = 2}:keys(), {"a", "z"})
+  local copy = dict:copy()
+  test.truthy(rawequal(copy.a, dict.a))
+  test.equal(copy:keys(), {"z", "a", "m"})
+  test.equal(#dict:pop("a"), 2)
+  local name, value = dict:popitem()
+  test.equal({name, value}, {"m", 5})
+  test.equal({dict:get("q", 1), dict:setdefault("q", 2), dict:get("q", 1)}, {1, 2, 2})
+  dict:clear()
+  test.equal(#dict, 0)
+  test.raises("ParameterDict has no 'a'", dict.pop, dict, "a")
+  test.raises("attribute 'keys' already exists", dict.set, dict, "keys", torch.ones(1))
+  test.raises("cannot be used as a key", dict.set, dict, 1, torch.ones(1))
+end)
+
+test.case("parameters in lists and dicts belong to the model, its copies and its state", function()
+  local Net = nn.class("Net")
+  function Net:__init()
+    self.list = nn.ParameterList{torch.ones(2), 3}
+    self.dict = nn.ParameterDict{b = torch.ones(1), a = torch.ones(1)}
+  end
+  local net = Net()
+  local copy = net:deepcopy()
+  local keys = {}
+  for key in pairs(copy:state_dict()) do keys[#keys + 1] = key end
+  test.equal(keys, {"list.0", "dict.a", "dict.b"})
+  copy.list:append(torch.ones(1))
+  copy.dict:set("c", torch.ones(1))
+  test.equal({#net.list, #copy.list, #net.dict, #copy.dict}, {2, 3, 2, 3})
+  test.truthy(not rawequal(copy.list[0], net.list[0]))
+end)
+
+test.case("ModuleDict takes another one", function()
+  local dict = nn.ModuleDict{a = nn.ReLU()}
+  test.equal(nn.ModuleDict(dict):update{b = nn.Tanh()}:keys(), {"a", "b"})
+  test.raises("should be called with an iterable", dict.update, dict, 3)
+end)

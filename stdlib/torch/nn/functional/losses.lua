@@ -9,7 +9,7 @@ local losses = {}
 
 local function op(name) return catalog.find_any("aten::" .. name) end
 
-local is_same_size <const> = op "is_same_size"
+local is_same_size <const>, int64 <const> = op "is_same_size", require("native.tensor").int64
 
 local function fail(message, ...) vm.raise("shape", message:format(...)) end
 
@@ -61,6 +61,17 @@ local function tuple(list) return "(" .. table.concat(list, ", ") .. (#list == 1
 
 local function equal(a, b) return table.concat(a, ",") == table.concat(b, ",") end
 
+local function in_parts(input, matrix, target, bias, weight, name, ignore_index, options)
+  local chunked = require "torch.nn.functional.chunked_cross_entropy"
+  reduction.number(name)
+  local batched = input:dim() == 2
+  if not batched then input, target = input:unsqueeze(0), target:unsqueeze(0) end
+  local given = chunked.resolve(options, input:size(0), input:size(1), matrix:size(0), input.dtype, input.device)
+  given.reduction, given.ignore_index = name, ignore_index
+  local loss = chunked.loss(input, matrix, target, bias, weight, given)
+  return not batched and name == "none" and loss:squeeze(0) or loss
+end
+
 --- A linear layer and cross_entropy in one.
 ---@param input Tensor [batch, in_features] or [in_features]
 ---@param linear_weight Tensor [classes, ..., in_features]
@@ -70,13 +81,13 @@ local function equal(a, b) return table.concat(a, ",") == table.concat(b, ",") e
 ---@param reduction string over the samples, 'mean'
 ---@param ignore_index integer? targets that do not count, -100
 ---@param label_smoothing number share of the uniform distribution, 0.0
----@param options nil the batch is never split into chunks here, which would save memory, not change the result
+---@param options table? of nn.LinearCrossEntropyOptions: the batch is computed in parts, which saves memory, nil
 ---@return Tensor 0-dim, or of target's shape
 ---@example local x, weight, target = torch.randn(4, 3), torch.randn(5, 3), torch.tensor{0, 1, 2, 3}
 --- torch.allclose(F.linear_cross_entropy(x, weight, target), F.cross_entropy(F.linear(x, weight), target))  --> true
 ---@source torch.nn.functional.linear_cross_entropy
 function losses.linear_cross_entropy(...)
-  local input, matrix, target, bias, weight, name, ignore_index, smoothing = parse_linear(...)
+  local input, matrix, target, bias, weight, name, ignore_index, smoothing, options = parse_linear(...)
   local shape, rows = {table.unpack(input.shape)}, {table.unpack(matrix.shape)}
   if #shape < 1 or #shape > 2 then fail("expected input with dimensionality 1 or 2, got %d", #shape) end
   if #rows < 2 then fail("expected linear_weight with dimensionality at least 2, got %d", #rows) end
@@ -96,6 +107,14 @@ function losses.linear_cross_entropy(...)
   local logits_shape = table.move(rows, 1, #rows, #shape + 1, shape)
   if ignore_index ~= nil and equal(target.shape, logits_shape) then
     vm.raise("usage", "ignore_index cannot be specified when target contains probabilities")
+  end
+  if options ~= nil then
+    if #rows == 1 and smoothing == 0 and target.dtype == int64 then
+      return in_parts(input, matrix, target, bias, weight, name, ignore_index or -100, options)
+    end
+    warn(("linear_cross_entropy: ``options`` ignored; chunked path needs reduction in {'mean','sum','none'}, label_smoothing "
+      .. "== 0, target.dtype == int64, out_features == (). Got reduction='%s', label_smoothing=%s, target.dtype=%s."):format(
+      tostring(name), tostring(smoothing), tostring(target.dtype)))
   end
   if #rows > 1 then
     matrix = matrix:reshape({-1, in_features})
