@@ -18,7 +18,6 @@ local parse = require "torch.nn.typed"(
 ---@param device any of its tensors, the default device
 ---@param dtype dtype? of its tensors, the default dtype
 ---@example nn.RNNCellBase(2, 3, true, 4).weight_ih.shape  --> torch.Size([12, 2])
----@source torch.nn.RNNCellBase
 function RNNCellBase:__init(...)
   local input_size, hidden_size, bias, chunks, device, dtype = parse(...)
   self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
