@@ -3,6 +3,8 @@
 
 #include <torch/csrc/autograd/variable.h>
 
+#include <limits>
+
 #include "bindings/indexing.h"
 #include "bindings/keywords.h"
 #include "bindings/reference.h"
@@ -27,8 +29,12 @@ bool read_edge(lua_State* L, int index, autograd::End& end) {
   if (!is_edge) return false;
   lua_getfield(L, index, "node");
   lua_getfield(L, index, "output_nr");
-  const lua_Integer output_nr = check_integer(L, lua_gettop(L), "GradientEdge", "output_nr");
-  end = autograd::End(check<torch::autograd::Node>(L, lua_gettop(L) - 1), static_cast<uint32_t>(output_nr));
+  const int top = lua_gettop(L);
+  const autograd::NodePtr& node = check<torch::autograd::Node>(L, top - 1);
+  const lua_Integer output_nr = check_integer(L, top, "GradientEdge", "output_nr");
+  if (output_nr < 0 || output_nr > std::numeric_limits<uint32_t>::max())
+    throw_argument(L, "GradientEdge", "output_nr", "the number of an output, from 0 on", top);
+  end = autograd::End(node, static_cast<uint32_t>(output_nr));
   lua_pop(L, 2);
   return true;
 }
@@ -112,6 +118,12 @@ int backward(lua_State* L) {
   request.outputs = check_ends(L, tensors ? tensors : 1, kName, "tensors");
   accumulate(L, std::move(request), keywords, "grad_tensors", kName);
   return 0;
+}
+
+int check_edge(lua_State* L) {
+  autograd::End end;
+  read_edge(L, 1, end);
+  return lua_settop(L, 1), 1;
 }
 
 int grad(lua_State* L) {
@@ -243,6 +255,8 @@ void set_backward(lua_State* L) {
        "materialize_grads? boolean false; zeros for unused inputs\n@return Tensor[] with the keys of "
        "`inputs`\n@example local x = torch.tensor({3.}, {requires_grad = true})\ntorch.autograd.grad(x ^ 2, x)[1]  --> "
        "tensor([6.])"},
+      {"check_edge", guarded<check_edge>,
+       "Raises where a field of a GradientEdge cannot be one.\n@param edge GradientEdge\n@return GradientEdge"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);
 }

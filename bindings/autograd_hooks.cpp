@@ -42,8 +42,7 @@ std::string owner_name(const at::Tensor& tensor) {
 }
 
 Function check_hook(lua_State* L, int index, const char* function, const std::string& owner) {
-  if (!lua_isfunction(L, index) && luaL_getmetafield(L, index, "__call") == LUA_TNIL)
-    throw_argument(L, function, "hook", "a function", index);
+  if (!is_callable(L, index)) throw_argument(L, function, "hook", "a function", index);
   autograd::install_engine();
   return std::make_shared<Hook>(L, index, std::string(function) + " at " + place_of(L, index) + " on " + owner);
 }

@@ -12,6 +12,7 @@
 #include "host/autograd/backward.h"
 #include "host/autograd/engine.h"
 #include "host/vm/errors.h"
+#include "host/vm/traceback.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -175,6 +176,8 @@ int close_scope(lua_State* L) {
 }  // namespace
 
 void set_modes(lua_State* L) {
+  vm::add_hint(L, "got a non-closable value",
+               "<close> takes what a call has entered: no_grad() and set_default_device(d) return such scopes");
   static constexpr Row kScope[] = {{nullptr, nullptr, nullptr}};
   static constexpr Row kRows[] = {
       {"no_grad", guarded<no_grad>,

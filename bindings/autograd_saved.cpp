@@ -11,6 +11,7 @@
 #include "bindings/reference.h"
 #include "host/autograd/engine.h"
 #include "host/autograd/mutation.h"
+#include "host/autograd/observer.h"
 #include "host/autograd/operator_log.h"
 #include "host/vm/errors.h"
 
@@ -21,12 +22,13 @@ using Function = std::shared_ptr<Reference>;
 
 struct Hooks {
   Function pack, unpack;
-  std::shared_ptr<autograd::Mutations> mutations;  // in their place: `pack` is any value of the script then
+  std::unique_ptr<const autograd::Mutations> mutations;  // in their place: `pack` is any value of the script then
 };
 
 // Of this thread, innermost last.
 std::vector<std::shared_ptr<const Hooks>>& stack() {
-  thread_local std::vector<std::shared_ptr<const Hooks>> hooks;
+  using Stack = std::vector<std::shared_ptr<const Hooks>>;
+  thread_local Stack hooks = (autograd::Observer::prepare_thread(), Stack());
   return hooks;
 }
 
@@ -77,17 +79,13 @@ Function check_function(lua_State* L, int index, const char* name) {
 
 // Leaving hooks leaves those that were entered inside them.
 struct Entered {
-  explicit Entered(std::shared_ptr<const Hooks> hooks) : mutations(hooks->mutations) {
-    stack().push_back(std::move(hooks));
-  }
+  explicit Entered(std::shared_ptr<const Hooks> hooks) { stack().push_back(std::move(hooks)); }
   ~Entered() {
     if (stack().size() > depth) stack().resize(depth);
-    if (mutations) mutations->leave();
   }
   Entered(const Entered&) = delete;
   Entered& operator=(const Entered&) = delete;
   const size_t depth = stack().size();
-  const std::shared_ptr<autograd::Mutations> mutations;
 };
 
 // Until the scope ends, or for the function at `fn` with what follows it: that is left also where Lua has no memory to
@@ -97,7 +95,7 @@ int enter_hooks(lua_State* L, std::shared_ptr<const Hooks> hooks, int fn) {
   autograd::thread_script().saved_variable_hooks = []() -> std::unique_ptr<torch::autograd::SavedVariableHooks> {
     drop_ended();
     if (stack().empty()) return nullptr;
-    if (const auto& mutations = stack().back()->mutations) return autograd::Mutations::hooks(mutations);
+    if (const auto& mutations = stack().back()->mutations) return mutations->hooks();
     return std::make_unique<SavedHooks>(stack().back());
   };
   if (!lua_isnoneornil(L, fn)) {
@@ -129,8 +127,10 @@ int allow_mutation_on_saved_tensors(lua_State* L) {
   lua_pushboolean(L, 1);
   auto script = std::make_shared<Reference>(L, -1);
   lua_pop(L, 1);
-  return enter_hooks(L, std::make_shared<const Hooks>(Hooks{std::move(script), nullptr, autograd::Mutations::enter()}),
-                     1);
+  return enter_hooks(
+      L,
+      std::make_shared<const Hooks>(Hooks{std::move(script), nullptr, std::make_unique<const autograd::Mutations>()}),
+      1);
 }
 
 int disable_saved_tensors_hooks(lua_State* L) {

@@ -30,12 +30,10 @@ int get_default_dtype(lua_State* L) { return push_dtype(L, c10::get_default_dtyp
 
 int set_default_device(lua_State* L) {
   spread_keywords(L, "torch.set_default_device", 1, {"device"});
-  auto& device = settings(L).default_device;
-  const auto before = device;
   std::optional<at::Device> next;
   if (!lua_isnoneornil(L, 1) && !is_none(L, 1)) next = check_device(L, 1);
-  push<Scope>(L, std::make_shared<Scope>([&device, before] { device = before; }));
-  device = next;
+  push<Scope>(L, std::make_shared<Scope>([device = DefaultDevice(L)] { device.leave(); }));
+  settings(L).default_device = next;
   return 1;
 }
 

@@ -198,7 +198,9 @@ void push_overload(lua_State* L, const Overload& overload) {
 }
 
 int overloads(lua_State* L) {
-  const tensor::Operator* op = tensor::find_any_operator(luaL_checkstring(L, 1));
+  const std::string name = luaL_checkstring(L, 1);
+  const tensor::Operator* op = name.starts_with("aten::") ? tensor::find_operator(name.substr(6)) : nullptr;
+  if (!op) op = tensor::find_any_operator(name);
   if (!op) return lua_pushnil(L), 1;
   lua_newtable(L);
   lua_Integer count = 0;
@@ -238,7 +240,9 @@ constexpr Row kRows[] = {
     {"overloads", guarded<overloads>,
      "Returns the overloads of an operator in the order in which they are tried, those with out= behind: {overload,\n"
      "arguments = {name, kind, optional, keyword, out, one_or_list, default}[], positions, self_positions, varargs,\n"
-     "self_varargs, factory, out, results = {type, name}[]}; nil if there is no such operator.\n"
+     "self_varargs, factory, out, results = {type, name}[]}; nil if there is no such operator. Of a public one those "
+     "of\n"
+     "torch.NAME, whose defaults may be others than torch.ops'.\n"
      "@param name string \"aten::add\"\n@return table[]?"},
     {"files", guarded<files>,
      "Returns the files of the standard library, each {name = module, file}.\n@return table[]"},

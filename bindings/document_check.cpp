@@ -42,9 +42,9 @@ class Checker {
 
  private:
   std::string where() const {
-    std::string text = "the value";
+    std::string text;
     for (const std::string& part : path_) text += part;
-    return text;
+    return text.starts_with('.') ? text.substr(1) : "the value" + text;
   }
 
   [[noreturn]] void bad(int index, const char* hint = "") const {
@@ -108,7 +108,8 @@ class Checker {
       document_.devices.push_back(device->value);
       return Value::at(Kind::device, document_.devices.size() - 1);
     }
-    if (test<at::Tensor>(L_, index)) check_tensor(L_, index);  // closed
+    if (test<at::Tensor>(L_, index))
+      throw_usage(std::string(function_) + ": " + where() + " is a closed Tensor", kClosedHint);
     bad(index, "a module is saved by its state: torch.save(model:state_dict(), path)");
   }
 

@@ -64,15 +64,13 @@ int device_tostring(lua_State* L) {
 
 // device(fn, ...)
 int call_on_device(lua_State* L) {
-  auto& device = settings(L).default_device;
-  if (!lua_isfunction(L, 2))
-    throw_argument(L, "torch.device", "fn", "a function to run with it as the default device", 2);
-  struct Restore {
-    std::optional<at::Device>& device;
-    const std::optional<at::Device> before = device;
-    ~Restore() { device = before; }
-  } restore{device};
-  device = check_device(L, 1);
+  if (!is_callable(L, 2)) throw_argument(L, "torch.device", "fn", "a function to run with it as the default device", 2);
+  struct Guard : DefaultDevice {
+    using DefaultDevice::DefaultDevice;
+    ~Guard() { leave(); }
+  };
+  const Guard guard(L);
+  settings(L).default_device = check_device(L, 1);
   lua_call(L, lua_gettop(L) - 2, LUA_MULTRET);
   return lua_gettop(L) - 1;
 }
@@ -139,17 +137,10 @@ void open_dtypes(lua_State* L) {
                                      "\"cpu\", \"cuda\", \"cuda:0\" ...\n@param index? integer\n@return "
                                      "device\n@example torch.device(\"cuda:1\").index  --> 1"},
                                     {nullptr, nullptr, nullptr}};
-  define<at::ScalarType>(L, nullptr, kDtype);
-  define<at::Layout>(L, nullptr, kLayout);
-  define<at::MemoryFormat>(L, nullptr, kFormat);
-  define<at::Device>(L, nullptr, kDevice);
-  for (const TypeId id : {Type<at::ScalarType>::id, Type<at::Layout>::id, Type<at::MemoryFormat>::id,
-                          Type<at::Device>::id}) {  // values: nothing ends with a scope
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &vm::State::of(L).metatable(id));
-    lua_pushnil(L);
-    lua_setfield(L, -2, "__close");
-    lua_pop(L, 1);
-  }
+  define_value<at::ScalarType>(L, kDtype);
+  define_value<at::Layout>(L, kLayout);
+  define_value<at::MemoryFormat>(L, kFormat);
+  define_value<at::Device>(L, kDevice);
   set_functions(L, kModule);
   lua_newtable(L);
   for (const auto& row : tensor::dtype_names()) {

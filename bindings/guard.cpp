@@ -30,7 +30,7 @@ ErrorKind kind_of(const c10::Error& e, const std::string& message) {
     return ErrorKind::memory;
   if (mentions(message, {"same device", "CUDA", "device type"})) return ErrorKind::device;
   if (mentions(message, {"dtype", "scalar type", "ScalarType", "data type"})) return ErrorKind::dtype;
-  if (mentions(message, {"shape", "size", "dimension", "Dimension", "elements", "1-D", "2D", "3D", "4D"}))
+  if (mentions(message, {"shape", "size", "dimension", "Dimension", "elements", "1-D", "1D", "2D", "3D", "4D"}))
     return ErrorKind::shape;
   if (mentions(message, {"INTERNAL ASSERT"})) return ErrorKind::internal;
   return ErrorKind::usage;
@@ -48,6 +48,10 @@ const char* type_of(const c10::Error& e) {
   return "RuntimeError";
 }
 
+vm::Fault unbuilt(const std::string& device) {
+  return {ErrorKind::device, "Torch not compiled with " + device + " enabled", {}, "AssertionError"};
+}
+
 // The dispatcher lists every registration, some 60 lines: "Could not run 'aten::X' with arguments from the 'CUDA'
 // backend. This could be because ..." is cut to its first sentence, or is PyTorch's sentence for a backend that is not
 // there at all, which Python raises before the dispatcher is asked.
@@ -56,15 +60,14 @@ std::optional<vm::Fault> missing_backend(const std::string& message) {
   if (message.rfind(kUnlinked, 0) == 0) {
     std::string device = message.substr(kUnlinked.size(), message.find(' ', kUnlinked.size()) - kUnlinked.size());
     std::transform(device.begin(), device.end(), device.begin(), [](unsigned char c) { return std::toupper(c); });
-    return vm::Fault{ErrorKind::device, "Torch not compiled with " + device + " enabled", {}};
+    return unbuilt(device);
   }
   const size_t end = message.find(kEnd);
   if (message.rfind("Could not run '", 0) != 0 || end == std::string::npos) return std::nullopt;
   const size_t name = message.rfind('\'', end - 1) + 1;
   const std::string backend = message.substr(name, end - name);
-  const bool unbuilt = (backend == "CUDA" && !tensor::cuda_is_built()) || backend == "XPU" || backend == "MTIA";
-  if (unbuilt) return vm::Fault{ErrorKind::device, "Torch not compiled with " + backend + " enabled", {}};
-  return vm::Fault{ErrorKind::device, message.substr(0, end + kEnd.size() - 1), {}};
+  if ((backend == "CUDA" && !tensor::cuda_is_built()) || backend == "XPU" || backend == "MTIA") return unbuilt(backend);
+  return vm::Fault{ErrorKind::device, message.substr(0, end + kEnd.size() - 1), {}, "NotImplementedError"};
 }
 
 // LibTorch writes CPUFloatType and SparseCPUFloatType, which Python shows as torch.FloatTensor and
@@ -92,8 +95,9 @@ std::string with_python_types(std::string text) {
 
 Caught read(const std::exception& e) {
   if (auto* raised = dynamic_cast<const Raised*>(&e))
-    return {{raised->kind(), raised->message(), raised->hint()}, raised->value()};
-  if (auto* error = dynamic_cast<const Error*>(&e)) return {{error->kind(), error->message(), error->hint()}, nullptr};
+    return {{raised->kind(), raised->message(), raised->hint(), raised->type()}, raised->value()};
+  if (auto* error = dynamic_cast<const Error*>(&e))
+    return {{error->kind(), error->message(), error->hint(), error->type()}, nullptr};
   if (auto* error = dynamic_cast<const c10::Error*>(&e)) {
     std::string message = error->what_without_backtrace();
     while (!message.empty() && message.back() == '\n') message.pop_back();

@@ -1,4 +1,4 @@
-// Lua keys as index items: tables, strings (cached), torch.None and torch.slice.
+// Lua keys as index items: tables, strings (parsed once), and the values of slice.h.
 #include "bindings/indexing.h"
 
 #include <ATen/ops/empty.h>
@@ -21,75 +21,8 @@ using tensor::Index;
 using tensor::Indices;
 
 // Addresses that stand for entries of Lua's registry.
-constexpr char kParsed = 0, kParsedMeta = 0, kNone = 0, kNoneMeta = 0, kSliceMeta = 0;
+constexpr char kParsed = 0, kParsedMeta = 0;
 constexpr int kMostParsed = 4096;  // then the cache starts anew: a script may build its expressions
-
-bool has_metatable(lua_State* L, int index, const char* key) noexcept {
-  if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index)) return false;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, key);
-  const bool same = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  return same;
-}
-
-// Pushes the metatable kept under `key`; makes it from `rows` at the first use.
-void push_metatable(lua_State* L, const char* key, const char* name, const Row* rows) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  set_functions(L, rows);
-  lua_pushstring(L, name);
-  lua_setfield(L, -2, "__name");
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "__metatable");
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
-}
-
-int none_text(lua_State* L) {
-  lua_pushliteral(L, "None");
-  return 1;
-}
-
-const Row kNoneRows[] = {{"__tostring", guarded<none_text>, "---@return string"}, {nullptr, nullptr, nullptr}};
-
-tensor::Slice* test_slice(lua_State* L, int index) noexcept {
-  return has_metatable(L, index, &kSliceMeta) ? static_cast<tensor::Slice*>(lua_touserdata(L, index)) : nullptr;
-}
-
-int slice_text(lua_State* L) {
-  const auto* slice = test_slice(L, 1);
-  if (!slice) throw_argument(L, "tostring", "slice", "a torch.slice", 1);
-  const std::string text = tensor::to_string(*slice);
-  lua_pushlstring(L, text.data(), text.size());
-  return 1;
-}
-
-// slice.start, slice.stop, slice.step: an integer or nil.
-int slice_field(lua_State* L) {
-  const auto* slice = test_slice(L, 1);
-  const std::string_view name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
-  const std::optional<int64_t>* side = !slice            ? nullptr
-                                       : name == "start" ? &slice->start
-                                       : name == "stop"  ? &slice->stop
-                                       : name == "step"  ? &slice->step
-                                                         : nullptr;
-  if (side && *side) lua_pushinteger(L, **side);
-  else lua_pushnil(L);
-  return 1;
-}
-
-const Row kSliceRows[] = {{"__tostring", guarded<slice_text>, "---@return string"},
-                          {"__index", guarded<slice_field>, "---@return integer?"},
-                          {nullptr, nullptr, nullptr}};
-
-// An integer, also as a float of exact integer value (28/2 is 14.0).
-std::optional<int64_t> integer_at(lua_State* L, int index) {
-  int exact = 0;
-  if (lua_type(L, index) != LUA_TNUMBER) return std::nullopt;
-  const lua_Integer value = lua_tointegerx(L, index, &exact);
-  return exact ? std::optional<int64_t>(value) : std::nullopt;
-}
 
 [[noreturn]] void bad_item(lua_State* L, int index) {
   throw_usage(
@@ -218,13 +151,13 @@ Indices tuple(lua_State* L, int index) {
 
 // Raises what went wrong with the index expression at stack 2 again, with its text and the place in it.
 [[noreturn]] void name_expression(lua_State* L, const Caught& fault) {
-  if (fault.kind == ErrorKind::memory) throw Error(fault.kind, fault.message, fault.hint);
+  if (fault.kind == ErrorKind::memory) throw Error(fault.kind, fault.message, fault.hint, fault.type);
   const std::string text = lua_tostring(L, 2);
   const size_t column = tensor::failing_column(check_tensor(L, 1), text);
   throw Error(fault.kind,
               "tensor index \"" + text + "\": " + fault.message +
                   (column > 0 ? " at column " + std::to_string(column) : std::string()),
-              fault.hint);
+              fault.hint, fault.type);
 }
 
 // Calls `use` with the items of the key at stack 2.
@@ -288,44 +221,6 @@ int index_set(lua_State* L) {
     else tensor::set(self, items, scalar);
   });
   return 0;
-}
-
-void push_none(lua_State* L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kNone) == LUA_TUSERDATA) return;
-  lua_pop(L, 1);
-  lua_newuserdatauv(L, 1, 0);
-  push_metatable(L, &kNoneMeta, "None", kNoneRows);
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &kNone);
-}
-
-bool is_none(lua_State* L, int index) noexcept { return has_metatable(L, index, &kNoneMeta); }
-
-int slice(lua_State* L) {
-  const int count = lua_gettop(L);
-  if (count < 1 || count > 3)
-    throw_usage("torch.slice: expected (stop) or (start, stop, step), got " + std::to_string(count) + " arguments");
-  tensor::Slice value;
-  std::optional<int64_t>* const sides[] = {&value.start, &value.stop, &value.step};
-  static constexpr const char* kNames[] = {"start", "stop", "step"};
-  for (int i = 1; i <= count; ++i) {
-    const int side = count == 1 ? 1 : i - 1;
-    if (lua_isnil(L, i) || is_none(L, i)) continue;
-    if (const at::Tensor* tensor = test_tensor(L, i)) {
-      if (tensor->numel() != 1 || !at::isIntegralType(tensor->scalar_type(), /*includeBool=*/true))
-        throw_usage("only integer tensors of a single element can be converted to an index");
-      *sides[side] = tensor->item().toLong();
-      continue;
-    }
-    *sides[side] = integer_at(L, i);
-    if (!*sides[side]) throw_argument(L, "torch.slice", kNames[side], "an integer or nil", i);
-  }
-  auto* block = lua_newuserdatauv(L, sizeof(tensor::Slice), 0);
-  new (block) tensor::Slice(value);
-  push_metatable(L, &kSliceMeta, "slice", kSliceRows);
-  lua_setmetatable(L, -2);
-  return 1;
 }
 
 }  // namespace trainhost::bindings

@@ -1,7 +1,9 @@
-// x[key] and x[key] = value for Lua keys, and the two values that only make sense in a key: torch.None, torch.slice.
+// x[key] and x[key] = value for Lua keys.
 #pragma once
 
 #include <lua.hpp>
+
+#include "bindings/slice.h"
 
 namespace trainhost::bindings {
 
@@ -11,11 +13,5 @@ namespace trainhost::bindings {
 int index_get(lua_State* L);
 // Stack: tensor, key, value. The value is a number, a boolean, a tensor or a nested table of numbers or booleans.
 int index_set(lua_State* L);
-
-// torch.None: a new dimension in a key, and None where a table cannot hold nil. One value per state.
-void push_none(lua_State* L);
-bool is_none(lua_State* L, int index) noexcept;
-// torch.slice(stop), torch.slice(start, stop, step): as Python's slice; nil or torch.None leaves a side open.
-int slice(lua_State* L);
 
 }  // namespace trainhost::bindings

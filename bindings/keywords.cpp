@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string>
 
+#include "bindings/dtype.h"
 #include "bindings/guard.h"
 
 namespace trainhost::bindings {
@@ -40,15 +41,24 @@ std::string list_of_valid(std::initializer_list<const char*> names) {
   throw_usage(std::string(function) + ": '" + key + "' is given by position and by keyword");
 }
 
+[[noreturn]] void throw_too_many(const char* function, int got, std::initializer_list<const char*> names) {
+  throw_usage(std::string(function) + ": too many arguments, expected at most " + std::to_string(names.size()) +
+                  ", got " + std::to_string(got),
+              list_of_valid(names));
+}
+
 }  // namespace
+
+bool is_callable(lua_State* L, int index) {
+  if (lua_isfunction(L, index)) return true;
+  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL) return false;
+  return lua_pop(L, 1), true;
+}
 
 Keywords::Keywords(lua_State* L, const char* function, int first, std::initializer_list<const char*> names) {
   int last = lua_gettop(L);
   const int table = last >= first && is_keywords(L, last) ? last-- : 0;
-  if (last - first + 1 > static_cast<int>(names.size()))
-    throw_usage(std::string(function) + ": too many arguments, expected at most " + std::to_string(names.size()) +
-                    ", got " + std::to_string(last - first + 1),
-                list_of_valid(names));
+  if (last - first + 1 > static_cast<int>(names.size())) throw_too_many(function, last - first + 1, names);
   for (int i = first; i <= last; ++i)
     if (!lua_isnil(L, i)) values_.push_back({names.begin()[i - first], i});
   if (!table) return;
@@ -84,11 +94,19 @@ int Keywords::find(std::string_view name) const noexcept {
 void spread_keywords(lua_State* L, const char* function, int first, std::initializer_list<const char*> names) {
   const int top = lua_gettop(L), count = static_cast<int>(names.size());
   int table = first;
+  bool calls = false;  // what follows a function is for it
+  const auto is_function = [L](int i) { return is_callable(L, i) && !test<at::Device>(L, i); };
   const auto is_here = [&](int i) {
-    return lua_istable(L, i) && (i == top || lua_isfunction(L, i + 1)) && is_keywords(L, i);
+    return lua_istable(L, i) && (i == top || is_function(i + 1)) && is_keywords(L, i);
   };
-  while (table < first + count && table <= top && !is_here(table)) ++table;
-  if (table > top || table == first + count) return;
+  for (; table <= first + count && table <= top && !is_here(table); ++table) calls = calls || is_function(table);
+  if (table > top || table > first + count) {
+    int last = top;
+    while (last >= first && lua_isnil(L, last)) --last;
+    if (!calls && last >= first + count) throw_too_many(function, last - first + 1, names);
+    return;
+  }
+  if (calls) return;
   const char* unknown = nullptr;  // the first in sorted order
   lua_pushnil(L);
   while (lua_next(L, table)) {

@@ -30,6 +30,9 @@ class Keywords {
 // Lua index of the first name. The same usage errors as Keywords.
 void spread_keywords(lua_State* L, const char* function, int first, std::initializer_list<const char*> names);
 
+// A function, or a value with __call: a module.
+bool is_callable(lua_State* L, int index);
+
 bool check_boolean(lua_State* L, int index, const char* function, const char* name);
 lua_Integer check_integer(lua_State* L, int index, const char* function, const char* name);
 double check_number(lua_State* L, int index, const char* function, const char* name);

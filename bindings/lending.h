@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <unordered_map>
+#include <vector>
 
 #include "host/vm/state.h"
 
@@ -18,6 +19,8 @@ namespace trainhost::bindings {
 struct Alive {
   std::mutex mutex;
   vm::State* state;
+  std::vector<uint64_t> serials;                                  // id -> which reference of this state; 0: none now
+  uint64_t made = 0;                                              // the serial number of the newest
   std::unordered_map<int, const torch::autograd::Node*> watched;  // the values that may be lent
   bool lent = false;                                              // are any, right now?
 };

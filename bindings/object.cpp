@@ -5,7 +5,7 @@ namespace trainhost::bindings {
 
 void raise_closed(const char* type, const std::string& argument) {
   throw_usage((argument.empty() ? std::string() : "argument '" + argument + "': ") + "this " + type + " is closed",
-              "it was freed by close, free or the end of its <close> scope");
+              kClosedHint);
 }
 
 void raise_not_a(lua_State* L, const char* type, int index) {
@@ -24,8 +24,10 @@ void define(lua_State* L, TypeId id, const char* name, lua_CFunction gc, lua_CFu
   lua_setfield(L, -2, "__name");
   lua_pushcfunction(L, gc);
   lua_setfield(L, -2, "__gc");
-  lua_pushcfunction(L, close);
-  lua_setfield(L, -2, "__close");
+  if (close) {
+    lua_pushcfunction(L, close);
+    lua_setfield(L, -2, "__close");
+  }
   if (metamethods) set_functions(L, metamethods);
   lua_pushstring(L, name);
   lua_setfield(L, -2, "__metatable");

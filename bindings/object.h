@@ -43,6 +43,9 @@ typename Type<T>::Handle* test(lua_State* L, int index) noexcept {
   return static_cast<typename Type<T>::Handle*>(lua_touserdata(L, index));
 }
 
+// What errors about a closed value say besides.
+inline constexpr char kClosedHint[] = "it was freed by close, free or the end of its <close> scope";
+
 // argument: its name, where it is one of several.
 [[noreturn]] void raise_closed(const char* type, const std::string& argument = {});
 [[noreturn]] void raise_not_a(lua_State* L, const char* type, int index);
@@ -79,6 +82,12 @@ void define(lua_State* L, TypeId id, const char* name, lua_CFunction gc, lua_CFu
 template <class T>
 void define(lua_State* L, const Row* methods, const Row* metamethods) {
   define(L, Type<T>::id, Type<T>::name, &collect<T>, &close<T>, methods, metamethods);
+}
+
+// A type whose objects are values: nothing ends with a scope, so they have no `__close`.
+template <class T>
+void define_value(lua_State* L, const Row* metamethods) {
+  define(L, Type<T>::id, Type<T>::name, &collect<T>, nullptr, nullptr, metamethods);
 }
 
 }  // namespace trainhost::bindings

@@ -43,6 +43,7 @@ bool has_string_key(lua_State* L, int index) {
 void read_call(lua_State* L, bool method, Call& call) {
   const int last = call.positional = lua_gettop(L);
   if (last == 0 || !lua_istable(L, last)) return;
+  if (lua_getmetatable(L, last)) return lua_pop(L, 1);  // an object: a value
   const auto size = static_cast<int>(lua_rawlen(L, last));
   if (size == 0) {
     luaL_checkstack(L, 2 * kMostArguments, "keyword arguments");

@@ -85,15 +85,14 @@ bool is_closed(lua_State* L, int index) { return test<at::Tensor>(L, index) && !
 
 // A closed tensor is told first, whatever else does not fit.
 void refuse_closed(lua_State* L, const std::string& function, const std::string& argument, int index) {
-  constexpr const char* kHint = "it was freed by close, free or the end of its <close> scope";
-  if (is_closed(L, index)) throw_usage(function + ": argument '" + argument + "' is a closed Tensor", kHint);
+  if (is_closed(L, index)) throw_usage(function + ": argument '" + argument + "' is a closed Tensor", kClosedHint);
   if (lua_type(L, index) != LUA_TTABLE) return;
   const auto size = static_cast<lua_Integer>(lua_rawlen(L, index));
   for (lua_Integer i = 1; i <= size; ++i) {
     lua_rawgeti(L, index, i);
     if (is_closed(L, lua_gettop(L)))
       throw_usage(function + ": argument '" + argument + "' holds a closed Tensor at [" + std::to_string(i) + "]",
-                  kHint);
+                  kClosedHint);
     lua_pop(L, 1);
   }
 }

@@ -18,6 +18,7 @@ void release(lua_State* L, Alive& alive, int id, bool watched) {
   push_values(L);
   luaL_unref(L, -1, id);
   lua_pop(L, 1);
+  alive.serials[static_cast<size_t>(id)] = 0;
   if (watched) unwatch(L, alive, id);
 }
 
@@ -84,9 +85,12 @@ Reference::Reference(lua_State* L, int index) : alive_(alive_of(L)) {
   luaL_checkstack(L, 3, "reference");
   index = lua_absindex(L, index);
   push_values(L);
+  const size_t ids = lua_rawlen(L, -1) + 2;  // before there is one that would have to be given back
+  if (alive_->serials.size() < ids) alive_->serials.resize(ids);
   lua_pushvalue(L, index);
   id_ = luaL_ref(L, -2);
   lua_pop(L, 1);
+  alive_->serials[static_cast<size_t>(id_)] = ++alive_->made;
   live.fetch_add(1, std::memory_order_relaxed);
 }
 

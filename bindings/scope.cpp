@@ -1,13 +1,13 @@
 // torch.scope: what a function made is let go when it ends, but for its results.
 #include "bindings/scope.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <new>
 #include <unordered_map>
 
 #include "bindings/lending.h"
-#include "bindings/reference.h"
 #include "bindings/tensor.h"
 
 namespace trainhost::bindings {
@@ -38,22 +38,28 @@ void push_seen(lua_State* L) {
 // buffer, a gradient, what an optimizer or a graph keeps) stays: letting go of the Lua value would free nothing. A
 // graph lets go of what it keeps when its last output goes, so the newest go first, until none is left that can go.
 // C++ may hold a tensor through a value of Lua, too (ctx.field, what a pack hook made of it, the upvalue of a hook):
-// what such values reach stays for as long as they are held. They are asked again once a graph has gone that held some.
+// what such values reach stays for as long as they are held, if they came to C++ inside: older ones are not walked
+// through at every step, they are variables of outside. They are asked again once a graph has gone that held some.
 // A value of the script that holds such a tensor still (an upvalue, a field of a table that outlives the scope) holds a
 // closed tensor then, which says so when it is used: nothing dangles.
 class TensorScope {
  public:
   explicit TensorScope(lua_State* L)
-      : L_(L), bytes_(vm::State::of(L).native_bytes()), outer_(bytes_.scope()), made_(outer_ ? outer_->depth + 1 : 1) {
+      : L_(L),
+        references_(*alive_of(L)),
+        before_(references_.made),
+        bytes_(vm::State::of(L).native_bytes()),
+        outer_(bytes_.scope()),
+        made_(outer_ ? outer_->depth + 1 : 1) {
     bytes_.set_scope(&made_);
   }
   ~TensorScope() {
     bytes_.set_scope(outer_);
     vm::ScopeList held(made_.depth);
     for (bool progress = true; progress;) {
-      const int references = Reference::count();
+      const auto references = new_references();
       if (references > 0 && made_.before() && made_.before() != &made_ && !set_aside(held)) break;
-      progress = release() && Reference::count() != references;
+      progress = release() && new_references() != references;
       move_all(held, progress ? &made_ : outer_);
     }
     move_all(held, outer_);
@@ -73,6 +79,13 @@ class TensorScope {
   }
 
  private:
+  bool is_new(uint64_t serial) const noexcept { return serial > before_; }
+  // How many values C++ holds since the scope began.
+  std::ptrdiff_t new_references() const noexcept {
+    if (references_.made == before_) return 0;
+    return std::ranges::count_if(references_.serials, [this](uint64_t serial) { return is_new(serial); });
+  }
+
   static void move_all(vm::ScopeList& from, vm::ScopeList* to) {
     for (vm::ScopeLink* link = from.after(); link && link != &from; link = from.after()) move(handle_of(link), to);
   }
@@ -129,17 +142,16 @@ class TensorScope {
   static int reach(lua_State* L) {
     const auto& [scope, held] = *static_cast<Job*>(lua_touserdata(L, 1));
     scope->begin(held);
-    push_values(L);
-    const int values = lua_gettop(L);
-    for (lua_pushnil(L); lua_next(L, values); lua_pop(L, 1)) {
-      if (!lua_isinteger(L, -2)) continue;
-      push_value(L, static_cast<int>(lua_tointeger(L, -2)));
+    const std::vector<uint64_t>& serials = scope->references_.serials;
+    for (size_t id = 0; id < serials.size(); ++id) {
+      if (!scope->is_new(serials[id])) continue;
+      push_value(L, static_cast<int>(id));
       scope->meet();
     }
     scope->look_into_all();
     return 0;
   }
-  // Moves what the values that C++ holds reach to `held`. False if Lua has no memory for that.
+  // Moves what the values that C++ holds since the scope began reach to `held`. False if Lua has no memory for that.
   bool set_aside(vm::ScopeList& held) noexcept {
     if (!lua_checkstack(L_, 4)) return false;
     Job job{this, &held};
@@ -238,6 +250,8 @@ class TensorScope {
   }
 
   lua_State* L_;
+  const Alive& references_;
+  const uint64_t before_;  // the newest of them when the scope began
   vm::NativeBytes& bytes_;
   vm::ScopeList* outer_;
   vm::ScopeList made_;
@@ -245,6 +259,16 @@ class TensorScope {
   int seen_ = 0;
   lua_Integer waiting_ = 0;
 };
+
+// keep(tensor, kept)
+int keep(lua_State* L) {
+  check_tensor(L, 1);
+  TensorHandle& handle = *test<at::Tensor>(L, 1);
+  handle.link.leave();
+  vm::ScopeList* scope = vm::State::of(L).native_bytes().scope();
+  if (lua_isboolean(L, 2) && !lua_toboolean(L, 2) && scope) handle.enter(*scope);
+  return lua_settop(L, 1), 1;
+}
 
 // torch.scope(fn, ...)
 int scope(lua_State* L) {
@@ -264,10 +288,14 @@ void set_scope_functions(lua_State* L) {
       {"scope", guarded<scope>,
        "Runs fn(...), then lets go of every tensor that was made meanwhile at once, but for those in its results: as "
        "values, in tables, in fields of modules and in functions, nested. What a module, an optimizer, a gradient or a "
-       "graph that lives on holds stays, also what a graph holds through Lua: in ctx, in a hook, in a checkpoint. A "
-       "tensor that only a variable or table outside still holds is closed then: using it is an error. "
+       "graph that lives on holds stays, also what a graph holds through Lua: in ctx, in a hook, in a checkpoint that "
+       "was made inside. A tensor that only a variable or table outside still holds is closed then: using it is an "
+       "error. "
        "Scopes nest; an error ends them, too.\n@param fn function\n@param ... any its arguments\n@return any what fn "
        "returns\n@example torch.scope(function() return torch.ones(2) + 1 end)  --> tensor([2., 2.])"},
+      {"keep", guarded<keep>,
+       "No torch.scope lets go of the tensor: for objects of the library that make theirs when first used.\n@param "
+       "tensor Tensor\n@param kept? boolean true; false: it belongs to the scope that runs now\n@return Tensor"},
       {nullptr, nullptr, nullptr}};
   set_functions(L, kRows);
 }

@@ -21,4 +21,12 @@ struct Settings {
 
 Settings& settings(lua_State* L);
 
+// The default device as it was, to come back to.
+struct DefaultDevice {
+  explicit DefaultDevice(lua_State* L) : device(settings(L).default_device) {}
+  void leave() const { device = before; }
+  std::optional<at::Device>& device;
+  const std::optional<at::Device> before = device;
+};
+
 }  // namespace trainhost::bindings

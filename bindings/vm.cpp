@@ -1,5 +1,4 @@
 // native.vm: the script's side of its host: errors, parameters, clocks, the terminal, the collector, the end.
-#include <dlfcn.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -11,12 +10,10 @@
 #include "bindings/bindings.h"
 #include "bindings/guard.h"
 #include "host/base/error.h"
-#include "host/base/file.h"
 #include "host/vm/modules.h"
 #include "host/vm/script.h"
 #include "host/vm/state.h"
-
-extern "C" uint64_t aoti_torch_abi_version();  // of the libtorch_cpu that is loaded
+#include "host/vm/traceback.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -275,22 +272,6 @@ constexpr Row kRows[] = {
 };
 
 }  // namespace
-
-std::string lua_version() { return LUA_VERSION_MAJOR "." LUA_VERSION_MINOR "." LUA_VERSION_RELEASE; }
-
-std::string torch_version() {
-  const uint64_t version = aoti_torch_abi_version();
-  return std::to_string(version >> 56) + "." + std::to_string(version >> 48 & 0xff) + "." +
-         std::to_string(version >> 40 & 0xff);
-}
-
-std::string torch_folder() {
-  Dl_info info{};
-  if (!dladdr(reinterpret_cast<void*>(&aoti_torch_abi_version), &info) || !info.dli_fname) return {};
-  return file::folder_of(info.dli_fname);
-}
-
-bool torch_has_cuda() { return file::exists(torch_folder() + "/libtorch_cuda.so"); }
 
 int open_vm(lua_State* L) {
   lua_newtable(L);

@@ -6,7 +6,7 @@
 
 #include "bindings/bindings.h"
 #include "host/base/log.h"
-#include "host/vm/errors.h"
+#include "host/vm/traceback.h"
 
 namespace trainhost::bindings {
 

@@ -94,6 +94,7 @@ torch::autograd::edge_list output_edges(const BackwardRequest& request) {
   torch::autograd::edge_list edges;
   for (const End& end : request.inputs) {
     if (end.place) {
+      metadata_of(end);  // the engine writes to this place unchecked
       edges.emplace_back(end.place->node, end.place->output_nr);
       continue;
     }

@@ -9,23 +9,21 @@ struct SavedVariableHooks;
 
 namespace trainhost::autograd {
 
-// Of torch.autograd.graph.allow_mutation_on_saved_tensors, entered and left on one thread; one at a time.
+// torch.autograd.graph.allow_mutation_on_saved_tensors while it lives, on the thread that made it; one at a time.
 class Mutations {
  public:
-  // From now on, on this thread. Throws PyTorch's error where one is entered already.
-  static std::shared_ptr<Mutations> enter();
-  // What was saved meanwhile can no longer be read.
-  void leave() noexcept;
-  ~Mutations();
+  Mutations();   // throws PyTorch's error where there is one already
+  ~Mutations();  // what was saved meanwhile can no longer be read
 
   // For one saved tensor.
-  static std::unique_ptr<torch::autograd::SavedVariableHooks> hooks(const std::shared_ptr<Mutations>& mutations);
+  std::unique_ptr<torch::autograd::SavedVariableHooks> hooks() const;
 
   struct State;
 
  private:
-  explicit Mutations(std::shared_ptr<State> state);
+  class Watch;
   std::shared_ptr<State> state_;
+  std::unique_ptr<Watch> watch_;
 };
 
 }  // namespace trainhost::autograd

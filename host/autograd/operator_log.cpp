@@ -5,46 +5,36 @@
 #include <ATen/core/function_schema.h>
 #include <ATen/record_function.h>
 
-#include <new>
+#include <exception>
 
 namespace trainhost::autograd {
 namespace {
 
-OperatorLog*& current() {
-  thread_local OperatorLog* log = nullptr;
-  return log;
+// "[2, 3] Float"; "Float" for a tensor without sizes: a nested one.
+std::string text_of(const at::Tensor& tensor) {
+  try {
+    return c10::str(tensor.sizes(), " ", tensor.scalar_type());
+  } catch (const std::exception&) {
+    return c10::toString(tensor.scalar_type());
+  }
 }
 
-std::unique_ptr<at::ObserverContext> observe(const at::RecordFunction& call) {
+}  // namespace
+
+void OperatorLog::before(const at::RecordFunction& call) noexcept {
   const auto schema = call.operator_schema();
-  if (!current() || !schema) return nullptr;
+  if (!schema) return;
   try {
     std::string line = schema->name() + (schema->overload_name().empty() ? "" : "." + schema->overload_name()) + "(";
     bool first = true;
     for (const c10::IValue& input : call.inputs()) {
       if (!input.isTensor() || !input.toTensor().defined()) continue;
-      const at::Tensor& tensor = input.toTensor();
-      line += (first ? "" : ", ") + c10::str(tensor.sizes(), " ", tensor.scalar_type());
+      line += (first ? "" : ", ") + text_of(input.toTensor());
       first = false;
     }
-    current()->lines.push_back(line + ")");
-  } catch (const std::bad_alloc&) {  // a line less
+    lines.push_back(line + ")");
+  } catch (const std::exception&) {  // a line less
   }
-  return nullptr;
-}
-
-}  // namespace
-
-OperatorLog::OperatorLog() : outer_(current()) {
-  if (!outer_)
-    handle_ = at::addThreadLocalCallback(
-        at::RecordFunctionCallback(observe).needsInputs(true).scopes({at::RecordScope::FUNCTION}));
-  current() = this;
-}
-
-OperatorLog::~OperatorLog() {
-  current() = outer_;
-  if (!outer_) at::removeCallback(handle_);
 }
 
 }  // namespace trainhost::autograd

@@ -4,21 +4,16 @@
 #include <string>
 #include <vector>
 
+#include "host/autograd/observer.h"
+
 namespace trainhost::autograd {
 
-// While it lives. An inner log takes what runs meanwhile.
-class OperatorLog {
+// While it lives.
+class OperatorLog final : public Observer {
  public:
-  OperatorLog();
-  ~OperatorLog();
-  OperatorLog(const OperatorLog&) = delete;
-  OperatorLog& operator=(const OperatorLog&) = delete;
+  void before(const at::RecordFunction& call) noexcept override;
 
   std::vector<std::string> lines;  // "aten::mul.Tensor([2, 3] Float, [3] Float)"
-
- private:
-  OperatorLog* const outer_;
-  uint64_t handle_ = 0;
 };
 
 }  // namespace trainhost::autograd

@@ -23,8 +23,12 @@ ErrorKind error_kind(std::string_view name) noexcept {
   return ErrorKind::internal;
 }
 
-Error::Error(ErrorKind kind, std::string message, std::string hint)
-    : std::runtime_error(message), kind_(kind), message_(std::move(message)), hint_(std::move(hint)) {
+Error::Error(ErrorKind kind, std::string message, std::string hint, std::string type)
+    : std::runtime_error(message),
+      kind_(kind),
+      message_(std::move(message)),
+      hint_(std::move(hint)),
+      type_(std::move(type)) {
   set_context({}, {}, {});
 }
 

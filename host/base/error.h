@@ -18,15 +18,17 @@ TRAINHOST_API std::string_view name_of(ErrorKind kind) noexcept;
 ErrorKind error_kind(std::string_view name) noexcept;
 
 // message: one line, "where, what was wrong, expected, got". hint: what to do about it, may be empty.
+// type: the name of the class that Python raises, "LinAlgError"; may be empty.
 // op: the operator or function that raised it, where: "train.lua:12", trace: the Lua traceback; all three
 // are empty until the error has passed through Lua.
 class TRAINHOST_API Error : public std::runtime_error {
  public:
-  Error(ErrorKind kind, std::string message, std::string hint = {});
+  Error(ErrorKind kind, std::string message, std::string hint = {}, std::string type = {});
 
   ErrorKind kind() const noexcept { return kind_; }
   const std::string& message() const noexcept { return message_; }
   const std::string& hint() const noexcept { return hint_; }
+  const std::string& type() const noexcept { return type_; }
   const std::string& op() const noexcept { return op_; }
   const std::string& where() const noexcept { return where_; }
   const std::string& trace() const noexcept { return trace_; }
@@ -36,7 +38,7 @@ class TRAINHOST_API Error : public std::runtime_error {
 
  private:
   ErrorKind kind_;
-  std::string message_, hint_, op_, where_, trace_, what_;
+  std::string message_, hint_, type_, op_, where_, trace_, what_;
 };
 
 [[noreturn]] void throw_usage(std::string message, std::string hint = {});

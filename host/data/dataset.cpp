@@ -34,7 +34,7 @@ Batch Dataset::gather(std::span<const int64_t> indices) const {
                     std::to_string(sample.size()));
       for (size_t f = 0; f < fields.size(); ++f) fields[f].push_back(std::move(sample[f]));
     } catch (const Error& e) {
-      throw Error(e.kind(), where + e.message(), e.hint());
+      throw Error(e.kind(), where + e.message(), e.hint(), e.type());
     } catch (const c10::Error& e) {
       throw Error(ErrorKind::internal, where + e.what_without_backtrace());
     } catch (const std::exception& e) {

@@ -207,6 +207,19 @@ void pdist(const Overload& overload, const Stack& stack) {
               "pdist of an input without rows has no gradient");
 }
 
+void check_likeness(const at::Tensor& tensor, const at::Tensor& param, const std::string& name) {
+  TORCH_CHECK(tensor.sizes() == param.sizes(), "expected ", name, " of their parameters' shapes, got ", tensor.sizes(),
+              " for ", param.sizes());
+  TORCH_CHECK(tensor.scalar_type() == param.scalar_type(), "expected ", name, " of their parameters' dtypes, got ",
+              tensor.scalar_type(), " for ", param.scalar_type());
+  TORCH_CHECK(tensor.layout() == at::kStrided, "expected ", name, " to be strided tensors, got ", tensor.layout());
+  TORCH_CHECK(tensor.is_non_overlapping_and_dense(), "expected ", name,
+              " that own their memory without gaps, got strides ", tensor.strides(), " for ", tensor.sizes());
+  for (int64_t d = 0; d < tensor.dim(); ++d)
+    TORCH_CHECK(tensor.numel() == 0 || tensor.size(d) == 1 || tensor.stride(d) == param.stride(d), "expected ", name,
+                " with their parameters' strides, got ", tensor.strides(), " for ", param.strides());
+}
+
 // One kernel walks over all lists by pointer, as many elements as the parameters have.
 void fused_optimizer(const Overload& overload, const Stack& stack) {
   std::vector<at::Tensor> params;
@@ -227,10 +240,7 @@ void fused_optimizer(const Overload& overload, const Stack& stack) {
                     "expected state_steps to be float32 numbers");
         continue;
       }
-      TORCH_CHECK(list[k].sizes() == params[k].sizes() && list[k].scalar_type() == params[k].scalar_type() &&
-                      list[k].is_non_overlapping_and_dense(),
-                  "expected ", name, " that look like their parameters, got ", list[k].sizes(), " ",
-                  list[k].scalar_type(), " for ", params[k].sizes(), " ", params[k].scalar_type());
+      check_likeness(list[k], params[k], name);
     }
   }
 }

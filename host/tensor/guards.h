@@ -2,7 +2,7 @@
 // signal instead of an error, in Python as here. Found by tests/fuzz; each has a case in tests/lua/tensor/guards.lua.
 // What needs none: a sparse tensor made with check_invariants = false, whose script vouches for the indices that every
 // operator on it reads by (without that word they are checked, see Note [Sparse indices are checked]); and internal
-// operators, which only torch.ops reaches.
+// operators that have no name in torch.
 #pragma once
 
 #include <string_view>

@@ -1,27 +1,23 @@
-// Error values in Lua, the message handler, and tracebacks of the user's own frames.
+// Error values in Lua, and the message handler.
 #include "host/vm/errors.h"
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <lua.hpp>
 #include <new>
 #include <string_view>
 #include <vector>
 
 #include "host/vm/script.h"
+#include "host/vm/traceback.h"
 
 namespace trainhost::vm {
 namespace {
 
-const char kErrorMetatable = 0;  // its address is the registry key
-constexpr char kStdlibSource[] = "=stdlib/";
+const char kErrorMetatable = 0;                    // its address is the registry key
+const char kHints = 0;                             // {how a message ends = its hint}
 constexpr char kNoMemory[] = "not enough memory";  // Lua's own words
-constexpr int kMostLevels = 120, kOutermost = 20;
 constexpr int kDeepestClass = 8;
-constexpr size_t kLongestTurn = 8, kFewestTurns = 4;  // of repeated frames
-
-bool is_stdlib(const lua_Debug& ar) { return std::strncmp(ar.source, kStdlibSource, sizeof kStdlibSource - 1) == 0; }
 
 bool is_error(lua_State* L, int index) {
   if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return false;
@@ -94,65 +90,6 @@ Fault split_position(const std::string& text, std::string& where) {
   return {ErrorKind::usage, text, {}};
 }
 
-// "train.lua:12: in function 'f'".
-std::string frame_text(const lua_Debug& ar) {
-  std::string text = ar.short_src;
-  if (ar.currentline > 0) text += ":" + std::to_string(ar.currentline);
-  if (*ar.what == 'm') text += ": in the main chunk";
-  else if (*ar.what == 'C') text += ": in a native function";
-  else if (ar.name && *ar.name != '?')
-    text += std::string(": in ") + (*ar.namewhat ? ar.namewhat : "function") + " '" + ar.name + "'";
-  else text += ": in function <line " + std::to_string(ar.linedefined) + ">";
-  if (ar.istailcall) text += " (tail calls left out)";
-  return text;
-}
-
-int level_count(lua_State* L) {
-  lua_Debug ar;
-  int none = 1;  // doubled until no such level, then halved towards the last
-  while (lua_getstack(L, none, &ar)) none *= 2;
-  int last = none / 2;
-  while (none - last > 1) {
-    const int middle = last + (none - last) / 2;
-    (lua_getstack(L, middle, &ar) ? last : none) = middle;
-  }
-  return none;
-}
-
-// The frames of the levels from `begin` to before `end`; those of the user's scripts unless `full`.
-std::vector<std::string> user_frames(lua_State* L, int begin, int end, bool full) {
-  std::vector<std::string> frames;
-  lua_Debug ar;
-  for (int level = begin; level < end && lua_getstack(L, level, &ar); ++level) {
-    lua_getinfo(L, "Slnt", &ar);
-    if (full || (*ar.what != 'C' && !is_stdlib(ar))) frames.push_back(frame_text(ar));
-  }
-  return frames;
-}
-
-// Frames that repeat, alone or in turns of up to kLongestTurn, stand once with their count.
-void fold_repeats(std::vector<std::string>& frames) {
-  std::vector<std::string> folded;
-  for (size_t i = 0; i < frames.size();) {
-    size_t turn = 0, times = 1;
-    for (size_t size = 1; size <= kLongestTurn && turn == 0; ++size) {
-      size_t equal = 0;
-      while (i + size + equal < frames.size() && frames[i + equal] == frames[i + size + equal]) ++equal;
-      if (equal / size + 1 < kFewestTurns) continue;
-      turn = size;
-      times = equal / size + 1;
-    }
-    if (turn == 0) turn = 1;
-    for (size_t k = 0; k < turn; ++k) folded.push_back(std::move(frames[i + k]));
-    if (times > 1) {
-      const std::string what = turn == 1 ? "this frame" : "these " + std::to_string(turn) + " frames";
-      folded.push_back("... " + what + " " + std::to_string(times) + " times");
-    }
-    i += turn * times;
-  }
-  frames = std::move(folded);
-}
-
 // What `require` says over a line for each file it tried, as one line without repeats; other texts as they are.
 std::string fold_not_found(const std::string& text) {
   const size_t head = text.find(" not found:\n\t");
@@ -220,7 +157,30 @@ std::string method_hint(lua_State* L, const std::string& message, const std::str
   return best.empty() ? best : "did you mean '" + best + "'?";
 }
 
+// The hint that was added for a message, or none.
+std::string added_hint(lua_State* L, const std::string& message) {
+  std::string hint;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kHints) == LUA_TTABLE)
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+      if (message.ends_with(lua_tostring(L, -2))) hint = lua_tostring(L, -1);
+  lua_pop(L, 1);
+  return hint;
+}
+
 }  // namespace
+
+void add_hint(lua_State* L, const char* ending, const char* hint) {
+  luaL_checkstack(L, 3, "hint");
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kHints) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &kHints);
+  }
+  lua_pushstring(L, hint);
+  lua_setfield(L, -2, ending);
+  lua_pop(L, 1);
+}
 
 void open_errors(lua_State* L) {
   lua_createtable(L, 0, 4);
@@ -233,32 +193,6 @@ void open_errors(lua_State* L) {
   lua_pushliteral(L, "trainhost.Error");
   lua_setfield(L, -2, "__metatable");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kErrorMetatable);
-}
-
-std::string user_line(lua_State* L) {
-  lua_Debug ar;
-  for (int level = 0; lua_getstack(L, level, &ar); ++level) {
-    lua_getinfo(L, "Sl", &ar);
-    if (ar.currentline > 0 && !is_stdlib(ar)) return std::string(ar.short_src) + ":" + std::to_string(ar.currentline);
-  }
-  return {};
-}
-
-std::string traceback(lua_State* L, int level) {
-  const char* wish = std::getenv("TRAINHOST_TRACE");
-  const bool full = wish && std::strcmp(wish, "full") == 0;
-  const int end = level_count(L);
-  const bool deep = end - level > kMostLevels;
-  std::vector<std::string> frames = user_frames(L, level, deep ? level + kMostLevels - kOutermost : end, full);
-  fold_repeats(frames);
-  if (deep) {  // finding a level costs its depth: of a deep recursion the middle is left out
-    frames.push_back("... " + std::to_string(end - level - kMostLevels) + " levels left out");
-    for (std::string& frame : user_frames(L, end - kOutermost, end, full))
-      if (std::find(frames.begin(), frames.end(), frame) == frames.end()) frames.push_back(std::move(frame));
-  }
-  std::string text;
-  for (const std::string& frame : frames) text += (text.empty() ? "" : "\n") + frame;
-  return text;
 }
 
 void push_error(lua_State* L, const Fault& fault, const char* op) {
@@ -295,8 +229,7 @@ int make_error(lua_State* L) {
   Fault fault = split_position(lua_tostring(L, 1), where);
   fault.message = fold_not_found(fault.message);
   fault.hint = method_hint(L, fault.message, where);
-  if (fault.message.ends_with("got a non-closable value"))
-    fault.hint = "<close> takes what a call has entered: no_grad() and set_default_device(d) return such scopes";
+  if (fault.hint.empty()) fault.hint = added_hint(L, fault.message);
   if (where.empty() || where.rfind("stdlib/", 0) == 0) {
     if (!where.empty()) {
       fault.message = where + ": " + fault.message;
@@ -334,7 +267,8 @@ Error pop_error(lua_State* L) {
     error.set_context("", where, "");
     return error;
   }
-  Error error(error_kind(field(L, top, "kind")), field(L, top, "message"), field(L, top, "hint"));
+  Error error(error_kind(field(L, top, "kind")), field(L, top, "message"), field(L, top, "hint"),
+              field(L, top, "type"));
   error.set_context(field(L, top, "op"), field(L, top, "where"), field(L, top, "trace"));
   lua_pop(L, 1);
   return error;

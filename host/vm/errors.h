@@ -29,10 +29,7 @@ Error pop_error(lua_State* L);
 // The message handler for lua_pcall: turns the value into an error value with its traceback.
 int message_handler(lua_State* L);
 
-// "train.lua:12" for the innermost frame of a script, passing over the standard library; empty if there is none.
-std::string user_line(lua_State* L);
-// One line a frame, innermost first: "train.lua:12: in function 'step'"; frames of the standard library are left
-// out unless the environment has TRAINHOST_TRACE=full.
-std::string traceback(lua_State* L, int level);
+// An error that Lua itself raises, with a message that ends so, gets this hint.
+void add_hint(lua_State* L, const char* ending, const char* hint);
 
 }  // namespace trainhost::vm

@@ -143,7 +143,7 @@ void Interrupts::on_hook(lua_State* L) {
     try {
       run_posted();
     } catch (const Error& e) {
-      fault = Fault{e.kind(), e.message(), e.hint()};
+      fault = Fault{e.kind(), e.message(), e.hint(), e.type()};
     }
     if (fault) raise(L, *fault, "post");
   }

@@ -14,6 +14,7 @@
 #include "host/vm/errors.h"
 #include "host/vm/interrupt.h"
 #include "host/vm/state.h"
+#include "host/vm/traceback.h"
 
 namespace trainhost::vm {
 namespace {

@@ -40,7 +40,7 @@ Error load_error(lua_State* L, const std::string& name) {
   if (!error.where().empty() || error.kind() != ErrorKind::usage) return error;
   const std::string_view message = error.message();
   if (message.find(name) != std::string_view::npos) return error;
-  return Error(error.kind(), name + ": " + std::string(message), error.hint());
+  return Error(error.kind(), name + ": " + std::string(message), error.hint(), error.type());
 }
 
 // Pushes the script's arguments: `...` of a main chunk.

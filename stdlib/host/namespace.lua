@@ -7,6 +7,7 @@ local FEW <const> = 20  -- names that an error lists
 ---@class Sources
 ---@field files? table<string, string> module -> the names that it returns in a table, separated by spaces
 ---@field modules? table<string, string> name -> the module that is its value
+---@field hidden? table<string, boolean> names of `modules` that are not listed
 ---@field find? fun(name: string): any what no file has, such as an operator
 ---@field names? fun(): string[] what `find` finds
 ---@field hint? fun(name: string): string? said of a name that is not there; the nearest ones by default
@@ -18,7 +19,7 @@ local FEW <const> = 20  -- names that an error lists
 ---@param sources Sources
 ---@return table namespace
 return function(name, sources)
-  local home, modules, find = {}, sources.modules or {}, sources.find
+  local home, modules, hidden, find = {}, sources.modules or {}, sources.hidden or {}, sources.find
   for module, names in pairs(sources.files or {}) do
     for function_name in names:gmatch("%S+") do home[function_name] = module end
   end
@@ -32,7 +33,7 @@ return function(name, sources)
     elseif find and type(key) == "string" then
       value = find(key)
     end
-    if value ~= nil then rawset(self, key, value) end
+    if value ~= nil and not hidden[key] then rawset(self, key, value) end
     return value
   end
 
@@ -40,7 +41,9 @@ return function(name, sources)
   local function names_of()
     local names = {}
     for key in pairs(home) do names[#names + 1] = key end
-    for key in pairs(modules) do names[#names + 1] = key end
+    for key in pairs(modules) do
+      if not hidden[key] then names[#names + 1] = key end
+    end
     table.sort(names)
     return names
   end

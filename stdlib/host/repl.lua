@@ -1,4 +1,5 @@
 -- What the console knows of the language: how values are shown and how names are completed.
+local callable = require "host.callable"
 local ordered = require "host.ordered"
 
 local repl = {}
@@ -55,12 +56,6 @@ local function resolve(path)
   return value
 end
 
-local function is_callable(value)
-  if type(value) == "function" then return true end
-  local meta = debug.getmetatable(value)
-  return meta ~= nil and meta.__call ~= nil
-end
-
 local function operators(value)
   local loaded = package.loaded
   if not loaded.torch then return {} end
@@ -92,7 +87,7 @@ function repl.complete(line)
   end
   local function add_fields(fields)
     for name, field in next, fields do
-      if separator == "." or is_callable(field) then add(name) end
+      if separator == "." or callable(field) then add(name) end
     end
   end
   local level = value

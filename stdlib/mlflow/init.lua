@@ -1,18 +1,20 @@
 -- mlflow: MLflow's tracking under its own names; runs go to ./mlflow.db, where `mlflow ui` shows them.
 local keywords = require "host.keywords"
 local log = require "native.log"
+local places = require "mlflow.places"
 local text = require "mlflow.text"
 local track = require "native.track"
 local vm = require "native.vm"
 local Run = require "mlflow.run"
 
-local mlflow = {}
+local mlflow = {
+  set_tracking_uri = places.set_tracking_uri, get_tracking_uri = places.get_tracking_uri,
+  set_experiment = places.set_experiment,
+}
 
-local chosen_uri, opened_uri  -- what set_tracking_uri was given; what the store is open for
-local active_experiment       -- set by set_experiment
-local stack = {}              -- active runs, innermost last
+local stack = {}   -- active runs, innermost last
 local last_run
-local used_run_id             -- the MLFLOW_RUN_ID that start_run has resumed
+local used_run_id  -- the MLFLOW_RUN_ID that start_run has resumed
 local handlers = {}
 
 local function fail(message, hint) vm.raise("tracking", message, hint) end
@@ -51,91 +53,6 @@ local function finish(run, status)
   deliver()
 end
 
--- --- Where runs go
-
-local function open()
-  local uri = mlflow.get_tracking_uri()
-  if uri ~= opened_uri then
-    track.open(uri)
-    opened_uri = uri
-  end
-end
-
---- Chooses where runs are kept: "sqlite:///runs/mlflow.db". Without it MLFLOW_TRACKING_URI decides, else ./mlflow.db.
---- Runs that are active stay where they are.
----@param uri string
-function mlflow.set_tracking_uri(uri)
-  if type(uri) ~= "string" then
-    vm.raise("usage", ("mlflow.set_tracking_uri: argument 'uri' must be a string, got %s"):format(vm.describe(uri)))
-  end
-  local resolved = uri ~= "" and track.resolve(uri) or nil
-  if resolved ~= chosen_uri then active_experiment = nil end
-  chosen_uri = resolved
-end
-
---- Returns where runs are kept, as an absolute URI.
----@return string
-function mlflow.get_tracking_uri()
-  return chosen_uri or track.resolve(vm.getenv("MLFLOW_TRACKING_URI"))
-end
-
-local function experiment_text(value)
-  return math.type(value) == "integer" and tostring(value) or value
-end
-
-local function find_by_id(id, where)
-  local found = track.find_experiment(nil, id)
-  if not found then fail(("%s: no experiment with id '%s' exists"):format(where, id)) end
-  return found
-end
-
-local function use_experiment(experiment)
-  if experiment.lifecycle_stage ~= "active" then
-    fail(("mlflow: cannot set the deleted experiment '%s' as the active experiment"):format(experiment.name),
-      "restore it, or permanently delete it to create a new one")
-  end
-  active_experiment = experiment
-  return experiment
-end
-
---- Chooses the experiment of the next runs by its name, which is made if there is none, or by its id.
----@param experiment_name string|{experiment_name: string, experiment_id: string}
----@return {experiment_id: string, name: string, artifact_location: string, lifecycle_stage: string}
----@example mlflow.set_experiment("fashion"); mlflow.set_experiment{experiment_id = "1"}
-function mlflow.set_experiment(experiment_name, experiment_id)
-  local name, id = experiment_name, experiment_id
-  if type(experiment_name) == "table" then
-    local given = keywords.check("mlflow.set_experiment", experiment_name,
-      {experiment_name = keywords.none, experiment_id = keywords.none})
-    name, id = given.experiment_name, given.experiment_id
-  end
-  id = experiment_text(id)
-  if (name == nil) == (id == nil) then
-    vm.raise("usage", "mlflow.set_experiment: must specify exactly one of: experiment_id or experiment_name")
-  end
-  if name ~= nil and (type(name) ~= "string" or name == "") then
-    vm.raise("usage", ("mlflow.set_experiment: the name must be a non-empty string, got %s"):format(vm.describe(name)))
-  end
-  open()
-  return use_experiment(id and find_by_id(id, "mlflow.set_experiment") or track.experiment(name))
-end
-
--- The experiment of a run that names none: set_experiment's, the environment's, Default.
-local function current_experiment_id()
-  if active_experiment then return active_experiment.experiment_id end
-  local name, id = vm.getenv("MLFLOW_EXPERIMENT_NAME"), vm.getenv("MLFLOW_EXPERIMENT_ID")
-  if name and name ~= "" then
-    local experiment = track.experiment(name)
-    if id and id ~= "" and id ~= experiment.experiment_id then
-      fail(("mlflow: MLFLOW_EXPERIMENT_ID '%s' does not match the id '%s' of MLFLOW_EXPERIMENT_NAME '%s'")
-        :format(id, experiment.experiment_id, name))
-    end
-    return experiment.experiment_id
-  end
-  if id and id ~= "" then return find_by_id(id, "mlflow: MLFLOW_EXPERIMENT_ID").experiment_id end
-  return "0"
-end
-
 -- --- Runs
 
 -- Reading waits for what was logged to this store.
@@ -146,7 +63,7 @@ local function catch_up() track.flush(30, true) end
 ---@param run_id string
 ---@return table
 function mlflow.get_run(run_id)
-  open()
+  places.open()
   catch_up()
   local run = track.read_run(run_id)
   if not run then fail(("mlflow: no run with id '%s' exists"):format(tostring(run_id))) end
@@ -158,7 +75,7 @@ end
 ---@param key string
 ---@return table[]
 function mlflow.get_metric_history(run_id, key)
-  open()
+  places.open()
   catch_up()
   return track.metric_history(run_id, key)
 end
@@ -185,10 +102,11 @@ end
 local function resume(run_id, options)
   local handle = track.resume_run(run_id)
   local experiment_id = track.info(handle).experiment_id
-  if active_experiment and active_experiment.experiment_id ~= experiment_id then
+  local active = places.active()
+  if active and active.experiment_id ~= experiment_id then
     track.end_run(handle, "FAILED")
     fail(("mlflow: cannot start run with ID %s because the active experiment ID %s does not match its experiment ID %s")
-      :format(run_id, active_experiment.experiment_id, experiment_id))
+      :format(run_id, active.experiment_id, experiment_id))
   end
   for key, value in text.ordered(tags_of(options)) do track.set_tag(handle, key, value) end
   if options.run_name then track.set_tag(handle, "mlflow.runName", options.run_name) end
@@ -206,7 +124,7 @@ local function start(options)
     fail(("mlflow: no run with id '%s' exists"):format(options.parent_run_id))
   end
   return track.start_run{
-    experiment_id = experiment_text(options.experiment_id) or current_experiment_id(),
+    experiment_id = places.experiment_of(options.experiment_id),
     run_name = options.run_name,
     parent_id = parent_id,
     tags = tags_of(options),
@@ -237,7 +155,7 @@ function mlflow.start_run(options)
     vm.raise("usage", ("Run with UUID %s is already active. To start a new run, first end the current run with "
       .. "mlflow.end_run(). To start a nested run, call start_run with nested=true"):format(stack[1].info.run_id))
   end
-  open()
+  places.open()
   local run_id, from_environment = options.run_id, vm.getenv("MLFLOW_RUN_ID")
   if not run_id and from_environment and from_environment ~= "" and used_run_id ~= from_environment then
     run_id, used_run_id = from_environment, from_environment
@@ -301,7 +219,7 @@ local final_status = {finished = "FINISHED", failed = "FAILED", killed = "KILLED
 Run.connect{deliver = deliver, finish = finish}
 vm.at_exit(function(status)
   if stack[1] then finish(stack[1], final_status[status] or "FAILED") end
-  if opened_uri then
+  if places.is_open() then
     track.flush(20)
     deliver()
   end

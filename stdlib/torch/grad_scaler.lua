@@ -19,7 +19,8 @@ GradScaler.__index, GradScaler.__name = GradScaler, "GradScaler"
 
 local function fail(message, ...) vm.raise("usage", message:format(...)) end
 
-local function scalar(value, dtype, on) return full({}, value, {dtype = dtype, device = on}) end
+-- What a scaler keeps from one call to the next outlives the torch.scope around the call.
+local function scalar(value, dtype, on) return native.keep(full({}, value, {dtype = dtype, device = on})) end
 
 -- An optimizer's progress since the last update: "ready", "unscaled", "stepped"; whether an infinity was found, by device.
 local function state_of(self, optimizer)
@@ -163,8 +164,10 @@ function GradScaler:step(optimizer, ...)
     if not was_unscaled then state.found = unscale(optimizer, scalar(1.0, native.float32, self._scale.device), true) end
     optimizer.found_inf = any_found(state.found, self._scale.device)
     optimizer.grad_scale = not was_unscaled and self._scale or nil
-    local _ <close> = setmetatable({}, {__close = function() optimizer.found_inf, optimizer.grad_scale = nil, nil end})
-    result = optimizer:step()
+    local ok
+    ok, result = pcall(optimizer.step, optimizer)
+    optimizer.found_inf, optimizer.grad_scale = nil, nil
+    if not ok then error(result, 0) end
   else
     if state.stage == "ready" then self:unscale_(optimizer) end
     if next(state.found) == nil then fail "No inf checks were recorded for this optimizer." end
@@ -264,7 +267,19 @@ end
 
 local OPTIONS <const> = "init_scale=65536.0, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000, enabled=true"
 
+local function check(name, value, expected, is)
+  if not is then fail("torch.amp.GradScaler: argument '%s' must be %s, got %s", name, expected, vm.describe(value)) end
+end
+
+local function check_number(name, value) check(name, value, "a number", type(value) == "number") end
+
 local function new(on, init_scale, growth_factor, backoff_factor, growth_interval, enabled)
+  check("device", on, "a string", type(on) == "string")
+  check_number("init_scale", init_scale)
+  check_number("growth_factor", growth_factor)
+  check_number("backoff_factor", backoff_factor)
+  check("growth_interval", growth_interval, "an integer", math.type(growth_interval) == "integer")
+  check("enabled", enabled, "a boolean", type(enabled) == "boolean")
   if on == "cuda" and enabled and device.count("cuda") == 0 then
     warn "torch.cuda.amp.GradScaler is enabled, but CUDA is not available.  Disabling."
     enabled = false

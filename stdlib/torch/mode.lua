@@ -1,9 +1,31 @@
--- Modes as functions: entered until a scope ends, or while a function runs.
-local entered = require "torch.entered"
+-- Modes as functions: entered until a scope ends, or while a function or a module runs.
+local callable = require "host.callable"
 local keywords = require "host.keywords"
 local signature = require "torch.signature"
+local vm = require "native.vm"
 
---- A function mode(arguments ...) that enters and gives a scope, mode(arguments ..., fn, ...) the results of fn(...).
+local meta = { __name = "scope" }
+
+function meta.__close(scope)
+  local leave = scope.leave
+  scope.leave = nil
+  if leave then leave() end
+end
+
+local function scope_of(leave)
+  return type(leave) == "function" and setmetatable({leave = leave}, meta) or leave
+end
+
+-- Devices can be called, and are arguments all the same.
+local function is_device(value) return type(value) == "userdata" and debug.getmetatable(value).__name == "device" end
+
+local function run(scope, fn, ...)
+  local _ <close> = scope
+  return fn(...)
+end
+
+--- A function mode(arguments ...) that enters and gives a scope, mode(arguments ..., fn, ...) the results of fn(...),
+--- where fn is a function, a module or another value that can be called.
 --- The arguments may be given by name: mode({name = value}, fn, ...).
 ---@param name string as the user writes it: "torch.autocast"
 ---@param spec string its parameters, as torch.signature reads them
@@ -12,19 +34,26 @@ local signature = require "torch.signature"
 return function(name, spec, enter)
   local parse, required, most = signature(name, spec)
 
-  -- Where the function to be called stands, nil if there is none: after the keywords, after all arguments, or before.
+  -- Where fn stands, nil if there is none: after the keywords, after all arguments, or before.
   local function place(...)
     for i = 1, select("#", ...) do
       local value = select(i, ...)
-      if i > most or i > required and type(value) == "function" then return i end
       if keywords.is(value) then return i + 1 end
+      if i > most or i > required and callable(value) and not is_device(value) then return i end
     end
   end
 
   return function(...)
     local at = place(...)
-    if not at then return entered(enter(parse(...))) end
+    local count = select("#", ...)
+    while at and count >= at and select(count, ...) == nil do count = count - 1 end
+    if not at or count < at then return scope_of(enter(parse(...))) end
+    local fn = select(at, ...)
+    if not callable(fn) then
+      vm.raise("usage", ("%s: expected a function or a module after its arguments (%s), got %s"):format(name, spec,
+        vm.describe(fn)))
+    end
     local own = table.pack(...)
-    return entered(enter(parse(table.unpack(own, 1, at - 1))), select(at, ...))
+    return run(scope_of(enter(parse(table.unpack(own, 1, at - 1)))), select(at, ...))
   end
 end

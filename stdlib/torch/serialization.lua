@@ -122,6 +122,9 @@ local parse_save = signature("torch.save", "obj=nil, f=nil, metadata=nil, compre
 function serialization.save(...)
   local obj, f, metadata, compressed = parse_save(...)
   check_path("torch.save", f)
+  if metadata ~= nil and type(metadata) ~= "table" then
+    vm.raise("usage", "torch.save: argument 'metadata' must be a table, got " .. vm.describe(metadata))
+  end
   local writer = writers[extension(f)]
   if metadata ~= nil and extension(f) ~= "safetensors" then
     vm.raise("usage", "torch.save: 'metadata' is for .safetensors files, got the path " .. f)

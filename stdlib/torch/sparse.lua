@@ -99,7 +99,6 @@ sparse.spdiags = op "_spdiags"
 ---@return Tensor
 sparse.spsolve = op "_spsolve"
 
---- See torch/sparse_factories.lua.
 sparse.check_sparse_tensor_invariants = require("torch.sparse_factories").check_sparse_tensor_invariants
 
 return require("host.namespace")("torch.sparse", {held = sparse})

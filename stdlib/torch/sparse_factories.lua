@@ -21,8 +21,13 @@ local check_until <const> = mode("torch.sparse.check_sparse_tensor_invariants", 
   return function() checked = before end
 end)
 
---- Checks of new sparse tensors: is_enabled(), enable(), disable(), or for a scope
---- `local scope <close> = torch.sparse.check_sparse_tensor_invariants(false)`. Enabled at first, unlike PyTorch's.
+--- Checks of new sparse tensors until the scope ends, or in fn(...); is_enabled(), enable() and disable() for good.
+--- Enabled at first, unlike PyTorch's.
+---@param enable? boolean true
+---@param fn? function
+---@return any|scope
+---@example local checks = torch.sparse.check_sparse_tensor_invariants
+--- checks(false, checks.is_enabled)  --> false
 factories.check_sparse_tensor_invariants = setmetatable({
   --- Are the indices of new sparse tensors checked?
   ---@return boolean

@@ -33,14 +33,14 @@ local function elements(self)
   local values = fields[self] or fail("expected a storage, got %s: call storage:method(...)", vm.describe(self))
   if values:_storage_bytes().nbytes - values.nbytes >= values:element_size() then
     values = all_of(values, values.dtype)
-    fields[self] = values
+    fields[self] = native.keep(values)
   end
   return values
 end
 
 local function of_tensor(x, dtype)
   local self = setmetatable({}, Storage)
-  fields[self] = all_of(x, dtype)
+  fields[self] = native.keep(all_of(x, dtype))  -- no scope finds it behind the storage
   return self
 end
 
@@ -122,7 +122,7 @@ methods.resize_ = named("Storage.resize_", "self, size", function(self, size)
   end
   local grown = values:detach()  -- the other keeps its size if there is no memory
   grown:resize_({size})
-  fields[self] = grown
+  fields[self] = native.keep(grown)
   return self
 end)
 
@@ -136,22 +136,32 @@ end
 
 local attributes = {device = true, dtype = true, is_cuda = true, is_sparse = true}
 
-local function place(self, index)
-  local count = elements(self):size(0)
-  if math.type(index) ~= "integer" or index < -count or index >= count then
-    fail("index %s out of range for storage of size %d", tostring(index), count)
+-- All elements, and the place of one of them. Within what is known the memory is not asked whether it has grown.
+local function place(self, key)
+  if math.type(key) ~= "integer" then
+    if type(key) == "number" then fail("storage: an index must be an integer, got %s", vm.describe(key)) end
+    fail("a storage has no '%s'", tostring(key))
   end
-  return index
+  local values = fields[self]
+  if values and key >= 0 and key < values:size(0) then return values, key end
+  values = elements(self)
+  local count = values:size(0)
+  if key < -count or key >= count then fail("index %d out of range for storage of size %d", key, count) end
+  return values, key
 end
 
 function Storage:__index(key)
   if methods[key] then return methods[key] end
   if attributes[key] then return elements(self)[key] end
-  if math.type(key) then return elements(self)[place(self, key)]:item() end
-  fail("a storage has no '%s'", tostring(key))
+  local values, at = place(self, key)
+  return values[at]:item()
 end
 
-function Storage:__newindex(index, value) elements(self)[place(self, index)] = value end
+function Storage:__newindex(key, value)
+  local values, at = place(self, key)
+  values[at] = value
+end
+
 function Storage:__len() return elements(self):size(0) end
 function Storage.__eq(a, b)
   return is_storage(a) and is_storage(b) and a:data_ptr() == b:data_ptr() and a.device == b.device and a:nbytes() == b:nbytes()

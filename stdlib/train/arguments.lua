@@ -1,6 +1,7 @@
 -- The arguments of train.fit: defaults, checks, and the state that comes of them.
 local State = require "train.state"
 local batches = require "train.batches"
+local callable = require "host.callable"
 local callback_list = require "train.callback_list"
 local interval = require "train.interval"
 local keywords = require "host.keywords"
@@ -34,14 +35,6 @@ local function positive(a, name)
     usage(("%s must be a number above 0, got %s"):format(name, tostring(value)))
   end
 end
-
----Can it be called: a function, or a module?
-local function callable(value)
-  if type(value) == "function" then return true end
-  local meta = type(value) ~= "string" and getmetatable(value)
-  return type(value) == "userdata" or type(meta) == "table" and meta.__call ~= nil
-end
-arguments.callable = callable
 
 ---A usage error unless `model` is a module.
 function arguments.check_model(model, where)

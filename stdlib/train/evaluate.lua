@@ -3,6 +3,7 @@ local Aggregate = require "train.aggregate"
 local State = require "train.state"
 local arguments = require "train.arguments"
 local batches = require "train.batches"
+local callable = require "host.callable"
 local callback_list = require "train.callback_list"
 local keywords = require "host.keywords"
 local logs = require "train.logs"
@@ -21,7 +22,7 @@ return function(given)
   if not a.step then
     if a.model == nil then raise("usage", "train.evaluate: keyword 'model' is required") end
     if a.loss == nil then raise("usage", "train.evaluate: keyword 'loss' is required") end
-    if not arguments.callable(a.loss) then
+    if not callable(a.loss) then
       raise("usage", ("train.evaluate: loss must be a function or a module, got %s"):format(type(a.loss)))
     end
   end

@@ -1,10 +1,13 @@
 // Lua in the graph, as C++ programs meet it: hooks and Functions of a script in a backward that C++ starts.
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/ones.h>
+#include <ATen/record_function.h>
 
 #include <thread>
 
 #include "host/autograd/backward.h"
+#include "host/autograd/mutation.h"
+#include "host/autograd/operator_log.h"
 #include "host/trainhost.h"
 #include "tests/cpp/catch.h"
 
@@ -35,6 +38,22 @@ TEST_CASE("a backward in C++ runs the script's Functions and hooks") {
   const at::Tensor y = host.call("double", arguments).at(0).as_tensor();
   y.sum().backward();
   CHECK(x.grad().equal(at::ones({2}).mul(20)));
+}
+
+TEST_CASE("an observer of operators is gone with what it observes for") {
+  {
+    const autograd::Mutations mutations;
+    CHECK(at::hasThreadLocalCallbacks());
+    auto outer = std::make_unique<autograd::OperatorLog>();
+    const autograd::OperatorLog inner;
+    at::ones({2});
+    CHECK(outer->lines.size() == inner.lines.size());
+    outer.reset();
+    at::ones({2});
+    CHECK(inner.lines.size() > 0);
+    CHECK_THROWS_WITH(autograd::Mutations(), "allow_mutation_on_saved_tensors contexts cannot be nested");
+  }
+  CHECK_FALSE(at::hasThreadLocalCallbacks());
 }
 
 TEST_CASE("the error of a hook reaches C++, and the engine goes on") {

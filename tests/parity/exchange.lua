@@ -96,8 +96,9 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
       line = ok and '"values":' .. values or '"error":' .. quote("result: " .. tostring(values))
     else
       local failure = results[2]
-      local ok, message, kind = pcall(function() return failure.message, failure.kind end)
-      line = '"error":' .. quote(ok and message or tostring(failure)) .. ',"kind":' .. quote(ok and kind or "")
+      local ok, message, kind, class = pcall(function() return failure.message, failure.kind, failure.type end)
+      line = ('"error":%s,"kind":%s,"type":%s'):format(quote(ok and message or tostring(failure)), quote(ok and kind or ""),
+        quote(ok and class or ""))
     end
     report:write('{"name":', quote(name), ",", line, "}\n")
     report:flush()

@@ -17,6 +17,7 @@ class Result:
     values: list | None = None
     error: str | None = None
     kind: str = ""  # of the error
+    type: str = ""  # the class of Python's that the error says it is; "": it says none
 
 
 @dataclasses.dataclass
@@ -116,7 +117,7 @@ class Exchange:
                 row = json.loads(line)
                 values = row.get("values")
                 results[row["name"]] = Result(values and [read(value, data) for value in values] or values,
-                                              row.get("error"), row.get("kind", ""))
+                                              row.get("error"), row.get("kind", ""), row.get("type", ""))
             if done.returncode == 0:
                 break
             assert names[:len(results)] == list(results), done.stderr[-4000:]

@@ -2,7 +2,19 @@
 # what the argument parser's names.
 import re
 
-ORDINARY = {"usage", "shape", "dtype", "device"}
+# The kinds of Lua's and the words by which PyTorch's text tells of them; where there are none it is "usage". The first
+# that is found is the kind.
+WORDS = {
+    "memory": r"not enough memory|out of memory|can't allocate memory",
+    "device": r"same device|device type|\bCUDA\b|not compiled with",
+    "dtype": r"dtype|scalar type|data type",
+    "shape": r"shape|(?<!re)size|[Dd]imension|\belements\b|\b[1-4]D\b|\b1-D\b",
+    "internal": r"INTERNAL ASSERT",
+}
+# Part of a text -> the kind that Lua's error has all the same, and why.
+OTHER_KINDS = {
+    "cannot resize variables that require grad": ("shape", "it is about a tensor's size, if not one that is wrong"),
+}
 # The parser's types and the word that Lua's message has for each.
 TYPES = {
     "Tensor": "Tensor", "int": "integer", "float": "number", "Number": "number", "bool": "boolean", "str": "string",
@@ -32,14 +44,16 @@ def is_of_pytorch(error, args):
     return not (isinstance(error, TypeError) and any(isinstance(x, float) and x.is_integer() for x in args))
 
 
-def kinds_of(error):
-    """The kinds of Lua's that an error of Python's may be."""
+def kind_of(error):
+    """The kind of Lua's that an error of Python's is."""
     text = str(error)
-    if "INTERNAL ASSERT" in text:
-        return {"internal"}
-    if isinstance(error, MemoryError) or "not enough memory" in text or "out of memory" in text:
-        return {"memory"}
-    return ORDINARY
+    if isinstance(error, MemoryError):
+        return "memory"
+    if isinstance(error, TypeError):
+        return "usage"
+    if other := next((kind for part, (kind, _) in OTHER_KINDS.items() if part in text), None):
+        return other
+    return next((kind for kind, words in WORDS.items() if re.search(words, text)), "usage")
 
 
 def listed(text):
@@ -57,12 +71,9 @@ def parser_difference(message, ours):
     if found := re.search(r"missing \d+ required positional arguments?: \"?'?(\w+)", message):
         return lacking(ours, f"missing argument '{found[1]}'", f"'{found[1]}'")
     if "received an invalid combination of arguments" in message:
-        if listed(message) == listed(ours):
-            return None
-        names = set(re.findall(r"(\w+)(?: = [^,()]*)?[,)]", "\n".join(re.findall(r"^\s*\* (\(.*\))$", message, re.M))))
-        found = re.search(r"argument '(\w+)'", ours)
-        one = found and (found[1] in names or found[1] == "input")
-        return None if one else "the signatures listed are others"
+        if listed(message) != listed(ours):
+            return "the signatures listed are others"
+        return lacking(ours, "received an invalid combination of arguments", "got (")
     if found := re.search(r"expected (\w+) as element (\d+) in argument (\d+)", message):
         place = f"at [{int(found[2]) + 1}]"
         return None if f"tuple of {found[1]}s" in ours else lacking(ours, found[1], place)
@@ -84,8 +95,10 @@ def compare_error(error, result):
     theirs = f"{type(error).__name__}: {message.splitlines()[0] if message else '':.200}"
     if result.error is None:
         return f"expected the error {theirs}"
-    if result.kind not in kinds_of(error):
+    if result.kind != kind_of(error):
         return f"expected the error {theirs} | got the kind {result.kind!r}: {result.error:.200}"
+    if result.type not in ("", type(error).__name__):
+        return f"expected the error {theirs} | got the type {result.type!r}: {result.error:.200}"
     if message and plain(message) in plain(result.error):
         return None
     lack = parser_difference(message, result.error) if isinstance(error, TypeError) else "the text"

@@ -79,15 +79,16 @@ def test_grad_scaler_takes_pythons_steps(tmp_path, trainhost, name):
     torch.testing.assert_close(result.values[1], expected_b, rtol=1e-6, atol=1e-7)
 
 
-ERRORS = {  # Lua -> Python
+ERRORS = {  # Lua -> Python, or the text where Python's names a class of its own
     "local s = torch.amp.GradScaler('cpu') s:step(opt)": lambda opt: torch.amp.GradScaler("cpu").step(opt),
     "torch.amp.GradScaler('cpu'):update()": lambda opt: torch.amp.GradScaler("cpu").update(),
     "torch.amp.GradScaler('cpu'):unscale_(opt)": lambda opt: torch.amp.GradScaler("cpu").unscale_(opt),
     "torch.amp.GradScaler('cpu', {growth_factor = 1.0})": lambda opt: torch.amp.GradScaler("cpu", growth_factor=1.0),
     "torch.amp.GradScaler('cpu', {backoff_factor = 1.0})": lambda opt: torch.amp.GradScaler("cpu", backoff_factor=1.0),
     "torch.amp.GradScaler('cpu'):load_state_dict{}": lambda opt: torch.amp.GradScaler("cpu").load_state_dict({}),
-    "torch.amp.GradScaler('cpu'):scale('x')": None,
-    "torch.amp.custom_fwd(print, {device_type = 3})": None,
+    "torch.amp.GradScaler('cpu'):scale(3)": lambda opt: torch.amp.GradScaler("cpu").scale(3),
+    "torch.amp.custom_fwd(print, {device_type = 3})": "Expected `device_type` of type `str`, got: `number 3`",
+    "torch.amp.custom_bwd(print, {device_type = 3})": "Expected `device_type` of type `str`, got: `number 3`",
 }
 
 
@@ -98,8 +99,8 @@ def test_misuse_is_pythons_error(tmp_path, trainhost):
     results = exchange.run(trainhost)
     opt = torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=0.1)
     for lua, call in ERRORS.items():
-        assert results[lua].error, lua
-        if call is not None:
-            with pytest.raises((AssertionError, RuntimeError)) as caught:
+        if not isinstance(call, str):
+            with pytest.raises((AssertionError, RuntimeError, ValueError)) as caught:
                 call(opt)
-            assert str(caught.value) == results[lua].error
+            call = str(caught.value)
+        assert results[lua].error == call

@@ -1,6 +1,7 @@
 -- The docstrings of the standard library's own files: the `---` comments above what they define, read when asked for.
 local docstring = require "host.help.docstring"
 local native = require "native.doc"
+local wrapped = require "host.wrapped"
 
 local comments = {}
 
@@ -102,13 +103,8 @@ end
 ---@param path string? "torch.nn.functional.relu"
 ---@return table? entry {name, file, line, doc}
 function comments.of_function(f, path)
-  local info = debug.getinfo(f, "S")
+  local info = debug.getinfo(wrapped[f] or f, "S")
   local file = info.source:match("^=stdlib/(.+)$")
-  if file == "torch/named.lua" then  -- what it calls stands where it is defined
-    local name, inner = debug.getupvalue(f, 1)
-    if name == "f" then info = debug.getinfo(inner, "S") end
-    file = info.source:match("^=stdlib/(.+)$")
-  end
   if info.what ~= "C" and file and file ~= "torch/signature.lua" then
     local entry = comments.of(file).by_line[info.linedefined]
     if entry then return entry end

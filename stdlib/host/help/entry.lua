@@ -1,4 +1,5 @@
 -- What is known of one name: its calls, text, parameters, results, members and PyTorch's page.
+local callable = require "host.callable"
 local comments = require "host.help.comments"
 local docstring = require "host.help.docstring"
 local link = require "host.help.link"
@@ -243,6 +244,9 @@ function entry.of(path, value)
     result.text = head_of(value, path)
     local comment = result.text == "" and comments.of_name(path)
     if comment then result.text = comment.doc.text end
+    if comment and callable(value) then
+      result.params, result.returns, result.examples = comment.doc.params, comment.doc.returns, comment.doc.examples
+    end
     result.documented = true
     add_members(result, value, path)
   else

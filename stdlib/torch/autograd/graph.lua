@@ -82,7 +82,7 @@ end
 ---@example local y = torch.ones(2, {requires_grad = true}) * 2
 --- torch.autograd.graph.GradientEdge(y.grad_fn, 0).output_nr  --> 0
 graph.GradientEdge = named("torch.autograd.graph.GradientEdge", "node, output_nr", function(node, output_nr)
-  return setmetatable({node = node, output_nr = output_nr}, GradientEdge)
+  return native.check_edge(setmetatable({node = node, output_nr = output_nr}, GradientEdge))
 end)
 
 --- Where the gradient of a tensor goes: torch.autograd.grad(loss, edge) is torch.autograd.grad(loss, tensor).

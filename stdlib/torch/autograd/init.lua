@@ -44,12 +44,12 @@ return namespace("torch.autograd", {
   held = autograd,
   modules = {
     forward_ad = "torch.autograd.forward_ad", functional = "torch.autograd.functional", graph = "torch.autograd.graph",
-    function_ = "torch.autograd.function",
+    function_ = "torch.autograd.function", ["function"] = "torch.autograd.function",
   },
+  hidden = {["function"] = true},
   files = {
     ["torch.autograd.function"] = "Function",
     ["torch.autograd.gradcheck"] = "gradcheck gradgradcheck",
     ["torch.errors"] = "GradcheckError",
   },
-  find = function(name) return name == "function" and require "torch.autograd.function" or nil end,
 })

@@ -53,4 +53,8 @@ return {
   set_ = "Takes the storage, size and strides of another tensor.",
   uniform_ = "Fills with numbers drawn evenly from `from` to `to`.",
   zero_ = "Fills with zeros.",
+  binomial = "How many of `count` trials succeed with probability `prob`, drawn for each element.",
+  empty_quantized = "A tensor with the quantizer of another, not initialized.",
+  scalar_tensor = "A 0-dim tensor of a number.",
+  fill = "A tensor like this one, filled with one value.",
 }

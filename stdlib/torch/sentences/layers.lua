@@ -57,4 +57,5 @@ return {
   softplus = "log(1 + exp(beta x)) / beta, and x above `threshold`.",
   softshrink = "x moved by `lambd` towards 0, and 0 between.",
   threshold = "x above a threshold, another value elsewhere.",
+  adaptive_max_pool1d = "Maxima over windows that give `output_size` places, and where they were.",
 }

@@ -110,4 +110,5 @@ return {
   true_divide = "Divides truly, integers too: torch.div without a rounding mode.",
   trunc = "Each element without what stands behind its point.",
   xlogy = "input * log(other), and 0 where `input` is 0.",
+  rsub = "`other` - `alpha` input.",
 }

@@ -55,4 +55,7 @@ return {
   var = "The variance, of all elements or along dimensions; `correction` is 1 by default.",
   var_mean = "The variance and the mean, of all elements or along dimensions.",
   hash_tensor = "A hash of all elements or along dimensions.",
+  frobenius_norm = "The root of the sum of squares over dimensions.",
+  native_norm = "The p-norm of a sparse tensor's elements.",
+  nuclear_norm = "The sum of a matrix's singular values.",
 }

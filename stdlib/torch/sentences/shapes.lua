@@ -85,4 +85,9 @@ return {
   vstack = "Tensors joined along dimension 0, one-dimensional ones as rows.",
   mT = "The last two dimensions swapped, as a view.",
   mH = "The last two dimensions swapped and conjugated.",
+  slice_inverse = "What a slice was taken of: its memory with the size and strides of `src`.",
+  split_with_sizes = "A table of views of the given lengths along a dimension.",
+  unsafe_split_with_sizes = "split_with_sizes whose results do not count as views for autograd.",
+  sym_constrain_range = "An error unless a size lies between `min` and `max`.",
+  sym_constrain_range_for_size = "An error unless a size lies between `min` and `max`.",
 }

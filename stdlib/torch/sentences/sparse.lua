@@ -50,4 +50,7 @@ return {
   to_sparse_csr = "A dense tensor as a sparse one by rows.",
   type_as = "The tensor with the dtype and device of another.",
   values = "The values of a sparse tensor.",
+  sparse_sampled_addmm = "beta input + alpha (mat1 mat2), where the sparse CSR input has elements.",
+  _spsolve = "The x of A x = B for a sparse CSR matrix A; CUDA alone.",
+  _spdiags = "The sparse matrix that has the rows of `diagonals` on its diagonals at `offsets`.",
 }

@@ -22,7 +22,7 @@ local function options_of(name, length, dtype, layout, device, requires_grad)
     fail("%s is implemented for strided tensors only, got: %s", name, tostring(layout))
   end
   if dtype ~= native.float32 and dtype ~= native.float64 then
-    fail("%s expects float32 or float64 dtypes, got: %s", name, tostring(dtype))
+    vm.raise("dtype", ("%s expects float32 or float64 dtypes, got: %s"):format(name, tostring(dtype)))
   end
   return {dtype = dtype, layout = layout, device = device, requires_grad = requires_grad}
 end

@@ -1,5 +1,6 @@
 -- torch.utils.checkpoint without re-entrance: operators save a ticket; the first that is asked for runs the function again.
 local is_tensor = require("native.model").is_tensor
+local keep = require("native.tensor").keep
 local native = require "native.autograd"
 local state = require "torch.utils.checkpoint_state"
 local vm = require "native.vm"
@@ -85,11 +86,11 @@ local function recompute(frame, run)
         frame.ignore_mismatch = true
         return x
       end
-      fail(frame, "torch.utils.checkpoint: trying to save more tensors during recomputation than during the original " ..
-        "forward pass.\n")
+      run.saves_more = true  -- said below, when the list of operators is there
+      error(Stop, 0)
     end
     local holder = frame.holders[run.count]
-    if holder then holder.values[run] = x end
+    if holder then holder.values[run] = keep(x) end  -- also where the function itself has a torch.scope
     if frame.early_stop and run.count == frame.count then error(Stop, 0) end
     return x
   end
@@ -107,6 +108,10 @@ local function recompute(frame, run)
   end
   local ok, failure = pcall(state.under, frame.state, f, table.unpack(frame.arguments, 1, frame.arguments.n))
   if not ok and failure ~= Stop then error(failure, 0) end
+  if run.saves_more then
+    fail(frame, "torch.utils.checkpoint: trying to save more tensors during recomputation than during the original " ..
+      "forward pass.\n")
+  end
   check_match(frame, run)
 end
 
@@ -131,7 +136,7 @@ local function unpack_hook(holder)
       "details on your use case.")
   end
   holder.values[run] = nil
-  return value
+  return keep(value, false)
 end
 
 local function run_forward(frame)

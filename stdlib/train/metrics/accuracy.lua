@@ -63,6 +63,7 @@ function Accuracy:update(pred, target, weight)
   end
   if sum.is_cpu then sum = sum:item() end  -- Note [Sums on the host]
   self.total = self.total and self.total + sum or sum
+  if type(self.total) ~= "number" then require("native.tensor").keep(self.total) end
 end
 
 ---The fraction so far; NaN before the first sample.

@@ -34,7 +34,7 @@ function Mean:update(value, weight)
     if total then
       total:add_(value, {alpha = weight})
     else
-      self.total = value:to(require("torch").float64):mul(weight)
+      self.total = require("native.tensor").keep(value:to(require("torch").float64):mul(weight))
     end
   end
   self.weight = self.weight + weight * count

@@ -16,7 +16,7 @@ function Sum:update(value, weight)
   end
   local torch = require "torch"
   local sum = value:detach():sum({dtype = torch.float64}):mul(weight)
-  self.total = self.total and self.total + sum or sum
+  self.total = require("native.tensor").keep(self.total and self.total + sum or sum)
 end
 
 ---The sum so far.

@@ -172,6 +172,29 @@ test.case("debug: an error lists the operators of both runs", function()
     {use_reentrant = false, debug = true, context_fn = function() return torch.no_grad, torch.no_grad end})
 end)
 
+test.case("debug: the operators are listed where the recomputation saves more, too", function()
+  local runs = 0
+  local function growing(x)
+    runs = runs + 1
+    return runs == 1 and x:sin() or (x:sin():exp():sqrt())
+  end
+  local _, message = pcall(gradient, growing, {use_reentrant = false, debug = true, early_stop = false})
+  test.truthy(tostring(message):find "trying to save more tensors")
+  local again = tostring(message):match "Operators of the recomputation:\n(.*)"
+  test.truthy(again:find "aten::sin" and again:find "aten::exp")
+end)
+
+test.case("debug: a nested tensor's operators are listed without its sizes", function()
+  local runs = 0
+  local _, message = pcall(gradient, function(x)
+    runs = runs + 1
+    local nested = torch.nested.as_nested_tensor({x, x}):mul(2)
+    local y = nested:to_padded_tensor(0)
+    return runs == 1 and y:sin():exp() or y:sin()
+  end, {use_reentrant = false, debug = true, early_stop = false, determinism_check = "none"})
+  test.truthy(tostring(message):find("aten::mul.Tensor(Float, ", 1, true) or tostring(message):find("aten::mul.Scalar(Float", 1, true))
+end)
+
 test.case("set_checkpoint_early_stop stands over early_stop", function()
   local finished = 0
   local function f(x)

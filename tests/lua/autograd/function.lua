@@ -243,3 +243,10 @@ test.case("runs in forward mode by its jvp", function()
   function Cube.jvp(ctx, tangent) return tangent * 3 * ctx.saved_tensors[1] ^ 2 end
   test.truthy(torch.autograd.gradcheck(Cube.apply, {leaf {1, 2}}, {check_forward_ad = true}))
 end)
+
+test.case("its namespace is found by the name of PyTorch, and listed by the one that Lua can write", function()
+  test.equal(rawequal(torch.autograd["function"], torch.autograd.function_), true)
+  local listed = {}
+  for name in pairs(torch.autograd) do listed[name] = true end
+  test.equal({listed.function_, listed["function"]}, {true, nil})
+end)

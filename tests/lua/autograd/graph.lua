@@ -36,7 +36,27 @@ test.case("a gradient edge's errors", function()
   local other = torch.ones(2, {requires_grad = true})
   test.raises("materialize_grads cannot be used when the given input is a GradientEdge", torch.autograd.grad, y:sum(),
     graph.get_gradient_edge(other), {materialize_grads = true})
-  test.raises("expected a Node, got number 3", torch.autograd.grad, y:sum(), graph.GradientEdge(3, 0))
+  test.raises("expected a Node, got number 3", graph.GradientEdge, 3, 0)
+end)
+
+test.case("an output that a node does not have is an error, as input and as output", function()
+  local w = torch.ones(2, {requires_grad = true})
+  local m = w * 2
+  local y = m:sum()
+  for _, nr in ipairs {1, 1000} do
+    local edge = graph.GradientEdge(m.grad_fn, nr)
+    local wrong = "MulBackward0 has 1 outputs, got output_nr " .. nr
+    test.raises(wrong, torch.autograd.grad, y, {edge})
+    test.raises(wrong, torch.autograd.backward, y, {inputs = {edge}})
+    test.raises(wrong, torch.autograd.grad, {edge}, w, {grad_outputs = torch.ones(2)})
+  end
+  for _, nr in ipairs {-1, 1 << 32, 0.5, "one"} do
+    test.raises("argument 'output_nr' must be", graph.GradientEdge, m.grad_fn, nr)
+    local edge = graph.GradientEdge(m.grad_fn, 0)
+    edge.output_nr = nr
+    test.raises("argument 'output_nr' must be", torch.autograd.grad, y, {edge})
+    test.raises("argument 'output_nr' must be", torch.autograd.grad, {edge}, w, {grad_outputs = torch.ones(2)})
+  end
 end)
 
 test.case("_base is what a view is a view of", function()
@@ -101,6 +121,43 @@ test.case("allow_mutation_on_saved_tensors: an output that is saved, and a secon
     local first = torch.autograd.grad(z, x, {create_graph = true})[1]
     test.near(first:item(), 2 * math.exp(1.0), 1e-12)
     test.near(torch.autograd.grad(first, x)[1]:item(), 4 * math.exp(1.0), 1e-12)
+  end)
+end)
+
+test.case("a module runs under hooks, and none is left afterwards", function()
+  local model, x = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Tanh()), torch.randn(3, 2)
+  local count = 0
+  local function pack(value) count = count + 1 return value end
+  local function unpack(value) return value end
+  test.equal(torch.equal(graph.save_on_cpu(model, x), model(x)), true)
+  test.equal(torch.equal(graph.saved_tensors_hooks(pack, unpack, model, x), model(x)), true)
+  local before = count
+  test.truthy(before > 0)
+  model(x)
+  test.equal(count, before)
+  test.raises("save_on_cpu: expected a function or a module", graph.save_on_cpu, false, "cpu", x)
+end)
+
+test.case("allow_mutation_on_saved_tensors: nested tensors", function()
+  local a = torch.ones(2, {requires_grad = true})
+  graph.allow_mutation_on_saved_tensors(function()
+    local nested = torch.nested.as_nested_tensor({a * 3, torch.ones(3)})
+    local out = (nested * nested):to_padded_tensor(0):sum() + (nested * nested):to_padded_tensor(0):sum()
+    torch.no_grad(function() nested:mul_(0) end)
+    out:backward()
+  end)
+  test.equal(a.grad:tolist(), {36.0, 36.0})
+end)
+
+test.case("allow_mutation_on_saved_tensors: many parts of one storage", function()
+  local x = torch.ones(20000, {requires_grad = true})
+  graph.allow_mutation_on_saved_tensors(function()
+    local copy, before = x * 1, os.clock()
+    local parts, outputs = copy:unbind(), {}
+    for i, part in ipairs(parts) do outputs[i] = part:exp():sin() + part * part end
+    test.truthy(os.clock() - before < 1.5, "took " .. os.clock() - before .. " s")
+    copy:zero_()
+    test.equal(#outputs, 20000)
   end)
 end)
 

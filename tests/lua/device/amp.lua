@@ -71,7 +71,7 @@ test.case("the state goes into another scaler", function()
 end)
 
 test.case("switched off it does nothing", function()
-  local w, opt = setup{}
+  local w, opt = setup{init_scale = 8}
   local scaler = torch.GradScaler("cpu", {enabled = false})
   scaler:scale(w:sum()):backward()
   scaler:unscale_(opt)
@@ -108,4 +108,45 @@ test.case("names that are not there are refused as those of torch are", function
   test.equal(test.raises("torch.amp has no 'autocat'", function() return torch.amp.autocat end).hint, "did you mean 'autocast'?")
   test.raises("torch.cuda.amp has no 'x'", function() return torch.cuda.amp.x end)
   test.raises("torch.cpu.amp has no 'custom_fwd'", function() return torch.cpu.amp.custom_fwd end)
+end)
+
+test.case("arguments of a wrong type are named", function()
+  local GradScaler = torch.amp.GradScaler
+  for name, wrong in pairs {init_scale = "x", growth_factor = "x", backoff_factor = true, growth_interval = 1.5, enabled = 0} do
+    local err = test.raises("torch.amp.GradScaler: argument '" .. name .. "' must be an? %l+, got", GradScaler, "cpu",
+      {[name] = wrong})
+    test.equal(err.kind, "usage")
+  end
+  test.raises("argument 'device' must be a string, got number 1", GradScaler, 1)
+end)
+
+test.case("an optimizer whose step fails keeps no flag of the scaler's", function()
+  local x = torch.ones(1, {requires_grad = true})
+  local opt, scaler = torch.optim.SGD({x}, {lr = 0.5}), torch.amp.GradScaler("cpu")
+  scaler:scale(x:sum()):backward()
+  rawset(opt, "step", function(self)
+    test.truthy(self.found_inf)
+    error "no step"
+  end)
+  test.raises("no step", scaler.step, scaler, opt)
+  test.equal(opt.found_inf, nil)
+  test.equal(opt.grad_scale, nil)
+end)
+
+test.case("every call of a scaler may have a torch.scope of its own", function()
+  for _, fused in ipairs {true, false} do
+    local w, opt, scaler = setup{init_scale = 8, growth_interval = 2}
+    local used = fused and opt or {param_groups = opt.param_groups, step = function() return opt:step() end}
+    for step = 1, 4 do
+      torch.scope(function()
+        opt:zero_grad()
+        scaler:scale((w * 2):sum()):backward()
+      end)
+      if step > 2 then torch.scope(function() scaler:unscale_(used) end) end
+      torch.scope(function() scaler:step(used) end)
+      torch.scope(function() scaler:update() end)
+    end
+    test.equal(scaler:get_scale(), 32.0)
+    test.equal(w:tolist(), {-3.0, -3.0})
+  end
 end)

@@ -71,3 +71,22 @@ test.case("the switches by themselves", function()
   test.equal(torch.is_autocast_enabled(), false)
   test.equal(torch.cpu.amp.autocast(true, torch.bfloat16, torch.mm, a, b).dtype, torch.bfloat16)
 end)
+
+test.case("a module is run under it as a function is", function()
+  local model = torch.nn.Linear(4, 4)
+  test.equal(torch.autocast("cpu", model, a).dtype, torch.bfloat16)
+  test.equal(torch.autocast("cpu", {dtype = torch.float16}, model, a).dtype, torch.float16)
+  test.equal(torch.is_autocast_enabled("cpu"), false)
+end)
+
+test.case("what cannot be called is an error that names the mode, before it is entered", function()
+  for _, call in ipairs {
+    function() return torch.autocast("cpu", torch.bfloat16, true, true, 5) end,
+    function() return torch.autocast("cpu", {enabled = true}, "x", a) end,
+    function() return torch.autocast("cpu", {enabled = true}, nil, a) end,
+  } do
+    test.raises("torch.autocast: expected a function or a module after its arguments", call)
+    test.equal(torch.is_autocast_enabled("cpu"), false)
+  end
+  do local _ <close> = torch.autocast("cpu", torch.bfloat16, true, true, nil) end
+end)

@@ -1,6 +1,7 @@
 -- Every example of a docstring runs as it stands and gives what its comments `--> text` say; how many functions of torch
 -- are still without one.
 local test = require "test"
+local callable = require "host.callable"
 local entry = require "host.help.entry"
 local host = require "host"
 local mlflow = require "mlflow"
@@ -17,7 +18,7 @@ local function walk(visit)
   local function each(path, value)
     if seen[value] then return end
     seen[value] = true
-    if type(value) == "function" or names.is_class(value) then found[#found + 1] = {path, value} end
+    if callable(value) or names.is_class(value) then found[#found + 1] = {path, value} end
     if type(value) ~= "table" then return end
     for _, name in ipairs(names.of(value)) do
       local longer = path .. "." .. name
@@ -78,14 +79,14 @@ walk(function(path, it)
   -- What they give is a fact of the machine and of how LibTorch was built: no example has one right text.
   local of_machine = path:find("^torch%.cuda%.") or path:find("^torch%.backends%.") or path:find("^torch%.accelerator%.")
   local is_ours = path:find("^torch%.") and not it.operator and not it.is_operator and it.kind ~= "attribute"
-    and not of_machine
+    and it.kind ~= "namespace" and not of_machine
   if #it.examples == 0 and is_ours and not elsewhere then
     without[#without + 1] = path
   end
 end)
 
 test.case("no more functions of torch are without an example", function()
-  test.truthy(count > 3)
+  test.truthy(count > 450)
   test.equal(#without <= kWithout, true, ("%d without one, at most %d: %s"):format(#without, kWithout,
     table.concat(without, " ")))
   test.equal(#without > kWithout - 5, true, ("only %d are without one: set kWithout to that"):format(#without))

@@ -150,3 +150,33 @@ test.case("docstrings: types with spaces, defaults at the end, what goes on in t
   test.equal(doc.returns[1].type, "Tensor[]")
   test.equal(doc.source, "torch.add")
 end)
+
+test.case("the default of a loss's reduction is the one that it has", function()
+  local a, b, c, sign = torch.rand(3, 4), torch.rand(3, 4), torch.rand(3, 4), torch.tensor {1., -1., 1.}
+  local lengths = {torch.full({4}, 3, {dtype = torch.int64}), torch.full({4}, 2, {dtype = torch.int64})}
+  local losses = {
+    binary_cross_entropy_with_logits = {a, b}, kl_div = {a, b}, hinge_embedding_loss = {a, b:sign()},
+    margin_ranking_loss = {a, b, a:sign()}, triplet_margin_loss = {a, b, c}, cosine_embedding_loss = {a, b, sign},
+    ctc_loss = {torch.rand(3, 4, 5):log_softmax(-1), torch.ones(4, 2, {dtype = torch.int64}), table.unpack(lengths)},
+  }
+  local operators = require "host.help.operators"
+  for name, arguments in pairs(losses) do
+    local told
+    for _, call in ipairs(operators.calls("aten::" .. name, false)) do
+      for _, param in ipairs(call.positional) do
+        if param.name == "reduction" then told = math.tointeger(tonumber(param.default)) end
+      end
+    end
+    local f = torch[name]
+    local ours = {table.unpack(arguments)}
+    ours[#ours + 1] = {reduction = told}
+    test.equal(f(table.unpack(ours)):tolist(), f(table.unpack(arguments)):tolist(), name)
+  end
+end)
+
+test.case("what only reads the arguments of another function has the comment of that one", function()
+  local comments = require "host.help.comments"
+  local graph = torch.autograd.graph
+  test.equal(comments.of_function(graph.get_gradient_edge).name, "graph.get_gradient_edge")
+  test.equal(comments.of_function(torch.autograd.Variable).file, "torch/autograd/init.lua")
+end)

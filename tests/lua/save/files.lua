@@ -52,7 +52,7 @@ test.case("what cannot be saved or read is refused with what to do", function()
   local folder = test.tmpdir()
   local path = folder .. "/x.safetensors"
   test.raises("'f' must be a string", torch.save, {}, 1)
-  test.raises("the value.a is function", torch.save, {a = print}, folder .. "/x.pt")
+  test.raises("torch.save: a is function", torch.save, {a = print}, folder .. "/x.pt")
   test.raises("torch.save: a is function", torch.save, {a = print}, path)
   test.raises("give its state_dict()", torch.save, torch.nn.Linear(1, 1), path)
   test.equal(test.raises("No such file", torch.load, folder .. "/x.pt").kind, "io")

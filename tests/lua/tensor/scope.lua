@@ -167,6 +167,41 @@ test.case("a graph keeps the arguments of a checkpoint", function()
   end
 end)
 
+test.case("what C++ holds from before is not walked through", function()
+  local rows = {}
+  for i = 1, 100000 do rows[i] = {i} end
+  local x = torch.ones(2, {requires_grad = true})
+  local _ <close> = x:register_hook(function(grad) return grad * #rows end)
+  local before = os.clock()
+  for _ = 1, 50 do torch.scope(function() return torch.ones(2) + 1, nil end) end
+  for _ = 1, 50 do torch.scope(function() local _ = torch.ones(2) end) end
+  test.truthy(os.clock() - before < 0.5, "100 scopes took " .. os.clock() - before .. " s")
+end)
+
+test.case("a scope inside a checkpointed function leaves what the backward needs", function()
+  local x = torch.randn(4, {requires_grad = true})
+  local function f(a) return torch.scope(function() return (a * 3):sin():exp() end) end
+  local want = torch.autograd.grad(f(x):sum(), x)[1]
+  for _, outer in ipairs {torch.scope, pcall} do
+    x.grad = nil
+    local y = torch.utils.checkpoint.checkpoint(f, x, {use_reentrant = false}):sum()
+    outer(function() y:backward() end)
+    test.equal(x.grad, want)
+  end
+end)
+
+test.case("what an object of the library makes when it is first used outlives the scope", function()
+  local model = nn.Linear(2, 1)
+  local copy
+  torch.scope(function() copy = require("train.weights").copy(model) end)
+  require("train.weights").restore(model, copy)
+  local sum = require("train").metrics.Sum()
+  for _ = 1, 2 do torch.scope(function() sum:update(torch.ones(3)) end) end
+  test.equal(sum:result(), 6.0)
+  local storage = torch.scope(function() return torch.ones(3):storage() end)
+  test.equal(storage[2], 1.0)
+end)
+
 test.case("an error leaves what a graph outside holds", function()
   local x = torch.randn(4, {requires_grad = true})
   pcall(torch.scope, function()

@@ -25,8 +25,25 @@ test.case("bytes are read and written, from 0", function()
   s:fill_(0)
   test.equal(x:tolist(), {0, 0})
   test.raises("index 4 out of range for storage of size 4", function() return s[4] end)
-  test.raises("index 0.5 out of range", function() s[0.5] = 1 end)
+  test.raises("an index must be an integer, got number 0.5", function() s[0.5] = 1 end)
   test.raises("a storage has no 'sise'", function() return s.sise end)
+  test.raises("a storage has no 'sise'", function() s.sise = 1 end)
+end)
+
+test.case("an element is read without a tensor more than x[i]:item() makes", function()
+  local x = torch.arange(6.0)
+  local s = x:storage()
+  local function growth(read)
+    collectgarbage()
+    collectgarbage "stop"
+    local before = collectgarbage "count"
+    for _ = 1, 500 do read() end
+    local grown = collectgarbage "count" - before
+    collectgarbage "restart"
+    return grown
+  end
+  local of_tensor = growth(function() return x[3]:item() end)
+  test.truthy(growth(function() return s[3] end) <= of_tensor + 1)
 end)
 
 test.case("copies, clones and grows", function()

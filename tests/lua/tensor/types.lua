@@ -80,6 +80,16 @@ test.case("errors of LibTorch say which class Python raises", function()
   test.equal(tostring(torch.linalg.LinAlgError), "torch.linalg.LinAlgError")
   ok, err = pcall(function() return torch.zeros(2)[5] end)
   test.falsy(ok or torch.linalg.LinAlgError.is(err))
+  ok, err = pcall(function() return torch.zeros(2)["5"] end)
+  test.equal({ok, err.type}, {false, "IndexError"})
+  ok, err = pcall(function() torch.zeros(2)["0, 5"] = 1 end)
+  test.equal({ok, err.type}, {false, "IndexError"})
+  ok, err = pcall(function() return torch.zeros(2):to_sparse():unfold(0, 1, 1) end)
+  test.equal({ok, err.type}, {false, "NotImplementedError"})
+  local x = torch.ones(2, {requires_grad = true})
+  x:register_hook(function(grad) return grad["5"] end)
+  ok, err = pcall(function() x:sum():backward() end)
+  test.equal({ok, err.type}, {false, "IndexError"})
   ok, err = pcall(torch.autograd.gradcheck, function(t) return t:detach() * t end,
     {torch.ones(2, {dtype = torch.float64, requires_grad = true})})
   test.truthy(not ok and torch.autograd.GradcheckError.is(err))
@@ -108,5 +118,24 @@ test.case("a name that a namespace does not have is an error with the nearest on
     local space, name = path:match "^(.*)%.(.-)$"
     local err = test.raises(space .. " has no '" .. name .. "'", load("local torch = require 'torch' return " .. path))
     test.equal(err.hint, hint)
+  end
+end)
+
+test.case("a device calls functions and modules with it as the default device", function()
+  local net = torch.nn.ReLU()
+  function net.forward(_, x) return torch.zeros(1).device.type, x end
+  local on, x = torch.device("meta")(net, 7)
+  test.equal({on, x}, {"meta", 7})
+  test.raises("out", torch.device("meta"), function() error "out" end)
+  test.equal(torch.zeros(1).device.type, "cpu")
+  test.raises("argument 'fn' must be a function", torch.device("meta"), 3)
+end)
+
+test.case("what has nothing to end says what <close> takes", function()
+  for _, value in ipairs {torch.device("cpu"), torch.float32, torch.strided, torch.contiguous_format, torch.no_grad} do
+    local x = torch.ones(1, {requires_grad = true})
+    x:register_hook(function() local _ <close> = value end)  -- its errors are not Lua's plain ones any more
+    local err = test.raises("got a non%-closable value", x.backward, x)
+    test.truthy(err.hint and err.hint:find("no_grad() and set_default_device(d) return such scopes", 1, true))
   end
 end)

@@ -125,7 +125,7 @@ function margins.multi_margin_loss(...)
   local input, target, p, margin, weight, average, reduce, how = parse_multi(...)
   local number = reduction.number(how, average, reduce)
   if p ~= 1 and p ~= 2 then fail "only p == 1 and p == 2 supported" end
-  if weight ~= nil and weight:dim() ~= 1 then fail "weight must be one-dimensional" end
+  if weight ~= nil and weight:dim() ~= 1 then vm.raise("shape", "weight must be one-dimensional") end
   return multi_margin(input, target, p, margin, weight, number)
 end
 

@@ -23,7 +23,7 @@ function sizes.or_input(size, input, count)
   if type(size) ~= "table" or next(size) == nil then return size end  -- the operator refuses {}
   count = math.max(count, #size)
   local dims = input:dim()
-  if dims <= count then vm.raise("usage", ("Input dimension should be at least %d"):format(count + 1)) end
+  if dims <= count then vm.raise("shape", ("Input dimension should be at least %d"):format(count + 1)) end
   local whole = {}
   for i = 1, count do whole[i] = math.type(size[i]) and size[i] or input:size(dims - count + i - 1) end
   return whole

@@ -1,0 +1,16 @@
+// Where a script is: the user's own line, and the frames around it.
+#pragma once
+
+#include <string>
+
+struct lua_State;
+
+namespace trainhost::vm {
+
+// "train.lua:12" for the innermost frame of a script, passing over the standard library; empty if there is none.
+std::string user_line(lua_State* L);
+// One line a frame, innermost first: "train.lua:12: in function 'step'"; frames of the standard library are left
+// out unless the environment has TRAINHOST_TRACE=full.
+std::string traceback(lua_State* L, int level);
+
+}  // namespace trainhost::vm

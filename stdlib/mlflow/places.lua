@@ -1,0 +1,111 @@
+-- Where runs go: the store that the tracking URI names, and the experiment in it.
+local keywords = require "host.keywords"
+local track = require "native.track"
+local vm = require "native.vm"
+
+local places = {}
+
+local chosen_uri, opened_uri  -- what set_tracking_uri was given; what the store is open for
+local active_experiment       -- set by set_experiment
+
+local function fail(message, hint) vm.raise("tracking", message, hint) end
+
+--- Opens the store of the next run, if it is not.
+---@private
+function places.open()
+  local uri = places.get_tracking_uri()
+  if uri ~= opened_uri then
+    track.open(uri)
+    opened_uri = uri
+  end
+end
+
+--- Chooses where runs are kept: "sqlite:///runs/mlflow.db". Without it MLFLOW_TRACKING_URI decides, else ./mlflow.db.
+--- Runs that are active stay where they are.
+---@param uri string
+function places.set_tracking_uri(uri)
+  if type(uri) ~= "string" then
+    vm.raise("usage", ("mlflow.set_tracking_uri: argument 'uri' must be a string, got %s"):format(vm.describe(uri)))
+  end
+  local resolved = uri ~= "" and track.resolve(uri) or nil
+  if resolved ~= chosen_uri then active_experiment = nil end
+  chosen_uri = resolved
+end
+
+--- Returns where runs are kept, as an absolute URI.
+---@return string
+function places.get_tracking_uri()
+  return chosen_uri or track.resolve(vm.getenv("MLFLOW_TRACKING_URI"))
+end
+
+-- An id may be given as a number.
+local function text_of(id) return math.type(id) == "integer" and tostring(id) or id end
+
+local function find_by_id(id, where)
+  local found = track.find_experiment(nil, id)
+  if not found then fail(("%s: no experiment with id '%s' exists"):format(where, id)) end
+  return found
+end
+
+local function use_experiment(experiment)
+  if experiment.lifecycle_stage ~= "active" then
+    fail(("mlflow: cannot set the deleted experiment '%s' as the active experiment"):format(experiment.name),
+      "restore it, or permanently delete it to create a new one")
+  end
+  active_experiment = experiment
+  return experiment
+end
+
+--- Chooses the experiment of the next runs by its name, which is made if there is none, or by its id.
+---@param experiment_name string|{experiment_name: string, experiment_id: string}
+---@return {experiment_id: string, name: string, artifact_location: string, lifecycle_stage: string}
+---@example mlflow.set_experiment("fashion"); mlflow.set_experiment{experiment_id = "1"}
+function places.set_experiment(experiment_name, experiment_id)
+  local name, id = experiment_name, experiment_id
+  if type(experiment_name) == "table" then
+    local given = keywords.check("mlflow.set_experiment", experiment_name,
+      {experiment_name = keywords.none, experiment_id = keywords.none})
+    name, id = given.experiment_name, given.experiment_id
+  end
+  id = text_of(id)
+  if (name == nil) == (id == nil) then
+    vm.raise("usage", "mlflow.set_experiment: must specify exactly one of: experiment_id or experiment_name")
+  end
+  if name ~= nil and (type(name) ~= "string" or name == "") then
+    vm.raise("usage", ("mlflow.set_experiment: the name must be a non-empty string, got %s"):format(vm.describe(name)))
+  end
+  places.open()
+  return use_experiment(id and find_by_id(id, "mlflow.set_experiment") or track.experiment(name))
+end
+
+--- The experiment of a run: the one that it names, else set_experiment's, the environment's, Default.
+---@param named? string|integer an id
+---@return string id
+---@private
+function places.experiment_of(named)
+  if named ~= nil then return text_of(named) end
+  if active_experiment then return active_experiment.experiment_id end
+  local name, id = vm.getenv("MLFLOW_EXPERIMENT_NAME"), vm.getenv("MLFLOW_EXPERIMENT_ID")
+  if name and name ~= "" then
+    local experiment = track.experiment(name)
+    if id and id ~= "" and id ~= experiment.experiment_id then
+      fail(("mlflow: MLFLOW_EXPERIMENT_ID '%s' does not match the id '%s' of MLFLOW_EXPERIMENT_NAME '%s'")
+        :format(id, experiment.experiment_id, name))
+    end
+    return experiment.experiment_id
+  end
+  if id and id ~= "" then return find_by_id(id, "mlflow: MLFLOW_EXPERIMENT_ID").experiment_id end
+  return "0"
+end
+
+--- The experiment that set_experiment has chosen, nil if none.
+---@return table?
+---@private
+function places.active() return active_experiment end
+
+--- Has a store been opened?
+---@return boolean
+---@private
+function places.is_open() return opened_uri ~= nil end
+
+return places
