@@ -51,13 +51,13 @@ local function check_sizes(mode, input_size, hidden_size, layers, dropout, proj_
     warn(("dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects num_layers "
       .. "greater than 1, but got dropout=%s and num_layers=%d"):format(text.value(dropout), layers))
   end
-  if input_size <= 0 then vm.raise("usage", "input_size must be greater than zero") end
-  if hidden_size <= 0 then vm.raise("usage", "hidden_size must be greater than zero") end
+  if input_size <= 0 then vm.raise("shape", "input_size must be greater than zero") end
+  if hidden_size <= 0 then vm.raise("shape", "hidden_size must be greater than zero") end
   if layers <= 0 then vm.raise("usage", "num_layers must be greater than zero") end
   if proj_size < 0 then
-    vm.raise("usage", "proj_size should be a positive integer or zero to disable projections")
+    vm.raise("shape", "proj_size should be a positive integer or zero to disable projections")
   end
-  if proj_size >= hidden_size then vm.raise("usage", "proj_size has to be smaller than hidden_size") end
+  if proj_size >= hidden_size then vm.raise("shape", "proj_size has to be smaller than hidden_size") end
   if not GATES[mode] then vm.raise("usage", "Unrecognized RNN mode: " .. mode) end
 end
 

@@ -2,7 +2,7 @@
 local ModuleDict = require "torch.nn.module_dict"
 local ParametrizationList = require "torch.nn.utils.parametrization_list"
 local autograd = require "native.autograd"
-local entered = require "torch.entered"
+local mode = require "torch.mode"
 local module_class = require("torch.nn.module").class
 local named = require "torch.named"
 local native = require "native.model"
@@ -27,13 +27,13 @@ local cache, depth = {}, 0
 --- local _ <close> = nn.utils.parametrize.cached()
 --- layer.weight == layer.weight  --> true
 ---@source torch.nn.utils.parametrize.cached
-function parametrize.cached(fn, ...)
+parametrize.cached = mode("nn.utils.parametrize.cached", "", function()
   depth = depth + 1
-  return entered(function()
+  return function()
     depth = depth - 1
     if depth == 0 then cache = {} end
-  end, fn, ...)
-end
+  end
+end)
 
 local function compute(list)
   if depth == 0 then return list() end
