@@ -32,7 +32,7 @@ int index(lua_State* L) {
   }
   lua_getiuservalue(L, 1, kFields);
   lua_pushvalue(L, 2);
-  if (lua_rawget(L, -2) != LUA_TNIL) return 1;
+  if (lua_gettable(L, -2) != LUA_TNIL) return 1;
   push_class(L, 1);
   lua_pushvalue(L, 2);
   if (lua_gettable(L, -2) != LUA_TNIL) return 1;
@@ -182,9 +182,29 @@ void set_field(lua_State* L, int value, bool children_change) {
   lua_pop(L, 1);
 }
 
+// Note [Computed fields]
+// Fields with a metatable are some of them computed: its __index gives them, and its __assign(module, key, value) takes
+// what is assigned, and says whether it did. torch.nn.utils.parametrize sets it.
+static bool assign_computed(lua_State* L) {
+  lua_getiuservalue(L, 1, kFields);
+  if (!lua_getmetatable(L, -1)) {
+    lua_pop(L, 1);
+    return false;
+  }
+  bool done = false;
+  if (lua_getfield(L, -1, "__assign") != LUA_TNIL) {
+    for (int i = 1; i <= 3; ++i) lua_pushvalue(L, i);
+    lua_call(L, 3, 1);
+    done = lua_toboolean(L, -1);
+  }
+  lua_settop(L, 3);
+  return done;
+}
+
 int assign_field(lua_State* L) {
   ModuleHandle& self = handle_at(L, 1);
   if (lua_type(L, 2) != LUA_TSTRING) return set_item(L);
+  if (assign_computed(L)) return 0;
   const bool plain = lua_type(L, 3) != LUA_TUSERDATA;
   if (plain) {
     if (lua_tostring(L, 2) == self.names->training) {

@@ -92,6 +92,17 @@ int class_of(lua_State* L) {
   push_class(L, 1);
   return 1;
 }
+int set_class(lua_State* L) {
+  module_at(L, 1);
+  if (lua_type(L, 2) != LUA_TTABLE) throw_argument(L, "native.model.set_class", "class", "a module class", 2);
+  lua_settop(L, 2);
+  lua_setiuservalue(L, 1, kClass);
+  return 0;
+}
+int is_hooked(lua_State* L) {
+  lua_pushboolean(L, check<Module>(L, 1).hooked);
+  return 1;
+}
 int set_hooked(lua_State* L) {
   check<Module>(L, 1).hooked = lua_toboolean(L, 2);
   return 0;
@@ -170,6 +181,8 @@ constexpr Row kFunctions[] = {
     {"class_of", guarded<class_of>, "---The class of a module.\n---@return table"},
     {"set_foreign_class", guarded<set_foreign_class>,
      "---Sets the class of modules written in C++.\n---@param class table"},
+    {"set_class", guarded<set_class>, "---Makes a module one of another class.\n---@param class table"},
+    {"is_hooked", guarded<is_hooked>, "---Do calls of the module go through its hooks?\n---@return boolean"},
     {"set_hooked", guarded<set_hooked>, "---Sends calls of the module through its hooks.\n---@param on boolean"},
     {"register_parameter", guarded<register_parameter>,
      "---Adds a parameter, or reserves its name with nil.\n---@param name string\n---@param parameter Tensor?"},

@@ -1,6 +1,8 @@
 // Gradients of many parameters at once: norms, clipping, as one vector.
 #include "host/model/gradients.h"
 
+#include <ATen/ops/_foreach_clamp_max.h>
+#include <ATen/ops/_foreach_clamp_min.h>
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/cat.h>
@@ -61,8 +63,10 @@ at::Tensor clip_grad_norm(const std::vector<at::Tensor>& parameters, double max_
 
 void clip_grad_value(const std::vector<at::Tensor>& parameters, double clip_value) {
   c10::NoGradGuard no_grad;
-  for (auto& list : gradients_of(parameters))
-    for (at::Tensor& gradient : list) gradient.clamp_(-clip_value, clip_value);
+  for (const auto& list : gradients_of(parameters)) {
+    at::_foreach_clamp_min_(list, -clip_value);
+    at::_foreach_clamp_max_(list, clip_value);
+  }
 }
 
 at::Tensor flat_gradient(const std::vector<at::Tensor>& parameters) {

@@ -159,8 +159,10 @@ return function(input_path, input_bytes, output_path, output_bytes, report_path)
     out.n = at
     for name, value in pairs(module:state_dict()) do
       names[#names + 1] = name
-      out.n = out.n + 1
-      out[out.n] = value:clone()
+      if not torch.nn.parameter.is_lazy(value) then
+        out.n = out.n + 1
+        out[out.n] = value:clone()
+      end
     end
     out[at] = table.concat(names, " ")
   end

@@ -2,6 +2,7 @@
 import dataclasses
 import functools
 
+import sequence_layers
 import torch
 from torch.testing._internal.common_modules import FunctionInput, ModuleInput
 from torch import nn
@@ -11,8 +12,11 @@ REMADE = {
     "TransformerEncoderLayer": lambda m: {
         "d_model": m.self_attn.embed_dim, "nhead": m.self_attn.num_heads, "dim_feedforward": m.linear1.out_features,
         "dropout": m.dropout.p, "activation": m.activation, "layer_norm_eps": m.norm1.eps,
-        "batch_first": m.self_attn.batch_first, "norm_first": m.norm_first, "bias": m.linear1.bias is not None},
+        "batch_first": m.self_attn.batch_first, "norm_first": m.norm_first, "bias": m.linear1.bias is not None,
+        "dtype": m.linear1.weight.dtype},
+    "LayerNorm": lambda m: {"normalized_shape": m.normalized_shape, "eps": m.eps, "dtype": m.weight.dtype},
 }
+REMADE["TransformerDecoderLayer"] = REMADE["TransformerEncoderLayer"]
 
 
 @dataclasses.dataclass
@@ -105,7 +109,8 @@ def rows():
             (({"distance_function": torch.nn.functional.cosine_similarity},), (x(4, 5), x(4, 5), x(4, 5)))]),
     ]
     simple += [(getattr(nn, f"MaxUnpool{dims}d"), unpooling(dims)) for dims in (1, 2, 3)]
-    more = [embeddings, bags, resized, convolutions, transposed, normalizations, pools, adaptive_softmax, paddings]
+    more = [embeddings, bags, resized, convolutions, transposed, normalizations, pools, adaptive_softmax, paddings,
+            sequence_layers.recurrent, sequence_layers.attention, sequence_layers.transformers, sequence_layers.lazies]
     return [Row(*row) for row in simple] + [Row(*row) for each in more for row in each()]
 
 

@@ -99,7 +99,9 @@ class Writer:
     def copy(self, value):
         """The value for Python, and its Lua expression."""
         if isinstance(value, nn.utils.rnn.PackedSequence):
-            raise Untranslatable("a PackedSequence")
+            parts = [self.copy(part) for part in value]
+            codes = ", ".join("nil" if part is None else code for part, code in parts)
+            return nn.utils.rnn.PackedSequence(*[part for part, _ in parts]), f"torch.nn.utils.rnn.PackedSequence({codes})"
         if isinstance(value, torch.Tensor):
             return self.tensor(value)
         if type(value) in (list, tuple):

@@ -25,7 +25,8 @@ local SPACES <const> = {
 
 -- Names of ours in PyTorch's namespaces, and those of PyTorch that have no page.
 local OURS <const> = {
-  ["torch.nn.class"] = true, ["torch.nn.is_module"] = true, ["torch.nn.CrossMapLRN2d"] = true, ["torch.cuda.cudnn_version"] = true,
+  ["torch.nn.class"] = true, ["torch.nn.is_module"] = true, ["torch.nn.CrossMapLRN2d"] = true,
+  ["torch.nn.RNNCellBase"] = true, ["torch.cuda.cudnn_version"] = true,
   ["torch.cuda.versions"] = true,
   ["torch.autograd.Variable"] = true, ["torch.optim.class"] = true,
   ["torch.nn.init.calculate_fan_in_and_fan_out"] = true, ["torch.nn.utils.get_grad_norm"] = true,

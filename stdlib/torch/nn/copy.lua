@@ -11,6 +11,11 @@ local function copy(value, memo)
   if kind ~= "table" and kind ~= "userdata" then return value end
   if memo[value] ~= nil then return memo[value] end
   if native.is_module(value) then return copy_module(value, memo) end
+  local uninitialized = package.loaded["torch.nn.uninitialized"]
+  if uninitialized and uninitialized.is_lazy(value) then
+    memo[value] = uninitialized.copy(value)
+    return memo[value]
+  end
   if native.is_parameter(value) then
     memo[value] = native.parameter(value.data:clone(), value.requires_grad)
     return memo[value]
@@ -53,6 +58,8 @@ function copy_module(self, memo)
   end
   native.set_training(fresh, self.training)
   native.set_hooked(fresh, fields._forward_hooks ~= nil or fields._forward_pre_hooks ~= nil)
+  local copied = native.class_of(self).__copied
+  if copied then copied(fresh) end
   return fresh
 end
 

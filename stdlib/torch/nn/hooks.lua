@@ -34,6 +34,19 @@ function methods:register_forward_pre_hook(hook) return add(self, PRE, hook) end
 --- net(torch.zeros(2))  --> tensor([1., 1.])
 function methods:register_forward_hook(hook) return add(self, POST, hook) end
 
+-- The first pre-hook of which matches(hook) is true, and what removes it.
+function methods:_find_forward_pre_hook(matches)
+  local fields = native.fields(self)
+  for i, hook in ipairs(fields[PRE] or {}) do
+    if matches(hook) then
+      return hook, function()
+        table.remove(fields[PRE], i)
+        native.set_hooked(self, #fields[PRE] > 0 or #(fields[POST] or {}) > 0)
+      end
+    end
+  end
+end
+
 function methods:_call_hooked(...)
   local fields = native.fields(self)
   local inputs = table.pack(...)

@@ -7,10 +7,17 @@ require "torch.nn.foreign"
 return namespace("torch.nn", {
   held = {Module = module.Module, class = module.class, is_module = module.is_module},
   modules = {
-    functional = "torch.nn.functional", init = "torch.nn.initializers", utils = "torch.nn.parameter_functions",
-    Parameter = "torch.nn.parameter", Buffer = "torch.nn.buffer",
+    functional = "torch.nn.functional", init = "torch.nn.initializers", utils = "torch.nn.utils",
+    Parameter = "torch.nn.parameter", parameter = "torch.nn.parameters", Buffer = "torch.nn.buffer",
     Sequential = "torch.nn.sequential", ModuleList = "torch.nn.module_list", ModuleDict = "torch.nn.module_dict",
     ParameterList = "torch.nn.parameter_list", ParameterDict = "torch.nn.parameter_dict",
+    LazyLinear = "torch.nn.lazy_linear",
+    RNNBase = "torch.nn.rnn_base", RNN = "torch.nn.rnn", LSTM = "torch.nn.lstm", GRU = "torch.nn.gru",
+    RNNCellBase = "torch.nn.rnn_cell_base", RNNCell = "torch.nn.rnn_cell", LSTMCell = "torch.nn.lstm_cell",
+    GRUCell = "torch.nn.gru_cell",
+    MultiheadAttention = "torch.nn.multihead_attention", Transformer = "torch.nn.transformer",
+    TransformerEncoder = "torch.nn.transformer_encoder", TransformerEncoderLayer = "torch.nn.transformer_encoder_layer",
+    TransformerDecoder = "torch.nn.transformer_decoder", TransformerDecoderLayer = "torch.nn.transformer_decoder_layer",
   },
   files = {
     ["torch.nn.activations"] = "Sigmoid Tanh LogSigmoid Softsign Tanhshrink Hardshrink Softshrink Softplus GELU GLU PReLU",
@@ -21,6 +28,10 @@ return namespace("torch.nn", {
     ["torch.nn.dropouts"] = "Dropout Dropout1d Dropout2d Dropout3d AlphaDropout FeatureAlphaDropout",
     ["torch.nn.embeddings"] = "Embedding EmbeddingBag",
     ["torch.nn.instance_norm"] = "InstanceNorm1d InstanceNorm2d InstanceNorm3d",
+    ["torch.nn.lazy_convolution"] = "LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d "
+      .. "LazyConvTranspose3d",
+    ["torch.nn.lazy_normalization"] = "LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyInstanceNorm1d "
+      .. "LazyInstanceNorm2d LazyInstanceNorm3d",
     ["torch.nn.linear"] = "Identity Linear Bilinear",
     ["torch.nn.linear_cross_entropy"] = "LinearCrossEntropyLoss LinearCrossEntropyOptions",
     ["torch.nn.losses"] = "CrossEntropyLoss NLLLoss BCELoss BCEWithLogitsLoss KLDivLoss CTCLoss",
@@ -38,6 +49,7 @@ return namespace("torch.nn", {
     ["torch.nn.reshaping"] = "Flatten Unflatten PixelShuffle PixelUnshuffle ChannelShuffle Fold Unfold",
     ["torch.nn.softmaxes"] = "Softmax LogSoftmax Softmin Softmax2d",
     ["torch.nn.transposed_convolution"] = "ConvTranspose1d ConvTranspose2d ConvTranspose3d",
+    ["torch.nn.uninitialized"] = "UninitializedParameter UninitializedBuffer",
     ["torch.nn.unpooling"] = "MaxUnpool1d MaxUnpool2d MaxUnpool3d FractionalMaxPool2d FractionalMaxPool3d",
     ["torch.nn.upsampling"] = "Upsample UpsamplingNearest2d UpsamplingBilinear2d",
   },

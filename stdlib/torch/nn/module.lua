@@ -223,10 +223,12 @@ local parse_state = signature("Module.state_dict", "prefix='', keep_vars=false")
 function Module:state_dict(...)
   local prefix, keep_vars = parse_state(...)
   local names, tensors = native.state(self)
-  if keep_vars then
+  local uninitialized = package.loaded["torch.nn.uninitialized"]
+  if keep_vars or uninitialized then
     for i, name in ipairs(names) do
       local path, last = name:match("^(.-)%.?([^.]+)$")
-      tensors[i] = self:get_submodule(path)[last]
+      local own = self:get_submodule(path)[last]
+      if keep_vars or uninitialized.is_lazy(own) then tensors[i] = own end
     end
   end
   if prefix ~= "" then
@@ -258,6 +260,8 @@ function Module:load_state_dict(state, ...)
   if type(state) ~= "table" then
     vm.raise("usage", "Module.load_state_dict: expected state_dict to be a table, got " .. vm.describe(state))
   end
+  local uninitialized = package.loaded["torch.nn.uninitialized"]
+  if uninitialized then uninitialized.take_shapes(self, state) end
   local names, tensors = ordered.keys(state), {}
   for i, name in ipairs(names) do tensors[i] = state[name] end
   local missing, unexpected = native.load_state(self, names, tensors, strict)

@@ -56,18 +56,25 @@ local function is_batched(query, key, value, key_padding_mask, attn_mask, heads)
   return batched
 end
 
--- A mask to be added: a boolean one is minus infinity where it is true.
-local function additive(mask, name, dtype, other)
+--- A mask to be added: a boolean one is minus infinity where it is true.
+---@param mask Tensor?
+---@param name string what errors and warnings call it
+---@param dtype dtype of the result of a boolean mask
+---@param other dtype? of the mask that is given beside it
+---@param other_name string? what warnings call that
+---@return Tensor?
+function attention.additive(mask, name, dtype, other, other_name)
   if mask == nil then return nil end
   if mask.dtype ~= native.bool and not mask:is_floating_point() then
     fail("only bool and floating types of %s are supported", name)
   end
   if other ~= nil and mask.dtype ~= other then
-    warn(("Support for mismatched %s and attn_mask is deprecated. Use same type for both instead."):format(name))
+    warn(("Support for mismatched %s and %s is deprecated. Use same type for both instead."):format(name, other_name))
   end
   if mask:is_floating_point() then return mask end
   return zeros_like(mask, {dtype = dtype}):masked_fill_(mask, -math.huge)
 end
+local additive <const> = attention.additive
 
 -- Projections by one weight of three parts; what is the same tensor is projected at once.
 local function project_packed(q, k, v, weight, bias)
@@ -109,7 +116,7 @@ end
 
 -- Keys or values by head, [batch x heads, length, head_dim], or the ones that were given.
 local function by_head(x, static, name, count, head_dim)
-  if static == nil then return x:view({x:size(0), count, head_dim}):transpose(0, 1) end
+  if static == nil then return x:view(x:size(0), count, head_dim):transpose(0, 1) end
   if static:size(0) ~= count then fail("expecting %s.size(0) of %d, but got %d", name, count, static:size(0)) end
   if static:size(2) ~= head_dim then fail("expecting %s.size(2) of %d, but got %d", name, head_dim, static:size(2)) end
   return static
@@ -161,15 +168,14 @@ function attention.multi_head_attention_forward(...)
     static_v, average, is_causal = parse(...)
   local batched = is_batched(query, key, value, key_padding_mask, attn_mask, heads)
   if not batched then
-    local own_k, own_v = key == query, value == key  -- the same tensors stay the same: they are projected at once
-    query = query:unsqueeze(1)
-    key, value = own_k and query or key:unsqueeze(1), own_v and key or value
-    value = own_v and (own_k and query or key) or value:unsqueeze(1)
+    -- As in PyTorch these are three tensors from here on, each with its own projection.
+    query, key, value = query:unsqueeze(1), key:unsqueeze(1), value:unsqueeze(1)
     key_padding_mask = key_padding_mask and key_padding_mask:unsqueeze(0)
   end
   local target, batch, embed_dim = query:size(0), query:size(1), query:size(2)
   local source = key:size(0)
-  key_padding_mask = additive(key_padding_mask, "key_padding_mask", query.dtype, attn_mask and attn_mask.dtype)
+  key_padding_mask = additive(key_padding_mask, "key_padding_mask", query.dtype, attn_mask and attn_mask.dtype,
+    "attn_mask")
   if is_causal and attn_mask == nil then
     fail("Need attn_mask if specifying the is_causal hint. You may use the Transformer module method "
       .. "`generate_square_subsequent_mask` to create this mask.")
@@ -190,7 +196,7 @@ function attention.multi_head_attention_forward(...)
       fail("key's sequence and batch dims torch.Size([%d, %d]) do not match value's torch.Size([%d, %d])", key:size(0),
         key:size(1), value:size(0), value:size(1))
     end
-  elseif not has_shape(key, table.unpack(value.shape)) then
+  elseif key ~= value and not has_shape(key, table.unpack(value.shape)) then
     fail("key shape %s does not match value shape %s", tostring(key.shape), tostring(value.shape))
   end
 
@@ -231,7 +237,7 @@ function attention.multi_head_attention_forward(...)
   end
 
   local count = batch * heads
-  q = q:view({target, count, head_dim}):transpose(0, 1)
+  q = q:view(target, count, head_dim):transpose(0, 1)
   k = by_head(k, static_k, "static_k", count, head_dim)
   v = by_head(v, static_v, "static_v", count, head_dim)
   if add_zero then
@@ -247,8 +253,8 @@ function attention.multi_head_attention_forward(...)
     if key_padding_mask:size(1) ~= source then
       fail("Expected key_padded_mask.shape[1] to be %d, but got %d", source, key_padding_mask:size(1))
     end
-    key_padding_mask = key_padding_mask:view({batch, 1, 1, source}):expand(-1, heads, -1, -1)
-      :reshape({count, 1, source})
+    key_padding_mask = key_padding_mask:view(batch, 1, 1, source):expand(-1, heads, -1, -1)
+      :reshape(count, 1, source)
     attn_mask = attn_mask and attn_mask + key_padding_mask or key_padding_mask
   end
   if not training then dropout_p = 0.0 end
@@ -260,18 +266,18 @@ function attention.multi_head_attention_forward(...)
     k = k:transpose(-2, -1)
     weights = softmax(attn_mask and baddbmm(attn_mask, q, k) or bmm(q, k), -1)
     if dropout_p > 0.0 then weights = dropout(weights, dropout_p, true) end
-    output = linear(bmm(weights, v):transpose(0, 1):reshape({target * batch, embed_dim}), out_weight, out_bias)
-    weights = weights:view({batch, heads, target, source})
+    output = linear(bmm(weights, v):transpose(0, 1):reshape(target * batch, embed_dim), out_weight, out_bias)
+    weights = weights:view(batch, heads, target, source)
     if average then weights = weights:mean(1) end
   else
     if attn_mask ~= nil then
-      attn_mask = attn_mask:size(0) == 1 and attn_mask:unsqueeze(0) or attn_mask:view({batch, heads, -1, source})
+      attn_mask = attn_mask:size(0) == 1 and attn_mask:unsqueeze(0) or attn_mask:view(batch, heads, -1, source)
     end
-    output = scaled(q:view({batch, heads, target, head_dim}), k:view({batch, heads, source, head_dim}),
-      v:view({batch, heads, source, head_dim}), attn_mask, dropout_p, is_causal)
-    output = linear(output:permute(2, 0, 1, 3):reshape({batch * target, embed_dim}), out_weight, out_bias)
+    output = scaled(q:view(batch, heads, target, head_dim), k:view(batch, heads, source, head_dim),
+      v:view(batch, heads, source, head_dim), attn_mask, dropout_p, is_causal)
+    output = linear(output:permute(2, 0, 1, 3):reshape(batch * target, embed_dim), out_weight, out_bias)
   end
-  output = output:view({target, batch, output:size(1)})
+  output = output:view(target, batch, output:size(1))
   if not batched then
     output = output:squeeze(1)
     weights = weights and weights:squeeze(0)
