@@ -1,4 +1,4 @@
--- A forecaster of a series: an LSTM reads the last values, a linear layer says the next.
+-- A forecaster of a series: an LSTM reads the last values, a linear layer says one to come.
 local torch = require "torch"
 local nn = torch.nn
 
@@ -9,19 +9,30 @@ function Forecaster:__init(features, hidden_size, layers)
   self.head = nn.Linear(hidden_size, 1)
 end
 
---- x: [batch, length, features]; returns the next value, [batch].
+--- x: [batch, length, features]; returns the value to come, [batch].
 function Forecaster:forward(x)
   local out = self.lstm(x)
   return self.head(out:select(1, -1)):squeeze(-1)
 end
 
---- Errors that stand out: a running score, the sum of `errors` (a list) over `span` values by the deviation of such
---- sums in the first `calm` of them; the places where it is beyond `limit` on either side.
-function Forecaster.anomalies(errors, calm, span, limit)
-  local x = torch.tensor(errors)
-  local sums = torch.cat({x:new_zeros(span - 1), x}):unfold(0, span, 1):sum(1)
-  local scores = sums / sums:narrow(0, 0, calm):std()
-  return scores:abs():gt(limit):nonzero():squeeze(1):tolist(), scores:tolist()
+--- Errors that stand out: each in deviations of those of `calm` (tensors [n]), and the runs beyond `limit` of them as
+--- {first, last, peak}, places counted from 1. Median and median deviation: what stands out in `calm` does not count.
+function Forecaster.anomalies(errors, calm, limit)
+  local middle = calm:median()
+  local scores = (errors - middle) / ((calm - middle):abs():median() * 1.4826)  -- of a normal distribution, its deviation
+  local runs, list = {}, scores:tolist()
+  for i, score in ipairs(list) do
+    local run = runs[#runs]
+    if math.abs(score) > limit then
+      if run and run.last == i - 1 and (run.peak > 0) == (score > 0) then
+        run.last = i
+        if math.abs(score) > math.abs(run.peak) then run.peak = score end
+      else
+        runs[#runs + 1] = {first = i, last = i, peak = score}
+      end
+    end
+  end
+  return runs, scores
 end
 
 return Forecaster
