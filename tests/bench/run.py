@@ -1,5 +1,6 @@
 # `./dev bench`: runs trainhost, hand-written C++ and Python side by side and prints a Markdown table of medians.
 import glob
+import json
 import os
 import pathlib
 import platform
@@ -208,6 +209,35 @@ def bench_loader():
           ["", "trainhost", "Python", "trainhost against Python"], rows)
 
 
+def bench_models(wanted):
+    """The real models of scripts/models, each beside its Python twin: one training step, and the process's peak."""
+    units = {name: sizes["unit"] for name, sizes in json.loads((HERE.parent / "parity/models/sizes.json").read_text()).items()}
+    rows = []
+    for name in wanted or units:
+        if name not in units:
+            sys.exit(f"bench: no model '{name}': {', '.join(units)}")
+        commands = {"trainhost": ([PROGRAM, HERE / "models.lua", "--", name], ONE_THREAD),
+                    "Python": ([sys.executable, HERE / "models.py", name], ONE_THREAD)}
+        if MIMALLOC:
+            commands["Python, mimalloc"] = (commands["Python"][0], PRELOADED)
+        times, peaks, rates, counts = [], [], [], []
+        for runs in side_by_side(commands).values():
+            printed = [run.output.split() for run in runs]
+            times.append([float(time) / 1000 for time, _ in printed])
+            counts += [int(count) for _, count in printed]
+            rates.append(counts[-1] / median(times[-1]) * 1000)
+            peaks.append(median(run.peak for run in runs))
+        if len(set(counts)) > 1:
+            sys.exit(f"bench: {name}: the sides count different samples: {counts}")
+        rows.append([name, *(f"{median(each):.4g} ({spread(each)})" for each in times),
+                     f"{median(times[0]) / median(times[1]):.3f} < 1", *(f"{peak:.0f}" for peak in peaks[:2]),
+                     f"{peaks[0] / peaks[1]:.2f} <= 1.1", *(f"{rate:,.0f}" for rate in rates[:2]), units[name]])
+    table(f"Training step of a real model, ms of CPU time, one thread, and the peak of the process, MB; median "
+          f"(least-most) of {ROUNDS} runs in turns. Both sides use the fused optimizers.",
+          ["", *commands, "against Python", "trainhost, MB", "Python, MB", "ratio", "trainhost, a second",
+           "Python, a second", "of"], rows)
+
+
 def cpu_name():
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
@@ -216,8 +246,10 @@ def cpu_name():
 
 
 def main():
-    known = ["call", "mlp", "operators", "optimizers", "start", "memory", "loader", "leak"]
+    known = ["call", "mlp", "operators", "optimizers", "start", "memory", "loader", "models", "leak"]
     names = sys.argv[1:] or known[:-1]  # leak takes minutes
+    models = names[names.index("models") + 1:] if "models" in names else []
+    names = names[:len(names) - len(models)]
     for name in names:
         if name not in known:
             sys.exit(f"bench: no benchmark '{name}': {', '.join(known)}")
@@ -235,6 +267,8 @@ def main():
         bench_memory()
     if "loader" in names:
         bench_loader()
+    if "models" in names:
+        bench_models(models)
     if "leak" in names:
         bench_leak()
 
