@@ -208,6 +208,30 @@ def bench_loader():
           ["", "trainhost", "Python", "trainhost against Python"], rows)
 
 
+def bench_metrics():
+    runs = side_by_side({
+        "trainhost": ([PROGRAM, HERE / "metrics.lua"], ONE_THREAD),
+        "Python": ([sys.executable, HERE / "metrics.py"], ONE_THREAD),
+    }, rounds=min(ROUNDS, 3))
+    seconds, scores = {}, {}
+    for name in runs:
+        for run in runs[name]:
+            for line in run.output.splitlines():
+                what, value, score = line.split()
+                seconds.setdefault((what, name), []).append(float(value))
+                scores.setdefault(what, []).append(float(score))
+    rows = []
+    for what, label, bar in (("map", "COCO mAP, 5,000 images of 80 classes; pycocotools", " >= 5"),
+                             ("map_result", "the result alone", ""), ("bleu", "BLEU, 5,000 texts; sacrebleu", "")):
+        if max(scores[what]) - min(scores[what]) > 1e-9:
+            sys.exit(f"bench: {what}: the scores differ: {scores[what]}")
+        ours, theirs = seconds[what, "trainhost"], seconds[what, "Python"]
+        rows.append([label, f"{median(ours):.2f} ({spread(ours)})", f"{median(theirs):.2f} ({spread(theirs)})",
+                     f"{median(theirs) / median(ours):.0f} x{bar}"])
+    table(f"CPU seconds of a metric, equal scores, one thread, median (least-most) of {min(ROUNDS, 3)} runs in turns.",
+          ["", "trainhost", "Python", "trainhost against Python"], rows)
+
+
 def cpu_name():
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
@@ -216,7 +240,7 @@ def cpu_name():
 
 
 def main():
-    known = ["call", "mlp", "operators", "optimizers", "start", "memory", "loader", "leak"]
+    known = ["call", "mlp", "operators", "optimizers", "start", "memory", "loader", "metrics", "leak"]
     names = sys.argv[1:] or known[:-1]  # leak takes minutes
     for name in names:
         if name not in known:
@@ -235,6 +259,8 @@ def main():
         bench_memory()
     if "loader" in names:
         bench_loader()
+    if "metrics" in names:
+        bench_metrics()
     if "leak" in names:
         bench_leak()
 
