@@ -17,7 +17,8 @@ test.case("a detection whose overlap is exactly .5 counts at .50 alone", functio
   test.near(result.map_50, 1, 1e-12)
   test.equal(result.map_75, 0.0)
   test.near(result.map, 0.1, 1e-12)
-  test.equal({result.map_small, result.map_medium, result.mar_small, result.mar_large}, {result.map, -1.0, result.map, -1.0})
+  test.near(result.mar_small, 0.1, 1e-12)
+  test.equal({result.map_small, result.map_medium, result.mar_large}, {result.map, -1.0, -1.0})
 end)
 
 test.case("without objects everything is -1", function()
