@@ -10,7 +10,6 @@ local train = require "train"
 local UNet = require "models.unet"
 local png = require "data.png"
 local scenes = require "data.scenes"
-local F = torch.nn.functional
 local data = torch.utils.data
 
 local count = host.param("scenes", 3000, {min = 8, doc = "scenes to make; a tenth of them is for validation"})

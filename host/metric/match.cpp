@@ -37,8 +37,11 @@ class Assignment {
       sort_objects(rules_.areas[a]);
       int32_t* matched = matches.matched.data() + first + a;
       int32_t* ignored = matches.ignored.data() + first + a;
-      for (size_t t = 0; t < rules_.thresholds.size(); ++t)
-        rules_.voc ? assign_voc(t, matched, ignored, areas) : assign_coco(t, matched, ignored, areas);
+      for (size_t t = 0; t < rules_.thresholds.size() && !there.empty(); ++t) {
+        if (greatest_ < threshold(t)) continue;
+        if (rules_.voc) assign_voc(t, matched, ignored, areas);
+        else assign_coco(t, matched, ignored, areas);
+      }
       if (!rules_.voc) ignore_outside(rules_.areas[a], matched, ignored, areas);
       if (!there.empty()) matches.counts.push_back(regular_);
     }
@@ -48,13 +51,18 @@ class Assignment {
   void measure() {
     overlaps_.resize(found_->size() * there_->size());
     best_.assign(found_->size(), 0);
+    greatest_ = 0;
     double* out = overlaps_.data();
     for (size_t d = 0; d < found_->size(); ++d)
       for (const uint32_t g : *there_) {
         *out = overlap(detections_.boxes[(*found_)[d]], objects_.boxes[g], !rules_.voc && objects_.ignored[g]);
         best_[d] = std::max(best_[d], *out++);
+        greatest_ = std::max(greatest_, best_[d]);
       }
   }
+
+  // Boxes that are equal overlap by 1 but for what rounding takes away.
+  double threshold(size_t t) const { return std::min(rules_.thresholds[t], rules_.voc ? 1 : 1 - 1e-10); }
 
   // Those that count first, each part in the order in which they came.
   void sort_objects(const Range& range) {
@@ -71,13 +79,13 @@ class Assignment {
   // never taken. Of equals the last.
   void assign_coco(size_t t, int32_t* matched, int32_t* ignored, size_t stride) {
     const auto bit = static_cast<int32_t>(uint32_t{1} << t);
-    const double threshold = std::min(rules_.thresholds[t], 1 - 1e-10);
+    const double least = threshold(t);
     const auto regular = static_cast<size_t>(regular_);
     taken_.assign(order_.size(), 0);
     for (size_t d = 0; d < found_->size(); ++d) {
-      if (best_[d] < threshold || order_.empty()) continue;
+      if (best_[d] < least) continue;
       const double* row = overlaps_.data() + d * there_->size();
-      double most = threshold;
+      double most = least;
       size_t hit = order_.size();
       for (size_t g = 0; g < order_.size(); ++g) {
         if (g == regular && hit < regular) break;
@@ -98,7 +106,7 @@ class Assignment {
     const auto bit = static_cast<int32_t>(uint32_t{1} << t);
     taken_.assign(there_->size(), 0);
     for (size_t d = 0; d < found_->size(); ++d) {
-      if (there_->empty() || best_[d] < rules_.thresholds[t]) continue;
+      if (best_[d] < rules_.thresholds[t]) continue;
       const double* row = overlaps_.data() + d * there_->size();
       const auto hit = static_cast<size_t>(std::max_element(row, row + there_->size()) - row);
       if (objects_.ignored[(*there_)[hit]]) {
@@ -125,7 +133,8 @@ class Assignment {
   const Rules& rules_;
   const std::vector<uint32_t>*found_ = nullptr, *there_ = nullptr;
   std::vector<double> overlaps_, best_;  // [detections, objects]; of each detection the greatest
-  std::vector<uint32_t> order_;          // positions in there_
+  double greatest_ = 0;
+  std::vector<uint32_t> order_;  // positions in there_
   std::vector<uint8_t> taken_;
   int64_t regular_ = 0;  // so many at the beginning of order_ count
 };

@@ -38,11 +38,12 @@ function boxes.nms(of, scores, labels, threshold)
   local order = scores:argsort({descending = true, stable = true})
   of, labels = of[order], labels[order]
   local throws = (boxes.iou(of, of):gt(threshold) & labels:unsqueeze(1):eq(labels)):triu(1)
-  local stays, before = torch.ones_like(labels, {dtype = torch.bool}), nil
-  repeat
-    before, stays = stays, ~(throws & stays:unsqueeze(1)):any(0)
-  until torch.equal(before, stays)
-  return order[stays]
+  local stays = torch.ones_like(labels, {dtype = torch.bool})
+  while true do
+    local again = ~(throws & stays:unsqueeze(1)):any(0)
+    if torch.equal(again, stays) then return order[stays] end
+    stays = again
+  end
 end
 
 return boxes

@@ -9,6 +9,8 @@ local vm = require "native.vm"
 local NAME <const> = "train.metrics.MeanAveragePrecision"
 -- The tensors of a chunk, in the order in which native.metric takes them.
 local FIELDS <const> = {"labels", "scores", "ranks", "matched", "ignored", "classes", "counts"}
+-- What the table of an image holds.
+local COLUMNS <const> = {"boxes", "scores", "labels", "area", "iscrowd", "difficult"}
 local AREAS <const> = {all = {0, 1e10}, small = {0, 32 ^ 2}, medium = {32 ^ 2, 96 ^ 2}, large = {96 ^ 2, 1e10}}
 local AREA_NAMES <const> = {"all", "small", "medium", "large"}
 
@@ -23,20 +25,22 @@ local function linspace(first, last, count)
   return numbers
 end
 
--- Lists in a table of an image become tensors; most have none.
+-- Lists in the table of an image become tensors; most have none.
 local function image(given)
   if type(given) ~= "table" then return given end
   local made
-  for _, field in ipairs {"boxes", "scores", "labels", "area", "iscrowd", "difficult"} do
-    local value = given[field]
-    if type(value) == "table" and getmetatable(value) == nil then
-      made = made or setmetatable({}, {__index = given})
-      local dtype = (field == "labels" and (#value == 0 or math.type(value[1]) == "integer")) and torch.int64 or torch.float64
-      made[field] = torch.tensor(value, {dtype = dtype})
+  for _, field in ipairs(COLUMNS) do
+    local list = given[field]
+    if type(list) == "table" then
+      if not made then
+        made = {}
+        for _, name in ipairs(COLUMNS) do made[name] = given[name] end
+      end
+      local whole = field == "labels" and (#list == 0 or math.type(list[1]) == "integer")
+      made[field] = torch.tensor(list, {dtype = whole and torch.int64 or torch.float64})
     end
   end
-  return made and {boxes = made.boxes, scores = made.scores, labels = made.labels, area = made.area, iscrowd = made.iscrowd,
-    difficult = made.difficult} or given
+  return made or given
 end
 
 local function images(list, name)
