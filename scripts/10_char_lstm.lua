@@ -62,6 +62,6 @@ local history = train.fit {
   },
 }
 
+print(decode(model:generate(encode("\n"):unsqueeze(0), count, temperature)[0]))
 local best = math.min(table.unpack(history.val_loss))
 print(("validation: %.3f nats, %.3f bits a character"):format(best, best / math.log(2)))
-print(decode(model:generate(encode("\n"):unsqueeze(0), count, temperature)[0]))

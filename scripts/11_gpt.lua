@@ -75,9 +75,9 @@ local function write(n, cache)
   local out = model:generate(start, n, {temperature = temperature, top_k = top_k, cache = cache})
   return out, n / (os.clock() - began)
 end
+print(decode((write(count))[0]))
 local n = math.min(count, block_size - 1)
 local with, fast = write(n, true)
 local without, slow = write(n, false)
 print(("%d characters: %.0f a second of CPU time with the cache, %.0f without; the same: %s"):format(n, fast, slow,
   with:equal(without)))
-print(decode((write(count))[0]))

@@ -63,8 +63,10 @@ compare(window + ahead - 1 - season, "of a season before")
 
 local runs, scores = Forecaster.anomalies(errors, errors:narrow(0, 0, learned), limit)
 local function time_of(row) return times[row + window + ahead - 1] end
+local found = 0
 for _, run in ipairs(runs) do
   if run.last - run.first + 1 >= shortest then
+    found = found + 1
     print(("anomaly: %s to %s, %+.1f deviations"):format(time_of(run.first), time_of(run.last), run.peak))
   end
 end
@@ -76,3 +78,4 @@ if out ~= "" then
   end
   host.file.write_atomic(out, table.concat(lines, "\n") .. "\n")
 end
+print(("%d anomalies beyond %g deviations"):format(found, limit))
