@@ -159,7 +159,8 @@ NamedTensors collect(const Module& module, bool recurse, bool unique, const Own&
   if (!recurse) return out;
   std::unordered_set<const Module*> visited{&module};
   for (auto& child : module.named_children())
-    visit(child.value(), child.key(), unique ? &visited : nullptr, [&](const std::string& name, const ModulePtr& m) { add(name, *m); });
+    visit(child.value(), child.key(), unique ? &visited : nullptr,
+          [&](const std::string& name, const ModulePtr& m) { add(name, *m); });
   return out;
 }
 
@@ -247,7 +248,8 @@ std::vector<std::string> tensor_slots(const Module& module) {
 NamedModules modules(const ModulePtr& module, bool unique) {
   NamedModules out;
   std::unordered_set<const Module*> seen;
-  visit(module, "", unique ? &seen : nullptr, [&](const std::string& name, const ModulePtr& m) { out.emplace_back(name, m); });
+  visit(module, "", unique ? &seen : nullptr,
+        [&](const std::string& name, const ModulePtr& m) { out.emplace_back(name, m); });
   return out;
 }
 

@@ -20,9 +20,10 @@ constexpr c10::DispatchKey kKey = c10::DispatchKey::DeferredInit;
 // What PyTorch lets through: it changes or asks what is known.
 bool is_allowed(const std::string& op) {
   static const std::unordered_set<std::string> kAllowed = {
-      "aten::size",     "aten::copy_",          "aten::is_complex", "aten::is_floating_point",
-      "aten::to",       "aten::_to_copy",       "aten::set_data",   "aten::_has_compatible_shallow_copy_type",
-      "aten::is_leaf",  "aten::requires_grad_", "aten::_version",   "aten::retains_grad", "aten::data",
+      "aten::size",    "aten::copy_",          "aten::is_complex", "aten::is_floating_point",
+      "aten::to",      "aten::_to_copy",       "aten::set_data",   "aten::_has_compatible_shallow_copy_type",
+      "aten::is_leaf", "aten::requires_grad_", "aten::_version",   "aten::retains_grad",
+      "aten::data",
   };
   return kAllowed.count(op) > 0;
 }
@@ -35,7 +36,8 @@ void refuse(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   }
   bool parameter = false;
   for (const c10::IValue& value : *stack)
-    parameter = parameter || (value.isTensor() && is_uninitialized(value.toTensor()) && value.toTensor().requires_grad());
+    parameter =
+        parameter || (value.isTensor() && is_uninitialized(value.toTensor()) && value.toTensor().requires_grad());
   throw_usage("Attempted to use an uninitialized parameter in " + name +
               ". This error happens when you are using a `LazyModule` or explicitly manipulating `torch.nn.parameter." +
               (parameter ? "UninitializedParameter" : "UninitializedBuffer") +
