@@ -8,6 +8,7 @@
 #include <ctime>
 
 #include "bindings/bindings.h"
+#include "bindings/called.h"
 #include "bindings/guard.h"
 #include "host/base/error.h"
 #include "host/vm/modules.h"
@@ -38,8 +39,9 @@ double seconds(clockid_t clock) {
 }
 
 int raise_error(lua_State* L) {
-  const vm::Fault fault{error_kind(check_text(L, 1, "raise", "kind")), check_text(L, 2, "raise", "message"),
-                        optional_text(L, 3, "raise", "hint"), optional_text(L, 5, "raise", "type")};
+  vm::Fault fault{error_kind(check_text(L, 1, "raise", "kind")), check_text(L, 2, "raise", "message"),
+                  optional_text(L, 3, "raise", "hint"), optional_text(L, 5, "raise", "type")};
+  if (maybe_tail(L)) explain_tail(called(L), fault);
   vm::raise(L, fault, optional_text(L, 4, "raise", "op").c_str());
 }
 
