@@ -51,6 +51,9 @@ int describe_value(lua_State* L) {
   return 1;
 }
 
+int keep_scope(lua_State* L) { return luaL_checkany(L, 1), vm::keep_scope(L, 1), 0; }
+int drop_scope(lua_State* L) { return luaL_checkany(L, 1), vm::drop_scope(L, 1), 0; }
+
 int find_nearest(lua_State* L) {
   const std::string wanted = check_text(L, 1, "nearest", "wanted");
   if (!lua_istable(L, 2)) throw_argument(L, "nearest", "names", "a list of strings", 2);
@@ -230,6 +233,10 @@ constexpr Row kRows[] = {
     {"nearest", guarded<find_nearest>,
      "Finds the names that a wrong one may have meant, best first.\n@param wanted string\n@param names string[]\n"
      "@param most integer|nil default 3\n@return string[]"},
+    {"keep_scope", guarded<keep_scope>,
+     "Notes a scope that the running coroutine has open: its metamethods __suspend and __resume are called where the\n"
+     "coroutine yields and goes on. Nothing in the main coroutine.\n@param scope table"},
+    {"drop_scope", guarded<drop_scope>, "Forgets a scope of the running coroutine.\n@param scope table"},
     {"at_exit", guarded<at_exit>,
      "Has a function called when the script ends, however it ends but by kill -9; the last one given is called first.\n"
      "@param f fun(status: string) status: finished, failed or killed"},
