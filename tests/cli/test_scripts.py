@@ -25,6 +25,12 @@ RUNS = {
     "07_gan.lua": ("samples=128 width=2 epochs=1", r"pictures of every epoch .* out/gan",
                    ["out/gan/epoch_01.png", "out/gan/last/generator.safetensors"]),
     "08_detector.lua": ("scenes=8 size=48 width=2 epochs=1 every=1", r"mAP -?\d\.\d+  at IoU 0\.50 .*", ["out/detector/found.png"]),
+    "10_char_lstm.lua": ("epochs=1 limit=3000 hidden_size=8 count=30", r"validation: \d\.\d+ nats, \d\.\d+ bits a character", []),
+    "11_gpt.lua": ("steps=4 every=2 n_layer=1 n_embd=16 block_size=16 count=40 batch_size=4",
+                   r"15 characters: \d+ a second of CPU time with the cache, \d+ without; the same: true", []),
+    "12_recommender.lua": ("epochs=2", r"democrat 1: \S+ \(0\.\d+\), \S+ \(0\.\d+\)", []),
+    "13_translator.lua": ("epochs=1 limit=60 width=16 layers=1 beam=2", r"BLEU: \d+\.\d greedy, \d+\.\d with a beam of 2", []),
+    "14_forecaster.lua": ("epochs=2 hidden_size=4 out=forecast.csv", r"\d+ anomalies beyond 3 deviations", ["forecast.csv"]),
 }
 
 

@@ -50,7 +50,7 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("name", [name for name in SIZES if "tiny" in SIZES[name]])
 def test_a_model_trains_as_its_python_twin(trainhost, tmp_path, one_thread, name):
     exchange = Exchange(tmp_path)
     exchange.case(name, LUA.format(folder=MODELS, name=name, steps=STEPS))
@@ -75,3 +75,34 @@ def test_a_model_trains_as_its_python_twin(trainhost, tmp_path, one_thread, name
     for tensor_name, expected, got in zip(names, state(training)[1], last):
         text = difference(expected, got, rtol, atol)
         assert text is None, f"{tensor_name} after {STEPS} steps: {text}"
+
+
+# model: what it writes in Lua and in Python, for each way of writing.
+WRITING = {
+    "gpt": [("net:generate(ids, 14, {temperature = 0})", lambda net, ids: net.generate(ids, 14, 0)),
+            ("net:generate(ids, 14, {temperature = 0.8, top_k = 5})", lambda net, ids: net.generate(ids, 14, 0.8, 5)),
+            ("net:generate(ids, 14, {top_k = 5, cache = false})", lambda net, ids: net.generate(ids, 14, 1.0, 5, False))],
+    "char_lstm": [("net:generate(ids, 14, 0.7)", lambda net, ids: net.generate(ids, 14, 0.7))],
+}
+
+
+@pytest.mark.parametrize("name", WRITING)
+def test_a_model_writes_what_its_python_twin_writes(trainhost, tmp_path, one_thread, name):
+    """After 5 steps, from the same random numbers."""
+    exchange = Exchange(tmp_path)
+    for number, (lua, _) in enumerate(WRITING[name]):
+        exchange.case(str(number), f"""
+local training = dofile("{MODELS}/load.lua")("{name}", "tiny")
+for _ = 1, 5 do training.step() end
+local net, ids = training.modules[1], torch.tensor({{{{3, 1, 4}}, {{1, 5, 9}}}})
+torch.manual_seed(2)
+return {lua}""")
+    ours = exchange.run(trainhost)
+    for number, (_, write) in enumerate(WRITING[name]):
+        training, _ = load(name, "tiny")
+        for _ in range(5):
+            training["step"]()
+        torch.manual_seed(2)
+        expected = write(training["modules"][0], torch.tensor([[3, 1, 4], [1, 5, 9]]))
+        assert ours[str(number)].error is None, ours[str(number)].error
+        assert difference(expected, ours[str(number)].values[0]) is None, (expected, ours[str(number)].values[0])
