@@ -205,7 +205,7 @@ end
 ---Mean average precision. COCO's figures are pycocotools': 101 points of recall, overlaps .50:.05:.95, the best 1, 10 and
 ---100 detections, objects of all sizes, small (to 32^2), medium and large (from 96^2), crowds that neither count nor are
 ---missed. VOC's are those of its development kit: overlap .5, 11 points (2007) or the area under the curve (2010).
----In train.fit the log of its name is `map`, and `<name>_50`, `<name>_small`, `<name>_mar_100` ... are the others.
+---In train.fit the log under its name is `map`; the others are `<name>_50`, `<name>_small`, `<name>_mar_100` and so on.
 ---@param arguments? table style = "coco" | "voc2007" | "voc2010"; box_format = "xyxy" | "xywh" | "cxcywh"; iou_thresholds;
 ---rec_thresholds; max_detection_thresholds = {1, 10, 100} (VOC: no limit); average = "macro", or "micro": all classes as one;
 ---inclusive = false: the corners are pixels of the box, as in VOC's annotations, so that its width is x2 - x1 + 1
