@@ -80,9 +80,11 @@ int call(lua_State* L) {
   }
   if (type == LUA_TNIL)
     throw_usage("Module [" + model::class_name(module_at(L, 1)) + "] is missing the required \"forward\" function");
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-  return lua_gettop(L);
+  // The module stays below the call, where an error that names it finds it (called.h).
+  lua_pushvalue(L, 1);
+  lua_rotate(L, 2, 2);
+  lua_call(L, lua_gettop(L) - 2, LUA_MULTRET);
+  return lua_gettop(L) - 1;
 }
 
 // Metamethods that a class may define itself.
