@@ -14,20 +14,11 @@ namespace {
 
 // Registry keys: weak Module* -> userdata; the same, strong (keep_module); ModuleNames; class.
 char kIdentity, kKept, kNames, kForeignClass;
-char kChildren;  // key in the fields: the list of children
-
-// Pushes what the class of the module at 1 has under `key`; returns its type.
-int push_from_class(lua_State* L, const char* key) {
-  push_class(L, 1);
-  const int type = lua_getfield(L, -1, key);
-  lua_remove(L, -2);
-  return type;
-}
 
 // The field at 2 of the module at 1 if its class computes it: `__get(self, name)`. Only what is found nowhere else gets
 // here.
 bool push_property(lua_State* L) {
-  if (push_from_class(L, "__get") == LUA_TNIL) {
+  if (push_class_field(L, "__get") == LUA_TNIL) {
     lua_pop(L, 1);
     return false;
   }
@@ -53,7 +44,7 @@ int index(lua_State* L) {
   if (lua_gettable(L, -2) != LUA_TNIL) return 1;
   if (lua_type(L, 2) == LUA_TSTRING && push_property(L)) return 1;
   if (lua_isinteger(L, 2)) {
-    if (push_from_class(L, "__getitem") == LUA_TNIL)
+    if (push_class_field(L, "__getitem") == LUA_TNIL)
       throw_usage(model::class_name(module_at(L, 1)) + " is not a container: it cannot be indexed by a number");
     lua_pushvalue(L, 1);
     lua_pushvalue(L, 2);
@@ -72,34 +63,19 @@ int index(lua_State* L) {
   return 1;
 }
 
-[[noreturn]] void cannot_assign(lua_State* L, const char* as, const std::string& name, const char* expected) {
-  throw_usage("cannot assign '" + python_type(L, 3) + "' as " + as + " '" + name + "' (" + expected + " expected)");
-}
-
-int set_item(lua_State* L) {
-  if (push_from_class(L, "__setitem") == LUA_TNIL) {
-    lua_pop(L, 1);
-    set_field(L, 3);
-    return 0;
-  }
-  lua_insert(L, 1);
-  lua_call(L, 3, 0);
-  return 0;
-}
-
 // model(...): the forward of the object, else of its class. No table, no closure: only a call.
 int call(lua_State* L) {
   const ModuleHandle& self = handle_at(L, 1);
   int type = LUA_TNIL;
   if (self.hooked || self.names->hooked) {
-    type = push_from_class(L, "_call_hooked");
+    type = push_class_field(L, "_call_hooked");
   } else {
     lua_getiuservalue(L, 1, kFields);
     type = lua_getfield(L, -1, "forward");
     lua_remove(L, -2);
     if (type == LUA_TNIL) {
       lua_pop(L, 1);
-      type = push_from_class(L, "forward");
+      type = push_class_field(L, "forward");
     }
   }
   if (type == LUA_TNIL)
@@ -113,7 +89,7 @@ int call(lua_State* L) {
 
 // Metamethods that a class may define itself.
 int forward_to_class(lua_State* L, const char* method, int nresults) {
-  if (push_from_class(L, method) == LUA_TNIL) throw_usage(model::class_name(module_at(L, 1)) + " has no " + method);
+  if (push_class_field(L, method) == LUA_TNIL) throw_usage(model::class_name(module_at(L, 1)) + " has no " + method);
   lua_pushvalue(L, 1);
   lua_call(L, 1, nresults);
   return nresults;
@@ -147,6 +123,13 @@ int collect_names(lua_State* L) {
 }
 
 }  // namespace
+
+int push_class_field(lua_State* L, const char* key) {
+  push_class(L, 1);
+  const int type = lua_getfield(L, -1, key);
+  lua_remove(L, -2);
+  return type;
+}
 
 ModuleNames& module_names(lua_State* L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kNames);
@@ -186,135 +169,6 @@ void push_with_class(lua_State* L, int class_index) {
   lua_remove(L, -2);
   lua_pushvalue(L, class_index);
   lua_setiuservalue(L, -2, kClass);
-}
-
-void set_field(lua_State* L, int value, bool children_change) {
-  lua_getiuservalue(L, 1, kFields);
-  if (children_change) {
-    lua_pushnil(L);
-    lua_rawsetp(L, -2, &kChildren);
-  }
-  lua_pushvalue(L, 2);
-  lua_pushvalue(L, value);
-  lua_rawset(L, -3);
-  lua_pop(L, 1);
-}
-
-// Note [Computed fields]
-// Fields with a metatable are some of them computed: its __index gives them, and its __assign(module, key, value) takes
-// what is assigned, and says whether it did. torch.nn.utils.parametrize sets it.
-static bool assign_computed(lua_State* L) {
-  lua_getiuservalue(L, 1, kFields);
-  if (!lua_getmetatable(L, -1)) {
-    lua_pop(L, 1);
-    return false;
-  }
-  bool done = false;
-  if (lua_getfield(L, -1, "__assign") != LUA_TNIL) {
-    for (int i = 1; i <= 3; ++i) lua_pushvalue(L, i);
-    lua_call(L, 3, 1);
-    done = lua_toboolean(L, -1);
-  }
-  lua_settop(L, 3);
-  return done;
-}
-
-int assign_field(lua_State* L) {
-  ModuleHandle& self = handle_at(L, 1);
-  if (lua_type(L, 2) != LUA_TSTRING) return set_item(L);
-  if (assign_computed(L)) return 0;
-  const bool plain = lua_type(L, 3) != LUA_TUSERDATA;
-  if (plain) {
-    if (lua_tostring(L, 2) == self.names->training) {
-      model::set_training(module_at(L, 1), lua_toboolean(L, 3));
-      return 0;
-    }
-    lua_getiuservalue(L, 1, kFields);
-    lua_pushvalue(L, 2);
-    const bool was_plain = lua_rawget(L, -2) != LUA_TUSERDATA;
-    lua_pop(L, 2);
-    if (was_plain && self.scripted) {
-      if (!lua_isnil(L, 3) && model::slot_of(module_at(L, 1), lua_tostring(L, 2)) == model::Slot::parameter)
-        cannot_assign(L, "parameter", lua_tostring(L, 2), "torch.nn.Parameter or None");
-      set_field(L, 3);
-      return 0;
-    }
-  }
-  Module& module = module_at(L, 1);
-  const std::string name = lua_tostring(L, 2);
-  if (is_parameter(L, 3)) {
-    before_registration(L, model::Slot::parameter);
-    const bool was_child = model::slot_of(module, name) == model::Slot::child;
-    model::set_parameter(module, name, check_tensor(L, 3));
-    push_identity(L, check_tensor(L, 3), /*parameter=*/true);
-    set_field(L, lua_gettop(L), was_child);
-    return 0;
-  }
-  const model::Slot slot = model::slot_of(module, name);
-  if (test<Module>(L, 3)) {
-    if (slot == model::Slot::parameter) cannot_assign(L, "parameter", name, "torch.nn.Parameter or None");
-    before_registration(L, model::Slot::child);
-    model::set_child(module, name, check_module(L, 3));
-    set_field(L, 3, /*children_change=*/true);
-    return 0;
-  }
-  if ((slot == model::Slot::none || slot == model::Slot::buffer) && assign_buffer(L)) return 0;
-  if (slot == model::Slot::none) {
-    set_field(L, 3);
-    return 0;
-  }
-  if (lua_isnil(L, 3)) {
-    model::remove_slot(module, name);
-  } else if (slot == model::Slot::buffer && test_tensor(L, 3)) {
-    before_registration(L, slot);
-    model::set_buffer(module, name, check_tensor(L, 3), model::is_persistent(module, name));
-  } else {
-    if (slot == model::Slot::parameter) cannot_assign(L, "parameter", name, "torch.nn.Parameter or None");
-    if (slot == model::Slot::child) cannot_assign(L, "child module", name, "torch.nn.Module or None");
-    cannot_assign(L, "buffer", name, "torch.nn.Buffer, torch.Tensor or None");
-  }
-  set_field(L, 3, slot == model::Slot::child);
-  return 0;
-}
-
-void before_registration(lua_State* L, model::Slot slot) {
-  if (!handle_at(L, 1).names->registering || push_from_class(L, "_registering") == LUA_TNIL) return;
-  lua_pushvalue(L, 1);
-  lua_pushstring(L, slot_name(slot));
-  lua_pushvalue(L, 2);
-  lua_pushvalue(L, 3);
-  lua_call(L, 4, 1);
-  lua_replace(L, 3);
-}
-
-std::string python_type(lua_State* L, int index) {
-  index = lua_absindex(L, index);
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "torch.nn.python_type");
-  lua_call(L, 1, 1);
-  lua_getfield(L, -1, "name");
-  lua_pushvalue(L, index);
-  lua_call(L, 1, 1);
-  std::string name = lua_tostring(L, -1) ? lua_tostring(L, -1) : "";
-  lua_pop(L, 2);
-  return name;
-}
-
-int children_of(lua_State* L) {
-  Module& module = module_at(L, 1);
-  lua_getiuservalue(L, 1, kFields);
-  if (lua_rawgetp(L, -1, &kChildren) == LUA_TTABLE) return 1;
-  lua_pop(L, 1);
-  const model::NamedModules children = model::children(module, /*unique=*/false);
-  lua_createtable(L, static_cast<int>(children.size()), 0);
-  for (size_t i = 0; i < children.size(); ++i) {
-    push_module(L, children[i].second);
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
-  }
-  if (!handle_at(L, 1).scripted) return 1;
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, -3, &kChildren);
-  return 1;
 }
 
 void push_module(lua_State* L, const ModulePtr& module) {

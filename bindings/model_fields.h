@@ -30,6 +30,8 @@ const char* check_name(lua_State* L, int index, const char* function);
 
 // Pushes the class of the module at `index`: a module from C++ gets the one that torch.nn sets for such.
 void push_class(lua_State* L, int index);
+// Pushes what the class of the module at 1 has under `key`; returns its type.
+int push_class_field(lua_State* L, const char* key);
 // Makes the class at 1 the one of modules from C++.
 int set_foreign_class(lua_State* L);
 // Pushes a new module of the class at `index`, without calling __init.

@@ -1,4 +1,4 @@
-// State dicts, conversion and gradients of whole module trees.
+// What state dicts and conversions need of a module; gradients of whole module trees.
 #include <c10/core/GradMode.h>
 #include <torch/csrc/api/include/torch/nn/module.h>
 

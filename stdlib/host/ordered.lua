@@ -11,7 +11,7 @@ end
 
 local function add(self, key, value)
   local meta = getmetatable(self)
-  if key == "_metadata" and type(value) ~= "userdata" then
+  if key == "_metadata" and meta.kind ~= "dict" and type(value) ~= "userdata" then
     meta.attributes = meta.attributes or {}
     meta.attributes._metadata = value
     return

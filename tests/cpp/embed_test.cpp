@@ -2,6 +2,7 @@
 #include "host/trainhost.h"
 
 #include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
 #include <torch/csrc/api/include/torch/nn/modules/linear.h>
 
 #include <stdexcept>
@@ -136,6 +137,39 @@ TEST_CASE("a module of C++ with its forward is a layer like any other") {
   CHECK(out[2].as_int() == 4);
   CHECK(at::equal(out[3].as_tensor(), layer->weight));
   CHECK_THROWS_WITH(host.run_string("return layer(1)"), Holds("Tensor"));
+}
+
+TEST_CASE("a module of C++ with modules of its own is saved, loaded, converted and hooked like any other") {
+  struct Block final : torch::nn::Module {
+    Block() : Module("Block"), fc(register_module("fc", torch::nn::Linear(2, 2))) {
+      register_buffer("count", at::zeros({1}));
+    }
+    torch::nn::Linear fc;
+  };
+  Host host;
+  const auto block = std::make_shared<Block>();
+  host.add_module("block", block, [block](std::span<const Value> in) {
+    return std::vector<Value>{block->fc->forward(in[0].as_tensor())};
+  });
+  const auto out = host.run_string(
+      "local torch = require 'torch' "
+      "local net = torch.nn.Sequential(block) "
+      "local state, keys = net:state_dict(), {} "
+      "for key, tensor in pairs(state) do keys[#keys + 1] = key state[key] = torch.ones_like(tensor) end "
+      "local loaded = tostring(net:load_state_dict(state)) "
+      "local handle = block:register_forward_hook(function(_, _, output) return output * 10 end) "
+      "local hooked = net(torch.ones(1, 2)):sum():item() "
+      "handle:remove() "
+      "state['0.fc.more'] = torch.ones(1) "
+      "local ok, problem = pcall(net.load_state_dict, net, state) "
+      "net:double() "
+      "return table.concat(keys, ' '), loaded, hooked, problem.message, net(torch.ones(1, 2):double()):sum():item()");
+  CHECK(out[0].as_string() == "0.count 0.fc.weight 0.fc.bias");
+  CHECK(out[1].as_string() == "<All keys matched successfully>");
+  CHECK(out[2].as_double() == 60.0);
+  CHECK_THAT(out[3].as_string(), Holds("Unexpected key(s) in state_dict: \"0.fc.more\""));
+  CHECK(out[4].as_double() == 6.0);
+  CHECK(block->fc->weight.scalar_type() == at::kDouble);
 }
 
 TEST_CASE("a script's module that only C++ holds keeps its class and fields") {

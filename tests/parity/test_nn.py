@@ -296,4 +296,5 @@ say("names", net:load_state_dict(state, {strict = false}))
             net.load_state_dict(state, strict=strict)
         assert got[name].replace("\\n", "\n").replace("\t", "") == str(error.value).replace("\t", "")
     assert got["kept"] == "false", "a failed load must not have written"
-    assert got["names"] == ("IncompatibleKeys(missing_keys=[0.weight, 1.weight, 1.bias], unexpected_keys=[2.extra])")
+    del state["0.weight"]
+    assert got["names"] == repr(net.load_state_dict(state, strict=False))

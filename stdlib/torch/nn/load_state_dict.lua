@@ -72,7 +72,7 @@ local function find_unexpected(module, state, prefix, own, unexpected)
     if key ~= extra and key:sub(1, #prefix) == prefix then
       local first, rest = key:match("^([^.]*)(.*)$", start)
       local known
-      if rest ~= "" then known = native.slot(module, first) == "child" and fields_of(module)[first] ~= nil
+      if rest ~= "" then known = native.slot(module, first) == "child"
       else known = own[first] end
       if not known then unexpected[#unexpected + 1] = key end
     end

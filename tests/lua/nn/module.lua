@@ -351,3 +351,8 @@ test.case("an nn.Buffer that is assigned is a buffer, persistent or not", functi
   test.equal(net:get_buffer("mean"), torch.zeros(2))
   test.raises("nn.Buffer: argument 'data' must be a Tensor", nn.Buffer, 3)
 end)
+
+test.case("a parameter without data is empty", function()
+  test.equal(nn.Parameter().shape, torch.Size{0})
+  test.equal(nn.Parameter({requires_grad = false}).requires_grad, false)
+end)

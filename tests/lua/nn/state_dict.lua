@@ -1,0 +1,89 @@
+-- State dicts of modules: what a load that fails leaves, metadata in files. The rest is compared with PyTorch in
+-- tests/parity/test_module.py.
+local test = require "test"
+local torch = require "torch"
+local nn = torch.nn
+
+test.case("a load that fails leaves the module as it was", function()
+  local m = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+  local before = m:deepcopy():state_dict()
+  local state = m:deepcopy():state_dict()
+  state["0.weight"] = torch.zeros(2, 2)
+  state["1.bias"] = torch.zeros(3)
+  test.equal(test.raises("size mismatch for 1.bias", m.load_state_dict, m, state).kind, "shape")
+  for name, tensor in pairs(m:state_dict()) do test.equal(tensor, before[name], name) end
+end)
+
+test.case("what cannot be copied is named", function()
+  local m = nn.Linear(1, 1)
+  local state = m:state_dict()
+  state.weight = torch.ones(1, 1, {device = "meta"})
+  test.raises('While copying the parameter named "weight", whose dimensions in the model are torch.Size%(%[1, 1%]%)',
+    m.load_state_dict, m, state)
+end)
+
+test.case("hooks that raise while a state dict is loaded leave nothing half done for the next load", function()
+  local m = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
+  local state = m:state_dict()
+  local handle = m[1]:register_load_state_dict_pre_hook(function() error "hook" end)
+  test.raises("hook", m.load_state_dict, m, state)
+  handle:remove()
+  test.equal(tostring(m:load_state_dict(state)), "<All keys matched successfully>")
+end)
+
+test.case("a hook may load another module", function()
+  local m, other = nn.Linear(1, 1), nn.Linear(1, 1)
+  m:register_load_state_dict_pre_hook(function() other:load_state_dict{weight = torch.full({1, 1}, 3.0), bias = torch.ones(1)} end)
+  m:load_state_dict{weight = torch.zeros(1, 1), bias = torch.zeros(1)}
+  test.equal(other.weight:item(), 3.0)
+  test.equal(m.weight:item(), 0.0)
+end)
+
+test.case("a state dict given to load is not changed by hooks", function()
+  local m = nn.Sequential(nn.Linear(1, 1))
+  m:register_load_state_dict_pre_hook(function(_, state) state["0.more"] = nil end)
+  local state = m:state_dict()
+  state["0.more"] = torch.ones(1)
+  m:load_state_dict(state)
+  test.equal(state["0.more"], torch.ones(1))
+end)
+
+test.case("the versions of classes go through files and are no keys", function()
+  local path = test.tmpdir() .. "/state.pt"
+  local state = nn.Sequential(nn.BatchNorm1d(1)):state_dict()
+  torch.save(state, path)
+  local loaded = torch.load(path)
+  test.equal(loaded._metadata["0"].version, 2)
+  for key in pairs(loaded) do test.truthy(key ~= "_metadata") end
+  local plain = {weight = torch.ones(1)}
+  torch.save(plain, path)
+  test.equal(torch.load(path)._metadata, nil)
+end)
+
+test.case("a module of a class with __deepcopy__ is copied by it", function()
+  local Shared = nn.class("Shared")
+  function Shared:__deepcopy__() return self end
+  local m = nn.Sequential(Shared(), nn.ReLU())
+  local copy = m:deepcopy()
+  test.truthy(rawequal(copy[0], m[0]))
+  test.falsy(rawequal(copy[1], m[1]))
+end)
+
+test.case("a name without a child is reserved", function()
+  local m = nn.Sequential()
+  m:add_module("head", nil)
+  test.equal(m.head, nil)
+  test.equal(#m:children(), 0)
+  test.raises("cannot assign 'int' as child module 'head'", function() m.head = 3 end)
+  m.head = nn.ReLU()
+  test.equal(tostring(m), "Sequential(\n  (head): ReLU()\n)")
+  m:double():eval()
+end)
+
+test.case("to_empty, compile and devices that are not there", function()
+  local m = nn.Linear(1, 1)
+  test.raises("Module.to_empty: argument 'device' is missing", m.to_empty, m, {recurse = false})
+  test.raises("torch.compile translates Python", m.compile, m)
+  test.raises("XPU", m.xpu, m)
+  test.raises("argument 'dtype' must be a dtype", m.to, m, "cpu", 3)
+end)
