@@ -113,6 +113,16 @@ int set_training(lua_State* L) {
   model::set_training(module_at(L, 1), lua_toboolean(L, 2));
   return 0;
 }
+int set_frozen(lua_State* L) {
+  model::set_frozen(module_at(L, 1), lua_toboolean(L, 2));
+  return 0;
+}
+int thawed_training(lua_State* L) {
+  const auto mode = model::thawed_training(module_at(L, 1));
+  if (mode) lua_pushboolean(L, *mode);
+  else lua_pushnil(L);
+  return 1;
+}
 int zero_grad(lua_State* L) {
   model::zero_grad(module_at(L, 1), recursing(L, 2));
   return 0;
@@ -156,6 +166,10 @@ constexpr Row kFunctions[] = {
      "---Converts parameters and buffers in place.\n---@param device string?\n---@param dtype dtype?\n---@param "
      "non_blocking boolean?"},
     {"set_training", guarded<set_training>, "---Sets the training flag of this module alone.\n---@param on boolean"},
+    {"set_frozen", guarded<set_frozen>,
+     "---Keeps a module of a script in evaluation mode, or no longer.\n---@param on boolean"},
+    {"thawed_training", guarded<thawed_training>,
+     "---The training flag that a frozen module gets back; nil of one that is not frozen.\n---@return boolean?"},
     {"zero_grad", guarded<zero_grad>, "---Clears the gradients.\n---@param set_to_none boolean? default true"},
     {"set_requires_grad", guarded<set_requires_grad>, "---Sets requires_grad of all parameters.\n---@param on boolean"},
     {"clone_foreign", guarded<clone_foreign>, "---Copies a module written in C++.\n---@return Module"},

@@ -27,6 +27,7 @@ return namespace("torch.nn", {
     ["torch.nn.distances"] = "CosineSimilarity PairwiseDistance",
     ["torch.nn.dropouts"] = "Dropout Dropout1d Dropout2d Dropout3d AlphaDropout FeatureAlphaDropout",
     ["torch.nn.embeddings"] = "Embedding EmbeddingBag",
+    ["torch.nn.freezing"] = "freeze unfreeze is_frozen",
     ["torch.nn.instance_norm"] = "InstanceNorm1d InstanceNorm2d InstanceNorm3d",
     ["torch.nn.lazy_convolution"] = "LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d "
       .. "LazyConvTranspose3d",

@@ -209,7 +209,10 @@ function Module:zero_grad(...) native.zero_grad(self, (parse_zero(...))) end
 ---@return Module self
 ---@example nn.Linear(2, 1):requires_grad_(false).weight.requires_grad  --> false
 function Module:requires_grad_(requires_grad)
-  native.set_requires_grad(self, requires_grad == nil or requires_grad)
+  if requires_grad == nil then requires_grad = true end
+  native.set_requires_grad(self, requires_grad)
+  local freezing = package.loaded["torch.nn.freezing"]
+  if freezing then freezing.pin(self, requires_grad) end
   return self
 end
 
