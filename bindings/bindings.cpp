@@ -14,6 +14,7 @@ int open_autograd(lua_State* L);
 int open_data(lua_State* L);
 int open_save(lua_State* L);
 int open_model(lua_State* L);
+int open_trace(lua_State* L);
 int open_optim(lua_State* L);
 int open_track(lua_State* L);
 int open_vm(lua_State* L);
@@ -31,15 +32,12 @@ void open_all(lua_State* L) {
     const char* module;
     lua_CFunction open;
   } kModules[] = {
-      {"native.tensor", open_tensor},     {"native.ops", open_ops},
-      {"native.data", open_data},         {"native.save", open_save},
-      {"native.model", open_model},       {"native.optim", open_optim},
-      {"native.track", open_track},       {"native.vm", open_vm},
-      {"native.file", open_file},         {"native.json", open_json},
-      {"native.log", open_log},           {"native.library", open_library},
-      {"native.context", open_context},   {"native.autocast", open_autocast},
-      {"native.device", open_device},     {"native.doc", open_doc},
-      {"native.autograd", open_autograd},
+      {"native.tensor", open_tensor},   {"native.ops", open_ops},         {"native.data", open_data},
+      {"native.save", open_save},       {"native.model", open_model},     {"native.trace", open_trace},
+      {"native.optim", open_optim},     {"native.track", open_track},     {"native.vm", open_vm},
+      {"native.file", open_file},       {"native.json", open_json},       {"native.log", open_log},
+      {"native.library", open_library}, {"native.context", open_context}, {"native.autocast", open_autocast},
+      {"native.device", open_device},   {"native.doc", open_doc},         {"native.autograd", open_autograd},
   };
   for (const auto& row : kModules) vm::add_native(L, row.module, row.open);
 }

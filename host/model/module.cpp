@@ -120,7 +120,7 @@ class Scripted final : public Module {
 
   std::unordered_map<std::string, Slot, NameHash, std::equal_to<>> slots_;
   std::vector<std::string> buffer_order_;
-  std::set<std::string> transient_;  // buffers that are not saved
+  std::set<std::string> transient_;       // buffers that are not saved
   bool training_ = true, wanted_ = true;  // wanted_: what it was set to last, frozen or not
   bool frozen_ = false;
 };

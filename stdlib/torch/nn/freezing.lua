@@ -107,7 +107,7 @@ end
 ---@example local net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
 --- nn.freeze(net)
 --- nn.unfreeze(net[1])
---- net[0].weight.requires_grad, net[1].weight.requires_grad  --> false  true
+--- {net[0].weight.requires_grad, net[1].weight.requires_grad}  --> {false, true}
 function freezing.unfreeze(module)
   check("unfreeze", module)
   local own, tokens = held(module), nil
