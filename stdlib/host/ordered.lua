@@ -7,7 +7,18 @@ local function new_meta(kind)
   local order, known = {}, {}
   local meta = {__name = "ordered", order = order, kind = kind}
 
+  -- What Python has as an attribute of the dict, not as a key.
+  function meta.__index(_, key)
+    local attributes = meta.attributes
+    return attributes and attributes[key]
+  end
+
   function meta.__newindex(self, key, value)
+    if key == "_metadata" and type(value) ~= "userdata" then
+      meta.attributes = meta.attributes or {}
+      meta.attributes._metadata = value
+      return
+    end
     if value == nil then return end
     if meta.none and meta.none[key] then  -- it has its place
       meta.none[key] = nil
