@@ -26,18 +26,23 @@ int open_library(lua_State* L);
 int open_context(lua_State* L);
 int open_autocast(lua_State* L);
 int open_device(lua_State* L);
+int open_metric(lua_State* L);
 
 void open_all(lua_State* L) {
   static constexpr struct {
     const char* module;
     lua_CFunction open;
   } kModules[] = {
-      {"native.tensor", open_tensor},   {"native.ops", open_ops},         {"native.data", open_data},
-      {"native.save", open_save},       {"native.model", open_model},     {"native.trace", open_trace},
-      {"native.optim", open_optim},     {"native.track", open_track},     {"native.vm", open_vm},
-      {"native.file", open_file},       {"native.json", open_json},       {"native.log", open_log},
-      {"native.library", open_library}, {"native.context", open_context}, {"native.autocast", open_autocast},
-      {"native.device", open_device},   {"native.doc", open_doc},         {"native.autograd", open_autograd},
+      {"native.tensor", open_tensor},     {"native.ops", open_ops},
+      {"native.data", open_data},         {"native.save", open_save},
+      {"native.model", open_model},       {"native.optim", open_optim},
+      {"native.track", open_track},       {"native.vm", open_vm},
+      {"native.file", open_file},         {"native.json", open_json},
+      {"native.log", open_log},           {"native.library", open_library},
+      {"native.context", open_context},   {"native.autocast", open_autocast},
+      {"native.device", open_device},     {"native.doc", open_doc},
+      {"native.autograd", open_autograd}, {"native.metric", open_metric},
+      {"native.trace", open_trace},
   };
   for (const auto& row : kModules) vm::add_native(L, row.module, row.open);
 }

@@ -24,6 +24,21 @@ int push_from_class(lua_State* L, const char* key) {
   return type;
 }
 
+// The field at 2 of the module at 1 if its class computes it: `__get(self, name)`. Only what is found nowhere else gets
+// here.
+bool push_property(lua_State* L) {
+  if (push_from_class(L, "__get") == LUA_TNIL) {
+    lua_pop(L, 1);
+    return false;
+  }
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  lua_call(L, 2, 1);
+  if (!lua_isnil(L, -1)) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
 int index(lua_State* L) {
   ModuleHandle& self = handle_at(L, 1);
   if (lua_type(L, 2) == LUA_TSTRING && self.names && lua_tostring(L, 2) == self.names->training) {
@@ -36,6 +51,7 @@ int index(lua_State* L) {
   push_class(L, 1);
   lua_pushvalue(L, 2);
   if (lua_gettable(L, -2) != LUA_TNIL) return 1;
+  if (lua_type(L, 2) == LUA_TSTRING && push_property(L)) return 1;
   if (lua_isinteger(L, 2)) {
     if (push_from_class(L, "__getitem") == LUA_TNIL)
       throw_usage(model::class_name(module_at(L, 1)) + " is not a container: it cannot be indexed by a number");
@@ -88,9 +104,11 @@ int call(lua_State* L) {
   }
   if (type == LUA_TNIL)
     throw_usage("Module [" + model::class_name(module_at(L, 1)) + "] is missing the required \"forward\" function");
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-  return lua_gettop(L);
+  // The module stays below the call, where an error that names it finds it (called.h).
+  lua_pushvalue(L, 1);
+  lua_rotate(L, 2, 2);
+  lua_call(L, lua_gettop(L) - 2, LUA_MULTRET);
+  return lua_gettop(L) - 1;
 }
 
 // Metamethods that a class may define itself.
@@ -232,15 +250,17 @@ int assign_field(lua_State* L) {
     set_field(L, lua_gettop(L), was_child);
     return 0;
   }
+  const model::Slot slot = model::slot_of(module, name);
   if (test<Module>(L, 3)) {
+    if (slot == model::Slot::parameter) cannot_assign(L, "parameter", name, "torch.nn.Parameter or None");
     before_registration(L, model::Slot::child);
     model::set_child(module, name, check_module(L, 3));
     set_field(L, 3, /*children_change=*/true);
     return 0;
   }
-  const model::Slot slot = model::slot_of(module, name);
+  if ((slot == model::Slot::none || slot == model::Slot::buffer) && assign_buffer(L)) return 0;
   if (slot == model::Slot::none) {
-    if (!assign_buffer(L)) set_field(L, 3);
+    set_field(L, 3);
     return 0;
   }
   if (lua_isnil(L, 3)) {
@@ -312,11 +332,17 @@ void push_module(lua_State* L, const ModulePtr& module) {
   push_new(L, module);
 }
 
-void push_module(lua_State* L, const ModulePtr& module, Forward forward) {
+static void push_with_forward(lua_State* L, const ModulePtr& module, Forward own, ClassForward of_class) {
   push_module(L, module);
   auto& forwards = module_names(L).forwards;
-  std::erase_if(forwards, [](const auto& entry) { return entry.second.first.expired(); });
-  if (module) forwards[module.get()] = {module, std::move(forward)};
+  std::erase_if(forwards, [](const auto& entry) { return entry.second.module.expired(); });
+  if (module) forwards[module.get()] = {module, std::move(own), std::move(of_class)};
+}
+void push_module(lua_State* L, const ModulePtr& module, Forward forward) {
+  push_with_forward(L, module, std::move(forward), nullptr);
+}
+void push_module(lua_State* L, const ModulePtr& module, ClassForward forward) {
+  push_with_forward(L, module, nullptr, std::move(forward));
 }
 
 void keep_module(lua_State* L, int index) {

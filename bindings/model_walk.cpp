@@ -137,7 +137,12 @@ int set_requires_grad(lua_State* L) {
 }
 
 int clone_foreign(lua_State* L) {
-  push_module(L, model::clone_foreign(module_at(L, 1)));
+  const Module& original = module_at(L, 1);
+  const ModulePtr copy = model::clone_foreign(original);
+  const auto& forwards = module_names(L).forwards;
+  const auto found = forwards.find(&original);
+  if (found != forwards.end() && found->second.of_class) push_module(L, copy, ClassForward(found->second.of_class));
+  else push_module(L, copy);
   return 1;
 }
 

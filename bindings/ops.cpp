@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "bindings/called.h"
 #include "bindings/dtype.h"
 #include "bindings/guard.h"
 #include "bindings/indexing.h"
@@ -141,12 +142,17 @@ int invoke(lua_State* L, const Operator& op, bool method) {
   return push_results(L, overload, call, stack);
 }
 
-// The fault with the operator's name in front, and the name.
-std::string name_fault(const Operator& op, bool method, vm::Fault& fault) noexcept {
+// The fault with the name of what the script called in front, and the name: of the operator, or of the function or
+// layer of the standard library that called it.
+std::string name_fault(lua_State* L, const Operator& op, bool method, vm::Fault& fault) noexcept {
   try {
     std::string name = public_name(op, method);
     if (fault.message.compare(0, name.size(), name) != 0) fault.message = name + ": " + fault.message;
-    return name;
+    const Called outer = called(L);
+    if (outer.name.empty()) return name;
+    fault.message.replace(0, name.size(), outer.name);
+    explain_tail(outer, fault);
+    return outer.name;
   } catch (const std::bad_alloc&) {  // the fault as it was
     return {};
   }
@@ -165,7 +171,7 @@ int call_operator(lua_State* L) {
   } catch (const std::exception& e) {
     fault = caught(e);
   }
-  const std::string name = name_fault(op, kMethod, *fault);
+  const std::string name = name_fault(L, op, kMethod, *fault);
   raise(L, *fault, name.c_str());
 }
 

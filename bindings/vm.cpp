@@ -8,6 +8,7 @@
 #include <ctime>
 
 #include "bindings/bindings.h"
+#include "bindings/called.h"
 #include "bindings/guard.h"
 #include "host/base/error.h"
 #include "host/vm/modules.h"
@@ -38,8 +39,9 @@ double seconds(clockid_t clock) {
 }
 
 int raise_error(lua_State* L) {
-  const vm::Fault fault{error_kind(check_text(L, 1, "raise", "kind")), check_text(L, 2, "raise", "message"),
-                        optional_text(L, 3, "raise", "hint"), optional_text(L, 5, "raise", "type")};
+  vm::Fault fault{error_kind(check_text(L, 1, "raise", "kind")), check_text(L, 2, "raise", "message"),
+                  optional_text(L, 3, "raise", "hint"), optional_text(L, 5, "raise", "type")};
+  if (maybe_tail(L)) explain_tail(called(L), fault);
   vm::raise(L, fault, optional_text(L, 4, "raise", "op").c_str());
 }
 
@@ -48,6 +50,9 @@ int describe_value(lua_State* L) {
   lua_pushlstring(L, text.data(), text.size());
   return 1;
 }
+
+int keep_scope(lua_State* L) { return luaL_checkany(L, 1), vm::keep_scope(L, 1), 0; }
+int drop_scope(lua_State* L) { return luaL_checkany(L, 1), vm::drop_scope(L, 1), 0; }
 
 int find_nearest(lua_State* L) {
   const std::string wanted = check_text(L, 1, "nearest", "wanted");
@@ -228,6 +233,10 @@ constexpr Row kRows[] = {
     {"nearest", guarded<find_nearest>,
      "Finds the names that a wrong one may have meant, best first.\n@param wanted string\n@param names string[]\n"
      "@param most integer|nil default 3\n@return string[]"},
+    {"keep_scope", guarded<keep_scope>,
+     "Notes a scope that the running coroutine has open: its metamethods __suspend and __resume are called where the\n"
+     "coroutine yields and goes on. Nothing in the main coroutine.\n@param scope table"},
+    {"drop_scope", guarded<drop_scope>, "Forgets a scope of the running coroutine.\n@param scope table"},
     {"at_exit", guarded<at_exit>,
      "Has a function called when the script ends, however it ends but by kill -9; the last one given is called first.\n"
      "@param f fun(status: string) status: finished, failed or killed"},

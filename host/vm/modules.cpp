@@ -11,6 +11,7 @@
 #include "host/vm/errors.h"
 #include "host/vm/state.h"
 #include "host/vm/stdlib.h"
+#include "host/vm/traceback.h"
 
 namespace trainhost::vm {
 namespace {
@@ -69,7 +70,7 @@ bool asked_by_stdlib(lua_State* L) {
   lua_Debug ar;
   for (int level = 1; lua_getstack(L, level, &ar); ++level) {
     lua_getinfo(L, "S", &ar);
-    if (*ar.what != 'C') return std::strncmp(ar.source, "=stdlib/", 8) == 0;
+    if (*ar.what != 'C') return is_stdlib(ar);
   }
   return true;
 }

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "host/vm/coroutine_modes.h"
 #include "host/vm/errors.h"
 #include "host/vm/interrupt.h"
 #include "host/vm/state.h"
@@ -100,9 +101,11 @@ int resume(lua_State* L, lua_State* coroutine, int count) {
     lua_pushliteral(L, "too many arguments to resume");
     return -1;
   }
+  ModeSwitch modes(L, coroutine);
   lua_xmove(L, coroutine, count);
   int results = 0;
   const int status = lua_resume(coroutine, L, count, &results);
+  modes.end(status);
   if (status != LUA_OK && status != LUA_YIELD) {
     lua_xmove(coroutine, L, 1);
     add_line(L, coroutine);
@@ -121,7 +124,10 @@ int resume(lua_State* L, lua_State* coroutine, int count) {
 int reset(lua_State* L, lua_State* coroutine) {
   Interrupts::Running running(interrupts(L), coroutine);
   if (!running) luaL_error(L, "too many nested coroutines");
-  return lua_resetthread(coroutine);
+  ModeSwitch modes(L, coroutine);
+  const int status = lua_resetthread(coroutine);
+  modes.end_closed();
+  return status;
 }
 
 // Note [A failed coroutine is closed]
@@ -284,6 +290,7 @@ int execute(lua_State* L) {
 }  // namespace
 
 void open_protected(lua_State* L) {
+  open_coroutine_modes(L);
   static constexpr luaL_Reg kBase[] = {{"pcall", protected_call},
                                        {"xpcall", protected_call_with_handler},
                                        {"setmetatable", set_metatable},

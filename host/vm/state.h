@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "host/base/error.h"
+#include "host/vm/coroutine_modes.h"
 #include "host/vm/interrupt.h"
 #include "host/vm/memory.h"
 
@@ -74,6 +75,10 @@ class State {
   Interrupts& interrupts() noexcept { return interrupts_; }
   // What the bindings keep for this state; null until they make it. It outlives the Lua state.
   std::shared_ptr<void>& kept() noexcept { return kept_; }
+  // How the modes that coroutines keep are reached: null until the bindings say. It lives as long as the program.
+  const ModeAccess*& mode_access() noexcept { return mode_access_; }
+  // Has any coroutine been suspended with a mode of its own?
+  bool& coroutines_switched() noexcept { return coroutines_switched_; }
   // The address of the metatable of a native type, for a type check by pointer; null before it is defined.
   const void*& metatable(TypeId type) noexcept { return metatables_[static_cast<size_t>(type)]; }
 
@@ -97,6 +102,8 @@ class State {
   NativeBytes native_bytes_;
   Interrupts interrupts_;
   std::array<const void*, static_cast<size_t>(TypeId::count)> metatables_{};
+  const ModeAccess* mode_access_ = nullptr;
+  bool coroutines_switched_ = false;
   lua_State* lua_ = nullptr;
 };
 

@@ -8,13 +8,16 @@
 #include <vector>
 
 namespace trainhost::vm {
+
+bool is_stdlib(const lua_Debug& frame) {
+  constexpr char kSource[] = "=stdlib/";
+  return std::strncmp(frame.source, kSource, sizeof kSource - 1) == 0;
+}
+
 namespace {
 
-constexpr char kStdlibSource[] = "=stdlib/";
 constexpr int kMostLevels = 120, kOutermost = 20;
 constexpr size_t kLongestTurn = 8, kFewestTurns = 4;  // of repeated frames
-
-bool is_stdlib(const lua_Debug& ar) { return std::strncmp(ar.source, kStdlibSource, sizeof kStdlibSource - 1) == 0; }
 
 // "train.lua:12: in function 'f'".
 std::string frame_text(const lua_Debug& ar) {

@@ -9,11 +9,35 @@ local meta = { __name = "scope" }
 function meta.__close(scope)
   local leave = scope.leave
   scope.leave = nil
+  if scope.enter then vm.drop_scope(scope) end
   if leave then leave() end
 end
 
-local function scope_of(leave)
-  return type(leave) == "function" and setmetatable({leave = leave}, meta) or leave
+-- In a coroutine: the mode is left where it yields, and entered again where it goes on.
+function meta.__suspend(scope)
+  local leave = scope.leave
+  scope.leave = nil
+  if leave then leave() end
+end
+
+function meta.__resume(scope) scope.leave = scope.enter() end
+
+-- What leaves: a function, or a scope of the native modules as one.
+local function leaver(leave)
+  if type(leave) == "function" then return leave end
+  return function() debug.getmetatable(leave).__close(leave) end
+end
+
+local function scope_of(stays, enter, ...)
+  local leave = enter(...)
+  if stays or leave == nil or select(2, coroutine.running()) then
+    return type(leave) == "function" and setmetatable({leave = leave}, meta) or leave
+  end
+  local arguments = table.pack(...)
+  local function again() return leaver(enter(table.unpack(arguments, 1, arguments.n))) end
+  local scope = setmetatable({leave = leaver(leave), enter = again}, meta)
+  vm.keep_scope(scope)
+  return scope
 end
 
 -- Devices can be called, and are arguments all the same.
@@ -30,8 +54,9 @@ end
 ---@param name string as the user writes it: "torch.autocast"
 ---@param spec string its parameters, as torch.signature reads them
 ---@param enter fun(...): function|userdata what leaves it again, or a scope of the native modules
+---@param stays? boolean it is entered once: a coroutine that yields does not leave it meanwhile
 ---@return function
-return function(name, spec, enter)
+return function(name, spec, enter, stays)
   local parse, required, most = signature(name, spec)
 
   -- Where fn stands, nil if there is none: after the keywords, after all arguments, or before.
@@ -47,13 +72,13 @@ return function(name, spec, enter)
     local at = place(...)
     local count = select("#", ...)
     while at and count >= at and select(count, ...) == nil do count = count - 1 end
-    if not at or count < at then return scope_of(enter(parse(...))) end
+    if not at or count < at then return scope_of(stays, enter, parse(...)) end
     local fn = select(at, ...)
     if not callable(fn) then
       vm.raise("usage", ("%s: expected a function or a module after its arguments (%s), got %s"):format(name, spec,
         vm.describe(fn)))
     end
     local own = table.pack(...)
-    return run(scope_of(enter(parse(table.unpack(own, 1, at - 1)))), select(at, ...))
+    return run(scope_of(stays, enter, parse(table.unpack(own, 1, at - 1))), select(at, ...))
   end
 end

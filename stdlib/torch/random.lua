@@ -81,6 +81,6 @@ end
 --- do local _ <close> = torch.random.fork_rng() torch.rand(3) end
 --- torch.equal(before, torch.get_rng_state())  --> true
 random.fork_rng = mode("torch.random.fork_rng",
-  "devices=nil, enabled=true, _caller='fork_rng', _devices_kw='devices', device_type=nil", fork)
+  "devices=nil, enabled=true, _caller='fork_rng', _devices_kw='devices', device_type=nil", fork, true)
 
 return require("host.namespace")("torch.random", {held = random})

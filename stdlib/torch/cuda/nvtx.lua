@@ -33,7 +33,7 @@ nvtx.mark = named("torch.cuda.nvtx.mark", "msg", native.nvtx_mark)
 nvtx.range = mode("torch.cuda.nvtx.range", "msg", function(msg)
   nvtx.range_push(msg)
   return function() nvtx.range_pop() end
-end)
+end, true)
 
 return require("host.namespace")("torch.cuda.nvtx", {held = nvtx, absent = {
   range_start = "ranges that overlap are no part of LibTorch's C++: range_push and range_pop nest",

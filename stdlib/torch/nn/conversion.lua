@@ -129,13 +129,25 @@ end
 ---@example if torch.cuda.is_available() then test.truthy(nn.Linear(2, 1):cuda().weight.is_cuda) end
 function methods:cuda(device) return self:to(device_of("cuda", device)) end
 
--- Devices for which no LibTorch is built here: its error.
-for _, kind in ipairs {"ipu", "mtia", "xpu"} do
-  --- Moves parameters, gradients and buffers to a device of this kind, in place: an error where LibTorch has none.
-  ---@param device any the device or its number, the current device
-  ---@return Module self
-  methods[kind] = function(self, device) return self:to(device_of(kind, device)) end
-end
+-- Devices for which no LibTorch is built here: its error, once there is a tensor to move.
+
+--- Moves parameters, gradients and buffers to an IPU device, in place: an error where LibTorch has none.
+---@param device any the device or its number, the current device
+---@return Module self
+---@example test.raises("", function() nn.Linear(2, 1):ipu() end)
+function methods:ipu(device) return self:to(device_of("ipu", device)) end
+
+--- Moves parameters, gradients and buffers to an MTIA device, in place: an error where LibTorch has none.
+---@param device any the device or its number, the current device
+---@return Module self
+---@example test.raises("", function() nn.Linear(2, 1):mtia() end)
+function methods:mtia(device) return self:to(device_of("mtia", device)) end
+
+--- Moves parameters, gradients and buffers to an XPU device, in place: an error where LibTorch has none.
+---@param device any the device or its number, the current device
+---@return Module self
+---@example test.raises("", function() nn.Linear(2, 1):xpu() end)
+function methods:xpu(device) return self:to(device_of("xpu", device)) end
 
 local function of_floats(dtype)
   return function(self)
@@ -225,6 +237,7 @@ function methods:requires_grad_(...)
 end
 
 --- PyTorch compiles forward here; there is nothing of the kind for Lua: an error.
+---@example test.raises("translates Python", function() nn.ReLU():compile() end)
 function methods:compile()
   vm.raise("usage", "Module.compile: torch.compile translates Python, and the forward of this module is Lua",
     "torch.jit.trace, or the module as it is")

@@ -60,6 +60,9 @@ function LazyModuleMixin:__init()
 end
 
 --- Gives the parameters their shapes for the arguments of the first call: override it.
+---@example local layer = nn.LazyLinear(2)
+--- layer:initialize_parameters(torch.ones(4, 3))
+--- layer.weight.shape  --> torch.Size([2, 3])
 function LazyModuleMixin:initialize_parameters()
   vm.raise("usage", "initialize_parameters is not implemented for " .. self:_get_name())
 end

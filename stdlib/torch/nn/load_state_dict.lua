@@ -15,6 +15,7 @@ local is_tensor <const>, is_parameter <const>, is_lazy <const> = native.is_tenso
 -- What is copied is put off until nothing can be wrong any more, so that a load that fails leaves the module as it was:
 -- PyTorch has copied what fits. Only before a user's code looks at the module it is done.
 local pending
+local NONE <const> = {}
 
 local function write(module, name, own, value, assign)
   if not assign then return native.copy(own, value) end
@@ -90,7 +91,7 @@ function methods:_load_from_state_dict(state, prefix, local_metadata, strict, mi
   local class = class_of(self)
   local upgrade = class._upgrade_state_dict
   if upgrade then upgrade(self, state, prefix, local_metadata, error_msgs) end
-  for _, entry in ipairs(fields_of(self)._load_state_dict_pre_hooks or {}) do
+  for _, entry in ipairs(fields_of(self)._load_state_dict_pre_hooks or NONE) do
     if entry.with_module then
       entry.call(self, state, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
     else

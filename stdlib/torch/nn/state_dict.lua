@@ -10,6 +10,7 @@ local fields_of <const>, own_state <const>, class_of <const> = native.fields, na
 local PRE <const>, POST <const> = "_state_dict_pre_hooks", "_state_dict_hooks"
 local LOAD_PRE <const>, LOAD_POST <const> = "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks"
 
+local NONE <const> = {}
 local add <const> = hook_list.of(fields_of)
 
 local function unreachable(name)
@@ -67,11 +68,11 @@ function methods:state_dict(...)
   local fields, version = fields_of(self), {version = self._version}
   local metadata = destination._metadata
   if type(metadata) == "table" then metadata[prefix:sub(1, -2)] = version end
-  for _, entry in ipairs(fields[PRE] or {}) do entry.call(self, prefix, keep_vars) end
+  for _, entry in ipairs(fields[PRE] or NONE) do entry.call(self, prefix, keep_vars) end
   self:_save_to_state_dict(destination, prefix, keep_vars)
   local names, children = native.child_list(self)
   for i, name in ipairs(names) do children[i]:state_dict(destination, prefix .. name .. ".", keep_vars) end
-  for _, entry in ipairs(fields[POST] or {}) do
+  for _, entry in ipairs(fields[POST] or NONE) do
     local replaced = entry.call(self, destination, prefix, version)
     if replaced ~= nil then
       if entry.public then vm.raise("usage", "state_dict post-hook must return None") end

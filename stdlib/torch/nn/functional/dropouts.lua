@@ -75,7 +75,7 @@ function dropouts.dropout1d(...)
       .. "channel-wise dropout on inputs with 1 spatial dimension, a channel dimension, and an optional batch dimension "
       .. "(i.e. 2D or 3D inputs)."):format(ndim))
   end
-  return of_channels(input, p, training, inplace, ndim == 3)
+  return (of_channels(input, p, training, inplace, ndim == 3))
 end
 
 --- Zeroes whole channels of an image at random and scales the others by 1 / (1 - p).
@@ -113,7 +113,7 @@ function dropouts.dropout3d(...)
   check_probability(p)
   local ndim = input:dim()
   if ndim ~= 4 and ndim ~= 5 then unexpected("dropout3d", ndim, 3) end
-  return of_channels(input, p, training, inplace, ndim == 5)
+  return (of_channels(input, p, training, inplace, ndim == 5))
 end
 
 --- Dropout that keeps mean and variance of SELU's outputs.

@@ -113,7 +113,7 @@ local parse_interpolate = signature("F.interpolate", "input, size=nil, scale_fac
 ---@return Tensor [batch, channels, ...]
 ---@example F.interpolate(torch.tensor{{{1., 2.}}}, {scale_factor = 2})  --> tensor([[[1., 1., 2., 2.]]])
 ---@source torch.nn.functional.interpolate
-function resampling.interpolate(...) return resample(parse_interpolate(...)) end
+function resampling.interpolate(...) return (resample(parse_interpolate(...))) end
 
 local parse_upsample = signature("F.upsample", "input, size=nil, scale_factor=nil, mode='nearest', align_corners=nil")
 local parse_nearest = signature("F.upsample_nearest", "input, size=nil, scale_factor=nil")
@@ -135,7 +135,7 @@ end
 function resampling.upsample(...)
   local input, size, factor, mode, align_corners = parse_upsample(...)
   deprecated "upsample"
-  return resample(input, size, factor, mode, align_corners)
+  return (resample(input, size, factor, mode, align_corners))
 end
 
 --- interpolate with mode 'nearest'; deprecated.
@@ -148,7 +148,7 @@ end
 function resampling.upsample_nearest(...)
   local input, size, factor = parse_nearest(...)
   deprecated "upsample_nearest"
-  return resample(input, size, factor, "nearest")
+  return (resample(input, size, factor, "nearest"))
 end
 
 --- interpolate with mode 'bilinear' and aligned corners; deprecated.
@@ -162,7 +162,7 @@ end
 function resampling.upsample_bilinear(...)
   local input, size, factor = parse_bilinear(...)
   deprecated "upsample_bilinear"
-  return resample(input, size, factor, "bilinear", true)
+  return (resample(input, size, factor, "bilinear", true))
 end
 
 local sampler <const>, generator <const> = op "grid_sampler", op "affine_grid_generator"

@@ -42,7 +42,8 @@ local function fractional(dims)
     return maxima
   end, function(...)
     local input, kernel, size, ratio, _, samples = parse_with_indices(...)
-    return run(input, kernel, size, ratio, samples)
+    local maxima, indices = run(input, kernel, size, ratio, samples)
+    return maxima, indices
   end
 end
 
@@ -132,7 +133,7 @@ local function max_unpool(dims, run)
     kernel = sizes.each(kernel, dims)
     stride = stride == nil and kernel or sizes.each(stride, dims)
     padding = sizes.each(padding, dims)
-    return run(input, indices, unpooled_size(input, kernel, stride, padding, output), stride, padding)
+    return (run(input, indices, unpooled_size(input, kernel, stride, padding, output), stride, padding))
   end
 end
 
