@@ -136,6 +136,12 @@ int set_requires_grad(lua_State* L) {
   return 0;
 }
 
+int keep(lua_State* L) {
+  module_at(L, 1);
+  keep_module(L, 1);
+  return 0;
+}
+
 int clone_foreign(lua_State* L) {
   const Module& original = module_at(L, 1);
   const ModulePtr copy = model::clone_foreign(original);
@@ -185,6 +191,8 @@ constexpr Row kFunctions[] = {
      "---The training flag that a frozen module gets back; nil of one that is not frozen.\n---@return boolean?"},
     {"zero_grad", guarded<zero_grad>, "---Clears the gradients.\n---@param set_to_none boolean? default true"},
     {"set_requires_grad", guarded<set_requires_grad>, "---Sets requires_grad of all parameters.\n---@param on boolean"},
+    {"keep", guarded<keep>,
+     "---Keeps what Lua knows of a module, its fields, as long as something besides Lua holds it."},
     {"clone_foreign", guarded<clone_foreign>, "---Copies a module written in C++.\n---@return Module"},
     {"describe_foreign", guarded<describe_foreign>, "---What LibTorch prints for a module.\n---@return string"},
     {"is_dtype", guarded<is_dtype>, "---Is the value a dtype?\n---@return boolean"},

@@ -41,7 +41,7 @@ local function hold(module, token)
     own = {tokens = {}, parameters = {}, training = module.training}
     fields._frozen = own
     native.set_frozen(module, true)
-    if native.is_foreign(module) then own.modules = all_of(module) end  -- nothing else keeps what Lua knows of them
+    if native.is_foreign(module) then native.keep(module) end  -- a child of C++'s is held by no field of Lua's
   end
   own.tokens[token] = true
   local names, parameters = native.parameters(module, false)
@@ -88,6 +88,8 @@ local function release(module, tokens)
     for token in pairs(tokens or record.tokens) do record.tokens[token] = nil end
     if next(record.tokens) == nil then
       entry.tensor:requires_grad_(record.requires_grad)
+      local now = module[name]  -- another one, where load_state_dict has assigned it
+      if record.requires_grad and native.is_parameter(now) then now:requires_grad_() end
       records[entry.tensor], own.parameters[name] = nil, nil
     end
   end
@@ -161,8 +163,8 @@ function freezing.carry(original, copy)
     if own then
       local tokens = {}
       for token in pairs(own.tokens) do tokens[token] = true end
-      into._frozen = {tokens = tokens, parameters = {}, training = own.training, own = own.own,
-        modules = native.is_foreign(each) and all_of(copies[i]) or nil}
+      into._frozen = {tokens = tokens, parameters = {}, training = own.training, own = own.own}
+      native.keep(copies[i])
       local names, parameters = native.parameters(copies[i], false)
       for k, name in ipairs(names) do
         local entry = own.parameters[name]

@@ -72,8 +72,12 @@ local function find_unexpected(module, state, prefix, own, unexpected)
     if key ~= extra and key:sub(1, #prefix) == prefix then
       local first, rest = key:match("^([^.]*)(.*)$", start)
       local known
-      if rest ~= "" then known = native.slot(module, first) == "child" and fields_of(module)[first] ~= nil
-      else known = own[first] end
+      if rest ~= "" then
+        known = native.slot(module, first) == "child"
+          and (native.is_foreign(module) or fields_of(module)[first] ~= nil)
+      else
+        known = own[first]
+      end
       if not known then unexpected[#unexpected + 1] = key end
     end
   end

@@ -163,6 +163,15 @@ test.case("state dicts, hooks and the printed text are as before; states load", 
   test.equal({model[0][0].weight.dtype, model[0][0].weight.requires_grad}, {torch.float64, false})
 end)
 
+test.case("parameters that load_state_dict assigns are frozen, and unfrozen", function()
+  local model = net()
+  nn.freeze(model[0])
+  model:load_state_dict(net():state_dict(), {assign = true})
+  test.equal(model[0][0].weight.requires_grad, false)
+  nn.unfreeze(model[0])
+  test.equal(model[0][0].weight.requires_grad, true)
+end)
+
 test.case("update_bn leaves frozen statistics alone", function()
   local model = nn.Sequential(nn.BatchNorm1d(2), nn.BatchNorm1d(2))
   model(torch.randn(4, 2))
