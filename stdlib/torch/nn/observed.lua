@@ -83,15 +83,21 @@ function observed.arguments(where, model, input, dtypes, device)
   end
   device = device or home_of(model)
   if is_tensor(input) then return {n = 1, input} end
+  if is_shape(input) then return {n = 1, read_input(input, next_dtype, device)} end
   if type(input) ~= "table" or next(input) == nil then
     vm.raise("usage", ("%s: argument 'input' must be a Tensor, a shape such as {1, 3, 32, 32}, or a list of these, got %s")
       :format(where, type(input) == "table" and "an empty table" or vm.describe(input)))
   end
-  if is_shape(input) or not is_plain(input) or not is_list(input) then return {n = 1, read_input(input, next_dtype, device)} end
+  if not is_plain(input) or not is_list(input) then return {n = 1, read_input(input, next_dtype, device)} end
   local arguments = read_input(input, next_dtype, device)
   arguments.n = input.n or #input
   return arguments
 end
+
+--- Does a table have values by name? One of a class that is a list too, as a packed sequence, has them by both.
+---@param value table
+---@return boolean
+function observed.has_names(value) return getmetatable(value) == nil or #value == 0 end
 
 --- Calls visit(tensor) of each tensor in a value, those of tables too, in order.
 ---@param value any
@@ -102,7 +108,7 @@ function observed.each_tensor(value, visit)
     if type(item) ~= "table" or depth > 8 then return end
     local names = {}
     for i = 1, item.n or #item do each(item[i], depth + 1) end
-    for key in next, item do
+    for key in next, observed.has_names(item) and item or {} do
       if type(key) == "string" then names[#names + 1] = key end
     end
     table.sort(names)

@@ -15,7 +15,7 @@ local function shape_of(value)
   if type(value) ~= "table" then return nil end
   local shapes = {}
   for i = 1, value.n or #value do shapes[#shapes + 1] = shape_of(value[i]) end
-  for key, item in next, value do
+  for key, item in next, observed.has_names(value) and value or {} do
     if type(key) == "string" and key ~= "n" then shapes[key] = shape_of(item) end
   end
   if #shapes == 1 and next(shapes, 1) == nil and next(shapes) == 1 then return shapes[1] end

@@ -136,6 +136,9 @@ test.case("takes several arguments, tables, shapes and dtypes", function()
   function Named:__init() self.fc = nn.Linear(3, 2) end
   function Named:forward(batch) return self.fc(batch.x) end
   test.equal(nn.summary(Named(), {x = {4, 3}}, {format = "table"}).layers[2].output, {4, 2})
+  test.equal(nn.summary(nn.Linear(3, 2), torch.ones(4, 3).shape, {format = "table"}).flops, 48)
+  local packed = nn.utils.rnn.pack_padded_sequence(torch.rand(5, 3, 4), torch.tensor {5, 3, 2})
+  test.equal(nn.summary(nn.GRU(4, 6), packed, {format = "table"}).flops, 2 * 10 * (4 + 6) * 18)
   local lstm = nn.summary(nn.LSTM(3, 2), torch.zeros(5, 1, 3), {format = "table"})
   test.equal(lstm.layers[1].output, {of = {{5, 1, 2}, {of = {{1, 1, 2}, {1, 1, 2}}}}})
 end)
