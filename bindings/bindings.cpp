@@ -14,6 +14,7 @@ int open_autograd(lua_State* L);
 int open_data(lua_State* L);
 int open_save(lua_State* L);
 int open_model(lua_State* L);
+int open_trace(lua_State* L);
 int open_optim(lua_State* L);
 int open_track(lua_State* L);
 int open_vm(lua_State* L);
@@ -41,6 +42,7 @@ void open_all(lua_State* L) {
       {"native.context", open_context},   {"native.autocast", open_autocast},
       {"native.device", open_device},     {"native.doc", open_doc},
       {"native.autograd", open_autograd}, {"native.metric", open_metric},
+      {"native.trace", open_trace},
   };
   for (const auto& row : kModules) vm::add_native(L, row.module, row.open);
 }

@@ -16,6 +16,7 @@ class Module;
 namespace trainhost {
 class Value;
 using NativeFunction = std::function<std::vector<Value>(std::span<const Value>)>;
+using ModuleFunction = std::function<std::vector<Value>(torch::nn::Module&, std::span<const Value>)>;
 namespace vm {
 class State;
 }
@@ -43,6 +44,7 @@ class WarningScope {
 void push_value(lua_State* L, const Value& value);
 // What a call of this module does that Lua holds: it was written in C++.
 void set_forward(lua_State* L, const std::shared_ptr<torch::nn::Module>& module, NativeFunction forward);
+void set_forward(lua_State* L, const std::shared_ptr<torch::nn::Module>& module, ModuleFunction forward);
 // Pops `count` values; a usage Error for what does not cross to C++ (threads, other userdata).
 std::vector<Value> take_values(lua_State* L, int count);
 void drop_values(lua_State* L, int count);

@@ -163,14 +163,27 @@ void push_any(lua_State* L, const Value& value) {
 
 }  // namespace
 
+static std::vector<at::Tensor> to_tensors(const std::vector<Value>& values) {
+  std::vector<at::Tensor> tensors;
+  for (const Value& value : values) tensors.push_back(value.as_tensor());
+  return tensors;
+}
+
 void set_forward(lua_State* L, const ModulePtr& module, NativeFunction forward) {
   protect(L, 0, [&](lua_State* inner) {
-    push_module(inner, module, [forward = std::move(forward)](std::vector<at::Tensor> inputs) {
-      const std::vector<Value> arguments(inputs.begin(), inputs.end());
-      std::vector<at::Tensor> outputs;
-      for (const Value& output : forward(arguments)) outputs.push_back(output.as_tensor());
-      return outputs;
-    });
+    push_module(inner, module, Forward([forward = std::move(forward)](std::vector<at::Tensor> inputs) {
+                  return to_tensors(forward(std::vector<Value>(inputs.begin(), inputs.end())));
+                }));
+    lua_settop(inner, 0);
+  });
+}
+
+void set_forward(lua_State* L, const ModulePtr& module, ModuleFunction forward) {
+  protect(L, 0, [&](lua_State* inner) {
+    const auto call = [forward = std::move(forward)](torch::nn::Module& of, std::vector<at::Tensor> inputs) {
+      return to_tensors(forward(of, std::vector<Value>(inputs.begin(), inputs.end())));
+    };
+    push_module(inner, module, ClassForward(call));
     lua_settop(inner, 0);
   });
 }

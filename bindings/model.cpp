@@ -186,11 +186,17 @@ void push_module(lua_State* L, const ModulePtr& module) {
   push_new(L, module);
 }
 
-void push_module(lua_State* L, const ModulePtr& module, Forward forward) {
+static void push_with_forward(lua_State* L, const ModulePtr& module, Forward own, ClassForward of_class) {
   push_module(L, module);
   auto& forwards = module_names(L).forwards;
-  std::erase_if(forwards, [](const auto& entry) { return entry.second.first.expired(); });
-  if (module) forwards[module.get()] = {module, std::move(forward)};
+  std::erase_if(forwards, [](const auto& entry) { return entry.second.module.expired(); });
+  if (module) forwards[module.get()] = {module, std::move(own), std::move(of_class)};
+}
+void push_module(lua_State* L, const ModulePtr& module, Forward forward) {
+  push_with_forward(L, module, std::move(forward), nullptr);
+}
+void push_module(lua_State* L, const ModulePtr& module, ClassForward forward) {
+  push_with_forward(L, module, nullptr, std::move(forward));
 }
 
 void keep_module(lua_State* L, int index) {

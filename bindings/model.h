@@ -18,6 +18,8 @@ namespace trainhost::bindings {
 using ModulePtr = std::shared_ptr<torch::nn::Module>;
 // What a call of a module written in C++ does: torch::nn::Module itself has no forward.
 using Forward = std::function<std::vector<at::Tensor>(std::vector<at::Tensor>)>;
+// The same for every module of its class: a copy of the module is called by it, too.
+using ClassForward = std::function<std::vector<at::Tensor>(torch::nn::Module&, std::vector<at::Tensor>)>;
 
 struct ModuleNames;  // of one state: strings compared by address, foreign forwards
 
@@ -43,6 +45,7 @@ struct Type<torch::nn::Module> {
 void push_module(lua_State* L, const ModulePtr& module);
 // The same for a module that Lua can call: `forward` is kept as long as the module lives.
 void push_module(lua_State* L, const ModulePtr& module, Forward forward);
+void push_module(lua_State* L, const ModulePtr& module, ClassForward forward);
 // Keeps the userdata at `index`, its fields and its class as long as something besides Lua holds the module: for one
 // that C++ is given and may hand back.
 void keep_module(lua_State* L, int index);

@@ -17,7 +17,12 @@ struct ModuleNames {
   const char* training = nullptr;  // short strings are interned: one address each, anchored in the registry
   bool hooked = false;             // there are hooks of all modules: every call goes through `_call_hooked`
   bool registering = false;        // what is registered goes through the class's `_registering` first
-  std::unordered_map<const torch::nn::Module*, std::pair<std::weak_ptr<torch::nn::Module>, Forward>> forwards;
+  struct Forwards {                // one of the two
+    std::weak_ptr<torch::nn::Module> module;
+    Forward own;
+    ClassForward of_class;
+  };
+  std::unordered_map<const torch::nn::Module*, Forwards> forwards;
 };
 
 ModuleNames& module_names(lua_State* L);

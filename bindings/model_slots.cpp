@@ -177,12 +177,14 @@ int foreign_forward(lua_State* L) {
   const ModulePtr& module = check_module(L, 1);
   auto& forwards = module_names(L).forwards;
   const auto found = forwards.find(module.get());
-  if (found == forwards.end() || found->second.first.lock() != module)
+  if (found == forwards.end() || found->second.module.lock() != module)
     throw_usage("module [" + model::class_name(*module) + "] has no forward that a script can call",
                 "the C++ program gives one when it hands the module over");
   std::vector<at::Tensor> inputs;
   for (int i = 2; i <= lua_gettop(L); ++i) inputs.push_back(check_tensor(L, i));
-  std::vector<at::Tensor> outputs = found->second.second(std::move(inputs));
+  const ModuleNames::Forwards forward = found->second;
+  std::vector<at::Tensor> outputs =
+      forward.of_class ? forward.of_class(*module, std::move(inputs)) : forward.own(std::move(inputs));
   lua_settop(L, 0);
   luaL_checkstack(L, static_cast<int>(outputs.size()), "too many results");
   for (at::Tensor& output : outputs) push_tensor(L, std::move(output));

@@ -117,6 +117,16 @@ int set_training(lua_State* L) {
   model::set_training(module_at(L, 1), lua_toboolean(L, 2));
   return 0;
 }
+int set_frozen(lua_State* L) {
+  model::set_frozen(module_at(L, 1), lua_toboolean(L, 2));
+  return 0;
+}
+int thawed_training(lua_State* L) {
+  const auto mode = model::thawed_training(module_at(L, 1));
+  if (mode) lua_pushboolean(L, *mode);
+  else lua_pushnil(L);
+  return 1;
+}
 int zero_grad(lua_State* L) {
   model::zero_grad(module_at(L, 1), recursing(L, 2));
   return 0;
@@ -126,8 +136,19 @@ int set_requires_grad(lua_State* L) {
   return 0;
 }
 
+int keep(lua_State* L) {
+  module_at(L, 1);
+  keep_module(L, 1);
+  return 0;
+}
+
 int clone_foreign(lua_State* L) {
-  push_module(L, model::clone_foreign(module_at(L, 1)));
+  const Module& original = module_at(L, 1);
+  const ModulePtr copy = model::clone_foreign(original);
+  const auto& forwards = module_names(L).forwards;
+  const auto found = forwards.find(&original);
+  if (found != forwards.end() && found->second.of_class) push_module(L, copy, ClassForward(found->second.of_class));
+  else push_module(L, copy);
   return 1;
 }
 
@@ -164,8 +185,14 @@ constexpr Row kFunctions[] = {
     {"copy", guarded_repeatable<copy>,
      "---Copies one tensor into another, without history.\n---@param own Tensor\n---@param value Tensor"},
     {"set_training", guarded<set_training>, "---Sets the training flag of this module alone.\n---@param on boolean"},
+    {"set_frozen", guarded<set_frozen>,
+     "---Keeps a module of a script in evaluation mode, or no longer.\n---@param on boolean"},
+    {"thawed_training", guarded<thawed_training>,
+     "---The training flag that a frozen module gets back; nil of one that is not frozen.\n---@return boolean?"},
     {"zero_grad", guarded<zero_grad>, "---Clears the gradients.\n---@param set_to_none boolean? default true"},
     {"set_requires_grad", guarded<set_requires_grad>, "---Sets requires_grad of all parameters.\n---@param on boolean"},
+    {"keep", guarded<keep>,
+     "---Keeps what Lua knows of a module, its fields, as long as something besides Lua holds it."},
     {"clone_foreign", guarded<clone_foreign>, "---Copies a module written in C++.\n---@return Module"},
     {"describe_foreign", guarded<describe_foreign>, "---What LibTorch prints for a module.\n---@return string"},
     {"is_dtype", guarded<is_dtype>, "---Is the value a dtype?\n---@return boolean"},

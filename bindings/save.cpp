@@ -9,6 +9,7 @@
 #include "bindings/tensor.h"
 #include "host/base/publish.h"
 #include "host/save/checkpoint.h"
+#include "host/save/png.h"
 #include "host/save/safetensors.h"
 
 namespace trainhost::bindings {
@@ -117,10 +118,18 @@ int publish_link(lua_State* L) {
   return 0;
 }
 
+int png(lua_State* L) {
+  const std::string bytes = save::to_png(check_tensor(L, 1));
+  lua_pushlstring(L, bytes.data(), bytes.size());
+  return 1;
+}
+
 }  // namespace
 
 int open_save(lua_State* L) {
   static constexpr Row kFunctions[] = {
+      {"png", guarded<png>,
+       "---The bytes of a PNG file.\n---@param image Tensor uint8 [height, width, 3]\n---@return string"},
       {"read_safetensors", guarded_repeatable<read_safetensors>,
        "@param path string\n@param map? boolean share a mapping of the file\n@param memory_limit? integer "
        "bytes\n@return table {{name, Tensor}, ...}\n@return table metadata"},

@@ -208,6 +208,12 @@ void Host::add_module(std::string_view name, std::shared_ptr<torch::nn::Module> 
   if (forward) bindings::set_forward(impl_->state->lua(), module, std::move(forward));
 }
 
+void Host::add_callable(std::string_view name, std::shared_ptr<torch::nn::Module> module, ModuleFunction forward) {
+  if (!module) throw_usage("add_module: the module '" + std::string(name) + "' is null");
+  set(name, Value(module));
+  bindings::set_forward(impl_->state->lua(), module, std::move(forward));
+}
+
 int Host::interrupt() noexcept { return impl_ ? impl_->state->interrupt() : 0; }
 
 bool Host::post(std::function<void()> f) { return impl_ && impl_->state->interrupts().post(std::move(f)); }

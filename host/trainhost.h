@@ -10,6 +10,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -28,6 +31,8 @@ class Value;
 class Host;
 // A C++ function that Lua can call. What it throws is an error in the script.
 using NativeFunction = std::function<std::vector<Value>(std::span<const Value>)>;
+// A forward of every module of a class.
+using ModuleFunction = std::function<std::vector<Value>(torch::nn::Module&, std::span<const Value>)>;
 
 // A function that can be called from both sides: one of Lua's (it keeps its Host's state from freeing it, not the
 // Host alive: a call after the Host is gone is a usage Error) or one of C++. Call it on the Host's thread.
@@ -100,6 +105,53 @@ class TRAINHOST_API Value {
   std::variant<std::monostate, bool, int64_t, double, std::string, List, Map, Tensor, Function, Module> value_;
 };
 
+namespace detail {
+
+constexpr size_t kMostInputs = 6;
+
+template <class M, size_t... I>
+constexpr bool takes(std::index_sequence<I...>) {
+  return requires(M & module, const at::Tensor& x) { module.forward(((void)I, x)...); };
+}
+template <class M, size_t... N>
+constexpr bool takes_some(std::index_sequence<N...>) {
+  return (takes<M>(std::make_index_sequence<N + 1>()) || ...);
+}
+
+// What a forward gives: a tensor, or those of a tuple or a vector, one after the other.
+template <class T>
+void add_results(std::vector<Value>& out, const T& result) {
+  if constexpr (std::is_convertible_v<const T&, const at::Tensor&>) out.emplace_back(result);
+  else if constexpr (requires { std::tuple_size<T>::value; })
+    std::apply([&](const auto&... each) { (add_results(out, each), ...); }, result);
+  else
+    for (const auto& each : result) add_results(out, each);
+}
+
+template <class M, size_t... I>
+bool call_with(M& module, std::span<const Value> in, std::vector<Value>& out, std::index_sequence<I...>) {
+  if constexpr (takes<M>(std::index_sequence<I...>())) {
+    if (in.size() == sizeof...(I)) return add_results(out, module.forward(in[I].as_tensor()...)), true;
+  }
+  return false;
+}
+
+template <class M, size_t... N>
+std::vector<Value> call_forward(M& module, std::span<const Value> in, std::index_sequence<N...>) {
+  std::vector<Value> out;
+  if (!(call_with(module, in, out, std::make_index_sequence<N + 1>()) || ...))
+    throw Error(ErrorKind::usage,
+                "the forward of " + module.name() + " does not take " + std::to_string(in.size()) + " tensors");
+  return out;
+}
+
+}  // namespace detail
+
+// A class of modules, known to the compiler, with a forward that takes tensors.
+template <class M>
+concept CallableModule =
+    !std::is_same_v<M, torch::nn::Module> && detail::takes_some<M>(std::make_index_sequence<detail::kMostInputs>());
+
 // What a run gives back of what the script returns.
 enum class Results { taken, dropped };
 
@@ -137,6 +189,15 @@ class TRAINHOST_API Host {
   // A script reads, converts, trains and saves the module; with `forward`, which takes and gives tensors, it calls it
   // as well: model(x), also inside an nn.Sequential.
   void add_module(std::string_view name, std::shared_ptr<torch::nn::Module> module, NativeFunction forward = nullptr);
+  // A module whose class has a `forward` of up to six tensors, which gives a tensor, or a tuple or vector of them, is
+  // called by that, and so are its copies.
+  template <class M>
+  requires CallableModule<M>
+  void add_module(std::string_view name, std::shared_ptr<M> module) {
+    add_callable(name, std::move(module), [](torch::nn::Module& m, std::span<const Value> inputs) {
+      return detail::call_forward(dynamic_cast<M&>(m), inputs, std::make_index_sequence<detail::kMostInputs>());
+    });
+  }
 
   // From any thread, interrupt() from signal handlers too. The running script stops with an Error of kind
   // interrupted, as soon as its current operator returns, and its cleanups have a second; a second request does not
@@ -166,6 +227,7 @@ class TRAINHOST_API Host {
 
  private:
   struct Impl;
+  void add_callable(std::string_view name, std::shared_ptr<torch::nn::Module> module, ModuleFunction forward);
   void end() noexcept;
   std::unique_ptr<Impl> impl_;
 };

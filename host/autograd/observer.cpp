@@ -16,9 +16,14 @@ Observer::Observer() : outer_(innermost) {
     for (Observer* each = innermost; each; each = each->outer_) each->before(call);
     return nullptr;
   };
+  const auto tell_end = [](const at::RecordFunction& call, at::ObserverContext*) {
+    for (Observer* each = innermost; each; each = each->outer_) each->after(call);
+  };
   if (!innermost)
-    handle = at::addThreadLocalCallback(
-        at::RecordFunctionCallback(tell).needsInputs(true).scopes({at::RecordScope::FUNCTION}));
+    handle = at::addThreadLocalCallback(at::RecordFunctionCallback(tell, tell_end)
+                                            .needsInputs(true)
+                                            .needsOutputs(true)
+                                            .scopes({at::RecordScope::FUNCTION}));
   innermost = this;
 }
 

@@ -1,4 +1,4 @@
-// What is told of each operator that runs on a thread, before it runs.
+// What is told of each operator that runs on a thread, before it runs and after.
 #pragma once
 
 namespace at {
@@ -17,6 +17,9 @@ class Observer {
 
   // With the inputs of the call. Throws nothing: the operator would go on.
   virtual void before(const at::RecordFunction& call) noexcept = 0;
+  // With the outputs, none if the operator has thrown. Calls nest; one that began before the observer did ends here
+  // too.
+  virtual void after(const at::RecordFunction&) noexcept {}
 
   // To be called before a thread-local value is made that ends observers: it goes before what they need, then.
   static void prepare_thread();

@@ -82,9 +82,17 @@ class Scripted final : public Module {
   bool is_training() const noexcept override { return training_; }
   void train(bool on) override {
     for (auto& child : children()) child->train(on);
-    training_ = on;
+    set_training(on);
   }
-  void set_training(bool on) noexcept { training_ = on; }
+  void set_training(bool on) noexcept {
+    wanted_ = on;
+    training_ = on && !frozen_;
+  }
+  void set_frozen(bool on) noexcept {
+    frozen_ = on;
+    set_training(wanted_);
+  }
+  std::optional<bool> thawed_training() const noexcept { return frozen_ ? std::optional(wanted_) : std::nullopt; }
 
  private:
   // torch::nn::Module adds buffers but neither replaces nor removes them, and the table is private. Copy
@@ -115,8 +123,9 @@ class Scripted final : public Module {
 
   std::unordered_map<std::string, Slot, NameHash, std::equal_to<>> slots_;
   std::vector<std::string> buffer_order_;
-  std::set<std::string> transient_;  // buffers that are not saved
-  bool training_ = true;
+  std::set<std::string> transient_;       // buffers that are not saved
+  bool training_ = true, wanted_ = true;  // wanted_: what it was set to last, frozen or not
+  bool frozen_ = false;
 };
 
 const Scripted* scripted(const Module& module) noexcept { return dynamic_cast<const Scripted*>(&module); }
@@ -260,7 +269,22 @@ void set_training(Module& module, bool on) {
   else module.train(on);
 }
 
-ModulePtr clone_foreign(const Module& module) { return module.clone(); }
+void set_frozen(Module& module, bool on) {
+  if (auto* own = dynamic_cast<Scripted*>(&module)) own->set_frozen(on);
+}
+
+std::optional<bool> thawed_training(const Module& module) {
+  const Scripted* own = scripted(module);
+  return own ? own->thawed_training() : std::nullopt;
+}
+
+ModulePtr clone_foreign(const Module& module) {
+  ModulePtr copy = module.clone();
+  const auto from = module.named_parameters(), to = copy->named_parameters();
+  for (const auto& parameter : from)  // clone() makes the parameters anew: as they were made once
+    if (const at::Tensor* own = to.find(parameter.key())) own->set_requires_grad(parameter.value().requires_grad());
+  return copy;
+}
 
 std::string describe(const Module& module) {
   std::ostringstream text;

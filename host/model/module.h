@@ -56,6 +56,11 @@ NamedModules modules(const ModulePtr& module, bool unique = true);
 bool is_training(const Module& module) noexcept;
 // This module alone (a foreign one takes its children along).
 void set_training(Module& module, bool on);
+// A frozen module stays in evaluation mode; the mode that it is set to meanwhile is its mode when it is frozen no more.
+// Scripted modules only: nothing happens to a foreign one.
+void set_frozen(Module& module, bool on);
+// That mode, of a frozen module.
+std::optional<bool> thawed_training(const Module& module);
 
 // The parameters and the saved buffers of this module alone, in the order of a state dict.
 NamedTensors own_state(const Module& module);

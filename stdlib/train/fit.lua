@@ -1,5 +1,6 @@
 -- train.fit: the training loop, one function over one state table.
 local Aggregate = require "train.aggregate"
+local Window = require "train.window"
 local arguments = require "train.arguments"
 local batches = require "train.batches"
 local gradients = require "train.gradients"
@@ -13,7 +14,7 @@ local is_tensor <const>, stop_wished <const> = torch.is_tensor, host.stop_wished
 
 -- Ends an accumulation window: the gradients become those of the mean over all its samples, then the optimizer steps.
 local function step_optimizer(state, a, window)
-  if window.count > 1 then gradients.scale(gradients.parameters(state), window.first / window.samples) end
+  if window.count > 1 then window:average(gradients.parameters(state)) end
   state:emit("before_step")
   if a.clip_grad_value then clip.clip_grad_value_(gradients.parameters(state), a.clip_grad_value) end
   if a.clip_grad_norm then
@@ -30,14 +31,11 @@ local function accumulate(state, a, loss, window)
   if not is_tensor(loss) then
     require("native.vm").raise("usage", ("train.fit: the loss must be a tensor, got %s"):format(type(loss)))
   end
-  if window.count == 0 then
-    window.first, window.samples = state.samples, 0
-    state.optimizer:zero_grad()
-  end
-  window.count, window.samples = window.count + 1, window.samples + state.samples
+  if window.count == 0 then state.optimizer:zero_grad() end
+  local factor = window:add(state.samples)
   state:emit("before_backward")
   loss = state.loss
-  if state.samples ~= window.first then loss = loss * (state.samples / window.first) end
+  if factor ~= 1 then loss = loss * factor end
   loss:backward()
   state:emit("after_backward")
   local last = state.batch_count and state.batch + 1 == state.batch_count
@@ -56,7 +54,7 @@ local function check_bounds(state)
 end
 
 local function train_epoch(state, a, aggregate)
-  local window = {count = 0}
+  local window = Window.new()
   state.phase, state.batch_count = "train", batches.count(a.train, a.limit_train_batches)
   state._train_count, state.epoch_batches = state.batch_count, 0
   aggregate:begin(state.logs)

@@ -1,14 +1,11 @@
 -- train.plot: the curves of a training as an SVG picture, without any other program.
+local escape = require("host.xml").escape
 local keywords = require "host.keywords"
 
 local COLORS <const> = {"#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#7f7f7f"}
 local LEFT <const>, RIGHT <const>, TOP <const>, BOTTOM <const> = 64, 20, 40, 48
 
 local function usage(message, hint) require("native.vm").raise("usage", "train.plot: " .. message, hint) end
-
-local function escape(text)
-  return (tostring(text):gsub("[&<>\"]", {["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;"}))
-end
 
 local function finite(value) return type(value) == "number" and value - value == 0 end
 

@@ -51,6 +51,11 @@ def test_a_program_embeds_it_and_finds_its_process_untouched(programs):
     assert (done.stdout, done.stderr) == ("ok\n", "")
 
 
+def test_modules_of_a_program_train_in_a_script_and_the_other_way(programs, tmp_path):
+    done = run(programs / "models", tmp_path, pathlib.Path(__file__).parent / "models.lua")
+    assert (done.stdout, done.stderr) == ("ok\n", "")
+
+
 def test_a_program_with_a_lua_of_its_own_embeds_it(programs):
     assert run(programs / "own_lua").stdout == "ok\n"
     needed = run("readelf", "-d", programs / "own_lua").stdout

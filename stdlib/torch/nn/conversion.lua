@@ -229,7 +229,10 @@ local parse_requires = signature("Module.requires_grad_", "requires_grad=true")
 ---@return Module self
 ---@example nn.Linear(2, 1):requires_grad_(false).weight.requires_grad  --> false
 function methods:requires_grad_(...)
-  native.set_requires_grad(self, (parse_requires(...)))
+  local requires_grad = parse_requires(...)
+  native.set_requires_grad(self, requires_grad)
+  local freezing = package.loaded["torch.nn.freezing"]
+  if freezing then freezing.pin(self, requires_grad) end
   return self
 end
 

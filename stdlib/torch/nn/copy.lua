@@ -61,7 +61,9 @@ function copy_module(self, memo)
       into[key] = copy(value, memo)
     end
   end
-  native.set_training(fresh, self.training)
+  local thawed = native.thawed_training(self)
+  native.set_training(fresh, thawed == nil and self.training or thawed == true)
+  native.set_frozen(fresh, thawed ~= nil)
   hooks.refresh(fresh)
   local copied = native.class_of(self).__copied
   if copied then copied(fresh) end

@@ -7,6 +7,7 @@ require "torch.nn.foreign"
 return namespace("torch.nn", {
   held = {Module = module.Module, class = module.class, is_module = module.is_module},
   modules = {
+    summary = "torch.nn.summary", plot = "torch.nn.plot",
     functional = "torch.nn.functional", modules = "torch.nn.modules", init = "torch.nn.initializers", utils = "torch.nn.utils",
     Parameter = "torch.nn.parameter", parameter = "torch.nn.parameters", Buffer = "torch.nn.buffer",
     Sequential = "torch.nn.sequential", ModuleList = "torch.nn.module_list", ModuleDict = "torch.nn.module_dict",
@@ -27,6 +28,7 @@ return namespace("torch.nn", {
     ["torch.nn.distances"] = "CosineSimilarity PairwiseDistance",
     ["torch.nn.dropouts"] = "Dropout Dropout1d Dropout2d Dropout3d AlphaDropout FeatureAlphaDropout",
     ["torch.nn.embeddings"] = "Embedding EmbeddingBag",
+    ["torch.nn.freezing"] = "freeze unfreeze is_frozen",
     ["torch.nn.instance_norm"] = "InstanceNorm1d InstanceNorm2d InstanceNorm3d",
     ["torch.nn.lazy_convolution"] = "LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d "
       .. "LazyConvTranspose3d",

@@ -2,6 +2,7 @@
 local functional = require "torch.nn.functional"
 local loss = require "torch.nn.loss_layer"
 local native = require "native.model"
+local look_at_first = require "torch.nn.functional.softmax_before"
 
 local fields <const> = native.fields
 local cross_entropy <const>, nll_loss <const> = functional.cross_entropy, functional.nll_loss
@@ -10,7 +11,8 @@ local kl_div <const>, ctc_loss <const> = functional.kl_div, functional.ctc_loss
 
 local layers = {}
 
---- Softmax and negative log likelihood of class indices or class probabilities.
+--- Softmax and negative log likelihood of class indices or class probabilities. Warns if the first batch that it gets has
+--- gone through a softmax before.
 ---@param weight Tensor? [classes] how much each class counts, nil
 ---@param size_average boolean? deprecated, nil
 ---@param ignore_index integer targets that do not count, -100
@@ -29,6 +31,10 @@ layers.CrossEntropyLoss = CrossEntropyLoss
 ---@return Tensor 0-dim, or [batch, ...]
 function CrossEntropyLoss:forward(input, target)
   local f = fields(self)
+  if not f._looked_at then
+    f._looked_at = true
+    look_at_first(input)
+  end
   return cross_entropy(input, target, f.weight, nil, f.ignore_index, nil, f.reduction, f.label_smoothing)
 end
 

@@ -140,7 +140,8 @@ local function call(f, options, ...)
 end
 
 --- Calls f(...) without keeping what its operators would save for the backward, which runs f again instead: less memory
---- for more time, and the same gradients. Random numbers, autocast and the default device are as in the forward.
+--- for more time, and the same gradients. Random numbers, autocast and the default device are as in the forward. f may be a
+--- module. A BatchNorm in it meets each batch twice: a momentum of 1 - sqrt(1 - m) gives the running statistics of m.
 ---
 --- A last table holds options, if all of its keys are among these:
 --- - use_reentrant: pass it; true where it is not given, with a warning. false is recommended: it works with

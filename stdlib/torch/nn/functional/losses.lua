@@ -19,7 +19,9 @@ local parse_cross_entropy = signature("F.cross_entropy", "input, target, weight=
 local parse_nll = signature("F.nll_loss",
   "input, target, weight=nil, size_average=nil, ignore_index=-100, reduce=nil, reduction='mean'")
 
---- Softmax and negative log likelihood of classes.
+local look_at_first = require "torch.nn.functional.softmax_before"  -- nil after the first call
+
+--- Softmax and negative log likelihood of classes. Warns if the first batch of all has gone through a softmax before.
 ---@param input Tensor logits [batch, classes, ...] or [classes]
 ---@param target Tensor int64 classes [batch, ...], or probabilities of input's shape
 ---@param weight Tensor? [classes] how much each class counts, nil
@@ -33,6 +35,10 @@ local parse_nll = signature("F.nll_loss",
 ---@source torch.nn.functional.cross_entropy
 function losses.cross_entropy(...)
   local x, y, weight, average, ignore_index, reduce, name, smoothing = parse_cross_entropy(...)
+  if look_at_first then
+    look_at_first(x)
+    look_at_first = nil
+  end
   return cross_entropy(x, y, weight, reduction.number(name, average, reduce), ignore_index, smoothing)
 end
 

@@ -33,7 +33,7 @@ local function each(loader)
 end
 
 --- Runs the batches of `loader` through the model, so that its batch normalizations have the plain mean of their
---- statistics. Of a batch that is a list the first element is the input.
+--- statistics. Of a batch that is a list the first element is the input. Those that nn.freeze has frozen keep theirs.
 ---@param loader any a DataLoader, a list of batches, or an iterator
 ---@param model Module
 ---@param device? any where inputs go
@@ -43,9 +43,9 @@ end
 return function(...)
   local loader, model, device = parse(...)
   local _ <close> = torch.no_grad()
-  local found = {}
+  local found, freezing = {}, package.loaded["torch.nn.freezing"]
   for _, module in ipairs(model:modules()) do
-    if is_batch_norm(module) then
+    if is_batch_norm(module) and not (freezing and freezing.is_frozen(module)) then
       module:reset_running_stats()
       found[#found + 1] = {module = module, momentum = module.momentum}
     end
