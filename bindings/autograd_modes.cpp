@@ -202,8 +202,7 @@ void write_modes(vm::State& state, const vm::Modes& modes) {
   AnomalyMode::set_enabled(modes[3] & 2, modes[3] & 1);
   std::optional<at::Device>& device = settings(state.lua()).default_device;
   device.reset();
-  if (modes[4] != 0)
-    device.emplace(static_cast<at::DeviceType>(modes[4] - 1), static_cast<at::DeviceIndex>(modes[5]));
+  if (modes[4] != 0) device.emplace(static_cast<at::DeviceType>(modes[4] - 1), static_cast<at::DeviceIndex>(modes[5]));
 }
 
 int close_scope(lua_State* L) {

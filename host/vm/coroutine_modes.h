@@ -20,8 +20,9 @@ struct ModeAccess {
 // Note [Modes of coroutines]
 // What a coroutine has switched holds while it runs: at a yield the modes of its resumer come back, at the next resume
 // its own. So one that is dropped in the middle leaves nothing behind. A coroutine that has switched nothing, or has
-// switched all of it back, runs under its resumer's modes. What it leaves switched when it ends stays, as in a function.
-// Scopes in Lua (torch.autocast ...) are values with the metamethods __suspend and __resume in a list of the coroutine.
+// switched all of it back, runs under its resumer's modes. What it leaves switched when it ends stays, as in a
+// function. Scopes in Lua (torch.autocast ...) are values with the metamethods __suspend and __resume in a list of the
+// coroutine.
 
 // Once per state.
 void open_coroutine_modes(lua_State* L);
