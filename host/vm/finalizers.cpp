@@ -106,6 +106,7 @@ void wake_collector(lua_State* L) noexcept {
 
 bool call_with_room(lua_State* L, void (*job)(lua_State*, void*), void* data) {
   if (has_room(L)) {
+    wake_collector(L);
     job(L, data);
     return true;
   }

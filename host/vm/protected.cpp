@@ -27,8 +27,8 @@ Interrupts& interrupts(lua_State* L) { return State::of(L).interrupts(); }
 lua_KContext context(lua_State* L, int below) { return static_cast<lua_KContext>(interrupts(L).stops()) * 4 + below; }
 
 int finish_pcall(lua_State* L, int status, lua_KContext ctx) {
-  if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - static_cast<int>(ctx & 3);
   wake_collector(L);
+  if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - static_cast<int>(ctx & 3);
   if (static_cast<unsigned>(ctx >> 2) != interrupts(L).stops()) return lua_error(L);
   lua_pushboolean(L, 0);
   lua_insert(L, -2);
