@@ -24,6 +24,21 @@ int push_from_class(lua_State* L, const char* key) {
   return type;
 }
 
+// The field at 2 of the module at 1 if its class computes it: `__get(self, name)`. Only what is found nowhere else gets
+// here.
+bool push_property(lua_State* L) {
+  if (push_from_class(L, "__get") == LUA_TNIL) {
+    lua_pop(L, 1);
+    return false;
+  }
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  lua_call(L, 2, 1);
+  if (!lua_isnil(L, -1)) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
 int index(lua_State* L) {
   ModuleHandle& self = handle_at(L, 1);
   if (lua_type(L, 2) == LUA_TSTRING && self.names && lua_tostring(L, 2) == self.names->training) {
@@ -36,6 +51,7 @@ int index(lua_State* L) {
   push_class(L, 1);
   lua_pushvalue(L, 2);
   if (lua_gettable(L, -2) != LUA_TNIL) return 1;
+  if (lua_type(L, 2) == LUA_TSTRING && push_property(L)) return 1;
   if (lua_isinteger(L, 2)) {
     if (push_from_class(L, "__getitem") == LUA_TNIL)
       throw_usage(model::class_name(module_at(L, 1)) + " is not a container: it cannot be indexed by a number");
@@ -57,7 +73,7 @@ int index(lua_State* L) {
 }
 
 [[noreturn]] void cannot_assign(lua_State* L, const char* as, const std::string& name, const char* expected) {
-  throw_usage("cannot assign " + describe(L, 3) + " as " + as + " '" + name + "' (" + expected + " expected)");
+  throw_usage("cannot assign '" + python_type(L, 3) + "' as " + as + " '" + name + "' (" + expected + " expected)");
 }
 
 int set_item(lua_State* L) {
@@ -75,7 +91,7 @@ int set_item(lua_State* L) {
 int call(lua_State* L) {
   const ModuleHandle& self = handle_at(L, 1);
   int type = LUA_TNIL;
-  if (self.hooked) {
+  if (self.hooked || self.names->hooked) {
     type = push_from_class(L, "_call_hooked");
   } else {
     lua_getiuservalue(L, 1, kFields);
@@ -87,7 +103,7 @@ int call(lua_State* L) {
     }
   }
   if (type == LUA_TNIL)
-    throw_usage("module [" + model::class_name(module_at(L, 1)) + "] is missing the required \"forward\" function");
+    throw_usage("Module [" + model::class_name(module_at(L, 1)) + "] is missing the required \"forward\" function");
   // The module stays below the call, where an error that names it finds it (called.h).
   lua_pushvalue(L, 1);
   lua_rotate(L, 2, 2);
@@ -219,7 +235,7 @@ int assign_field(lua_State* L) {
     lua_pop(L, 2);
     if (was_plain && self.scripted) {
       if (!lua_isnil(L, 3) && model::slot_of(module_at(L, 1), lua_tostring(L, 2)) == model::Slot::parameter)
-        cannot_assign(L, "parameter", lua_tostring(L, 2), "nn.Parameter or nil");
+        cannot_assign(L, "parameter", lua_tostring(L, 2), "torch.nn.Parameter or None");
       set_field(L, 3);
       return 0;
     }
@@ -227,33 +243,61 @@ int assign_field(lua_State* L) {
   Module& module = module_at(L, 1);
   const std::string name = lua_tostring(L, 2);
   if (is_parameter(L, 3)) {
+    before_registration(L, model::Slot::parameter);
     const bool was_child = model::slot_of(module, name) == model::Slot::child;
     model::set_parameter(module, name, check_tensor(L, 3));
     push_identity(L, check_tensor(L, 3), /*parameter=*/true);
     set_field(L, lua_gettop(L), was_child);
     return 0;
   }
-  if (auto* child = test<Module>(L, 3)) {
-    model::set_child(module, name, child->module);
+  const model::Slot slot = model::slot_of(module, name);
+  if (test<Module>(L, 3)) {
+    if (slot == model::Slot::parameter) cannot_assign(L, "parameter", name, "torch.nn.Parameter or None");
+    before_registration(L, model::Slot::child);
+    model::set_child(module, name, check_module(L, 3));
     set_field(L, 3, /*children_change=*/true);
     return 0;
   }
-  const model::Slot slot = model::slot_of(module, name);
+  if ((slot == model::Slot::none || slot == model::Slot::buffer) && assign_buffer(L)) return 0;
   if (slot == model::Slot::none) {
-    if (!assign_buffer(L)) set_field(L, 3);
+    set_field(L, 3);
     return 0;
   }
   if (lua_isnil(L, 3)) {
     model::remove_slot(module, name);
   } else if (slot == model::Slot::buffer && test_tensor(L, 3)) {
+    before_registration(L, slot);
     model::set_buffer(module, name, check_tensor(L, 3), model::is_persistent(module, name));
   } else {
-    if (slot == model::Slot::parameter) cannot_assign(L, "parameter", name, "nn.Parameter or nil");
-    if (slot == model::Slot::child) cannot_assign(L, "child module", name, "nn.Module or nil");
-    cannot_assign(L, "buffer", name, "Tensor or nil");
+    if (slot == model::Slot::parameter) cannot_assign(L, "parameter", name, "torch.nn.Parameter or None");
+    if (slot == model::Slot::child) cannot_assign(L, "child module", name, "torch.nn.Module or None");
+    cannot_assign(L, "buffer", name, "torch.nn.Buffer, torch.Tensor or None");
   }
   set_field(L, 3, slot == model::Slot::child);
   return 0;
+}
+
+void before_registration(lua_State* L, model::Slot slot) {
+  if (!handle_at(L, 1).names->registering || push_from_class(L, "_registering") == LUA_TNIL) return;
+  lua_pushvalue(L, 1);
+  lua_pushstring(L, slot_name(slot));
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 3);
+  lua_call(L, 4, 1);
+  lua_replace(L, 3);
+}
+
+std::string python_type(lua_State* L, int index) {
+  index = lua_absindex(L, index);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "torch.nn.python_type");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "name");
+  lua_pushvalue(L, index);
+  lua_call(L, 1, 1);
+  std::string name = lua_tostring(L, -1) ? lua_tostring(L, -1) : "";
+  lua_pop(L, 2);
+  return name;
 }
 
 int children_of(lua_State* L) {

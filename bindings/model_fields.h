@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "bindings/model.h"
+#include "host/model/module.h"
 
 namespace trainhost::bindings {
 
@@ -14,6 +15,8 @@ constexpr int kFields = 1, kClass = 2;  // user values
 
 struct ModuleNames {
   const char* training = nullptr;  // short strings are interned: one address each, anchored in the registry
+  bool hooked = false;             // there are hooks of all modules: every call goes through `_call_hooked`
+  bool registering = false;        // what is registered goes through the class's `_registering` first
   std::unordered_map<const torch::nn::Module*, std::pair<std::weak_ptr<torch::nn::Module>, Forward>> forwards;
 };
 
@@ -35,10 +38,17 @@ void push_with_class(lua_State* L, int index);
 void set_field(lua_State* L, int value, bool children_change = false);
 // The module at 1, key at 2, value at 3: registers an nn.Buffer; false if the value is none.
 bool assign_buffer(lua_State* L);
+// The module at 1, key at 2, value at 3, about to be registered as a parameter, buffer or child: hooks may replace it.
+void before_registration(lua_State* L, model::Slot slot);
+// What Python calls the type of the value at `index`: "torch.FloatTensor", "int", a module's class.
+std::string python_type(lua_State* L, int index);
 // The module at 1, key at 2, value at 3: `module.key = value`.
 int assign_field(lua_State* L);
 // The module at 1: its children as a list, kept until one comes or goes.
 int children_of(lua_State* L);
+
+// "parameter", "buffer", "child" or "none".
+const char* slot_name(model::Slot slot) noexcept;
 
 void set_module_slots(lua_State* L);  // model_slots.cpp
 void set_module_walks(lua_State* L);  // model_walk.cpp

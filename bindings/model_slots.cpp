@@ -5,6 +5,7 @@
 #include "bindings/model_fields.h"
 #include "bindings/tensor.h"
 #include "host/model/module.h"
+#include "host/tensor/uninitialized.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -107,6 +108,24 @@ int set_hooked(lua_State* L) {
   check<Module>(L, 1).hooked = lua_toboolean(L, 2);
   return 0;
 }
+int set_all_hooked(lua_State* L) {
+  module_names(L).hooked = lua_toboolean(L, 1);
+  return 0;
+}
+int set_registering(lua_State* L) {
+  module_names(L).registering = lua_toboolean(L, 1);
+  return 0;
+}
+
+int is_uninitialized(lua_State* L) {
+  const at::Tensor* tensor = test_tensor(L, 1);
+  lua_pushboolean(L, tensor && tensor::is_uninitialized(*tensor));
+  return 1;
+}
+int set_uninitialized(lua_State* L) {
+  tensor::set_uninitialized(check_tensor(L, 1));
+  return 0;
+}
 
 // --- Slots
 
@@ -120,8 +139,8 @@ int register_parameter(lua_State* L) {
     return 0;
   }
   if (!is_parameter(L, 3))
-    throw_usage("cannot assign " + describe(L, 3) + " object to parameter '" + name +
-                "' (nn.Parameter or nil required)");
+    throw_usage("cannot assign '" + python_type(L, 3) + "' object to parameter '" + name +
+                "' (torch.nn.Parameter or None required)");
   return assign_field(L);
 }
 
@@ -133,12 +152,22 @@ int register_buffer(lua_State* L) {
   at::Tensor tensor;
   if (!lua_isnil(L, 3)) {
     if (!test_tensor(L, 3))
-      throw_usage("cannot assign " + describe(L, 3) + " object to buffer '" + name + "' (Tensor or nil required)");
-    tensor = check_tensor(L, 3);
+      throw_usage("cannot assign '" + python_type(L, 3) + "' object to buffer '" + name +
+                  "' (torch Tensor or None required)");
   }
+  before_registration(L, model::Slot::buffer);
+  if (!lua_isnil(L, 3)) tensor = check_tensor(L, 3);
   model::set_buffer(module, name, tensor, persistent);
   if (tensor.defined()) push_identity(L, tensor);
   set_field(L, lua_gettop(L));
+  return 0;
+}
+
+// Adds a child slot without a child.
+int reserve_child(lua_State* L) {
+  model::set_child(module_at(L, 1), check_name(L, 2, "add_module"), nullptr);
+  lua_pushnil(L);
+  set_field(L, lua_gettop(L), /*children_change=*/true);
   return 0;
 }
 
@@ -183,12 +212,20 @@ constexpr Row kFunctions[] = {
      "---Sets the class of modules written in C++.\n---@param class table"},
     {"set_class", guarded<set_class>, "---Makes a module one of another class.\n---@param class table"},
     {"is_hooked", guarded<is_hooked>, "---Do calls of the module go through its hooks?\n---@return boolean"},
+    {"set_all_hooked", guarded<set_all_hooked>, "---Sends calls of all modules through hooks.\n---@param on boolean"},
+    {"set_registering", guarded<set_registering>,
+     "---Shows what modules register to their `_registering` first.\n---@param on boolean"},
+    {"is_uninitialized", guarded<is_uninitialized>,
+     "---Is it a tensor whose shape is not known yet?\n---@return boolean"},
+    {"set_uninitialized", guarded<set_uninitialized>,
+     "---Makes a tensor one whose shape is not known yet.\n---@param tensor Tensor"},
     {"set_hooked", guarded<set_hooked>, "---Sends calls of the module through its hooks.\n---@param on boolean"},
     {"register_parameter", guarded<register_parameter>,
      "---Adds a parameter, or reserves its name with nil.\n---@param name string\n---@param parameter Tensor?"},
     {"register_buffer", guarded<register_buffer>,
      "---Adds a buffer, or reserves its name with nil.\n---@param name string\n---@param tensor Tensor?\n---@param "
      "persistent boolean? default true"},
+    {"reserve_child", guarded<reserve_child>, "---Reserves the name of a child.\n---@param name string"},
     {"foreign_forward", guarded<foreign_forward>, "---Calls a module written in C++.\n---@return Tensor ..."},
     {nullptr, nullptr, nullptr},
 };
@@ -203,6 +240,7 @@ bool assign_buffer(lua_State* L) {
   const bool persistent = lua_toboolean(L, -1);
   lua_pop(L, 2);
   if (type == LUA_TNIL) return false;
+  before_registration(L, model::Slot::buffer);
   model::set_buffer(module_at(L, 1), check_name(L, 2, "register_buffer"), check_tensor(L, 3), persistent);
   set_field(L, 3);
   return true;

@@ -7,6 +7,7 @@
 #include "bindings/model_fields.h"
 #include "bindings/tensor.h"
 #include "host/model/module.h"
+#include "host/tensor/uninitialized.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -19,21 +20,19 @@ int is_persistent(lua_State* L) {
 }
 
 int slot(lua_State* L) {
-  static constexpr const char* kNamesOfSlots[] = {"none", "parameter", "buffer", "child"};
-  lua_pushstring(L, kNamesOfSlots[static_cast<int>(model::slot_of(module_at(L, 1), check_name(L, 2, "slot")))]);
+  lua_pushstring(L, slot_name(model::slot_of(module_at(L, 1), check_name(L, 2, "slot"))));
   return 1;
 }
 
 // --- Walks: two lists, names and values
 
-int push_tensors(lua_State* L, const model::NamedTensors& all, bool identity, bool parameter) {
+int push_tensors(lua_State* L, const model::NamedTensors& all, bool parameter) {
   lua_createtable(L, static_cast<int>(all.size()), 0);
   lua_createtable(L, static_cast<int>(all.size()), 0);
   for (size_t i = 0; i < all.size(); ++i) {
     lua_pushlstring(L, all[i].first.data(), all[i].first.size());
     lua_rawseti(L, -3, static_cast<lua_Integer>(i + 1));
-    if (identity) push_identity(L, all[i].second, parameter);
-    else push_tensor(L, all[i].second);
+    push_identity(L, all[i].second, parameter);
     lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
   }
   return 2;
@@ -42,10 +41,30 @@ int push_tensors(lua_State* L, const model::NamedTensors& all, bool identity, bo
 bool recursing(lua_State* L, int index) { return lua_isnoneornil(L, index) || lua_toboolean(L, index); }
 
 int parameters(lua_State* L) {
-  return push_tensors(L, model::parameters(module_at(L, 1), recursing(L, 2)), true, true);
+  return push_tensors(L, model::parameters(module_at(L, 1), recursing(L, 2), recursing(L, 3)), true);
 }
-int buffers(lua_State* L) { return push_tensors(L, model::buffers(module_at(L, 1), recursing(L, 2)), true, false); }
-int state(lua_State* L) { return push_tensors(L, model::state(module_at(L, 1)), false, false); }
+int buffers(lua_State* L) {
+  return push_tensors(L, model::buffers(module_at(L, 1), recursing(L, 2), recursing(L, 3)), false);
+}
+
+// The parameters and saved buffers of this module alone: names, tensors.
+int own_state(lua_State* L) {
+  const Module& module = module_at(L, 1);
+  const bool as_they_are = lua_toboolean(L, 2);
+  model::NamedTensors all = model::own_state(module);
+  lua_createtable(L, static_cast<int>(all.size()), 0);
+  lua_createtable(L, static_cast<int>(all.size()), 0);
+  for (size_t i = 0; i < all.size(); ++i) {
+    const auto& [name, tensor] = all[i];
+    lua_pushlstring(L, name.data(), name.size());
+    lua_rawseti(L, -3, static_cast<lua_Integer>(i + 1));
+    if (as_they_are || tensor::is_uninitialized(tensor))
+      push_identity(L, tensor, model::slot_of(module, name) == model::Slot::parameter);
+    else push_tensor(L, tensor.detach());
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+  }
+  return 2;
+}
 
 int push_modules(lua_State* L, const model::NamedModules& all) {
   lua_createtable(L, static_cast<int>(all.size()), 0);
@@ -58,7 +77,7 @@ int push_modules(lua_State* L, const model::NamedModules& all) {
   }
   return 2;
 }
-int modules(lua_State* L) { return push_modules(L, model::modules(check<Module>(L, 1).module)); }
+int modules(lua_State* L) { return push_modules(L, model::modules(check<Module>(L, 1).module, recursing(L, 2))); }
 int children(lua_State* L) { return push_modules(L, model::children(module_at(L, 1))); }
 int child_list(lua_State* L) { return push_modules(L, model::children(module_at(L, 1), /*unique=*/false)); }
 
@@ -75,34 +94,19 @@ int slots(lua_State* L) {
   return 1;
 }
 
-int load_state(lua_State* L) {
-  Module& module = module_at(L, 1);
-  if (lua_type(L, 2) != LUA_TTABLE) throw_argument(L, "load_state_dict", "names", "a list of names", 2);
-  const std::vector<at::Tensor> tensors = check_tensors(L, 3, "load_state_dict", "state_dict");
-  model::NamedTensors given;
-  given.reserve(tensors.size());
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    lua_rawgeti(L, 2, static_cast<lua_Integer>(i + 1));
-    given.emplace_back(check_name(L, -1, "load_state_dict"), tensors[i]);
-    lua_pop(L, 1);
-  }
-  const model::Mismatch names = model::load_state(module, given, lua_toboolean(L, 4));
-  push_names(L, names.missing);
-  push_names(L, names.unexpected);
-  return 2;
+// set_data(own, tensor): own.data = tensor, if they are of kinds for which that is possible.
+int set_data(lua_State* L) {
+  lua_pushboolean(L, model::set_data(check_tensor(L, 1), check_tensor(L, 2)));
+  return 1;
+}
+
+// copy(own, value): nil, or why not.
+int copy(lua_State* L) {
+  model::copy_into(check_tensor(L, 1), check_tensor(L, 2));
+  return 0;
 }
 
 // --- Whole trees
-
-int to(lua_State* L) {
-  Module& module = module_at(L, 1);
-  std::optional<at::Device> device;
-  std::optional<at::ScalarType> dtype;
-  if (!lua_isnoneornil(L, 2)) device = check_device(L, 2);
-  if (!lua_isnoneornil(L, 3)) dtype = check_dtype(L, 3);
-  model::to(module, device, dtype, lua_toboolean(L, 4));
-  return 0;
-}
 
 int is_dtype(lua_State* L) {
   lua_pushboolean(L, test<at::ScalarType>(L, 1) != nullptr);
@@ -139,22 +143,26 @@ constexpr Row kFunctions[] = {
     {"slot", guarded<slot>,
      "---What a name is: none, parameter, buffer or child.\n---@param name string\n---@return string"},
     {"parameters", guarded<parameters>,
-     "---Names and tensors of the parameters.\n---@param recurse boolean? default true\n---@return string[], Tensor[]"},
+     "---Names and tensors of the parameters.\n---@param recurse boolean? default true\n---@param remove_duplicate "
+     "boolean? default true\n---@return string[], Tensor[]"},
     {"buffers", guarded<buffers>,
-     "---Names and tensors of the buffers.\n---@param recurse boolean? default true\n---@return string[], Tensor[]"},
+     "---Names and tensors of the buffers.\n---@param recurse boolean? default true\n---@param remove_duplicate "
+     "boolean? default true\n---@return string[], Tensor[]"},
     {"modules", guarded<modules>,
-     "---Names and modules of the tree, the module itself first.\n---@return string[], Module[]"},
+     "---Names and modules of the tree, the module itself first.\n---@param remove_duplicate boolean? default "
+     "true\n---@return string[], Module[]"},
     {"children", guarded<children>, "---Names and modules of the children.\n---@return string[], Module[]"},
     {"child_list", guarded<child_list>,
      "---Names and modules of the children, repeated ones too.\n---@return string[], Module[]"},
     {"slots", guarded<slots>, "---Names of the parameters and buffers, those that are nil too.\n---@return string[]"},
-    {"state", guarded<state>, "---Names and detached tensors of the state dict.\n---@return string[], Tensor[]"},
-    {"load_state", guarded_repeatable<load_state>,
-     "---Copies tensors by name into the module.\n---@param names string[]\n---@param tensors Tensor[]\n---@param "
-     "strict boolean\n---@return string[] missing, string[] unexpected"},
-    {"to", guarded_repeatable<to>,
-     "---Converts parameters and buffers in place.\n---@param device string?\n---@param dtype dtype?\n---@param "
-     "non_blocking boolean?"},
+    {"own_state", guarded<own_state>,
+     "---Names and tensors that a state dict has of this module alone.\n---@param keep_vars boolean? the tensors "
+     "themselves, not detached\n---@return string[], Tensor[]"},
+    {"set_data", guarded<set_data>,
+     "---Gives a tensor the memory of another; false if it is of a kind that cannot take it.\n---@param own "
+     "Tensor\n---@param data Tensor\n---@return boolean"},
+    {"copy", guarded_repeatable<copy>,
+     "---Copies one tensor into another, without history.\n---@param own Tensor\n---@param value Tensor"},
     {"set_training", guarded<set_training>, "---Sets the training flag of this module alone.\n---@param on boolean"},
     {"zero_grad", guarded<zero_grad>, "---Clears the gradients.\n---@param set_to_none boolean? default true"},
     {"set_requires_grad", guarded<set_requires_grad>, "---Sets requires_grad of all parameters.\n---@param on boolean"},
@@ -165,6 +173,11 @@ constexpr Row kFunctions[] = {
 };
 
 }  // namespace
+
+const char* slot_name(model::Slot slot) noexcept {
+  static constexpr const char* kNames[] = {"none", "parameter", "buffer", "child"};
+  return kNames[static_cast<int>(slot)];
+}
 
 void set_module_walks(lua_State* L) { set_functions(L, kFunctions); }
 

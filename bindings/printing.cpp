@@ -8,6 +8,7 @@
 #include "bindings/keywords.h"
 #include "host/autograd/wrapped.h"
 #include "host/tensor/print.h"
+#include "host/tensor/uninitialized.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -51,6 +52,7 @@ void set_profile(lua_State* L, int index, PrintOptions& into) {
 }  // namespace
 
 std::string tensor_text(lua_State* L, const at::Tensor& tensor, bool parameter) {
+  if (tensor::is_uninitialized(tensor)) return parameter ? "<UninitializedParameter>" : "<UninitializedBuffer>";
   return autograd::text_of(tensor,
                            [&](const at::Tensor& each) { return tensor::to_string(each, parameter, options(L)); });
 }

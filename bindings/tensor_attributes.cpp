@@ -11,13 +11,18 @@
 #include "bindings/dtype.h"
 #include "bindings/ops.h"
 #include "bindings/tensor_type.h"
+#include "host/tensor/uninitialized.h"
 
 namespace trainhost::bindings {
 namespace {
 
 // Each is f(L) with the tensor at 1.
 
-int get_shape(lua_State* L) { return push_sizes(L, check_tensor(L, 1).sizes()), 1; }
+int get_shape(lua_State* L) {
+  const at::Tensor& tensor = check_tensor(L, 1);
+  if (tensor::is_uninitialized(tensor)) tensor::throw_no_shape();
+  return push_sizes(L, tensor.sizes()), 1;
+}
 int get_dtype(lua_State* L) { return push_dtype(L, check_tensor(L, 1).scalar_type()), 1; }
 int get_device(lua_State* L) { return push_device(L, check_tensor(L, 1).device()), 1; }
 int get_layout(lua_State* L) { return push<at::Layout>(L, {check_tensor(L, 1).layout()}), 1; }

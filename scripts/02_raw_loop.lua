@@ -1,6 +1,7 @@
 -- The training of 01_fashion_mnist.lua as a loop by hand: early stopping, checkpoints and MLflow without `train`.
 --
 --   trainhost scripts/02_raw_loop.lua [--set epochs=12] [--set lr=0.002] [--set batch_size=64] [--set seed=1]
+--   [--set samples=6000]
 local host = require "host"
 local mlflow = require "mlflow"
 local torch = require "torch"
@@ -11,10 +12,13 @@ local lr, decay = host.param("lr", 2e-3), host.param("decay", 0.8)
 local epochs, batch_size = host.param("epochs", 12), host.param("batch_size", 64)
 local patience, save_every = host.param("patience", 3), host.param("save_every", 5)
 local seed, out = host.param("seed", 1), host.param("out", "out/raw")
+local samples = host.param("samples", 60000, {min = 600, max = 60000, doc = "fewer for a quick try"})
 
 torch.manual_seed(seed)
 local set = torch.datasets.fashion_mnist()
-local fit_set, valid_set = data.random_split(set.train, {55000, 5000}, {seed = seed})
+local valid_count = samples // 12
+local fit_set, valid_set = data.random_split(data.Subset(set.train, torch.arange(samples):tolist()),
+  {samples - valid_count, valid_count}, {seed = seed})
 
 local net = nn.Sequential(
   nn.Conv2d(1, 16, 3, {padding = 1}), nn.ReLU(), nn.MaxPool2d(2),

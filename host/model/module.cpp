@@ -44,9 +44,12 @@ class Scripted final : public Module {
     else transient_.insert(name);
   }
 
+  // LibTorch's walks do not expect null children: a reserved name is only a slot.
   void set_child(const std::string& name, ModulePtr child) {
-    if (slot(name) == Slot::child) replace_module(name, std::move(child));
-    else register_module(name, std::move(child));
+    const bool there = named_children().contains(name);
+    if (!child && there) unregister_module(name);
+    if (child && there) replace_module(name, std::move(child));
+    else if (child) register_module(name, std::move(child));
     slots_[name] = Slot::child;
   }
 
@@ -61,7 +64,7 @@ class Scripted final : public Module {
         rebuild(&name, nullptr);
         break;
       case Slot::child:
-        unregister_module(name);
+        if (named_children().contains(name)) unregister_module(name);
         break;
     }
     slots_.erase(slots_.find(name));
@@ -118,14 +121,14 @@ class Scripted final : public Module {
 
 const Scripted* scripted(const Module& module) noexcept { return dynamic_cast<const Scripted*>(&module); }
 
-Scripted& writable(Module& module, const std::string& name) {
+Scripted& writable(Module& module, const std::string& name, const char* kind = "module") {
   auto* own = dynamic_cast<Scripted*>(&module);
   if (!own)
     throw_usage("cannot set or remove '" + name + "': " + module.name() + " is a module written in C++",
                 "copy into its tensors, or load a state dict");
-  if (name.empty()) throw_usage("a parameter, buffer or module name can't be empty string \"\"");
+  if (name.empty()) throw_usage(std::string(kind) + " name can't be empty string \"\"");
   if (name.find('.') != std::string::npos)
-    throw_usage("a parameter, buffer or module name can't contain \".\", got: " + name);
+    throw_usage(std::string(kind) + " name can't contain \".\"" + (*kind == 'm' ? ", got: " + name : ""));
   return *own;
 }
 
@@ -133,9 +136,10 @@ std::string join(const std::string& prefix, const std::string& name) {
   return prefix.empty() ? name : prefix + "." + name;
 }
 
-void visit(const ModulePtr& module, const std::string& prefix, std::unordered_set<const Module*>& seen,
+// `seen` is null where modules are visited as often as they are reached.
+void visit(const ModulePtr& module, const std::string& prefix, std::unordered_set<const Module*>* seen,
            const std::function<void(const std::string&, const ModulePtr&)>& f) {
-  if (!seen.insert(module.get()).second) return;
+  if (seen && !seen->insert(module.get()).second) return;
   f(prefix, module);
   for (auto& child : module->named_children())
     if (child.value()) visit(child.value(), join(prefix, child.key()), seen, f);
@@ -143,19 +147,20 @@ void visit(const ModulePtr& module, const std::string& prefix, std::unordered_se
 
 // A walk takes a const Module&, for which there is no shared_ptr: its children have theirs.
 template <class Own>
-NamedTensors collect(const Module& module, bool recurse, const Own& own) {
+NamedTensors collect(const Module& module, bool recurse, bool unique, const Own& own) {
   NamedTensors out;
   std::unordered_set<const c10::TensorImpl*> seen;
   const auto add = [&](const std::string& prefix, const Module& each) {
     for (auto& item : own(each))
-      if (item.value().defined() && seen.insert(item.value().unsafeGetTensorImpl()).second)
+      if (item.value().defined() && (seen.insert(item.value().unsafeGetTensorImpl()).second || !unique))
         out.emplace_back(join(prefix, item.key()), item.value());
   };
   add("", module);
   if (!recurse) return out;
   std::unordered_set<const Module*> visited{&module};
   for (auto& child : module.named_children())
-    visit(child.value(), child.key(), visited, [&](const std::string& name, const ModulePtr& m) { add(name, *m); });
+    visit(child.value(), child.key(), unique ? &visited : nullptr,
+          [&](const std::string& name, const ModulePtr& m) { add(name, *m); });
   return out;
 }
 
@@ -188,25 +193,24 @@ ModulePtr child_at(const Module& module, const std::string& name) {
 }
 
 void set_parameter(Module& module, const std::string& name, at::Tensor tensor) {
-  Scripted& own = writable(module, name);
+  Scripted& own = writable(module, name, "parameter");
   if (tensor.defined() && !tensor.is_leaf())
-    throw_usage("cannot assign a non-leaf Tensor to parameter '" + name + "'",
-                "a module's parameters are created explicitly; to express '" + name +
-                    "' as a function of another Tensor, compute the value in the forward() method");
+    throw_usage("Cannot assign non-leaf Tensor to parameter '" + name +
+                "'. Model parameters must be created explicitly. To express '" + name +
+                "' as a function of another Tensor, compute the value in the forward() method.");
   if (own.slot(name) != Slot::parameter) own.remove(name);
   own.set_parameter(name, std::move(tensor));
 }
 
 void set_buffer(Module& module, const std::string& name, at::Tensor tensor, bool persistent) {
-  Scripted& own = writable(module, name);
+  Scripted& own = writable(module, name, "buffer");
   if (own.slot(name) != Slot::buffer) own.remove(name);
   own.set_buffer(name, std::move(tensor), persistent);
 }
 
 void set_child(Module& module, const std::string& name, ModulePtr child) {
   Scripted& own = writable(module, name);
-  if (!child) throw_usage("cannot register a closed module as '" + name + "'");
-  for (auto& [_, each] : modules(child))
+  for (auto& [_, each] : child ? modules(child) : NamedModules())
     if (each.get() == &module) throw_usage("cannot make a module its own child (as '" + name + "')");
   if (own.slot(name) != Slot::child) own.remove(name);
   own.set_child(name, std::move(child));
@@ -219,12 +223,12 @@ bool is_persistent(const Module& module, const std::string& name) {
 
 void remove_slot(Module& module, const std::string& name) { writable(module, name).remove(name); }
 
-NamedTensors parameters(const Module& module, bool recurse) {
-  return collect(module, recurse, [](const Module& m) { return m.named_parameters(false); });
+NamedTensors parameters(const Module& module, bool recurse, bool unique) {
+  return collect(module, recurse, unique, [](const Module& m) { return m.named_parameters(false); });
 }
 
-NamedTensors buffers(const Module& module, bool recurse) {
-  return collect(module, recurse, [](const Module& m) { return m.named_buffers(false); });
+NamedTensors buffers(const Module& module, bool recurse, bool unique) {
+  return collect(module, recurse, unique, [](const Module& m) { return m.named_buffers(false); });
 }
 
 NamedModules children(const Module& module, bool unique) {
@@ -241,10 +245,11 @@ std::vector<std::string> tensor_slots(const Module& module) {
   return own ? own->tensor_slots() : std::vector<std::string>();
 }
 
-NamedModules modules(const ModulePtr& module) {
+NamedModules modules(const ModulePtr& module, bool unique) {
   NamedModules out;
   std::unordered_set<const Module*> seen;
-  visit(module, "", seen, [&](const std::string& name, const ModulePtr& m) { out.emplace_back(name, m); });
+  visit(module, "", unique ? &seen : nullptr,
+        [&](const std::string& name, const ModulePtr& m) { out.emplace_back(name, m); });
   return out;
 }
 

@@ -36,7 +36,7 @@ Slot slot_of(const Module& module, std::string_view name);
 // The tensor or child in that slot; undefined or null if there is none.
 at::Tensor tensor_at(const Module& module, const std::string& name);
 ModulePtr child_at(const Module& module, const std::string& name);
-// Adds, or replaces in place: the order of the others stays. An undefined tensor reserves the name.
+// Adds, or replaces in place: the order of the others stays. An undefined tensor or a null child reserves the name.
 void set_parameter(Module& module, const std::string& name, at::Tensor tensor);
 void set_buffer(Module& module, const std::string& name, at::Tensor tensor, bool persistent);
 void set_child(Module& module, const std::string& name, ModulePtr child);
@@ -45,28 +45,25 @@ void remove_slot(Module& module, const std::string& name);
 
 // --- Walks, in PyTorch's order: own slots, then the children's, names joined by dots. A tensor or a module
 // reached twice is listed once, under its first name.
-NamedTensors parameters(const Module& module, bool recurse = true);
-NamedTensors buffers(const Module& module, bool recurse = true);
+// Without `unique` each time.
+NamedTensors parameters(const Module& module, bool recurse = true, bool unique = true);
+NamedTensors buffers(const Module& module, bool recurse = true, bool unique = true);
 NamedModules children(const Module& module, bool unique = true);
 // The names of its own parameters, then buffers, undefined ones too. Scripted modules only.
 std::vector<std::string> tensor_slots(const Module& module);
-NamedModules modules(const ModulePtr& module);
+NamedModules modules(const ModulePtr& module, bool unique = true);
 
 bool is_training(const Module& module) noexcept;
 // This module alone (a foreign one takes its children along).
 void set_training(Module& module, bool on);
 
-// --- State. Tensors are detached and share memory with the module; tied ones appear under each name.
-NamedTensors state(const Module& module);
-struct Mismatch {
-  std::vector<std::string> missing, unexpected;
-};
-// Copies into the module. Throws PyTorch's message, before anything is written, when a shape differs or,
-// if `strict`, when names differ.
-Mismatch load_state(Module& module, const NamedTensors& state, bool strict);
+// The parameters and the saved buffers of this module alone, in the order of a state dict.
+NamedTensors own_state(const Module& module);
+// own.data = data; false where kinds and layouts do not allow it.
+bool set_data(const at::Tensor& own, const at::Tensor& data);
+// Copies without history.
+void copy_into(const at::Tensor& own, const at::Tensor& value);
 
-// Converts parameters, their gradients and buffers in place; the dtype of floating and complex ones only.
-void to(Module& module, std::optional<at::Device> device, std::optional<at::ScalarType> dtype, bool non_blocking);
 void zero_grad(Module& module, bool set_to_none);
 void set_requires_grad(Module& module, bool on);
 

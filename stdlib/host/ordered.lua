@@ -3,51 +3,52 @@
 -- Reads and overwrites are those of a plain table; only a new key costs a call.
 local ordered = {}
 
-local function new_meta(kind)
-  local order, known = {}, {}
-  local meta = {__name = "ordered", order = order, kind = kind}
+-- What Python has as an attribute of the dict, not as a key.
+local function get_attribute(self, key)
+  local attributes = getmetatable(self).attributes
+  return attributes and attributes[key]
+end
 
-  function meta.__newindex(self, key, value)
-    if value == nil then return end
-    if meta.none and meta.none[key] then  -- it has its place
-      meta.none[key] = nil
-      rawset(self, key, value)
-      return
-    end
-    if known[key] then  -- removed before: it goes to the end
-      for i = #order, 1, -1 do
-        if order[i] == key then table.remove(order, i) break end
-      end
-    end
-    known[key] = true
-    order[#order + 1] = key
+local function add(self, key, value)
+  local meta = getmetatable(self)
+  if key == "_metadata" and type(value) ~= "userdata" then
+    meta.attributes = meta.attributes or {}
+    meta.attributes._metadata = value
+    return
+  end
+  if value == nil then return end
+  if meta.none and meta.none[key] then  -- it has its place
+    meta.none[key] = nil
     rawset(self, key, value)
+    return
   end
-
-  function meta.set_none(self, key)
-    if not known[key] then
-      known[key] = true
-      order[#order + 1] = key
+  local order, known = meta.order, meta.known
+  if known[key] then  -- removed before: it goes to the end
+    for i = #order, 1, -1 do
+      if order[i] == key then table.remove(order, i) break end
     end
-    meta.none = meta.none or {}
-    meta.none[key] = true
-    rawset(self, key, nil)
   end
+  known[key] = true
+  order[#order + 1] = key
+  rawset(self, key, value)
+end
 
-  function meta.__pairs(self)
-    local i = 0
-    return function()
-      while true do
-        i = i + 1
-        local key = order[i]
-        if key == nil then return nil end
-        local value = rawget(self, key)
-        if value ~= nil then return key, value end
-      end
-    end, self, nil
-  end
+local function each(self)
+  local order, i = getmetatable(self).order, 0
+  return function()
+    while true do
+      i = i + 1
+      local key = order[i]
+      if key == nil then return nil end
+      local value = rawget(self, key)
+      if value ~= nil then return key, value end
+    end
+  end, self, nil
+end
 
-  return meta
+local function new_meta(kind)
+  return {__name = "ordered", order = {}, known = {}, kind = kind, __index = get_attribute, __newindex = add,
+    __pairs = each}
 end
 
 --- An ordered table, filled from a list of keys and a list of values.
@@ -64,7 +65,16 @@ end
 --- Keeps a place for a key whose value is nil: None in a dict of Python. torch.save writes it.
 ---@param t table an ordered one
 ---@param key any
-function ordered.set_none(t, key) getmetatable(t).set_none(t, key) end
+function ordered.set_none(t, key)
+  local meta = getmetatable(t)
+  if not meta.known[key] then
+    meta.known[key] = true
+    table.insert(meta.order, key)
+  end
+  meta.none = meta.none or {}
+  meta.none[key] = true
+  rawset(t, key, nil)
+end
 
 --- Is it one?
 ---@param value any

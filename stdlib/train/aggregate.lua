@@ -3,6 +3,7 @@
 -- Nothing is fetched from the device here: sums stay on it, in float64, and state.logs reads them when a callback looks.
 local Mean = require "train.metrics.mean"
 local logs = require "train.logs"
+local metric_logs = require "train.metric_logs"
 local ordered = require "host.ordered"
 
 local Aggregate = {}
@@ -10,21 +11,32 @@ Aggregate.__index = Aggregate
 
 local function usage(message, hint) require("native.vm").raise("usage", message, hint) end
 
+-- A function as a metric: the mean of what it says of the batches.
+local function of_function(f)
+  local mean = Mean()
+  return {
+    reset = function() mean:reset() end,
+    update = function(_, pred, target, _, samples) mean:update(f(pred, target), samples) end,
+    result = function() return mean:result() end,
+  }
+end
+
 ---@param metrics table<string, table|function> metric objects, or functions (pred, target) -> mean over the batch
 ---@param prefix string "" or "val_"
-function Aggregate.new(metrics, prefix)
-  local self = setmetatable({prefix = prefix, loss = Mean(), parts = {}, metrics = {}, names = {}}, Aggregate)
+---@param optional? boolean a step may leave out state.output and state.target: metrics that need them have no logs then
+function Aggregate.new(metrics, prefix, optional)
+  local self = setmetatable({prefix = prefix, optional = optional, loss = Mean(), parts = {}, metrics = {}, names = {}}, Aggregate)
+  local by_name = {}
   for i, name in ipairs(ordered.keys(metrics)) do
     local metric = metrics[name]
-    if type(metric) == "function" then
-      local mean, f = Mean(), metric
-      metric = {
-        reset = function() mean:reset() end,
-        update = function(_, pred, target, _, samples) mean:update(f(pred, target), samples) end,
-        result = function() return mean:result() end,
-      }
-    end
-    self.names[i], self.metrics[i] = name, metric
+    metric = type(metric) == "function" and of_function(metric) or metric
+    self.metrics[i], by_name[name] = {name = name, metric = metric, logs = {}}, i
+  end
+  for i, log in ipairs(metric_logs.of(metrics)) do
+    local entry, field = self.metrics[by_name[log.metric]], log.field
+    local metric = entry.metric
+    self.names[i] = log.name
+    entry.logs[log.name] = field and function() return metric:result()[field] end or function() return metric:result() end
   end
   return self
 end
@@ -32,18 +44,29 @@ end
 ---Forgets everything and puts fresh entries into `target` at the first update.
 function Aggregate:begin(target)
   self.loss:reset()
-  for _, metric in ipairs(self.metrics) do metric:reset() end
+  for _, entry in ipairs(self.metrics) do
+    entry.metric:reset()
+    entry.shown = false
+  end
   for _, part in pairs(self.parts) do part:reset() end
   self.target, self.shown = target, false
 end
 
 local function show(self)
   self.shown = true
-  local prefix, loss = self.prefix, self.loss
-  logs.set_lazy(self.target, prefix .. "loss", function() return loss:result() end)
-  for i, metric in ipairs(self.metrics) do
-    logs.set_lazy(self.target, prefix .. self.names[i], function() return metric:result() end)
+  local loss = self.loss
+  logs.set_lazy(self.target, self.prefix .. "loss", function() return loss:result() end)
+end
+
+local function measure(self, entry, pred, target, samples)
+  if pred == nil and target == nil and entry.metric.needs_output then
+    if self.optional then return end
+    usage(("the metric '%s' has nothing to measure"):format(entry.name), "step must set state.output and state.target")
   end
+  entry.metric:update(pred, target, nil, samples)
+  if entry.shown then return end
+  entry.shown = true
+  for _, name in ipairs(ordered.keys(entry.logs)) do logs.set_lazy(self.target, self.prefix .. name, entry.logs[name]) end
 end
 
 local function add_part(self, name)
@@ -59,12 +82,12 @@ end
 ---@param loss Tensor|number the mean over the batch
 ---@param parts? table<string, Tensor|number> components by name, means over the batch
 ---@param samples integer the weight of this batch
----@param pred? Tensor given to the metrics
----@param target? Tensor given to the metrics
+---@param pred? any given to the metrics
+---@param target? any given to the metrics
 function Aggregate:update(loss, parts, samples, pred, target)
   self.loss:update(loss, samples)
-  for _, metric in ipairs(self.metrics) do metric:update(pred, target, nil, samples) end
   if not self.shown then show(self) end
+  for _, entry in ipairs(self.metrics) do measure(self, entry, pred, target, samples) end
   local prefix = self.prefix
   logs.stale(self.target, prefix .. "loss")
   for _, name in ipairs(self.names) do logs.stale(self.target, prefix .. name) end

@@ -161,7 +161,7 @@ end
 local function log_names(a, list)
   if a.step then return nil, nil end
   local names = {"loss"}
-  local metrics = ordered.keys(a.metrics)
+  local metrics = require("train.metric_logs").names(a.metrics)
   table.move(metrics, 1, #metrics, 2, names)
   local written = list:written_names()
   local at_batch = table.move(written, 1, #written, #names + 1, {table.unpack(names)})

@@ -111,7 +111,7 @@ end
 ---@return table history the logs of every epoch, `history.loss[i]`, and `history.stop_reason`
 return function(given)
   local a, state = arguments.prepare(given)
-  local training, validation = Aggregate.new(a.metrics, ""), Aggregate.new(a.metrics, "val_")
+  local training, validation = Aggregate.new(a.metrics, "", true), Aggregate.new(a.metrics, "val_")
   local _ <close> = guard(state)
   begin(state, a)
   while not state.stopping and not (state.epochs and state.epochs_done >= state.epochs) do

@@ -1,4 +1,5 @@
 -- What it means to improve: direction, minimum change, and NaN, which never is the best.
+local metric_logs = require "train.metric_logs"
 local nearest = require "train.nearest"
 
 local monitor = {}
@@ -10,8 +11,11 @@ local function usage(message, hint) require("native.vm").raise("usage", message,
 local function direction_of(name, state)
   local stripped = name:gsub("^val_", "")
   if stripped == "loss" then return "min" end
-  local metric = state.metrics and state.metrics[stripped]
-  return type(metric) ~= "function" and metric and metric.direction or nil
+  for _, log in ipairs(state.metrics and metric_logs.of(state.metrics) or {}) do
+    local metric = state.metrics[log.metric]
+    if log.name == stripped then return type(metric) == "table" and metric.direction or nil end
+  end
+  return nil
 end
 
 ---Resolves `mode` and checks that the monitored name will exist.

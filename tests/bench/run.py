@@ -1,64 +1,14 @@
 # `./dev bench`: runs trainhost, hand-written C++ and Python side by side and prints a Markdown table of medians.
-import glob
+import json
 import os
 import pathlib
 import platform
 import statistics
-import subprocess
 import sys
-import time
 
-HERE = pathlib.Path(__file__).resolve().parent
-PROGRAM = pathlib.Path(os.environ["TRAINHOST"])
+from turns import HERE, MIMALLOC, ONE_THREAD, PRELOADED, PROGRAM, ROUNDS, Run, median, side_by_side, spread, table
+
 BUILD = PROGRAM.parent / "tests"
-ROUNDS = int(os.environ.get("ROUNDS", 5))
-# One thread for everybody, OpenMP's and the BLAS's.
-ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-MIMALLOC = next(iter(sorted(glob.glob("/usr/lib/*/libmimalloc.so*") + glob.glob("/usr/lib*/libmimalloc.so*"))), None)
-PRELOADED = {**ONE_THREAD, "LD_PRELOAD": MIMALLOC or ""}
-
-
-class Run:
-    """What a finished program used: its output, wall and CPU seconds and peak memory in MB."""
-
-    def __init__(self, command, env):
-        began = time.perf_counter()
-        process = subprocess.Popen([str(part) for part in command], env=env, stdout=subprocess.PIPE, text=True)
-        self.output = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        self.wall = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            sys.exit(f"bench: {' '.join(map(str, command))}: exit code {process.returncode}\n{self.output}")
-        self.cpu = usage.ru_utime + usage.ru_stime
-        self.peak = usage.ru_maxrss / 1024
-
-
-def side_by_side(commands, rounds=ROUNDS):
-    """Runs each of {name: (command, env)} once a round, in turns, so that a busy machine is busy for all."""
-    runs = {name: [] for name in commands}
-    for _ in range(rounds):
-        for name, (command, env) in commands.items():
-            runs[name].append(Run(command, env))
-    return runs
-
-
-def median(values):
-    return statistics.median(list(values))
-
-
-def spread(values):
-    values = sorted(values)
-    return f"{values[0]:.4g}-{values[-1]:.4g}"
-
-
-def table(title, heads, rows):
-    print(f"\n{title}\n")
-    print("| " + " | ".join(heads) + " |")
-    print("|" + "---|" * len(heads))
-    for row in rows:
-        print("| " + " | ".join(row) + " |")
-    sys.stdout.flush()
 
 
 def bench_speed(wanted):
@@ -208,6 +158,59 @@ def bench_loader():
           ["", "trainhost", "Python", "trainhost against Python"], rows)
 
 
+def bench_models(wanted):
+    """The real models of scripts/models, each beside its Python twin: one training step, and the process's peak."""
+    units = {name: sizes["unit"] for name, sizes in json.loads((HERE.parent / "parity/models/sizes.json").read_text()).items()}
+    rows = []
+    for name in wanted or units:
+        if name not in units:
+            sys.exit(f"bench: no model '{name}': {', '.join(units)}")
+        commands = {"trainhost": ([PROGRAM, HERE / "models.lua", "--", name], ONE_THREAD),
+                    "Python": ([sys.executable, HERE / "models.py", name], ONE_THREAD)}
+        if MIMALLOC:
+            commands["Python, mimalloc"] = (commands["Python"][0], PRELOADED)
+        times, peaks, rates, counts = [], [], [], []
+        for runs in side_by_side(commands).values():
+            printed = [run.output.split() for run in runs]
+            times.append([float(time) / 1000 for time, _ in printed])
+            counts += [int(count) for _, count in printed]
+            rates.append(counts[-1] / median(times[-1]) * 1000)
+            peaks.append(median(run.peak for run in runs))
+        if len(set(counts)) > 1:
+            sys.exit(f"bench: {name}: the sides count different samples: {counts}")
+        rows.append([name, *(f"{median(each):.4g} ({spread(each)})" for each in times),
+                     f"{median(times[0]) / median(times[1]):.3f} < 1", *(f"{peak:.0f}" for peak in peaks[:2]),
+                     f"{peaks[0] / peaks[1]:.2f} <= 1.1", *(f"{rate:,.0f}" for rate in rates[:2]), units[name]])
+    table(f"Training step of a real model, ms of CPU time, one thread, and the peak of the process, MB; median "
+          f"(least-most) of {ROUNDS} runs in turns. Both sides use the fused optimizers.",
+          ["", *commands, "against Python", "trainhost, MB", "Python, MB", "ratio", "trainhost, a second",
+           "Python, a second", "of"], rows)
+
+
+def bench_metrics():
+    runs = side_by_side({
+        "trainhost": ([PROGRAM, HERE / "metrics.lua"], ONE_THREAD),
+        "Python": ([sys.executable, HERE / "metrics.py"], ONE_THREAD),
+    }, rounds=min(ROUNDS, 3))
+    seconds, scores = {}, {}
+    for name in runs:
+        for run in runs[name]:
+            for line in run.output.splitlines():
+                what, value, score = line.split()
+                seconds.setdefault((what, name), []).append(float(value))
+                scores.setdefault(what, []).append(float(score))
+    rows = []
+    for what, label, bar in (("map", "COCO mAP, 5,000 images of 80 classes; pycocotools", " >= 5"),
+                             ("map_result", "the result alone", ""), ("bleu", "BLEU, 5,000 texts; sacrebleu", "")):
+        if max(scores[what]) - min(scores[what]) > 1e-9:
+            sys.exit(f"bench: {what}: the scores differ: {scores[what]}")
+        ours, theirs = seconds[what, "trainhost"], seconds[what, "Python"]
+        rows.append([label, f"{median(ours):.2f} ({spread(ours)})", f"{median(theirs):.2f} ({spread(theirs)})",
+                     f"{median(theirs) / median(ours):.0f} x{bar}"])
+    table(f"CPU seconds of a metric, equal scores, one thread, median (least-most) of {min(ROUNDS, 3)} runs in turns.",
+          ["", "trainhost", "Python", "trainhost against Python"], rows)
+
+
 def cpu_name():
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
@@ -216,8 +219,10 @@ def cpu_name():
 
 
 def main():
-    known = ["call", "mlp", "operators", "optimizers", "start", "memory", "loader", "leak"]
+    known = ["call", "mlp", "operators", "optimizers", "start", "memory", "loader", "metrics", "models", "leak"]
     names = sys.argv[1:] or known[:-1]  # leak takes minutes
+    models = names[names.index("models") + 1:] if "models" in names else []
+    names = names[:len(names) - len(models)]
     for name in names:
         if name not in known:
             sys.exit(f"bench: no benchmark '{name}': {', '.join(known)}")
@@ -235,6 +240,10 @@ def main():
         bench_memory()
     if "loader" in names:
         bench_loader()
+    if "metrics" in names:
+        bench_metrics()
+    if "models" in names:
+        bench_models(models)
     if "leak" in names:
         bench_leak()
 

@@ -1,5 +1,6 @@
 // Modules and optimizers below Lua: slots, order, state, foreign modules; and C++ modules handed to Lua.
 #include "host/model/module.h"
+#include "host/tensor/uninitialized.h"
 
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
@@ -51,7 +52,7 @@ TEST_CASE("a scripted module is read by C++ code like any other") {
   CHECK(net->named_parameters().keys() == Names{"scale", "child.weight"});
   CHECK(net->named_buffers().keys() == Names{"count"});
   CHECK(names(model::parameters(*net)) == Names{"scale", "child.weight"});
-  CHECK(names(model::state(*net)) == Names{"scale", "count", "child.weight"});
+  CHECK(names(model::own_state(*net)) == Names{"scale", "count"});
   net->eval();
   CHECK_FALSE(child->is_training());
   net->to(at::kDouble);
@@ -75,7 +76,7 @@ TEST_CASE("slots are replaced in place and removed") {
   model::set_buffer(*net, "p", at::zeros({1}), false);  // another kind under the same name
   CHECK(model::slot_of(*net, "p") == Slot::buffer);
   CHECK(net->parameters().empty());
-  CHECK(names(model::state(*net)) == Names{"b", "c"});
+  CHECK(names(model::own_state(*net)) == Names{"b", "c"});
   model::remove_slot(*net, "m");
   CHECK(model::slot_of(*net, "m") == Slot::none);
   model::set_buffer(*net, "late", at::Tensor(), true);
@@ -96,7 +97,7 @@ TEST_CASE("tensors and modules reached twice are listed once") {
   CHECK(model::modules(net).size() == 2);
   CHECK(model::children(*net).size() == 1);
   CHECK(model::children(*net, /*unique=*/false).size() == 2);
-  CHECK(names(model::state(*net)) == Names{"w", "one.v", "two.v"});
+  CHECK(names(model::parameters(*net, true, false)) == Names{"w", "one.v", "two.v"});
 }
 
 TEST_CASE("bad slots are usage errors") {
@@ -109,31 +110,27 @@ TEST_CASE("bad slots are usage errors") {
   CHECK_THROWS_AS(model::set_child(*net, "loop", outer), Error);
 }
 
-TEST_CASE("a module of LibTorch is a child, saved and loaded; its own slots stay its own") {
+TEST_CASE("a module of LibTorch is a child; its own slots stay its own") {
   const auto linear = std::make_shared<torch::nn::LinearImpl>(3, 2);
   const auto net = model::make_module("Net");
   model::set_child(*net, "fc", linear);
-  CHECK(names(model::state(*net)) == Names{"fc.weight", "fc.bias"});
+  CHECK(names(model::own_state(*linear)) == Names{"weight", "bias"});
   CHECK_THROWS_AS(model::set_parameter(*linear, "weight", parameter({2, 3})), Error);
-  model::load_state(*net, {{"fc.weight", at::zeros({2, 3})}, {"fc.bias", at::ones({2})}}, true);
+  model::copy_into(linear->weight, at::zeros({2, 3}));
   CHECK(linear->weight.abs().sum().item<float>() == 0.0f);
-  model::to(*net, std::nullopt, at::kDouble, false);
-  CHECK(linear->weight.scalar_type() == at::kDouble);
 }
 
-TEST_CASE("nothing is written when a state dict does not fit") {
-  const auto net = model::make_module("Net");
-  model::set_parameter(*net, "a", parameter({2}));
-  model::set_parameter(*net, "b", parameter({2}));
-  CHECK_THROWS_WITH(model::load_state(*net, {{"a", at::zeros({2})}, {"b", at::zeros({3})}}, true),
-                    Holds("size mismatch for b"));
-  CHECK_THROWS_WITH(model::load_state(*net, {{"a", at::zeros({2})}, {"c", at::zeros({2})}}, true),
-                    Holds("Missing key(s) in state_dict: \"b\". ") && Holds("Unexpected key(s) in state_dict: \"c\""));
-  CHECK(model::tensor_at(*net, "a").sum().item<float>() == 2.0f);
-  const auto loose = model::load_state(*net, {{"a", at::zeros({2})}, {"c", at::zeros({2})}}, false);
-  CHECK(loose.missing == Names{"b"});
-  CHECK(loose.unexpected == Names{"c"});
-  CHECK(model::tensor_at(*net, "a").sum().item<float>() == 0.0f);
+TEST_CASE("a tensor without a shape refuses operators until it has data") {
+  const at::Tensor waiting = parameter({2});
+  CHECK_FALSE(tensor::is_uninitialized(waiting));
+  tensor::set_uninitialized(waiting);
+  CHECK(tensor::is_uninitialized(waiting));
+  CHECK(waiting.requires_grad());
+  CHECK_THROWS_WITH(waiting + 1, Holds("Attempted to use an uninitialized parameter in aten::add"));
+  CHECK(waiting.to(at::kDouble).scalar_type() == at::kDouble);
+  CHECK(model::set_data(waiting, at::ones({3})));
+  CHECK_FALSE(tensor::is_uninitialized(waiting));
+  CHECK((waiting + 1).sum().item<float>() == 6.0f);
 }
 
 namespace {

@@ -50,8 +50,8 @@ local function names_of(module)
     table.insert(ties[key], name)
     ties[name] = ties[key]
   end
-  for _, name in ipairs((model.state(module))) do add(name) end
-  for name in module:named_buffers() do add(name) end  -- those that are not in the state, too
+  for name in module:named_parameters{remove_duplicate = false} do add(name) end
+  for name in module:named_buffers{remove_duplicate = false} do add(name) end
   return known, ties
 end
 

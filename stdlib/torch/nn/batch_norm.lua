@@ -50,6 +50,17 @@ function NormBase:extra_repr()
     "bias", self.bias ~= nil, "track_running_stats", self.track_running_stats)
 end
 
+-- Since version 2 batches are counted.
+NormBase._version = 2
+
+--- Makes a state dict of an older version one of this version: before batches were counted.
+function NormBase:_upgrade_state_dict(state, prefix, metadata)
+  if (metadata.version or 0) >= 2 or not self.track_running_stats then return end
+  local key, own = prefix .. "num_batches_tracked", self.num_batches_tracked
+  if state[key] ~= nil then return end
+  state[key] = own and not own.is_meta and own or allocate.counter("cpu")
+end
+
 -- What all batch normalizations inherit.
 local BatchNorm = module.class("_BatchNorm", NormBase)
 

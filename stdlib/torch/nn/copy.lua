@@ -1,4 +1,5 @@
 -- Copies of modules that share nothing with the original.
+local hooks = require("torch.nn.hooks").hooks
 local native = require "native.model"
 local torch = require "torch"
 
@@ -11,9 +12,8 @@ local function copy(value, memo)
   if kind ~= "table" and kind ~= "userdata" then return value end
   if memo[value] ~= nil then return memo[value] end
   if native.is_module(value) then return copy_module(value, memo) end
-  local uninitialized = package.loaded["torch.nn.uninitialized"]
-  if uninitialized and uninitialized.is_lazy(value) then
-    memo[value] = uninitialized.copy(value)
+  if native.is_uninitialized(value) then
+    memo[value] = require("torch.nn.uninitialized").copy(value)
     return memo[value]
   end
   if native.is_parameter(value) then
@@ -34,6 +34,11 @@ end
 function copy_module(self, memo)
   if native.is_foreign(self) then
     memo[self] = self:deepcopy()
+    return memo[self]
+  end
+  local own_way = native.class_of(self).__deepcopy__
+  if own_way then
+    memo[self] = own_way(self, memo)
     return memo[self]
   end
   local fresh = native.new(native.class_of(self))
@@ -57,13 +62,14 @@ function copy_module(self, memo)
     end
   end
   native.set_training(fresh, self.training)
-  native.set_hooked(fresh, fields._forward_hooks ~= nil or fields._forward_pre_hooks ~= nil)
+  hooks.refresh(fresh)
   local copied = native.class_of(self).__copied
   if copied then copied(fresh) end
   return fresh
 end
 
---- A copy with its own tensors; ties inside stay ties, gradients are not copied.
+--- A copy with its own tensors; ties inside stay ties, gradients are not copied, hooks are the same functions. A class
+--- with `__deepcopy__(self, memo)` copies its modules by that.
 ---@return Module
 ---@example local a = nn.Linear(2, 1)
 --- torch.equal(a:deepcopy().weight, a.weight)  --> true

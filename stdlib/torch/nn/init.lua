@@ -7,7 +7,7 @@ require "torch.nn.foreign"
 return namespace("torch.nn", {
   held = {Module = module.Module, class = module.class, is_module = module.is_module},
   modules = {
-    functional = "torch.nn.functional", init = "torch.nn.initializers", utils = "torch.nn.utils",
+    functional = "torch.nn.functional", modules = "torch.nn.modules", init = "torch.nn.initializers", utils = "torch.nn.utils",
     Parameter = "torch.nn.parameter", parameter = "torch.nn.parameters", Buffer = "torch.nn.buffer",
     Sequential = "torch.nn.sequential", ModuleList = "torch.nn.module_list", ModuleDict = "torch.nn.module_dict",
     ParameterList = "torch.nn.parameter_list", ParameterDict = "torch.nn.parameter_dict",

@@ -25,10 +25,33 @@ local function check_channels(f, x, at)
     .. "which is not used because affine=False"):format(at))
 end
 
+-- Running statistics in a state dict from before they were optional.
+local function upgrade(self, state, prefix, metadata, errors)
+  if metadata.version == nil and not self.track_running_stats then
+    local keys = {}
+    for _, name in ipairs {"running_mean", "running_var"} do
+      local key = prefix .. name
+      if state[key] ~= nil then
+        keys[#keys + 1] = ('"%s"'):format(key)
+        state[key] = nil
+      end
+    end
+    if #keys > 0 then
+      errors[#errors + 1] = ("Unexpected running stats buffer(s) {names} for {klass} with track_running_stats=False. If "
+        .. "state_dict is a checkpoint saved before 0.4.0, this may be expected because {klass} does not track running "
+        .. "stats by default since 0.4.0. Please remove these keys from state_dict. If the running stats are actually "
+        .. "needed, instead set track_running_stats=True in {klass} to enable them. See the documentation of {klass} for "
+        .. "details."):gsub("{(%a+)}", {names = table.concat(keys, " and "), klass = native.class_of(self).__name})
+    end
+  end
+  NormBase._upgrade_state_dict(self, state, prefix, metadata)
+end
+
 local function of_dims(dims)
   local class, parse = layer(("InstanceNorm%dd"):format(dims), SPEC, KINDS, NormBase)
   local unbatched = dims + 1
 
+  class._upgrade_state_dict = upgrade
   function class:__init(...) self:__fill(parse(...)) end
 
   ---@param x Tensor [batch, channels, ...] or without batch

@@ -27,7 +27,7 @@ end
 local function of_dims(dims, is_transposed)
   local base = is_transposed and transposed[("ConvTranspose%dd"):format(dims)] or convolution[("Conv%dd"):format(dims)]
   local name = "Lazy" .. base.__name
-  local class, parse = lazy(name, base, is_transposed and TRANSPOSED or SPEC, KINDS, "in_channels")
+  local class, parse = lazy.over(name, base, is_transposed and TRANSPOSED or SPEC, KINDS, "in_channels")
 
   function class:__init(...)
     local out_channels, kernel, stride, padding, fifth, groups, bias, eighth, ninth, tenth, eleventh = parse(...)
@@ -38,6 +38,7 @@ local function of_dims(dims, is_transposed)
     else
       base.__init(self, 0, 0, kernel, stride, padding, fifth, groups, false, eighth, device, dtype)
     end
+    lazy.LazyModuleMixin.__init(self)
     self.weight = uninitialized.UninitializedParameter(true, device, dtype)
     self.out_channels = out_channels
     if bias then self.bias = uninitialized.UninitializedParameter(true, device, dtype) end

@@ -5,7 +5,7 @@ local uninitialized = require "torch.nn.uninitialized"
 local vm = require "native.vm"
 
 ---@class LazyLinear : Linear
-local LazyLinear, parse = lazy("LazyLinear", Linear, "out_features, bias=true, device=nil, dtype=nil",
+local LazyLinear, parse = lazy.over("LazyLinear", Linear, "out_features, bias=true, device=nil, dtype=nil",
   "out_features: size, bias: flag?", "in_features")
 
 --- A Linear that learns `in_features` from its first input, and is one from then on.
@@ -20,6 +20,7 @@ local LazyLinear, parse = lazy("LazyLinear", Linear, "out_features, bias=true, d
 function LazyLinear:__init(...)
   local out_features, bias, device, dtype = parse(...)
   Linear.__init(self, 0, 0, false)
+  lazy.LazyModuleMixin.__init(self)
   self.weight = uninitialized.UninitializedParameter(true, device, dtype)
   self.out_features = out_features
   if bias then self.bias = uninitialized.UninitializedParameter(true, device, dtype) end

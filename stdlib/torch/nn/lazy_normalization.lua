@@ -11,11 +11,12 @@ local SPEC <const> = "eps=1e-5, momentum=0.1, affine=true, track_running_stats=t
 local KINDS <const> = "eps: number, momentum: number?, affine: flag, track_running_stats: flag"
 
 local function over(base)
-  local class, parse = lazy("Lazy" .. base.__name, base, SPEC, KINDS, "num_features")
+  local class, parse = lazy.over("Lazy" .. base.__name, base, SPEC, KINDS, "num_features")
 
   function class:__init(...)
     local eps, momentum, affine, track, device, dtype, bias = parse(...)
     base.__init(self, 0, eps, momentum, false, false, device, dtype, {bias = false})
+    lazy.LazyModuleMixin.__init(self)
     self.affine, self.track_running_stats = affine, track
     if affine then
       self.weight = uninitialized.UninitializedParameter(true, device, dtype)

@@ -3,9 +3,15 @@ local native = require "native.model"
 
 local methods = {}
 
+-- Lines after the first, two spaces further in; blank ones stay empty.
 local function indented(text)
-  return (text:gsub("\n", "\n  "))
+  return (text:gsub("\n([^\n]*)", function(line) return line:find("%S") and "\n  " .. line or "\n" end))
 end
+
+--- What the module prints as: the name of its class.
+---@return string
+---@example nn.ReLU():_get_name()  --> ReLU
+function methods:_get_name() return native.class_of(self).__name end
 
 --- What a layer adds in its parentheses: override it.
 ---@return string
@@ -21,7 +27,7 @@ function methods:__repr()
   for i, name in ipairs(names) do
     lines[#lines + 1] = ("(%s): %s"):format(name, indented(tostring(children[i])))
   end
-  local head = native.class_of(self).__name
+  local head = self:_get_name()
   if #lines == 0 then return head .. "()" end
   if extra_lines == 1 and #lines == 1 then return ("%s(%s)"):format(head, extra) end
   return ("%s(\n  %s\n)"):format(head, table.concat(lines, "\n  "))

@@ -117,10 +117,9 @@ function RNNBase:reset_parameters()
   for _, weight in ipairs(self:parameters()) do init.uniform_(weight, -bound, bound) end
 end
 
---- The parameters of each layer and direction.
----@return Tensor[][]
----@example #nn.GRU(2, 3):all_weights()[1]  --> 4
-function RNNBase:all_weights()
+-- `all_weights`: the parameters of each layer and direction.
+function RNNBase:__get(name)
+  if name ~= "all_weights" then return nil end
   local all = {}
   for i, names in ipairs(self._all_weights) do
     all[i] = {}

@@ -7,9 +7,6 @@ local vm = require "native.vm"
 
 local uninitialized = {}
 
--- Those that wait for their shape. Modules hold them as what Lua knows them by: the same userdata.
-local waiting <const> = setmetatable({}, {__mode = "k"})
-
 local function empty(device, dtype)
   if device == nil and dtype == nil then return torch.empty(0) end
   return torch.empty(0, {device = device, dtype = dtype})
@@ -29,7 +26,7 @@ local parse_parameter = signature("nn.UninitializedParameter", "requires_grad=tr
 function uninitialized.UninitializedParameter(...)
   local requires_grad, device, dtype = parse_parameter(...)
   local parameter = native.parameter(empty(device, dtype), requires_grad)
-  waiting[parameter] = true
+  native.set_uninitialized(parameter)
   return parameter
 end
 
@@ -47,7 +44,7 @@ function uninitialized.UninitializedBuffer(...)
   local requires_grad, device, dtype, persistent = parse_buffer(...)
   local buffer = native.buffer(empty(device, dtype), persistent)
   if requires_grad then buffer:requires_grad_() end
-  waiting[buffer] = true
+  native.set_uninitialized(buffer)
   return buffer
 end
 
@@ -56,7 +53,7 @@ end
 ---@return boolean
 ---@example nn.parameter.is_lazy(nn.UninitializedParameter())  --> true
 ---@source torch.nn.parameter.is_lazy
-function uninitialized.is_lazy(param) return param ~= nil and waiting[param] == true end
+function uninitialized.is_lazy(param) return native.is_uninitialized(param) end
 
 local parse = signature("Tensor.materialize", "shape, device=nil, dtype=nil")
 
@@ -70,9 +67,8 @@ local parse = signature("Tensor.materialize", "shape, device=nil, dtype=nil")
 --- nn.parameter.is_lazy(p)  --> false
 function uninitialized.materialize(self, ...)
   local shape, device, dtype = parse(...)
-  if not waiting[self] then vm.raise("usage", "materialize: the tensor has its shape already") end
+  if not native.is_uninitialized(self) then vm.raise("usage", "materialize: the tensor has its shape already") end
   self.data = torch.empty(shape, {device = device or self.device, dtype = dtype or self.dtype})
-  waiting[self] = nil
 end
 tensors.methods.materialize = uninitialized.materialize
 
@@ -85,21 +81,6 @@ function uninitialized.any_of(module)
     if uninitialized.is_lazy(module[name]) then return true end
   end
   return false
-end
-
---- Gives those below the module the shapes that a state dict has for them.
----@param module Module
----@param state table<string, Tensor>
-function uninitialized.take_shapes(module, state)
-  local paths, modules = native.modules(module)
-  for i, each in ipairs(modules) do
-    for _, name in ipairs(native.is_foreign(each) and {} or native.slots(each)) do
-      local own, given = each[name], state[paths[i] == "" and name or paths[i] .. "." .. name]
-      if uninitialized.is_lazy(own) and given ~= nil and not uninitialized.is_lazy(given) then
-        own:materialize(given.shape)
-      end
-    end
-  end
 end
 
 --- A copy that waits as well.

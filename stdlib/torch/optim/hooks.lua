@@ -1,52 +1,28 @@
 -- Hooks of optimizers: before and after a step, around state_dict and load_state_dict; of one optimizer or of all.
+local hook_list = require "torch.hook_list"
 local text = require "torch.python_text"
 local vm = require "native.vm"
 
 local hooks = {}
 
-local Handle = {__name = "RemovableHandle"}
-Handle.__index = Handle
---- Takes the hook away.
-function Handle:remove()
-  for i, hook in ipairs(self.list) do
-    if hook == self.hook then
-      table.remove(self.list, i)
-      break
-    end
-  end
-end
-Handle.__close = Handle.remove
+local every = {}  -- of all optimizers: _step_pre, _step_post
 
-local function add(list, hook, prepend)
-  if type(hook) ~= "function" and type(hook) ~= "table" then
-    vm.raise("usage", "a hook must be a function, got " .. vm.describe(hook))
-  end
-  local entry = {call = hook}
-  table.insert(list, prepend and 1 or #list + 1, entry)
-  return setmetatable({list = list, hook = entry}, Handle)
-end
+local function itself(holder) return holder end
+local add_entry = hook_list.of(itself)
 
-local every_pre, every_post = {}, {}  -- of all optimizers
+local function add(holder, key, hook, prepend) return add_entry(holder, key, {call = hook}, prepend) end
 
-local function list_of(self, name)
-  local list = rawget(self, name)
-  if not list then
-    list = {}
-    self[name] = list
-  end
-  return list
-end
+local NONE <const> = {}
 
 --- Has a step of this optimizer hooks?
 function hooks.has_step(self)
-  return #every_pre > 0 or #every_post > 0 or #(rawget(self, "_step_pre") or every_pre) > 0
-    or #(rawget(self, "_step_post") or every_post) > 0
+  return (every._step_pre or every._step_post or rawget(self, "_step_pre") or rawget(self, "_step_post")) ~= nil
 end
 
 --- A step with its hooks around it.
 function hooks.step(self, step, ...)
   local args = table.pack(...)
-  for _, list in ipairs {every_pre, list_of(self, "_step_pre")} do
+  for _, list in ipairs {every._step_pre or NONE, rawget(self, "_step_pre") or NONE} do
     for _, hook in ipairs(list) do
       local replaced = hook.call(self, args, {})
       if replaced ~= nil then
@@ -60,7 +36,7 @@ function hooks.step(self, step, ...)
     end
   end
   local results = table.pack(step(self, table.unpack(args, 1, args.n)))
-  for _, list in ipairs {list_of(self, "_step_post"), every_post} do
+  for _, list in ipairs {rawget(self, "_step_post") or NONE, every._step_post or NONE} do
     for _, hook in ipairs(list) do hook.call(self, args, {}) end
   end
   return table.unpack(results, 1, results.n)
@@ -86,7 +62,7 @@ hooks.methods = methods
 --- opt:register_step_pre_hook(function() count = count + 1 end)
 --- opt:step()
 --- count  --> 1
-function methods:register_step_pre_hook(hook) return add(list_of(self, "_step_pre"), hook) end
+function methods:register_step_pre_hook(hook) return add(self, "_step_pre", hook) end
 
 --- hook(optimizer, args, kwargs) runs after each step.
 ---@param hook function
@@ -94,7 +70,7 @@ function methods:register_step_pre_hook(hook) return add(list_of(self, "_step_pr
 ---@example local opt = torch.optim.SGD({torch.ones(1, {requires_grad = true})})
 --- local handle = opt:register_step_post_hook(function() end)
 --- handle:remove()
-function methods:register_step_post_hook(hook) return add(list_of(self, "_step_post"), hook) end
+function methods:register_step_post_hook(hook) return add(self, "_step_post", hook) end
 
 --- hook(optimizer) runs before state_dict.
 ---@param hook function
@@ -107,7 +83,7 @@ function methods:register_step_post_hook(hook) return add(list_of(self, "_step_p
 --- count  --> 1
 function methods:register_state_dict_pre_hook(hook, prepend)
   if type(prepend) == "table" then prepend = prepend.prepend end
-  return add(list_of(self, "_state_dict_pre"), hook, prepend)
+  return add(self, "_state_dict_pre", hook, prepend)
 end
 
 --- hook(optimizer, state_dict) runs after state_dict, and may return another.
@@ -121,7 +97,7 @@ end
 --- count  --> 1
 function methods:register_state_dict_post_hook(hook, prepend)
   if type(prepend) == "table" then prepend = prepend.prepend end
-  return add(list_of(self, "_state_dict_post"), hook, prepend)
+  return add(self, "_state_dict_post", hook, prepend)
 end
 
 --- hook(optimizer, state_dict) runs before load_state_dict, and may return another.
@@ -135,7 +111,7 @@ end
 --- count  --> 1
 function methods:register_load_state_dict_pre_hook(hook, prepend)
   if type(prepend) == "table" then prepend = prepend.prepend end
-  return add(list_of(self, "_load_state_dict_pre"), hook, prepend)
+  return add(self, "_load_state_dict_pre", hook, prepend)
 end
 
 --- hook(optimizer) runs after load_state_dict.
@@ -149,7 +125,7 @@ end
 --- count  --> 1
 function methods:register_load_state_dict_post_hook(hook, prepend)
   if type(prepend) == "table" then prepend = prepend.prepend end
-  return add(list_of(self, "_load_state_dict_post"), hook, prepend)
+  return add(self, "_load_state_dict_post", hook, prepend)
 end
 
 --- hook(optimizer, args, kwargs) runs before each step of any optimizer.
@@ -161,7 +137,7 @@ end
 --- opt:step()
 --- handle:remove()
 --- count  --> 1
-function hooks.register_optimizer_step_pre_hook(hook) return add(every_pre, hook) end
+function hooks.register_optimizer_step_pre_hook(hook) return add(every, "_step_pre", hook) end
 
 --- hook(optimizer, args, kwargs) runs after each step of any optimizer.
 ---@param hook function
@@ -172,6 +148,6 @@ function hooks.register_optimizer_step_pre_hook(hook) return add(every_pre, hook
 --- opt:step()
 --- handle:remove()
 --- count  --> 1
-function hooks.register_optimizer_step_post_hook(hook) return add(every_post, hook) end
+function hooks.register_optimizer_step_post_hook(hook) return add(every, "_step_post", hook) end
 
 return hooks

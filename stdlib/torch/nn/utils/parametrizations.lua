@@ -73,7 +73,16 @@ local parse_weight_norm = signature("nn.utils.parametrizations.weight_norm", "mo
 ---@source torch.nn.utils.parametrizations.weight_norm
 function parametrizations.weight_norm(...)
   local module, name, dim = parse_weight_norm(...)
-  return parametrize.register_parametrization(module, name, WeightNorm(dim or -1), {unsafe = true})
+  parametrize.register_parametrization(module, name, WeightNorm(dim or -1), {unsafe = true})
+  -- State dicts of the old nn.utils.weight_norm.
+  module:_register_load_state_dict_pre_hook(function(state, prefix)
+    local g, v = prefix .. name .. "_g", prefix .. name .. "_v"
+    if state[g] == nil or state[v] == nil then return end
+    local original = prefix .. "parametrizations." .. name .. ".original"
+    state[original .. 0], state[original .. 1] = state[g], state[v]
+    state[g], state[v] = nil, nil
+  end)
+  return module
 end
 
 local parse_spectral_norm = signature("nn.utils.parametrizations.spectral_norm",

@@ -46,6 +46,38 @@ local function find(module, name)
   return module:_find_forward_pre_hook(function(hook) return getmetatable(hook) == SpectralNorm and hook.name == name end)
 end
 
+-- State dicts of the first version have the weight itself, and no `v`: it is solved for.
+local function before_load(self, state, prefix, metadata, strict, missing)
+  local version = (metadata.spectral_norm or {})[self.name .. ".version"]
+  if version ~= nil and version >= 1 then return end
+  local key = prefix .. self.name
+  local orig, u = state[key .. "_orig"], state[key .. "_u"]
+  if version == nil and orig ~= nil and u ~= nil and state[key .. "_v"] ~= nil and state[key] == nil then return end
+  local absent = false
+  for _, suffix in ipairs {"_orig", "", "_u"} do
+    if state[key .. suffix] == nil then
+      absent = true
+      if strict then missing[#missing + 1] = key .. suffix end
+    end
+  end
+  if absent then return end
+  local _ <close> = autograd.no_grad()
+  local sigma, matrix = (orig / state[key]):mean(), as_matrix(orig, self.dim)
+  local v = torch.linalg.multi_dot({matrix:t():mm(matrix):pinverse(), matrix:t(), u:unsqueeze(1)}):squeeze(1)
+  state[key] = nil
+  state[key .. "_v"] = v:mul_(sigma / torch.dot(u, torch.mv(matrix, v)))
+end
+
+-- The version is in the metadata of state dicts.
+local function after_state(self, metadata)
+  local versions, key = metadata.spectral_norm or {}, self.name .. ".version"
+  metadata.spectral_norm = versions
+  if versions[key] ~= nil then
+    vm.raise("usage", "Unexpected key in metadata['spectral_norm']: " .. key)
+  end
+  versions[key] = 1
+end
+
 local parse = signature("nn.utils.spectral_norm", "module, name='weight', n_power_iterations=1, eps=1e-12, dim=nil")
 
 --- Divides a weight by its greatest singular value before each forward: the old way, see
@@ -86,6 +118,8 @@ function norms.spectral_norm(...)
   module:register_buffer(name .. "_u", u)
   module:register_buffer(name .. "_v", v)
   module:register_forward_pre_hook(hook)
+  module:_register_state_dict_hook(function(_, _, _, metadata) after_state(hook, metadata) end)
+  module:_register_load_state_dict_pre_hook(function(...) before_load(hook, ...) end)
   return module
 end
 

@@ -1,0 +1,22 @@
+-- How the forecaster is trained by the parity test and the benchmark; forecaster.py line by line.
+local torch = require "torch"
+local Forecaster = require "models.forecaster"
+local F = torch.nn.functional
+
+return function(c)
+  local net = Forecaster(1, c.hidden_size, 1)
+  local optimizer = torch.optim.AdamW(net:parameters(), {lr = 3e-3, weight_decay = 0.01})
+  local series = torch.randn(c.batch + c.window)
+  local x, y = series:narrow(0, 0, c.batch + c.window - 1):unfold(0, c.window, 1):unsqueeze(2), series:narrow(0, c.window, c.batch)
+
+  local function step()
+    local loss = F.smooth_l1_loss(net(x), y)
+    optimizer:zero_grad()
+    loss:backward()
+    torch.nn.utils.clip_grad_norm_(net:parameters(), 1.0)
+    optimizer:step()
+    return loss
+  end
+
+  return {modules = {net}, step = step, samples = c.batch}
+end
