@@ -171,7 +171,7 @@ void check_order(const std::vector<int64_t>& order, int64_t size, const char* na
                   ", expected 0 to " + std::to_string(size - 1));
 }
 
-constexpr int64_t kMostSamples = int64_t{1} << 40;  // 8 TB of indices
+constexpr int64_t kMostSamples = int64_t{1} << 40;  // an epoch's order is a list of all its indices
 
 // loader(dataset or size, {batch_size, drop_last, shuffle, seed, workers, prefetch, pin_memory, sampler,
 // batch_sampler})
@@ -180,7 +180,6 @@ int loader(lua_State* L) {
   std::shared_ptr<const data::Dataset> dataset;
   if (const auto* handle = test<data::Dataset>(L, 1)) dataset = *handle;
   const int64_t size = dataset ? dataset->size() : check_integer(L, 1, kName, "dataset");
-  // The order of all indices is made at once.
   if (size > kMostSamples)
     throw_usage("DataLoader: 'dataset' must have at most " + std::to_string(kMostSamples) + " samples, got " +
                 std::to_string(size));

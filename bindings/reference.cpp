@@ -147,9 +147,9 @@ void open_references(lua_State* L) {
 namespace {
 
 // Note [Nested calls from C++]
-// A hook may start a backward whose hooks start one, and so on. Lua counts nested calls of C functions and stops at 200,
-// whatever the C stack holds; in a coroutine it counts anew. So every few levels go on in a coroutine of their own, and
-// what ends the nesting is the C stack itself: so much of it must be free for a level.
+// A hook may start a backward whose hooks start one, and so on. Lua counts nested calls of C functions and stops at
+// 200, whatever the C stack holds; in a coroutine it counts anew. So every few levels go on in a coroutine of their
+// own, and what ends the nesting is the C stack itself: so much of it must be free for a level.
 constexpr int kLevelsOfCoroutine = 16;
 constexpr size_t kFreeStack = size_t{768} << 10;
 thread_local int nested = 0;

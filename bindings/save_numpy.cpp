@@ -32,8 +32,8 @@ void push_array(lua_State* L, save::NpyArray& array) {
 }
 
 int read_npy(lua_State* L) {
-  auto array = save::read_npy(std::string(check_string(L, 1, "torch.load", "f")), lua_toboolean(L, 2) != 0,
-                              check_limit(L, 3));
+  auto array =
+      save::read_npy(std::string(check_string(L, 1, "torch.load", "f")), lua_toboolean(L, 2) != 0, check_limit(L, 3));
   push_array(L, array);
   return 1;
 }

@@ -94,7 +94,8 @@ function values.anything()
     "torch.arange(3)", "torch.ones(3):requires_grad_()", "CLOSED", "{CLOSED}", "{torch.ones(2), CLOSED}",
     "torch.Generator()", "{torch.ones(2)}", "{torch.ones(3):requires_grad_()}", "torch.nn.Linear(3, 3)",
     "torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.ReLU())", "torch.optim.SGD({torch.ones(3):requires_grad_()})",
-    "function(...) return ... end", "3", "1", "4", "torch.ones(1, 3, 4, 4)", "{lr = 0.1}", "{dtype = torch.float32}", "{dim = 0, keepdim = true}",
+    "function(...) return ... end", "3", "1", "4", "torch.ones(1, 3, 4, 4)", "{lr = 0.1}",
+    "{dtype = torch.float32}", "{dim = 0, keepdim = true}",
   }
 end
 
