@@ -171,6 +171,8 @@ void check_order(const std::vector<int64_t>& order, int64_t size, const char* na
                   ", expected 0 to " + std::to_string(size - 1));
 }
 
+constexpr int64_t kMostSamples = int64_t{1} << 40;  // an epoch's order is a list of all its indices
+
 // loader(dataset or size, {batch_size, drop_last, shuffle, seed, workers, prefetch, pin_memory, sampler,
 // batch_sampler})
 int loader(lua_State* L) {
@@ -178,6 +180,9 @@ int loader(lua_State* L) {
   std::shared_ptr<const data::Dataset> dataset;
   if (const auto* handle = test<data::Dataset>(L, 1)) dataset = *handle;
   const int64_t size = dataset ? dataset->size() : check_integer(L, 1, kName, "dataset");
+  if (size > kMostSamples)
+    throw_usage("DataLoader: 'dataset' must have at most " + std::to_string(kMostSamples) + " samples, got " +
+                std::to_string(size));
   Keywords keywords(
       L, kName, 2,
       {"batch_size", "drop_last", "shuffle", "seed", "workers", "prefetch", "pin_memory", "sampler", "batch_sampler"});

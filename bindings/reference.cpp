@@ -1,9 +1,13 @@
 // References in a table of the registry, and calls from C++ into Lua.
 #include "bindings/reference.h"
 
+#include <pthread.h>
+
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <optional>
+#include <string>
 
 #include "bindings/lending.h"
 #include "host/vm/errors.h"
@@ -140,7 +144,91 @@ void open_references(lua_State* L) {
   }
 }
 
+namespace {
+
+// Note [Nested calls from C++]
+// A hook may start a backward whose hooks start one, and so on. Lua counts nested calls of C functions and stops at
+// 200, whatever the C stack holds; in a coroutine it counts anew. So every few levels go on in a coroutine of their
+// own, and what ends the nesting is the C stack itself: so much of it must be free for a level.
+constexpr int kLevelsOfCoroutine = 16;
+constexpr size_t kFreeStack = size_t{768} << 10;
+thread_local int nested = 0;
+
+// The lowest address of this thread's C stack that is for use.
+const char* stack_end() noexcept {
+  thread_local const char* const end = [] {
+    pthread_attr_t attributes;
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0) return static_cast<const char*>(nullptr);
+    void* lowest = nullptr;
+    size_t size = 0;
+    pthread_attr_getstack(&attributes, &lowest, &size);
+    pthread_attr_destroy(&attributes);
+    return static_cast<const char*>(lowest) + std::min(kFreeStack, size / 2);
+  }();
+  return end;
+}
+
+struct Nested {
+  Nested() {
+    const char here = 0;
+    if (&here < stack_end())
+      throw_usage("stack overflow: calls from C++ into Lua are nested " + std::to_string(nested) +
+                      " deep, and the C stack of this thread is full",
+                  "a hook or a Function's backward that starts a backward which calls it again?");
+    ++nested;
+  }
+  ~Nested() { --nested; }
+  Nested(const Nested&) = delete;
+  Nested& operator=(const Nested&) = delete;
+};
+
+int new_coroutine(lua_State* L) { return lua_newthread(L), 1; }
+
+int call_in(lua_State* L, int count, void (*run)(lua_State*, void*), void* data);
+
+// The same in a new coroutine, in which nothing can yield: it is called, not resumed.
+int call_in_coroutine(lua_State* L, int count, void (*run)(lua_State*, void*), void* data) {
+  lua_pushcfunction(L, new_coroutine);
+  if (lua_pcall(L, 0, 1, 0) != LUA_OK) {
+    lua_pop(L, 1 + count);
+    throw Error(ErrorKind::memory, "out of memory");
+  }
+  lua_State* coroutine = lua_tothread(L, -1);
+  lua_insert(L, -1 - count);
+  const int at = lua_gettop(L) - count;
+  const vm::Interrupts::Running running(vm::State::of(L).interrupts(), coroutine);
+  if (!running || !lua_checkstack(coroutine, count + 8)) {
+    lua_settop(L, at - 1);
+    throw_usage("stack overflow: too many nested coroutines");
+  }
+  lua_xmove(L, coroutine, count);
+  int results = 0;
+  try {
+    results = call_in(coroutine, count, run, data);
+  } catch (const std::exception&) {  // Lua's own throw is none, and none leaves call_in
+    lua_settop(L, at - 1);
+    throw;
+  }
+  if (!lua_checkstack(L, results)) {
+    lua_settop(L, at - 1);
+    throw Error(ErrorKind::memory, "out of Lua stack");
+  }
+  lua_xmove(coroutine, L, results);
+  lua_remove(L, at);
+  return results;
+}
+
+}  // namespace
+
 int protected_call(lua_State* L, int count, void (*run)(lua_State*, void*), void* data) {
+  if (!lua_checkstack(L, 8)) throw Error(ErrorKind::memory, "out of Lua stack");
+  const Nested level;
+  return nested % kLevelsOfCoroutine == 0 ? call_in_coroutine(L, count, run, data) : call_in(L, count, run, data);
+}
+
+namespace {
+
+int call_in(lua_State* L, int count, void (*run)(lua_State*, void*), void* data) {
   if (!lua_checkstack(L, 8)) throw Error(ErrorKind::memory, "out of Lua stack");
   Job job{run, data, nullptr};
   const int base = lua_gettop(L) - count;
@@ -166,5 +254,7 @@ int protected_call(lua_State* L, int count, void (*run)(lua_State*, void*), void
   }
   return lua_gettop(L) - base;
 }
+
+}  // namespace
 
 }  // namespace trainhost::bindings

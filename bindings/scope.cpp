@@ -6,9 +6,11 @@
 #include <cstring>
 #include <new>
 #include <unordered_map>
+#include <utility>
 
 #include "bindings/lending.h"
 #include "bindings/tensor.h"
+#include "host/vm/finalizers.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -16,6 +18,25 @@ namespace {
 TensorHandle& handle_of(vm::ScopeLink* link) {
   return *reinterpret_cast<TensorHandle*>(reinterpret_cast<char*>(link) - offsetof(TensorHandle, link));
 }
+
+// Every list that handles of this thread may be in: see Note [Lost finalizers]. Handles that are in none live until the
+// collector frees them.
+class KnownList : public vm::ScopeList {
+ public:
+  explicit KnownList(unsigned d) noexcept : ScopeList(d), next_(std::exchange(first(), this)) {}
+  ~KnownList() { first() = next_; }
+  static void empty_all() noexcept {
+    for (KnownList* list = first(); list; list = list->next_)
+      while (list->after() && list->after() != list) list->after()->leave();
+  }
+
+ private:
+  static KnownList*& first() noexcept {
+    thread_local KnownList* list = nullptr;
+    return list;
+  }
+  KnownList* next_;
+};
 
 // A table of what results are not followed into: the modules that are loaded, the globals.
 void push_seen(lua_State* L) {
@@ -55,7 +76,7 @@ class TensorScope {
   }
   ~TensorScope() {
     bytes_.set_scope(outer_);
-    vm::ScopeList held(made_.depth);
+    KnownList held(made_.depth);
     for (bool progress = true; progress;) {
       const auto references = new_references();
       if (references > 0 && made_.before() && made_.before() != &made_ && !set_aside(held)) break;
@@ -254,7 +275,7 @@ class TensorScope {
   const uint64_t before_;  // the newest of them when the scope began
   vm::NativeBytes& bytes_;
   vm::ScopeList* outer_;
-  vm::ScopeList made_;
+  KnownList made_;
   vm::ScopeList* to_ = nullptr;
   int seen_ = 0;
   lua_Integer waiting_ = 0;
@@ -284,6 +305,7 @@ int scope(lua_State* L) {
 }  // namespace
 
 void set_scope_functions(lua_State* L) {
+  vm::on_lost_finalizer(L, KnownList::empty_all);
   static constexpr Row kRows[] = {
       {"scope", guarded<scope>,
        "Runs fn(...), then lets go of every tensor that was made meanwhile at once, but for those in its results: as "

@@ -25,14 +25,21 @@ namespace trainhost::data {
 struct Loader::Plan {
   std::shared_ptr<const Dataset> dataset;
   std::shared_ptr<const Sampler> sampler;
-  std::vector<int64_t> ends;  // where each batch ends in the epoch's order
+  std::vector<int64_t> ends;  // where each batch ends in the epoch's order; none: batches of one size
+  int64_t used = 0;           // of the epoch's samples, in batches of one size
   LoaderOptions options;
 
-  int64_t batches() const noexcept { return static_cast<int64_t>(ends.size()); }
+  int64_t batches() const noexcept {
+    return ends.empty() ? used / options.batch_size + (used % options.batch_size != 0)
+                        : static_cast<int64_t>(ends.size());
+  }
+  int64_t begin_of(int64_t batch) const noexcept {
+    if (ends.empty()) return batch >= batches() ? used : batch * options.batch_size;
+    return batch == 0 ? 0 : ends[static_cast<size_t>(batch) - 1];
+  }
   std::span<const int64_t> indices(const std::vector<int64_t>& order, int64_t batch) const {
-    const int64_t begin = batch == 0 ? 0 : ends[static_cast<size_t>(batch) - 1];
-    return std::span(order).subspan(static_cast<size_t>(begin),
-                                    static_cast<size_t>(ends[static_cast<size_t>(batch)] - begin));
+    const int64_t begin = begin_of(batch);
+    return std::span(order).subspan(static_cast<size_t>(begin), static_cast<size_t>(begin_of(batch + 1) - begin));
   }
   Batch make(const std::vector<int64_t>& order, int64_t batch) const {
     Batch made = dataset->gather(indices(order, batch));
@@ -45,13 +52,10 @@ struct Loader::Plan {
 
 namespace {
 
-std::vector<int64_t> equal_ends(int64_t samples, const LoaderOptions& options) {
+int64_t used_samples(int64_t samples, const LoaderOptions& options) {
   if (options.batch_size < 1)
     throw_usage("DataLoader: 'batch_size' must be at least 1, got " + std::to_string(options.batch_size));
-  std::vector<int64_t> ends;
-  const int64_t last = options.drop_last ? samples - samples % options.batch_size : samples;
-  for (int64_t begin = 0; begin < last;) ends.push_back(begin = std::min(last, begin + options.batch_size));
-  return ends;
+  return options.drop_last ? samples - samples % options.batch_size : samples;
 }
 
 std::vector<int64_t> given_ends(const std::vector<int64_t>& sizes, int64_t samples) {
@@ -75,15 +79,15 @@ Loader::Loader(std::shared_ptr<const Dataset> dataset, std::shared_ptr<const Sam
     throw_usage("DataLoader: 'workers' must be at least 0, got " + std::to_string(options.workers));
   if (options.prefetch < 1)
     throw_usage("DataLoader: 'prefetch' must be at least 1, got " + std::to_string(options.prefetch));
-  auto ends = equal_ends(sampler->size(), options);
-  plan_ = std::make_shared<const Plan>(Plan{std::move(dataset), std::move(sampler), std::move(ends), options});
+  const int64_t used = used_samples(sampler->size(), options);
+  plan_ = std::make_shared<const Plan>(Plan{std::move(dataset), std::move(sampler), {}, used, options});
 }
 
 Loader::Loader(std::shared_ptr<const Dataset> dataset, std::shared_ptr<const Sampler> sampler,
                std::vector<int64_t> batch_sizes, LoaderOptions options)
     : Loader(dataset, sampler, options) {
   auto ends = given_ends(batch_sizes, sampler->size());
-  plan_ = std::make_shared<const Plan>(Plan{std::move(dataset), std::move(sampler), std::move(ends), options});
+  plan_ = std::make_shared<const Plan>(Plan{std::move(dataset), std::move(sampler), std::move(ends), 0, options});
 }
 
 int64_t Loader::batches() const noexcept { return plan_->batches(); }

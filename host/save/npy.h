@@ -9,12 +9,23 @@
 
 namespace trainhost::save {
 
+// What an array is read to: a tensor, or strings in the order of their rows (of no dimension: one), as UTF-8 or bytes.
+struct NpyArray {
+  at::Tensor tensor;
+  std::vector<int64_t> shape;  // of the strings
+  std::optional<std::vector<std::string>> strings = std::nullopt;
+};
+struct NamedArray {
+  std::string name;
+  NpyArray array;
+};
+
 // Reads an array as torch.from_numpy gives it: in Fortran order with strides that rise; big-endian numbers are turned
 // around. `map`: shares a private mapping of the file where it is aligned. Error{io} for what is damaged, and for
-// arrays of anything but numbers.
-at::Tensor read_npy(const std::string& path, bool map);
+// arrays of anything but numbers and strings.
+NpyArray read_npy(const std::string& path, bool map, std::optional<uint64_t> limit = std::nullopt);
 // All arrays of an archive, in its order; `limit` as in Budget.
-std::vector<NamedTensor> read_npz(const std::string& path, bool map, std::optional<uint64_t> limit);
+std::vector<NamedArray> read_npz(const std::string& path, bool map, std::optional<uint64_t> limit);
 
 // Write in one step (see NewFile), to the byte as numpy.save does; .npz also deflated. Error{dtype} for a dtype that
 // numpy lacks, Error{usage} for a tensor without dense storage.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <charconv>
 #include <limits>
 
 #include "host/base/error.h"
@@ -111,8 +112,18 @@ class Parser {
     for (const NpyType& row : kTypes)
       if (row.name == name) {
         header.type = row.type;
+        header.item = c10::elementSize(row.type);
         return;
       }
+    if (!name.empty() && (name.front() == 'U' || name.front() == 'S')) {
+      uint64_t length = 0;
+      const auto [end, error] = std::from_chars(name.data() + 1, name.data() + name.size(), length);
+      if (error != std::errc() || end != name.data() + name.size() || length > INT32_MAX)
+        bad("'" + std::string(name.substr(0, 40)) + "' is no dtype of strings");
+      header.text = name.front();
+      header.item = header.text == 'U' ? 4 * length : length;
+      return;
+    }
     if (name == "O") fail_("the array holds Python objects, which are pickles: no code of a file is ever run");
     fail_("the array is of dtype '" + std::string(text.substr(0, 40)) + "', which PyTorch does not have");
   }
@@ -149,10 +160,10 @@ void check_size(NpyHeader& header, uint64_t size, const Fail& fail) {
   for (const int64_t each : header.shape) {
     empty |= each == 0;
     count *= static_cast<uint64_t>(std::max<int64_t>(each, 1));
-    if (count * c10::elementSize(header.type) > static_cast<uint64_t>(INT64_MAX))
+    if (count > static_cast<uint64_t>(INT64_MAX) || count * header.item > static_cast<uint64_t>(INT64_MAX))
       fail("the array is beyond 2^63 bytes");
   }
-  header.bytes = empty ? 0 : static_cast<uint64_t>(count) * c10::elementSize(header.type);
+  header.bytes = empty ? 0 : static_cast<uint64_t>(count) * header.item;
   if (header.bytes > size - header.data)
     fail("the array's shape and dtype make " + std::to_string(header.bytes) + " bytes, " +
          std::to_string(size - header.data) + " are there");

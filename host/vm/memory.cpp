@@ -8,6 +8,8 @@
 #include <new>
 #include <utility>
 
+#include "host/vm/finalizers.h"
+
 namespace trainhost::vm {
 namespace {
 
@@ -35,14 +37,10 @@ double thread_cpu_seconds() {
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
-// A finalizer that cannot be called for want of memory is never called again, and its tensor is lost: without room for
-// a call nothing is collected.
-bool has_room_for_finalizers(lua_State* L) {
-  if (!lua_checkstack(L, LUA_MINSTACK)) return false;
-  lua_pushcfunction(L, [](lua_State*) { return 0; });
-  if (lua_pcall(L, 0, 0, 0) == LUA_OK) return true;
-  lua_pop(L, 1);
-  return false;
+template <class Collect>
+void in_room(lua_State* L, Collect collect) {
+  call_with_room(
+      L, [](lua_State* room, void* data) { (*static_cast<Collect*>(data))(room); }, &collect);
 }
 
 }  // namespace
@@ -66,28 +64,32 @@ void NativeBytes::run(Collect collect) {
 }
 
 void NativeBytes::collect_due(lua_State* L) {
-  if (collecting_ || !has_room_for_finalizers(L)) return;  // or a finalizer makes tensors
+  if (collecting_) return;  // or a finalizer makes tensors
   growth_ += pending_;
   pending_ = 0;
   if (stressed_) return collect(L);
-  run([&] {
-    lua_gc(L, LUA_GCGEN, kMinorGrowth, 0);  // nothing if it is so already
-    lua_gc(L, LUA_GCSTEP, 0);
+  in_room(L, [&](lua_State* room) {
+    run([&] {
+      lua_gc(room, LUA_GCGEN, kMinorGrowth, 0);  // nothing if it is so already
+      lua_gc(room, LUA_GCSTEP, 0);
+    });
   });
   if (growth_ >= full_budget_) collect(L);
 }
 
 void NativeBytes::collect(lua_State* L) {
-  if (collecting_ || !has_room_for_finalizers(L)) return;
+  if (collecting_) return;
   pending_ = 0;
   ++full_collections_;
   double began = 0, ended = 0;
-  run([&] {
-    if (before_) before_(L);
-    began = thread_cpu_seconds();
-    lua_gc(L, LUA_GCCOLLECT);
-    ended = thread_cpu_seconds();
-    if (after_) after_(L);
+  in_room(L, [&](lua_State* room) {
+    run([&] {
+      if (before_) before_(room);
+      began = thread_cpu_seconds();
+      lua_gc(room, LUA_GCCOLLECT);
+      ended = thread_cpu_seconds();
+      if (after_) after_(room);
+    });
   });
   growth_ = 0;
   if (!stressed_) {

@@ -13,6 +13,7 @@
 
 #include "host/vm/coroutine_modes.h"
 #include "host/vm/errors.h"
+#include "host/vm/finalizers.h"
 #include "host/vm/interrupt.h"
 #include "host/vm/state.h"
 #include "host/vm/traceback.h"
@@ -26,6 +27,7 @@ Interrupts& interrupts(lua_State* L) { return State::of(L).interrupts(); }
 lua_KContext context(lua_State* L, int below) { return static_cast<lua_KContext>(interrupts(L).stops()) * 4 + below; }
 
 int finish_pcall(lua_State* L, int status, lua_KContext ctx) {
+  wake_collector(L);
   if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - static_cast<int>(ctx & 3);
   if (static_cast<unsigned>(ctx >> 2) != interrupts(L).stops()) return lua_error(L);
   lua_pushboolean(L, 0);
@@ -109,6 +111,7 @@ int resume(lua_State* L, lua_State* coroutine, int count) {
   if (status != LUA_OK && status != LUA_YIELD) {
     lua_xmove(coroutine, L, 1);
     add_line(L, coroutine);
+    wake_collector(L);
     return -1;
   }
   if (!lua_checkstack(L, results + 1)) {
@@ -290,6 +293,7 @@ int execute(lua_State* L) {
 }  // namespace
 
 void open_protected(lua_State* L) {
+  open_finalizers(L);
   open_coroutine_modes(L);
   static constexpr luaL_Reg kBase[] = {{"pcall", protected_call},
                                        {"xpcall", protected_call_with_handler},

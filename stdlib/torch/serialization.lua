@@ -155,7 +155,7 @@ local function load_safetensors(path, o)
 end
 
 local readers = {
-  npy = function(path, o) return native.read_npy(path, o.mmap) end,
+  npy = function(path, o) return native.read_npy(path, o.mmap, o.memory_limit) end,
   npz = function(path, o) return structure.table_of(native.read_npz(path, o.mmap, o.memory_limit)) end,
   torch_tar = function(path)
     vm.raise("io", ("PyTorch file %s: Cannot use ``weights_only=True`` with files saved in the legacy .tar format.")
@@ -186,6 +186,8 @@ local parse_load = signature("torch.load",
 
 --- Reads a file of torch.save (also of Python's, new and old), safetensors or numpy. No code in it is ever run: an
 --- unknown global is an error that names it, as with torch.load(weights_only=True).
+---
+--- Arrays of strings in numpy's files become lists of strings, nested as their shape.
 ---
 --- Dicts become tables that keep their order and their keys, lists and tuples tables from 1 on. None is nil in a dict
 --- (torch.save writes it back) and torch.None in a list. Tensors that shared memory share it again.

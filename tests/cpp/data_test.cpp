@@ -117,6 +117,15 @@ struct Made final : Dataset {
   Sample get(int64_t index) const override { return {make(index)}; }
 };
 
+TEST_CASE("a loader of batches of one size keeps no list of them") {
+  LoaderOptions options;
+  options.batch_size = 7;
+  Loader loader(nullptr, sequential_sampler(int64_t{1} << 40), options);
+  CHECK(loader.batches() == (int64_t{1} << 40) / 7 + 1);
+  options.drop_last = true;
+  CHECK(Loader(nullptr, sequential_sampler(int64_t{1} << 40), options).batches() == (int64_t{1} << 40) / 7);
+}
+
 }  // namespace
 
 TEST_CASE("idx: every element type is read in native order", "[data]") {

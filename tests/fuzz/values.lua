@@ -92,7 +92,10 @@ function values.anything()
     "FAILING", "function() end", "coroutine.create(function() end)", "io.stdout", "torch.float32", "torch.strided",
     "torch.device('cpu')", "torch.None", "torch.slice(1, 2)", "torch.ones(2, 3)", "torch.tensor(1)", "torch.empty(0)",
     "torch.arange(3)", "torch.ones(3):requires_grad_()", "CLOSED", "{CLOSED}", "{torch.ones(2), CLOSED}",
-    "torch.Generator()", "{torch.ones(2)}", "{dtype = torch.float32}", "{dim = 0, keepdim = true}",
+    "torch.Generator()", "{torch.ones(2)}", "{torch.ones(3):requires_grad_()}", "torch.nn.Linear(3, 3)",
+    "torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.ReLU())", "torch.optim.SGD({torch.ones(3):requires_grad_()})",
+    "function(...) return ... end", "3", "1", "4", "torch.ones(1, 3, 4, 4)", "{lr = 0.1}",
+    "{dtype = torch.float32}", "{dim = 0, keepdim = true}",
   }
 end
 

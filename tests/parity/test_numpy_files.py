@@ -96,11 +96,11 @@ def test_npz_files_are_written_from_lists_and_packed(trainhost, tmp_path):
 
 
 @pytest.mark.parametrize("array, text", [
-    (numpy.array(["a", "b"]), "dtype '<U1', which PyTorch does not have"), (numpy.array([b"a"]), "'|S1'"),
+    (numpy.array(["2026-01-01"], "M8[D]"), "dtype '<M8[D]', which PyTorch does not have"),
     (numpy.array([None, 1], object), "Python objects, which are pickles"),
     (numpy.zeros(2, [("x", "f4"), ("y", "i4")]), "structured dtype"), (numpy.array(["2020-01-01"], "datetime64[D]"), "'<M8[D]'"),
     (numpy.zeros(2, "longdouble"), "'<f16'"), (numpy.zeros(2, "V3"), "'|V3'")])
-def test_arrays_of_anything_but_numbers_are_refused_with_the_reason(trainhost, tmp_path, array, text):
+def test_arrays_of_neither_numbers_nor_strings_are_refused_with_the_reason(trainhost, tmp_path, array, text):
     numpy.save(tmp_path / "a.npy", array)
     numpy.savez(tmp_path / "a.npz", x=array)
     out = trainhost.lua("""
@@ -193,3 +193,65 @@ def test_headers_are_judged_as_by_the_package(trainhost, tmp_path, what):
         assert out.startswith("io\t"), out
     else:
         assert dict(re.findall(r"(\w+)\ttorch.Size\((\[.*\])\)", out)) == {name: str(list(shape)) for name, shape in want.items()}, out
+
+
+def test_arrays_of_strings_are_lists_of_strings(trainhost, tmp_path):
+    """Beside tensors, of one or more dimensions, in both byte orders and both orders of elements; and their errors."""
+    made = {
+        "words": numpy.array(["a", "", "grüße", "日本", "\U0001F600!"]),
+        "bytes": numpy.array([b"ab", b"c\0d", b""]),
+        "table": numpy.asfortranarray(numpy.array([["a", "bb", "c"], ["d", "e", "ff"]])),
+        "one": numpy.array("alone"),
+        "none": numpy.zeros((0, 3), "U4"),
+        "big": numpy.array(["xy", "z"]).astype(">U2"),
+        "numbers": numpy.arange(3),
+    }
+    numpy.savez(tmp_path / "all.npz", **made)
+    numpy.savez_compressed(tmp_path / "packed.npz", **made)
+    for name, array in made.items():
+        numpy.save(tmp_path / f"{name}.npy", array)
+    trainhost.run("-e", """
+      local torch, json = require "torch", require("host").json
+      local function plain(value) return torch.is_tensor(value) and value:tolist() or value end
+      local out = {}
+      for _, file in ipairs {"all.npz", "packed.npz"} do
+        for way, options in pairs {read = {}, mapped = {mmap = true}} do
+          for name, value in pairs(torch.load(file, options)) do
+            out[#out + 1] = {name, plain(value), plain(torch.load(name .. ".npy", options))}
+          end
+        end
+      end
+      local f = io.open("out.json", "w")
+      f:write(json.encode(out))
+      f:close()""", cwd=tmp_path)
+    got = json.loads((tmp_path / "out.json").read_text())
+    assert len(got) == 4 * len(made)
+    for name, *values in got:
+        expected = made[name].tolist()
+        if name == "bytes":
+            expected = [each.decode() for each in expected]
+        for value in values:
+            assert (value or []) == expected, name
+
+
+def test_damaged_arrays_of_strings_are_errors(trainhost, tmp_path):
+    def write(name, descr, shape, data):
+        header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+        (tmp_path / name).write_bytes(b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header + data)
+    write("char.npy", "<U1", "(1,)", struct.pack("<I", 0x110000))
+    write("long.npy", "<U99999999999", "(1,)", b"")
+    write("short.npy", "|S8", "(2,)", b"12345678")
+    write("huge.npy", "|S0", "(4611686018427387904,)", b"")
+    write("rows.npy", "|S0", "(4611686018427387904, 0)", b"")
+    write("letters.npy", "<Ux", "(1,)", b"")
+    out = trainhost.run("-e", """
+      local torch = require "torch"
+      for i = 1, #arg do
+        local ok, err = pcall(torch.load, arg[i])
+        print(arg[i], ok, err.kind, err.message)
+      end""", "--", *(f"{name}.npy" for name in ("char", "long", "short", "huge", "rows", "letters")), cwd=tmp_path)
+    lines = out.stdout.strip().splitlines()
+    assert len(lines) == 6
+    for line, reason in zip(lines, ("is no character", "no dtype of strings", "are there", "memory", "memory",
+                                    "no dtype of strings")):
+        assert "\tfalse\tio\t" in line and reason in line, line

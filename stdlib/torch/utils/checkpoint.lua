@@ -206,7 +206,8 @@ function checkpoint.checkpoint_sequential(...)
   return part(last + 1, #list)(input)
 end
 
-local MODES <const> = "it rests on modes of Python's dispatcher, which there are none of here"
+local MODES <const> = "it rests on modes of Python's dispatcher, which there are none of here: checkpoint the parts "
+  .. "that are cheap to compute again, or say with torch.autograd.graph.saved_tensors_hooks what is kept"
 
 return require("host.namespace")("torch.utils.checkpoint", {held = checkpoint, absent = {
   create_selective_checkpoint_contexts = MODES, SelectiveCheckpointContext = MODES, CheckpointPolicy = MODES,
