@@ -61,7 +61,7 @@ class Image {
     for (int64_t i = 0; i < size_; ++i) {
       const std::array<double, 4> box{numbers[4 * i], numbers[4 * i + 1], numbers[4 * i + 2], numbers[4 * i + 3]};
       for (const double number : box)
-        if (std::isnan(number)) throw_usage(name_of("boxes") + "holds NaN in box " + std::to_string(i));
+        if (!std::isfinite(number)) throw_usage(name_of("boxes") + "holds NaN or infinity in box " + std::to_string(i));
       result.push_back(metric::box_of(box, format, inclusive));
     }
     return result;

@@ -41,7 +41,8 @@ end
 ---Adds texts.
 ---@param hypotheses string[]|string the translations, or one
 ---@param references (string|string[])[]|string the reference of each, or the list of its references
-function BLEU:update(hypotheses, references)
+function BLEU:update(hypotheses, references, weight)
+  if weight ~= nil then vm.raise("usage", "BLEU: texts have no weights") end
   if type(hypotheses) == "string" then hypotheses, references = {hypotheses}, {references} end
   add(self, type(hypotheses) == "table" and #hypotheses or 0,
     native.bleu_counts(hypotheses, references, self.tokenize, self.lowercase, self.max_ngram_order))
@@ -159,7 +160,8 @@ end
 ---@return table metric
 ---@example local bleu = train.metrics.BLEU()
 --- bleu:update({"the cat sat on the mat"}, {{"the cat sat on a mat", "a cat sat on the mat"}})
---- print(bleu:result(), bleu)
+--- ("%.2f"):format(bleu:result())  --> 95.54
+--- bleu:signature()  --> nrefs:2|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0
 return function(arguments)
   local self = setmetatable(keywords.check(NAME, arguments, {
     tokenize = "13a", smooth_method = "exp", smooth_value = keywords.none, lowercase = false, effective_order = false,

@@ -71,7 +71,8 @@ function Metric:reset() self.chunks, self.images, self._result = {}, 0, nil end
 ---@param predictions table[] an image each: {boxes = [n, 4], scores = [n], labels = [n]}, Tensors or lists
 ---@param targets table[] the same images: {boxes = [n, 4], labels = [n]}, and where there are any iscrowd = [n] and
 ---area = [n] (default: width times height) for COCO, difficult = [n] for VOC
-function Metric:update(predictions, targets)
+function Metric:update(predictions, targets, weight)
+  if weight ~= nil then vm.raise("usage", "MeanAveragePrecision: images have no weights") end
   append(self, {native.match(images(predictions, "predictions"), images(targets, "targets"), self._rules)})
   self.images = self.images + #predictions
 end
@@ -181,8 +182,8 @@ end
 
 function Metric:__tostring() return ("MeanAveragePrecision(%s, %d images)"):format(self._options, self.images) end
 
-local function check_list(name, list, what, accept)
-  local ok = type(list) == "table" and #list > 0
+local function check_list(name, list, what, accept, most)
+  local ok = type(list) == "table" and #list > 0 and #list <= (most or #list)
   for i, value in ipairs(ok and list or {}) do ok = ok and accept(value) and (i == 1 or value > list[i - 1]) end
   if not ok then vm.raise("usage", ("%s: %s must be a list of %s in rising order"):format(NAME, name, what)) end
 end
@@ -193,7 +194,7 @@ local function is_count(value) return math.type(value) == "integer" and value >=
 local function check(self)
   require("train.options").check(NAME, self, {style = {"coco", "voc2007", "voc2010"}, box_format = {"xyxy", "xywh", "cxcywh"},
     average = {"macro", "micro"}, inclusive = "flag"})
-  check_list("iou_thresholds", self.iou_thresholds, "at most 32 numbers of 0 to 1", is_fraction)
+  check_list("iou_thresholds", self.iou_thresholds, "at most 32 numbers of 0 to 1", is_fraction, 32)
   check_list("rec_thresholds", self.rec_thresholds, "numbers of 0 to 1", is_fraction)
   check_list("max_detection_thresholds", self.max_detection_thresholds, "whole numbers of 1 or more", is_count)
   if self.inclusive and self.box_format ~= "xyxy" then
@@ -204,14 +205,15 @@ end
 ---Mean average precision. COCO's figures are pycocotools': 101 points of recall, overlaps .50:.05:.95, the best 1, 10 and
 ---100 detections, objects of all sizes, small (to 32^2), medium and large (from 96^2), crowds that neither count nor are
 ---missed. VOC's are those of its development kit: overlap .5, 11 points (2007) or the area under the curve (2010).
----In train.fit the log of its name is `map`, and `<name>_50`, `<name>_small`, `<name>_mar_100` ... are the others.
+---In train.fit the log under its name is `map`; the others are `<name>_50`, `<name>_small`, `<name>_mar_100` and so on.
 ---@param arguments? table style = "coco" | "voc2007" | "voc2010"; box_format = "xyxy" | "xywh" | "cxcywh"; iou_thresholds;
 ---rec_thresholds; max_detection_thresholds = {1, 10, 100} (VOC: no limit); average = "macro", or "micro": all classes as one;
 ---inclusive = false: the corners are pixels of the box, as in VOC's annotations, so that its width is x2 - x1 + 1
 ---@return table metric
 ---@example local map = train.metrics.MeanAveragePrecision{box_format = "xyxy"}
 --- map:update({{boxes = {{10, 10, 50, 60}}, scores = {0.9}, labels = {1}}}, {{boxes = {{12, 10, 50, 58}}, labels = {1}}})
---- print(map:result().map_50) --> 1.0
+--- map:result().map_50  --> 1.0
+--- map:result().mar_100  --> 0.9
 return function(arguments)
   local self = setmetatable(keywords.check(NAME, arguments, {
     style = "coco", box_format = "xyxy", iou_thresholds = keywords.none, rec_thresholds = keywords.none,

@@ -164,9 +164,10 @@ test.case("what cannot be measured is told with the image", function()
     {target})
   refuse("predictions[1].labels must be integers, got float32", "dtype", {changed("labels", torch.ones(2))}, {target})
   refuse("predictions[1].scores holds NaN at 1", "usage", {changed("scores", torch.tensor {0.5, 0 / 0})}, {target})
-  refuse("predictions[1].boxes holds NaN in box 1", "usage", {changed("boxes", torch.tensor {{0, 0, 1, 1}, {0, 0, 0 / 0, 1}})},
+  refuse("predictions[1].boxes holds NaN or infinity in box 1", "usage", {changed("boxes", torch.tensor {{0, 0, 1, 1}, {0, 0, 0 / 0, 1}})},
     {target})
   refuse("predictions[1] must be a table {boxes =, labels =}, got number 3", "usage", {3}, {target})
+  test.raises("images have no weights", metric.update, metric, {good}, {target}, torch.ones(1))
   test.equal(metric.images, 0)
 end)
 
