@@ -123,7 +123,7 @@ function RNNBase:__get(name)
   local all = {}
   for i, names in ipairs(self._all_weights) do
     all[i] = {}
-    for k, name in ipairs(names) do all[i][k] = self[name] end
+    for k, weight in ipairs(names) do all[i][k] = self[weight] end
   end
   return all
 end

@@ -40,9 +40,7 @@ for name, scope in pairs(enter) do
     co()
     test.equal(modes(), before)
 
-    local dropped = coroutine.wrap(body)
-    dropped()
-    dropped = nil
+    do coroutine.wrap(body)() end  -- dropped
     collectgarbage()
     collectgarbage()
     test.equal(modes(), before)
