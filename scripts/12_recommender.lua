@@ -27,7 +27,7 @@ local function part(from, count)
 end
 local fit_set = data.TensorDataset(part(2 * test_count, #known - 2 * test_count))
 local valid_set, test_set = data.TensorDataset(part(0, test_count)), data.TensorDataset(part(test_count, test_count))
-local fit_users, fit_items, fit_scores = part(2 * test_count, #known - 2 * test_count)
+local _, fit_items, fit_scores = part(2 * test_count, #known - 2 * test_count)
 local mean = fit_scores:mean():item()
 print(("%d users, %d items, %d scores known (%.1f %%), %.3f in the mean"):format(#users, #items, #known,
   100 * #known / (#users * #items), mean))

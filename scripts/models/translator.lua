@@ -75,12 +75,13 @@ end
 function Translator:beam(source, limit, beam)
   local _ <close> = torch.no_grad()
   local memory, padding = self:encode(source)
+  local width = math.min(beam, self.config.target_words)
   local kept, ended = {{ids = {Translator.first}, score = 0}}, {}
   for _ = 1, limit do
     local lists = {}
     for i, each in ipairs(kept) do lists[i] = each.ids end
     local logits = self:decode(torch.tensor(lists), memory:expand(#kept, -1, -1), padding:expand(#kept, -1)):select(1, -1)
-    local best, words = F.log_softmax(logits, -1):topk(beam)
+    local best, words = F.log_softmax(logits, -1):topk(width)
     local grown, scores, ids = {}, best:tolist(), words:tolist()
     for i, each in ipairs(kept) do
       for k, word in ipairs(ids[i]) do
