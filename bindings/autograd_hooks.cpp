@@ -226,7 +226,7 @@ int node_register_prehook(lua_State* L) {
 void set_hooks(lua_State* L) {
   static constexpr Row kMethods[] = {{"remove", guarded<remove_handle>, "Takes the hook away; again, nothing happens."},
                                      {nullptr, nullptr, nullptr}};
-  define(L, Type<RemovableHandle>::id, Type<RemovableHandle>::name, &collect<RemovableHandle>, guarded<remove_handle>,
+  define(L, Type<RemovableHandle>::id, Type<RemovableHandle>::name, &close<RemovableHandle>, guarded<remove_handle>,
          kMethods, nullptr);
 }
 

@@ -31,6 +31,7 @@ int call_forward(lua_State* L, int ctx, int arguments) {
   const at::AutoGradMode no_grad(false);
   const NoForwardGrad no_forward_grad;
   const int top = lua_gettop(L);
+  luaL_checkstack(L, 2 * arguments + 8, "arguments");
   lua_pushvalue(L, ctx);
   const bool has_setup = push_from_class(L, "setup_context") != LUA_TNIL;
   const int setup = lua_gettop(L);

@@ -31,8 +31,8 @@ bool push_property(lua_State* L) {
 }
 
 int index(lua_State* L) {
-  ModuleHandle& self = handle_at(L, 1);
-  if (lua_type(L, 2) == LUA_TSTRING && self.names && lua_tostring(L, 2) == self.names->training) {
+  const ModuleHandle& self = check<Module>(L, 1);
+  if (lua_type(L, 2) == LUA_TSTRING && lua_tostring(L, 2) == self.names->training) {
     lua_pushboolean(L, model::is_training(module_at(L, 1)));
     return 1;
   }
@@ -65,7 +65,7 @@ int index(lua_State* L) {
 
 // model(...): the forward of the object, else of its class. No table, no closure: only a call.
 int call(lua_State* L) {
-  const ModuleHandle& self = handle_at(L, 1);
+  const ModuleHandle& self = check<Module>(L, 1);
   int type = LUA_TNIL;
   if (self.hooked || self.names->hooked) {
     type = push_class_field(L, "_call_hooked");

@@ -69,12 +69,13 @@ void set_field(lua_State* L, int value, bool children_change) {
 }
 
 int assign_field(lua_State* L) {
-  ModuleHandle& self = handle_at(L, 1);
+  const ModuleHandle& self = check<Module>(L, 1);
+  const ModuleNames& names = *self.names;
   if (lua_type(L, 2) != LUA_TSTRING) return set_item(L);
   if (assign_computed(L)) return 0;
   const bool plain = lua_type(L, 3) != LUA_TUSERDATA;
   if (plain) {
-    if (lua_tostring(L, 2) == self.names->training) {
+    if (lua_tostring(L, 2) == names.training) {
       model::set_training(module_at(L, 1), lua_toboolean(L, 3));
       return 0;
     }
@@ -126,7 +127,7 @@ int assign_field(lua_State* L) {
 }
 
 void before_registration(lua_State* L, model::Slot slot) {
-  if (!handle_at(L, 1).names->registering || push_class_field(L, "_registering") == LUA_TNIL) return;
+  if (!module_names(L).registering || push_class_field(L, "_registering") == LUA_TNIL) return;
   lua_pushvalue(L, 1);
   lua_pushstring(L, slot_name(slot));
   lua_pushvalue(L, 2);

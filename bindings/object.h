@@ -59,14 +59,8 @@ typename Type<T>::Handle& check(lua_State* L, int index) {
   return *object;
 }
 
-// `__gc`: destroys the handle. `__close` and `close`-like methods reset it instead (see `close`).
-template <class T>
-int collect(lua_State* L) {
-  using Handle = typename Type<T>::Handle;
-  if (auto* object = static_cast<Handle*>(lua_touserdata(L, 1))) object->~Handle();
-  return 0;
-}
-
+// `__gc`, `__close` and `close`-like methods: the handle is empty from then on, and needs no destructor. A `__gc` of the
+// script may still reach a value that was collected: it is closed.
 template <class T>
 int close(lua_State* L) {
   if (auto* object = test<T>(L, 1)) *object = typename Type<T>::Handle();
@@ -81,13 +75,13 @@ void define(lua_State* L, TypeId id, const char* name, lua_CFunction gc, lua_CFu
 
 template <class T>
 void define(lua_State* L, const Row* methods, const Row* metamethods) {
-  define(L, Type<T>::id, Type<T>::name, &collect<T>, &close<T>, methods, metamethods);
+  define(L, Type<T>::id, Type<T>::name, &close<T>, &close<T>, methods, metamethods);
 }
 
 // A type whose objects are values: nothing ends with a scope, so they have no `__close`.
 template <class T>
 void define_value(lua_State* L, const Row* metamethods) {
-  define(L, Type<T>::id, Type<T>::name, &collect<T>, nullptr, nullptr, metamethods);
+  define(L, Type<T>::id, Type<T>::name, &close<T>, nullptr, nullptr, metamethods);
 }
 
 }  // namespace trainhost::bindings

@@ -144,7 +144,7 @@ int invoke(lua_State* L, const Operator& op, bool method) {
 
 // The fault with the name of what the script called in front, and the name: of the operator, or of the function or
 // layer of the standard library that called it.
-std::string name_fault(lua_State* L, const Operator& op, bool method, vm::Fault& fault) noexcept {
+std::string name_fault(lua_State* L, const Operator& op, bool method, vm::Fault& fault) {
   try {
     std::string name = public_name(op, method);
     if (fault.message.compare(0, name.size(), name) != 0) fault.message = name + ": " + fault.message;

@@ -11,6 +11,17 @@ namespace {
 const char kRecords = 0;  // their addresses are registry keys of weak tables: coroutine -> Record
 const char kScopes = 0;   // coroutine -> {scopes}, weak
 
+// What is `own` where that differs from `base`, and else `outer`.
+Modes merge(const Modes& outer, const Modes& base, const Modes& own) {
+  Modes result;
+  for (std::size_t i = 0; i < result.size(); ++i) {
+    std::uint64_t switched = own[i] ^ base[i];
+    if (i == kWhole && switched != 0) switched = ~std::uint64_t{0};
+    result[i] = (outer[i] & ~switched) | (own[i] & switched);
+  }
+  return result;
+}
+
 // Of a coroutine that was suspended with modes of its own, or runs with them.
 struct Record {
   Modes base;    // those it began with
@@ -117,11 +128,13 @@ ModeSwitch::ModeSwitch(lua_State* L, lua_State* coroutine)
   Finally restored(*access_, state, caller_);
   if (Record* record = find_record(L, coroutine); record && record->owns) {
     owned_ = true;
-    base_ = record->base;
     if (status_ == LUA_YIELD) {
-      record->caller = caller_;
-      access_->write(state, record->own);
+      const Modes own = merge(caller_, record->base, record->own);
+      base_ = merge(caller_, record->own, record->base);
+      *record = {base_, own, caller_, true};
+      access_->write(state, own);
     } else {
+      base_ = record->base;
       caller_ = record->caller;  // it has failed, and its modes are still on
     }
   }
@@ -144,7 +157,7 @@ void ModeSwitch::end(int status) {
     if (!record) record = &make_record(L_, coroutine_);
     *record = {base_, now, caller_, true};
   } else if (status == LUA_OK && owned_) {
-    if (access_->read(state) == base_) access_->write(state, caller_);
+    access_->write(state, merge(caller_, base_, access_->read(state)));
     if (Record* record = find_record(L_, coroutine_)) record->owns = false;
   }
 }

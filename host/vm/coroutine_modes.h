@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 struct lua_State;
@@ -10,8 +11,10 @@ namespace trainhost::vm {
 
 class State;
 
-// All the modes of the thread that can be compared and set at once; the bindings say what is where.
-using Modes = std::array<std::uint64_t, 6>;
+// All the modes of the thread that can be compared and set at once; the bindings say what is where. Each bit is one, but
+// for the word kWhole.
+using Modes = std::array<std::uint64_t, 5>;
+inline constexpr std::size_t kWhole = 4;
 struct ModeAccess {
   Modes (*read)(State&);
   void (*write)(State&, const Modes&);
@@ -19,9 +22,8 @@ struct ModeAccess {
 
 // Note [Modes of coroutines]
 // What a coroutine has switched holds while it runs: at a yield the modes of its resumer come back, at the next resume
-// its own. So one that is dropped in the middle leaves nothing behind. A coroutine that has switched nothing, or has
-// switched all of it back, runs under its resumer's modes. What it leaves switched when it ends stays, as in a
-// function. Scopes in Lua (torch.autocast ...) are values with the metamethods __suspend and __resume in a list of the
+// its own. So one that is dropped in the middle leaves nothing behind. What it has not switched, or has switched back, is
+// its resumer's. What it leaves switched when it ends stays, as in a function. Scopes in Lua (torch.autocast ...) are values with the metamethods __suspend and __resume in a list of the
 // coroutine.
 
 // Once per state.

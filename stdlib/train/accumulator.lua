@@ -32,10 +32,11 @@ function Accumulator:backward(loss, samples)
     fail("argument 'samples' must be a positive number, got %s", vm.describe(samples))
   end
   if self.window.count == 0 then self.optimizer:zero_grad() end
-  local factor = self.window:add(samples or 1)
+  local factor = self.window:factor(samples or 1)
   if factor ~= 1 then loss = loss * factor end
   if self.scaler then loss = self.scaler:scale(loss) end
   loss:backward()
+  self.window:add(samples or 1)
   return self.window.count >= self.every and self:step()
 end
 

@@ -32,11 +32,12 @@ local function accumulate(state, a, loss, window)
     require("native.vm").raise("usage", ("train.fit: the loss must be a tensor, got %s"):format(type(loss)))
   end
   if window.count == 0 then state.optimizer:zero_grad() end
-  local factor = window:add(state.samples)
+  local factor = window:factor(state.samples)
   state:emit("before_backward")
   loss = state.loss
   if factor ~= 1 then loss = loss * factor end
   loss:backward()
+  window:add(state.samples)
   state:emit("after_backward")
   local last = state.batch_count and state.batch + 1 == state.batch_count
   if window.count == a.accumulate or last or state.stopping then step_optimizer(state, a, window) end
