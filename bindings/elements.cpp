@@ -13,7 +13,7 @@ namespace {
 // Addresses that stand for entries of Lua's registry: the function that makes a list of its arguments.
 const char kPack = 0;
 // How many elements are quicker packed than set one by one. Behind the upper limit the stack would grow by megabytes.
-constexpr int64_t kPackFrom = 8, kPackTo = 1 << 15;
+constexpr int64_t kPackFrom = 8, kPackTo = 1 << 17;
 
 template <class T>
 void push_element(lua_State* L, const T& element) {
