@@ -254,6 +254,7 @@ int open_model(lua_State* L) {
   lua_newtable(L);
   set_module_slots(L);
   set_module_walks(L);
+  set_module_states(L);
   return 1;
 }
 

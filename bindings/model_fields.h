@@ -57,7 +57,8 @@ int children_of(lua_State* L);
 // "parameter", "buffer", "child" or "none".
 const char* slot_name(model::Slot slot) noexcept;
 
-void set_module_slots(lua_State* L);  // model_slots.cpp
-void set_module_walks(lua_State* L);  // model_walk.cpp
+void set_module_slots(lua_State* L);   // model_slots.cpp
+void set_module_walks(lua_State* L);   // model_walk.cpp
+void set_module_states(lua_State* L);  // model_state.cpp
 
 }  // namespace trainhost::bindings

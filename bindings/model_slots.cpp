@@ -16,13 +16,14 @@ using torch::nn::Module;
 int construct(lua_State* L) {
   if (lua_type(L, 1) != LUA_TTABLE) throw_argument(L, "nn.class", "class", "a module class", 1);
   push_with_class(L, 1);
-  const int self = lua_gettop(L);
-  if (lua_getfield(L, 1, "__init") != LUA_TNIL) {
-    lua_pushvalue(L, self);
-    for (int i = 2; i < self; ++i) lua_pushvalue(L, i);
-    lua_call(L, self - 1, 0);
-  }
-  lua_settop(L, self);
+  if (lua_getfield(L, 1, "__init") == LUA_TNIL) return lua_pop(L, 1), 1;
+  // self, __init, self, arguments: as many slots as there were, however many arguments.
+  lua_pushvalue(L, -2);
+  lua_replace(L, 1);
+  lua_insert(L, -2);
+  lua_rotate(L, 2, 2);
+  lua_call(L, lua_gettop(L) - 2, 0);
+  lua_settop(L, 1);
   return 1;
 }
 

@@ -7,7 +7,6 @@
 #include "bindings/model_fields.h"
 #include "bindings/tensor.h"
 #include "host/model/module.h"
-#include "host/tensor/uninitialized.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -47,25 +46,6 @@ int buffers(lua_State* L) {
   return push_tensors(L, model::buffers(module_at(L, 1), recursing(L, 2), recursing(L, 3)), false);
 }
 
-// The parameters and saved buffers of this module alone: names, tensors.
-int own_state(lua_State* L) {
-  const Module& module = module_at(L, 1);
-  const bool as_they_are = lua_toboolean(L, 2);
-  model::NamedTensors all = model::own_state(module);
-  lua_createtable(L, static_cast<int>(all.size()), 0);
-  lua_createtable(L, static_cast<int>(all.size()), 0);
-  for (size_t i = 0; i < all.size(); ++i) {
-    const auto& [name, tensor] = all[i];
-    lua_pushlstring(L, name.data(), name.size());
-    lua_rawseti(L, -3, static_cast<lua_Integer>(i + 1));
-    if (as_they_are || tensor::is_uninitialized(tensor))
-      push_identity(L, tensor, model::slot_of(module, name) == model::Slot::parameter);
-    else push_tensor(L, tensor.detach());
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
-  }
-  return 2;
-}
-
 int push_modules(lua_State* L, const model::NamedModules& all) {
   lua_createtable(L, static_cast<int>(all.size()), 0);
   lua_createtable(L, static_cast<int>(all.size()), 0);
@@ -98,12 +78,6 @@ int slots(lua_State* L) {
 int set_data(lua_State* L) {
   lua_pushboolean(L, model::set_data(check_tensor(L, 1), check_tensor(L, 2)));
   return 1;
-}
-
-// copy(own, value): nil, or why not.
-int copy(lua_State* L) {
-  model::copy_into(check_tensor(L, 1), check_tensor(L, 2));
-  return 0;
 }
 
 // --- Whole trees
@@ -176,14 +150,9 @@ constexpr Row kFunctions[] = {
     {"child_list", guarded<child_list>,
      "---Names and modules of the children, repeated ones too.\n---@return string[], Module[]"},
     {"slots", guarded<slots>, "---Names of the parameters and buffers, those that are nil too.\n---@return string[]"},
-    {"own_state", guarded<own_state>,
-     "---Names and tensors that a state dict has of this module alone.\n---@param keep_vars boolean? the tensors "
-     "themselves, not detached\n---@return string[], Tensor[]"},
     {"set_data", guarded<set_data>,
      "---Gives a tensor the memory of another; false if it is of a kind that cannot take it.\n---@param own "
      "Tensor\n---@param data Tensor\n---@return boolean"},
-    {"copy", guarded_repeatable<copy>,
-     "---Copies one tensor into another, without history.\n---@param own Tensor\n---@param value Tensor"},
     {"set_training", guarded<set_training>, "---Sets the training flag of this module alone.\n---@param on boolean"},
     {"set_frozen", guarded<set_frozen>,
      "---Keeps a module of a script in evaluation mode, or no longer.\n---@param on boolean"},

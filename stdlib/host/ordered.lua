@@ -9,9 +9,12 @@ local function get_attribute(self, key)
   return attributes and attributes[key]
 end
 
+-- Is what has the key "_metadata" an attribute?
+local function is_attribute(kind, value) return kind ~= "dict" and type(value) ~= "userdata" end
+
 local function add(self, key, value)
   local meta = getmetatable(self)
-  if key == "_metadata" and meta.kind ~= "dict" and type(value) ~= "userdata" then
+  if key == "_metadata" and is_attribute(meta.kind, value) then
     meta.attributes = meta.attributes or {}
     meta.attributes._metadata = value
     return
@@ -57,9 +60,21 @@ end
 ---@param kind? string what it is in Python: "dict", "OrderedDict", "Counter", "set"; torch.save writes it as that
 ---@return table
 function ordered.new(keys, values, kind)
-  local self = setmetatable({}, new_meta(kind))
-  for i = 1, keys and #keys or 0 do self[keys[i]] = values[i] end
-  return self
+  local self, meta = {}, new_meta(kind)
+  local order, known = meta.order, meta.known
+  for i = 1, keys and #keys or 0 do
+    local key, value = keys[i], values[i]
+    if key == "_metadata" and is_attribute(kind, value) then
+      meta.attributes = {_metadata = value}
+    else
+      if value ~= nil and not known[key] then
+        known[key] = true
+        order[#order + 1] = key
+      end
+      self[key] = value
+    end
+  end
+  return setmetatable(self, meta)
 end
 
 --- Keeps a place for a key whose value is nil: None in a dict of Python. torch.save writes it.

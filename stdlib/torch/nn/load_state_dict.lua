@@ -122,6 +122,10 @@ function methods:_load_from_state_dict(state, prefix, local_metadata, strict, mi
   if strict then find_unexpected(self, state, prefix, own, unexpected_keys) end
 end
 
+-- What a class has where state dicts are loaded in no way of its own; see Note [Plain modules] in bindings.
+local PLAIN <const> = {_load_from_state_dict = methods._load_from_state_dict,
+  set_extra_state = state_dict.set_extra_state, _load_state_dict_pre_hooks = false, _load_state_dict_post_hooks = false}
+
 -- The keys of a state dict below each child of the module at `prefix`.
 local function by_child(state, prefix)
   local parts, start = {}, #prefix + 1
@@ -222,6 +226,10 @@ function methods:load_state_dict(state, ...)
   end
   local given, metadata = ordered.new(), state._metadata
   if type(metadata) ~= "table" then metadata = nil end
+  if not assign and (getmetatable(state) == nil or ordered.is(state)) then
+    local ok, loaded = pcall(native.load_plain, self, state, metadata, PLAIN)
+    if ok and loaded then return setmetatable({missing_keys = {}, unexpected_keys = {}}, incompatible) end
+  end
   for _, key in ipairs(ordered.keys(state)) do
     if type(key) ~= "string" then
       vm.raise("usage", ("Expected state_dict to be dict-like, got a key %s."):format(vm.describe(key)))

@@ -50,6 +50,14 @@ function methods:_save_to_state_dict(destination, prefix, keep_vars)
   end
 end
 
+-- What a class has where state dicts are taken in no way of its own; see Note [Plain modules] in bindings.
+local PLAIN <const> = {get_extra_state = methods.get_extra_state, _save_to_state_dict = methods._save_to_state_dict,
+  [PRE] = false, [POST] = false}
+
+local function add_all(destination, keys, values)
+  for i, key in ipairs(keys) do destination[key] = values[i] end
+end
+
 local parse_state = signature("Module.state_dict", "destination=nil, prefix='', keep_vars=false")
 
 --- Parameters, saved buffers and extra state by name, in order; the tensors share memory with the module. The versions of
@@ -61,6 +69,16 @@ local parse_state = signature("Module.state_dict", "destination=nil, prefix='', 
 ---@example nn.Linear(2, 1):state_dict().weight.shape  --> torch.Size([1, 2])
 function methods:state_dict(...)
   local destination, prefix, keep_vars = parse_state(...)
+  local keys, tensors, paths, entries = native.plain_state(self, prefix, keep_vars, PLAIN)
+  if keys and destination == nil then
+    destination = ordered.new(keys, tensors)
+    destination._metadata = ordered.new(paths, entries)
+    return destination
+  elseif keys then
+    add_all(destination, keys, tensors)
+    if type(destination._metadata) == "table" then add_all(destination._metadata, paths, entries) end
+    return destination
+  end
   if destination == nil then
     destination = ordered.new()
     destination._metadata = ordered.new()
@@ -81,6 +99,7 @@ function methods:state_dict(...)
   end
   return destination
 end
+PLAIN.state_dict = methods.state_dict
 
 local parse_hook = signature("Module.register_state_dict_pre_hook", "hook")
 

@@ -162,8 +162,8 @@ test.case("allow_mutation_on_saved_tensors: many parts of one storage", function
       return took
     end)
   end
-  local few, many = seconds(1000), seconds(20000)
-  test.truthy(many < 100 * few, "1000 took " .. few .. " s, 20000 took " .. many .. " s")
+  local few, many = math.min(seconds(200), seconds(200), seconds(200)), seconds(4000)
+  test.truthy(many < 80 * few, "200 took " .. few .. " s, 4000 took " .. many .. " s")
 end)
 
 test.case("disable_saved_tensors_hooks is for every kind of them", function()

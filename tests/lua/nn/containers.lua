@@ -27,6 +27,20 @@ test.case("Sequential calls its modules in order, repeated ones too", function()
   test.equal(seq(1), 4)
 end)
 
+test.case("a class takes as many arguments as a call has", function()
+  local layers = {}
+  for i = 1, 2000 do layers[i] = nn.ReLU() end
+  local seq = nn.Sequential(table.unpack(layers))
+  test.equal(#seq, 2000)
+  test.truthy(rawequal(seq[-1], layers[2000]))
+  local Counts = nn.class("Counts")
+  function Counts:__init(...) self.count, self.last = select("#", ...), (select(-1, ...)) end
+  local counts = Counts(table.unpack(layers))
+  test.equal(counts.count, 2000)
+  test.truthy(rawequal(counts.last, layers[2000]))
+  test.equal(Counts(nil).count, 1)
+end)
+
 test.case("Sequential takes names, lists and functions of a list", function()
   local named = nn.Sequential{{"fc", nn.Linear(2, 2)}, {"act", nn.ReLU()}}
   test.truthy(named.fc and rawequal(named.fc, named[0]))
