@@ -110,9 +110,8 @@ local parse_save = signature("torch.save", "obj=nil, f=nil, metadata=nil, compre
 ---
 --- Any other name (`.pt`, `.pth`): PyTorch's own format, which torch.load(weights_only=True) opens in Python. Tables
 --- of anything above, dtypes, devices, torch.Size, Parameters, sparse and nested tensors, torch.None and nil. A table of
---- 1 ... n is a list, an
---- ordered one (a state dict) an OrderedDict, any other a dict; an empty one is a dict. Tensors that share memory share
---- it in the file, and a view brings its whole storage along: clone it first.
+--- 1 ... n is a list, an ordered one (a state dict) an OrderedDict, any other a dict; an empty one is a dict. Tensors
+--- that share memory share it in the file, and a view brings its whole storage along: clone it first.
 ---@param obj any
 ---@param f string the file's path
 ---@param metadata? table<string, string> of a .safetensors file, {format = "pt"}
