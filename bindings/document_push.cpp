@@ -1,4 +1,6 @@
 // From a document to Lua: all tables first, then what they hold, so that depth and cycles cost nothing.
+#include <c10/util/Exception.h>
+
 #include "bindings/complex.h"
 #include "bindings/document.h"
 #include "bindings/dtype.h"
@@ -10,6 +12,8 @@ using save::Box;
 using save::Dict;
 using save::Kind;
 using save::Value;
+
+constexpr size_t kMostNamed = 5;
 
 class Pusher {
  public:
@@ -34,6 +38,7 @@ class Pusher {
       document_.boxes[i].items = {};
     }
     value(document_.root);
+    if (!rounded_.empty()) TORCH_WARN("torch.load: an integer beyond 64 bits became the nearest float: ", rounded_);
     lua_replace(L_, new_);
     lua_settop(L_, new_);
   }
@@ -66,6 +71,7 @@ class Pusher {
     const Kind kind = box.kind;
     if (kind == Kind::list || kind == Kind::tuple) {
       for (size_t i = 0; i < box.items.size(); ++i) {
+        if (box.items[i].kind == Kind::rounded) note("item " + std::to_string(i) + " of a list");
         item(box.items[i]);
         lua_rawseti(L_, -2, static_cast<lua_Integer>(i + 1));
       }
@@ -94,9 +100,23 @@ class Pusher {
       lua_call(L_, 2, 0);
       return;
     }
+    if (key.kind == Kind::rounded) note("a key");
     item(key);
+    if (held.kind == Kind::rounded) {
+      size_t size = 0;
+      lua_pushvalue(L_, -1);
+      const char* text = luaL_tolstring(L_, -1, &size);
+      note("'" + std::string(text, size) + "'");
+      lua_pop(L_, 2);
+    }
     value(held);
     lua_settable(L_, -3);
+  }
+
+  // Where an integer was that Lua cannot hold: the first few are named.
+  void note(const std::string& place) {
+    if (++roundings_ <= kMostNamed) rounded_ += (roundings_ > 1 ? ", " : "") + place;
+    else if (roundings_ == kMostNamed + 1) rounded_ += " ...";
   }
 
   // A value where nil cannot stand.
@@ -114,6 +134,7 @@ class Pusher {
       case Kind::integer:
         return lua_pushinteger(L_, each.integer);
       case Kind::real:
+      case Kind::rounded:
         return lua_pushnumber(L_, each.real);
       case Kind::text:
       case Kind::bytes:
@@ -170,6 +191,8 @@ class Pusher {
   save::TorchFile& file_;
   save::Document& document_;
   int new_, none_, boxes_, tensors_, texts_;
+  std::string rounded_;
+  size_t roundings_ = 0;
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Nested tables to tensors and tensors to nested tables.
+// Nested tables to tensors.
 #include "bindings/nested.h"
 
 #include <ATen/ops/empty.h>
@@ -140,72 +140,6 @@ void check_range(const std::vector<T>& numbers, at::ScalarType type) {
   }
 }
 
-template <class T>
-void push_element(lua_State* L, const T* element) {
-  if constexpr (std::is_same_v<T, bool>) lua_pushboolean(L, *element);
-  else if constexpr (std::is_same_v<T, c10::complex<double>>)
-    push_complex(L, static_cast<std::complex<double>>(*element));
-  else if constexpr (std::is_integral_v<T>) lua_pushinteger(L, static_cast<lua_Integer>(*element));
-  else lua_pushnumber(L, static_cast<double>(*element));
-}
-
-template <class T>
-void push_nested(lua_State* L, const at::Tensor& tensor, const T* data, int64_t dim) {
-  if (dim == tensor.dim()) {
-    push_element(L, data);
-    return;
-  }
-  luaL_checkstack(L, 4, "nested table");
-  const int64_t size = tensor.size(dim), stride = tensor.stride(dim);
-  lua_createtable(L, static_cast<int>(size), 0);
-  for (int64_t i = 0; i < size; ++i) {
-    push_nested(L, tensor, data + i * stride, dim + 1);
-    lua_rawseti(L, -2, i + 1);
-  }
-}
-
-// What item() says of an integer that Lua's cannot hold.
-void check_integers(const at::Tensor& tensor) {
-  if (tensor.scalar_type() != at::kUInt64 || tensor.numel() == 0) return;
-  const at::Tensor bits = tensor.detach().contiguous().view(at::kLong);
-  if (bits.min().item<int64_t>() < 0)
-    throw Error(ErrorKind::dtype, "value cannot be converted to type int64_t without overflow");
-}
-
-// Without history, on the CPU, in one of the types that Lua has.
-at::Tensor readable(const at::Tensor& tensor) {
-  at::Tensor plain = tensor.detach();
-  if (plain.layout() != at::kStrided) plain = plain.to_dense();
-  const auto type = plain.scalar_type();
-  const auto wide = plain.is_complex()         ? at::kComplexDouble
-                    : at::isFloatingType(type) ? at::kDouble
-                    : type == at::kBool        ? at::kBool
-                                               : at::kLong;
-  return plain.to(wide).resolve_conj().resolve_neg().cpu();
-}
-
-int tensor_tolist(lua_State* L) {
-  check_integers(check_tensor(L, 1));
-  const at::Tensor tensor = readable(check_tensor(L, 1));
-  if (tensor.scalar_type() == at::kBool) push_nested(L, tensor, tensor.const_data_ptr<bool>(), 0);
-  else if (tensor.scalar_type() == at::kLong) push_nested(L, tensor, tensor.const_data_ptr<int64_t>(), 0);
-  else if (tensor.is_complex()) push_nested(L, tensor, tensor.const_data_ptr<c10::complex<double>>(), 0);
-  else push_nested(L, tensor, tensor.const_data_ptr<double>(), 0);
-  return 1;
-}
-
-int tensor_item(lua_State* L) {
-  const at::Tensor& tensor = check_tensor(L, 1);
-  const bool in_vmap = tensor.unsafeGetTensorImpl()->key_set().has(c10::DispatchKey::FuncTorchBatched);
-  if (tensor.numel() != 1 && !in_vmap)  // vmap has an error of its own
-    throw Error(
-        ErrorKind::shape,
-        "Tensor.item: a Tensor with " + std::to_string(tensor.numel()) + " elements cannot be converted to Scalar",
-        "item() reads a tensor of one element");
-  push_scalar(L, tensor.item());
-  return 1;
-}
-
 }  // namespace
 
 at::Tensor nested_to_tensor(lua_State* L, int index, std::optional<at::ScalarType> dtype, const char* what) {
@@ -225,17 +159,6 @@ at::Tensor nested_to_tensor(lua_State* L, int index, std::optional<at::ScalarTyp
   if (dtype && reader.found == Found::complex && !at::isComplexType(*dtype))
     throw Error(ErrorKind::dtype, std::string(what) + ": must be real number, not complex");
   return reader.wide().to(dtype.value_or(reader.natural()));
-}
-
-void set_nested_methods(lua_State* L) {
-  static constexpr Row kRows[] = {
-      {"item", guarded<tensor_item>,
-       "The one element as a Lua value.\n@return number|boolean|complex\n@example torch.tensor{2.5}:item()  --> 2.5"},
-      {"tolist", guarded<tensor_tolist>,
-       "The elements as nested 1-based tables; a number for a 0-dim tensor.\n@return "
-       "table|number|boolean|complex\n@example torch.tensor{{1, 2}, {3, 4}}:tolist()  --> {{1, 2}, {3, 4}}"},
-      {nullptr, nullptr, nullptr}};
-  set_functions(L, kRows);
 }
 
 }  // namespace trainhost::bindings

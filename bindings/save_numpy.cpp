@@ -46,8 +46,9 @@ int read_npz(lua_State* L) {
     lua_createtable(L, 2, 0);
     lua_pushlstring(L, arrays[i].name.data(), arrays[i].name.size());
     lua_rawseti(L, -2, 1);
-    push_array(L, arrays[i].array);
-    lua_rawseti(L, -2, 2);
+    if (arrays[i].refusal.empty()) push_array(L, arrays[i].array);
+    else lua_pushlstring(L, arrays[i].refusal.data(), arrays[i].refusal.size());
+    lua_rawseti(L, -2, arrays[i].refusal.empty() ? 2 : 3);
     lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
   }
   return 1;
@@ -73,7 +74,7 @@ void set_numpy_files(lua_State* L) {
        "memory_limit? integer bytes\n@return Tensor|string|table"},
       {"read_npz", guarded_repeatable<read_npz>,
        "@param path string\n@param map? boolean share a mapping of the file\n@param memory_limit? integer "
-       "bytes\n@return table {{name, Tensor|string|table}, ...}"},
+       "bytes\n@return table {{name, Tensor|string|table|nil, why there is none}, ...}"},
       {"write_npy", guarded<write_npy>, "Replaces the file in one step.\n@param path string\n@param tensor Tensor"},
       {"write_npz", guarded<write_npz>,
        "Replaces the file in one step.\n@param path string\n@param tensors table {{name, Tensor}, ...}\n@param "

@@ -18,6 +18,7 @@ enum class Kind : uint8_t {
   boolean,
   integer,
   real,
+  rounded,  // real: the nearest float to an integer beyond 64 bits
   text,     // index: texts
   bytes,    // index: texts
   complex,  // index: complexes
@@ -73,7 +74,7 @@ struct Storage {
   at::Tensor data;     // the bytes as uint8, once they are read
 };
 
-enum class Form : uint8_t { strided, coo, compressed, meta };
+enum class Form : uint8_t { strided, coo, compressed, meta, nested };
 
 // A tensor, or how it is made of its storage or of other tensors.
 struct TensorNode {
@@ -85,7 +86,9 @@ struct TensorNode {
   uint32_t storage = 0;
   int64_t offset = 0;
   std::vector<int64_t> sizes, strides;
-  std::array<uint32_t, 3> parts{};  // coo: indices, values; compressed: compressed indices, plain indices, values
+  // coo: indices, values; compressed: compressed indices, plain indices, values; nested: buffer, sizes, strides,
+  // offsets
+  std::array<uint32_t, 4> parts{};
   at::Tensor tensor;
 };
 

@@ -147,7 +147,13 @@ NpyArray read_npy(const std::string& path, bool map, std::optional<uint64_t> lim
     bytes = at::empty({static_cast<int64_t>(file.size())}, kBytes);
     file.read(0, bytes.mutable_data_ptr(), file.size());
   }
-  return array_of(bytes, budget, [&](const std::string& reason) { file.fail(reason); });
+  std::string refusal;
+  try {
+    return array_of(bytes, budget, [&](const std::string& reason) { file.fail(reason); });
+  } catch (NpyRefused& refused) {
+    refusal = std::move(refused.reason);
+  }
+  file.fail(refusal);
 }
 
 std::vector<NamedArray> read_npz(const std::string& path, bool map, std::optional<uint64_t> limit) {
@@ -170,9 +176,13 @@ std::vector<NamedArray> read_npz(const std::string& path, bool map, std::optiona
       bytes = at::empty({static_cast<int64_t>(entry.size)}, kBytes);
       zip.read(entry, bytes.mutable_data_ptr());
     }
-    NpyArray array =
-        array_of(bytes, budget, [&](const std::string& reason) { file.fail("'" + name + "': " + reason); });
-    arrays.push_back({std::move(name), std::move(array)});
+    NamedArray& added = arrays.emplace_back(NamedArray{std::move(name), {}});
+    const std::string place = "'" + added.name + "': ";
+    try {
+      added.array = array_of(bytes, budget, [&](const std::string& reason) { file.fail(place + reason); });
+    } catch (const NpyRefused& refused) {
+      added.refusal = place + refused.reason;
+    }
   }
   return arrays;
 }

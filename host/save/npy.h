@@ -18,13 +18,14 @@ struct NpyArray {
 struct NamedArray {
   std::string name;
   NpyArray array;
+  std::string refusal = {};  // why there is no array: its dtype is none of ours
 };
 
 // Reads an array as torch.from_numpy gives it: in Fortran order with strides that rise; big-endian numbers are turned
 // around. `map`: shares a private mapping of the file where it is aligned. Error{io} for what is damaged, and for
 // arrays of anything but numbers and strings.
 NpyArray read_npy(const std::string& path, bool map, std::optional<uint64_t> limit = std::nullopt);
-// All arrays of an archive, in its order; `limit` as in Budget.
+// All arrays of an archive, in its order, those that cannot be read with the reason; `limit` as in Budget.
 std::vector<NamedArray> read_npz(const std::string& path, bool map, std::optional<uint64_t> limit);
 
 // Write in one step (see NewFile), to the byte as numpy.save does; .npz also deflated. Error{dtype} for a dtype that

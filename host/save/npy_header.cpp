@@ -101,7 +101,7 @@ class Parser {
   void descr(NpyHeader& header) {
     skip();
     if (at_ < text_.size() && text_[at_] == '[')
-      fail_("the array is of a structured dtype, expected numbers: load its fields one by one in Python");
+      throw NpyRefused{"the array is of a structured dtype, expected numbers: load its fields one by one in Python"};
     const std::string_view text = quoted();
     std::string_view name = text;
     if (!name.empty() && std::string_view("<>|=").find(name.front()) != std::string_view::npos) {
@@ -124,8 +124,9 @@ class Parser {
       header.item = header.text == 'U' ? 4 * length : length;
       return;
     }
-    if (name == "O") fail_("the array holds Python objects, which are pickles: no code of a file is ever run");
-    fail_("the array is of dtype '" + std::string(text.substr(0, 40)) + "', which PyTorch does not have");
+    if (name == "O")
+      throw NpyRefused{"the array holds Python objects, which are pickles: no code of a file is ever run"};
+    throw NpyRefused{"the array is of dtype '" + std::string(text.substr(0, 40)) + "', which PyTorch does not have"};
   }
 
   void shape(NpyHeader& header) {

@@ -20,10 +20,16 @@ struct NpyHeader {
   uint64_t bytes = 0;  // how many they are
 };
 
+// Thrown for an array that is whole but of a dtype that is none of ours.
+struct NpyRefused {
+  std::string reason;
+};
+
 using Fail = std::function<void(const std::string& reason)>;  // throws
 
 // Reads the header of an array of `size` bytes that begins with `head`, which holds all of it or kMostNpyHeader bytes.
-// Calls `fail` for anything that is not the header of an array of numbers or strings within `size`.
+// Calls `fail` for anything that is not the header of an array within `size`; NpyRefused if it holds neither numbers
+// nor strings.
 NpyHeader read_npy_header(std::string_view head, uint64_t size, const Fail& fail);
 inline constexpr size_t kMostNpyHeader = size_t{64} << 10;
 

@@ -134,14 +134,26 @@ void Pickler::sparse(const at::Tensor& tensor) {
   out_ += "t\x86R";
 }
 
+void Pickler::nested(const at::Tensor& tensor) {
+  global("torch._utils", "_rebuild_nested_tensor");
+  op('(');
+  at::Tensor buffer = tensor.detach().values();
+  strided(tensor.requires_grad() ? buffer.requires_grad_() : buffer);
+  for (const at::Tensor& part :
+       {tensor._nested_tensor_size(), tensor._nested_tensor_strides(), tensor._nested_tensor_storage_offsets()})
+    strided(part);
+  out_ += "tR";
+}
+
 void Pickler::tensor(const TensorNode& node, uint32_t& place) {
   if (recall(place)) return;
   const at::Tensor& tensor = node.tensor;
-  if (!tensor.defined() || tensor.is_nested() || tensor.is_mkldnn())
-    throw_usage("torch.save: a tensor without storage of its own (nested, mkldnn) cannot be saved");
+  if (!tensor.defined() || tensor.is_mkldnn())
+    throw_usage("torch.save: a tensor without storage of its own (mkldnn) cannot be saved");
   check_dtype(tensor.scalar_type());
   if (node.parameter) global("torch._utils", "_rebuild_parameter");
-  if (tensor.is_meta()) meta(tensor);
+  if (tensor.is_nested()) nested(node.parameter ? tensor.detach() : tensor);
+  else if (tensor.is_meta()) meta(tensor);
   else if (tensor.layout() != at::kStrided) sparse(tensor);
   else strided(node.parameter ? tensor.detach() : tensor);
   if (node.parameter) {

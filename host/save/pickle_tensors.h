@@ -39,6 +39,7 @@ class Pickler {
   void strided(const at::Tensor& tensor);
   void meta(const at::Tensor& tensor);
   void sparse(const at::Tensor& tensor);
+  void nested(const at::Tensor& tensor);
 
   const Document& document_;
   std::string out_;

@@ -43,6 +43,7 @@ class TorchFile {
   void place_legacy(Unpickler& unpickler, Value keys);
   std::string record(const ZipEntry& entry);
   at::Tensor build(const TensorNode& node);
+  at::Tensor build_nested(const TensorNode& node);
 
   file::ReadFile file_;
   const bool map_;

@@ -1,6 +1,7 @@
 // A machine for Python's pickles that knows only data: no name in a file is looked up but in a fixed list.
 #pragma once
 
+#include <functional>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -10,6 +11,9 @@
 #include "host/save/document.h"
 
 namespace trainhost::save {
+
+// Calls `bad`, which throws, unless sizes, strides and offset stay within `bytes` and within what LibTorch can count.
+void check_geometry(const TensorNode& node, uint64_t bytes, const std::function<void(const std::string&)>& bad);
 
 // Thrown when the pickle goes on behind the bytes at hand.
 struct RanOut {};
@@ -73,9 +77,9 @@ class Unpickler {
   Value rebuild_parameter(const Args& args);
   Value rebuild_sparse(const Args& args);
   Value rebuild_meta(const Args& args);
+  Value rebuild_nested(const Args& args);
   Value add_tensor(TensorNode node);
   std::vector<int64_t> integers(Value list, const char* what);
-  void check_geometry(const TensorNode& node, uint64_t bytes) const;
 
   const Value& argument(const Args& args, size_t i, Kind kind, const char* function) const;
   const Box& sequence(Value value, const char* what) const;
@@ -111,6 +115,7 @@ enum class Unpickler::Global : int64_t {
   rebuild_parameter,
   rebuild_sparse_tensor,
   rebuild_meta_tensor,
+  rebuild_nested_tensor,
   rebuild_from_type,
   storage,  // and behind it each dtype of a storage class; untyped first
 };

@@ -31,7 +31,7 @@ Value Unpickler::find_global(std::string_view module, std::string_view name) {
     std::string_view module, name;
     Global global;
   };
-  static constexpr std::array<Row, 24> kRows = {
+  static constexpr std::array<Row, 25> kRows = {
       {{"collections", "OrderedDict", Global::ordered_dict},
        {"collections", "Counter", Global::counter},
        {"builtins", "set", Global::set},
@@ -53,6 +53,7 @@ Value Unpickler::find_global(std::string_view module, std::string_view name) {
        {"torch._utils", "_rebuild_parameter_with_state", Global::rebuild_parameter},
        {"torch._utils", "_rebuild_sparse_tensor", Global::rebuild_sparse_tensor},
        {"torch._utils", "_rebuild_meta_tensor_no_storage", Global::rebuild_meta_tensor},
+       {"torch._utils", "_rebuild_nested_tensor", Global::rebuild_nested_tensor},
        {"torch._tensor", "_rebuild_from_type_v2", Global::rebuild_from_type},
        {"torch.tensor", "_rebuild_from_type_v2", Global::rebuild_from_type},
        {"torch.tensor", "Tensor", Global::tensor}}};
@@ -73,7 +74,6 @@ Value Unpickler::find_global(std::string_view module, std::string_view name) {
     fail("GLOBAL " + path + ": quantized tensors are not supported; save tensor.dequantize()");
   if (path == "torch.nested._internal.nested_tensor._rebuild_njt")
     fail("GLOBAL " + path + ": nested tensors of the jagged layout are not supported; save unbind()");
-  if (name == "_rebuild_nested_tensor") fail("GLOBAL " + path + ": nested tensors are not supported; save unbind()");
   fail("Unsupported global: GLOBAL " + path + " " + kRefused);
 }
 
@@ -137,6 +137,8 @@ Value Unpickler::call(Global function, const Args& args) {
       return rebuild_sparse(args);
     case Global::rebuild_meta_tensor:
       return rebuild_meta(args);
+    case Global::rebuild_nested_tensor:
+      return rebuild_nested(args);
     case Global::rebuild_from_type: {  // function, class, arguments, attributes: those have no place here
       const Value inner = argument(args, 0, Kind::global, "_rebuild_from_type_v2");
       const Value type = argument(args, 1, Kind::global, "_rebuild_from_type_v2");

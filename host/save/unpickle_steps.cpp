@@ -1,5 +1,6 @@
 // The opcodes of plain values, of protocols 2 to 5.
 #include <bit>
+#include <cmath>
 
 #include "host/base/utf8.h"
 #include "host/save/unpickle.h"
@@ -10,13 +11,42 @@ bool Unpickler::is_magic(Value value) noexcept {
   return value.kind == Kind::global && value.integer == static_cast<int64_t>(Global::magic_number);
 }
 
+namespace {
+
+// The nearest double to an integer of more than 8 bytes, little-endian and in two's complement.
+double nearest(std::string_view bytes) {
+  const bool negative = (bytes.back() & 0x80) != 0;
+  std::string magnitude(bytes);
+  if (negative) {
+    unsigned carry = 1;
+    for (char& c : magnitude) {
+      carry += static_cast<unsigned char>(~c);
+      c = static_cast<char>(carry);
+      carry >>= 8;
+    }
+  }
+  while (!magnitude.empty() && magnitude.back() == 0) magnitude.pop_back();
+  if (magnitude.size() > 200) return negative ? -HUGE_VAL : HUGE_VAL;
+  // The 8 leading bytes have more bits than a double; one more says whether anything follows them.
+  uint64_t leading = 0;
+  const size_t rest = magnitude.size() > 8 ? magnitude.size() - 8 : 0;
+  for (size_t i = magnitude.size(); i-- > rest;) leading = (leading << 8) | static_cast<unsigned char>(magnitude[i]);
+  for (size_t i = 0; i < rest; ++i) leading |= magnitude[i] != 0 ? 1 : 0;
+  const double value = std::ldexp(static_cast<double>(leading), static_cast<int>(8 * rest));
+  return negative ? -value : value;
+}
+
+}  // namespace
+
 // Little-endian, two's complement, as short as it goes.
 void Unpickler::push_long(std::string_view bytes) {
   if (bytes == std::string_view("\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 10))
     return push(Value(Kind::global, static_cast<int64_t>(Global::magic_number)));
-  if (bytes.size() > 8)
-    fail("it holds an integer of " + std::to_string(bytes.size()) +
-         " bytes, at most 8 are supported: integers from -2^63 to 2^63 - 1; save others as strings");
+  if (bytes.size() > 8) {
+    Value value(Kind::rounded, 0);
+    value.real = nearest(bytes);
+    return push(value);
+  }
   uint64_t value = !bytes.empty() && (bytes.back() & 0x80) ? ~uint64_t{0} : 0;
   for (size_t i = bytes.size(); i-- > 0;) value = (value << 8) | static_cast<unsigned char>(bytes[i]);
   push(Value(Kind::integer, static_cast<int64_t>(value)));

@@ -30,9 +30,7 @@ Value Unpickler::add_tensor(TensorNode node) {
   return Value::at(Kind::tensor, document_.tensors.size() - 1);
 }
 
-// Sizes, strides and offset stay within `bytes`, and within what LibTorch can count.
-void Unpickler::check_geometry(const TensorNode& node, uint64_t bytes) const {
-  const auto bad = [&](const std::string& what) { fail("a tensor " + what); };
+void check_geometry(const TensorNode& node, uint64_t bytes, const std::function<void(const std::string&)>& bad) {
   if (node.sizes.size() > kMostDims) bad("has " + std::to_string(node.sizes.size()) + " dimensions");
   if (node.sizes.size() != node.strides.size())
     bad("has " + std::to_string(node.sizes.size()) + " sizes and " + std::to_string(node.strides.size()) + " strides");
@@ -77,7 +75,7 @@ Value Unpickler::rebuild_strided(const Args& args, Global function) {
   if (args.size() < 4) fail(std::string(name) + " has too few arguments");
   node.sizes = integers(args[2], "a tensor's size");
   node.strides = integers(args[3], "a tensor's stride");
-  check_geometry(node, storage.bytes);
+  check_geometry(node, storage.bytes, [&](const std::string& what) { fail("a tensor " + what); });
   if (storage.begin != 0) {  // a view: count from the begin of the whole
     const auto size = static_cast<uint64_t>(c10::elementSize(node.dtype));
     if (storage.begin % size != 0) fail("a storage's view is not aligned");
@@ -150,10 +148,25 @@ Value Unpickler::rebuild_meta(const Args& args) {
   if (args.size() < 3) fail(std::string(name) + " has too few arguments");
   node.sizes = integers(args[1], "a tensor's size");
   node.strides = integers(args[2], "a tensor's stride");
-  check_geometry(node, INT64_MAX);
+  check_geometry(node, INT64_MAX, [&](const std::string& what) { fail("a tensor " + what); });
   node.requires_grad = argument(args, 3, Kind::boolean, name).boolean;
   if (node.requires_grad && !has_gradients(node.dtype))
     fail("only Tensors of floating point dtype can require gradients");
+  return add_tensor(std::move(node));
+}
+
+// _rebuild_nested_tensor(buffer, sizes, strides, offsets)
+Value Unpickler::rebuild_nested(const Args& args) {
+  TensorNode node;
+  node.form = Form::nested;
+  for (size_t i = 0; i < node.parts.size(); ++i) {
+    node.parts[i] = argument(args, i, Kind::tensor, "_rebuild_nested_tensor").index;
+    const TensorNode& part = document_.tensors[node.parts[i]];
+    if (part.form != Form::strided) fail("a part of a nested tensor is not dense");
+  }
+  const TensorNode& buffer = document_.tensors[node.parts[0]];
+  node.dtype = buffer.dtype;
+  node.requires_grad = buffer.requires_grad;
   return add_tensor(std::move(node));
 }
 

@@ -109,9 +109,9 @@ local parse_save = signature("torch.save", "obj=nil, f=nil, metadata=nil, compre
 --- `.npy`: one tensor. `.npz`: a flat table of named tensors, or a list of tensors.
 ---
 --- Any other name (`.pt`, `.pth`): PyTorch's own format, which torch.load(weights_only=True) opens in Python. Tables
---- of anything above, dtypes, devices, torch.Size, Parameters, sparse tensors, torch.None and nil. A table of 1 ... n is a list, an
---- ordered one (a state dict) an OrderedDict, any other a dict; an empty one is a dict. Tensors that share memory share
---- it in the file, and a view brings its whole storage along: clone it first.
+--- of anything above, dtypes, devices, torch.Size, Parameters, sparse and nested tensors, torch.None and nil. A table of
+--- 1 ... n is a list, an ordered one (a state dict) an OrderedDict, any other a dict; an empty one is a dict. Tensors
+--- that share memory share it in the file, and a view brings its whole storage along: clone it first.
 ---@param obj any
 ---@param f string the file's path
 ---@param metadata? table<string, string> of a .safetensors file, {format = "pt"}
@@ -154,9 +154,22 @@ local function load_safetensors(path, o)
   return made
 end
 
+-- What cannot be read is an error when it is asked for, as in numpy.
+local function load_npz(path, o)
+  local list, refused = native.read_npz(path, o.mmap, o.memory_limit), {}
+  local tensors = structure.table_of(list)
+  for _, row in ipairs(list) do refused[row[1]] = row[3] and ("numpy file %s: %s"):format(path, row[3]) end
+  if next(refused) then
+    getmetatable(tensors).__index = function(_, key)
+      if refused[key] then vm.raise("io", refused[key]) end
+    end
+  end
+  return tensors
+end
+
 local readers = {
   npy = function(path, o) return native.read_npy(path, o.mmap, o.memory_limit) end,
-  npz = function(path, o) return structure.table_of(native.read_npz(path, o.mmap, o.memory_limit)) end,
+  npz = load_npz,
   torch_tar = function(path)
     vm.raise("io", ("PyTorch file %s: Cannot use ``weights_only=True`` with files saved in the legacy .tar format.")
       :format(path), "load and save it again with a PyTorch of 2017 to 2025")
@@ -187,10 +200,12 @@ local parse_load = signature("torch.load",
 --- Reads a file of torch.save (also of Python's, new and old), safetensors or numpy. No code in it is ever run: an
 --- unknown global is an error that names it, as with torch.load(weights_only=True).
 ---
---- Arrays of strings in numpy's files become lists of strings, nested as their shape.
+--- Arrays of strings in numpy's files become lists of strings, nested as their shape. Of an .npz file all arrays of
+--- numbers and strings are there; to ask for one of Python objects, of records or of dates is an error that says why.
 ---
 --- Dicts become tables that keep their order and their keys, lists and tuples tables from 1 on. None is nil in a dict
---- (torch.save writes it back) and torch.None in a list. Tensors that shared memory share it again.
+--- (torch.save writes it back) and torch.None in a list. An integer beyond 64 bits becomes the nearest float (or math.huge),
+--- with one warning that names its key. Tensors that shared memory share it again.
 ---@param f string the file's path
 ---@param map_location? string|device|table|fun(storage: Tensor, location: string): Tensor|string|nil where storages go
 ---@param mmap? boolean shares a mapping of the file instead of reading it, where it is aligned; false

@@ -102,12 +102,18 @@ def test_npz_files_are_written_from_lists_and_packed(trainhost, tmp_path):
     (numpy.zeros(2, "longdouble"), "'<f16'"), (numpy.zeros(2, "V3"), "'|V3'")])
 def test_arrays_of_neither_numbers_nor_strings_are_refused_with_the_reason(trainhost, tmp_path, array, text):
     numpy.save(tmp_path / "a.npy", array)
-    numpy.savez(tmp_path / "a.npz", x=array)
+    numpy.savez(tmp_path / "a.npz", before=numpy.ones(2), x=array, after=numpy.array(["text"]))
     out = trainhost.lua("""
-      for _, path in ipairs {"a.npy", "a.npz"} do
-        local ok, err = pcall(require "torch".load, path)
+      local torch = require "torch"
+      local arrays = torch.load("a.npz")
+      for _, read in ipairs {function() return torch.load "a.npy" end, function() return arrays.x end} do
+        local ok, err = pcall(read)
         print(ok, err.kind, err.message)
-      end""", cwd=tmp_path).splitlines()
+      end
+      local names = {}
+      for name in pairs(arrays) do names[#names + 1] = name end
+      assert(table.concat(names, " ") == "before after" and arrays.before:sum():item() == 2 and arrays.after[1] == "text")
+      assert(arrays.nothing == nil)""", cwd=tmp_path).splitlines()
     assert all(line.startswith("false\tio\t") and text in line for line in out) and "'x'" in out[1], out
 
 

@@ -159,3 +159,23 @@ test.case("uninitialized memory is filled where operators are deterministic, unl
   torch.use_deterministic_algorithms(false)
   test.raises("torch.utils.deterministic has no 'fill'", function() return deterministic.fill end)
 end)
+
+test.case("every type, layout and length becomes the same list", function()
+  for _, size in ipairs {0, 1, 7, 8, 9, 100, 131072, 131073} do
+    for _, name in ipairs {"float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64"} do
+      local x = torch.arange(size):remainder(3):to(torch[name])
+      local list = x:tolist()
+      test.equal(#list, size)
+      for _, i in ipairs {1, size // 2, size} do
+        if i > 0 and i <= size then test.equal(list[i], x[i - 1]:item(), name) end
+      end
+    end
+  end
+  local x = torch.arange(600):view(20, 30)
+  test.equal(x:t():tolist(), x:t():contiguous():tolist())
+  test.equal(x:view(2, 10, 30):select(1, 3):tolist()[2][30], 30 * 13 + 29)
+  test.equal(torch.zeros(2, 0, 3):tolist(), {{}, {}})
+  test.equal(torch.ones(3):expand(2, 3):tolist(), {{1.0, 1.0, 1.0}, {1.0, 1.0, 1.0}})
+  test.equal(torch.complex(torch.ones(9), torch.ones(9)):conj():tolist()[9], torch.complex(1, -1))
+  test.equal(torch.eye(2):to_sparse():tolist(), {{1.0, 0.0}, {0.0, 1.0}})
+end)
