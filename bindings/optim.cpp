@@ -39,6 +39,20 @@ class Group final : public model::Hyper {
   }
 
   model::Number number(const char* key, int index) const override {
+    const std::optional<model::Number> value = entry(key, index);
+    if (!value)
+      throw_usage(std::string("param_groups: '") + key + "' must be a table of numbers, it has " +
+                  std::to_string(index) + " of them");
+    return *value;
+  }
+  double or_nan(const char* key, int index) const override {
+    return entry(key, index).value_or(model::Number(NAN)).value();
+  }
+
+  bool flag(const char* key) const override { return choice(key).value_or(false); }
+
+  // The number in the list; none where it is None.
+  std::optional<model::Number> entry(const char* key, int index) const {
     if (lua_getfield(L_, index_, key) != LUA_TTABLE)
       throw_usage(std::string("param_groups: '") + key + "' must be a table of numbers, got " + describe(L_, -1));
     lua_geti(L_, -1, index + 1);
@@ -47,10 +61,8 @@ class Group final : public model::Hyper {
       throw_usage(std::string("param_groups: '") + key + "' must be a table of numbers, got " + describe(L_, -1) +
                   " in it");
     lua_pop(L_, 2);
-    return value.value_or(model::Number(NAN));
+    return value;
   }
-
-  bool flag(const char* key) const override { return choice(key).value_or(false); }
 
   std::optional<bool> choice(const char* key) const override {
     std::optional<bool> on;

@@ -162,12 +162,35 @@ void Optimizer::step(size_t index, const Hyper& hyper, const at::Tensor& found_i
   for (Part& part : group.parts) step_part(group, part, found_inf, grad_scale);
 }
 
+// A parameter may have got another shape or other strides since its state began; a fused kernel would not see it.
+void Optimizer::fit_states(Batch& batch) const {
+  const std::vector<State>& states = rule_->states();
+  for (size_t i = 0; i < batch.parameters.size(); ++i) {
+    const at::Tensor& p = batch.parameters[i];
+    const auto check = [&](const char* name, const at::Tensor& other) {
+      if (other.sizes() == p.sizes()) return;
+      throw Error(ErrorKind::shape,
+                  std::string(rule_->title()) + ": the " + name + " of a parameter of shape " + c10::str(p.sizes()) +
+                      " has shape " + c10::str(other.sizes()),
+                  "an optimizer whose parameters got another shape is made anew");
+    };
+    check("gradient", p.grad());
+    for (size_t k = 0; k < states.size(); ++k) {
+      at::Tensor& state = batch.states[k][i];
+      if (states[k].kind != State::Kind::like_parameter || !state.defined()) continue;
+      check(states[k].name, state);
+      if (state.strides() != p.strides()) state.set_data(in_layout_of(p, state));
+    }
+  }
+}
+
 void Optimizer::step_part(Group& group, Part& part, const at::Tensor& found_inf, const at::Tensor& grad_scale) {
   Batch& batch = part.batch;
   const auto optional = [&](const at::Tensor& t) {
     return t.defined() ? std::optional<at::Tensor>(t.to(batch.parameters[0].device(), /*non_blocking=*/true))
                        : std::nullopt;
   };
+  if (group.path == Path::fused) fit_states(batch);
   for (const at::Tensor& p : batch.parameters)
     batch.gradients.push_back(group.path == Path::fused ? in_layout_of(p, p.grad()) : p.grad());
   struct Clear {  // so that zero_grad frees them, whatever a step raises

@@ -62,6 +62,7 @@ class Optimizer {
   void look(Group& group);
   void make_parts(Group& group);
   void step_part(Group& group, Part& part, const at::Tensor& found_inf, const at::Tensor& grad_scale);
+  void fit_states(Batch& batch) const;
   size_t state_index(const std::string& name) const;
   void fit(at::Tensor& into, size_t k, const at::Tensor& value, const at::Tensor& parameter, bool with_steps) const;
   Slot& slot_at(size_t index);

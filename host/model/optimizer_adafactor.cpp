@@ -48,8 +48,8 @@ class Adafactor final : public Rule {
 
   void read(const Hyper& hyper) override {
     beta2_decay_ = hyper.number("beta2_decay").value();
-    eps1_ = hyper.number("eps", 0).value();
-    eps2_ = hyper.number("eps", 1).value();
+    eps1_ = hyper.or_nan("eps", 0);
+    eps2_ = hyper.or_nan("eps", 1);
     d_ = hyper.number("d").value();
     weight_decay_ = hyper.number("weight_decay").value();
   }

@@ -19,7 +19,8 @@ class Hyper {
  public:
   virtual ~Hyper() = default;
   virtual Number number(const char* key) const = 0;
-  virtual Number number(const char* key, int index) const = 0;    // of a list, 0-based; not a number: NaN
+  virtual Number number(const char* key, int index) const = 0;    // of a list, 0-based
+  virtual double or_nan(const char* key, int index) const = 0;    // the same; None: NaN
   virtual bool flag(const char* key) const = 0;                   // absent: false
   virtual std::optional<bool> choice(const char* key) const = 0;  // absent: neither was chosen
   virtual std::string text(const char* key) const = 0;            // absent: ""

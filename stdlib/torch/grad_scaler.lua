@@ -162,6 +162,7 @@ function GradScaler:step(optimizer, ...)
   if optimizer._native then  -- the kernel unscales, and looks at the flag itself: the host waits for neither
     local was_unscaled = state.stage == "unscaled"
     if not was_unscaled then state.found = unscale(optimizer, scalar(1.0, native.float32, self._scale.device), true) end
+    if next(state.found) == nil then fail "No inf checks were recorded for this optimizer." end
     optimizer.found_inf = any_found(state.found, self._scale.device)
     optimizer.grad_scale = not was_unscaled and self._scale or nil
     local ok

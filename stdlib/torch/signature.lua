@@ -1,5 +1,6 @@
 -- Python's calls in Lua: positional arguments, keywords in a last table, defaults.
 local keywords = require "host.keywords"
+local none = require("native.tensor").None
 local ordered = require "host.ordered"
 local vm = require "native.vm"
 
@@ -58,7 +59,8 @@ end
 --- Makes the parser of a function's arguments.
 ---@param function_name string as the user writes it: "nn.Linear"
 ---@param spec string its parameters, with defaults in Lua; those after `*` are given by name alone
----@return fun(...): ... the arguments in the order of `spec`, defaults filled in; nil is None and takes no default
+---@return fun(...): ... the arguments in the order of `spec`, defaults filled in; nil, or torch.None by name,
+--- is None and takes no default
 ---@return integer required how many must be given
 ---@return integer most how many may be given by position
 ---@return string[] names of the parameters
@@ -98,6 +100,7 @@ return function(function_name, spec)
       for name, value in pairs(named) do
         local i = positions[name]
         if not i or i <= given then refuse(named, given) end
+        if rawequal(value, none) then value = nil end
         values[i] = value
       end
     end

@@ -142,6 +142,7 @@ struct Plain final : model::Hyper {
     return name == "lr" ? 0.5 : name == "eps" ? 1e-8 : 0.0;
   }
   model::Number number(const char*, int index) const override { return index == 0 ? 0.9 : 0.999; }
+  double or_nan(const char* key, int index) const override { return number(key, index).value(); }
   bool flag(const char*) const override { return false; }
   std::optional<bool> choice(const char*) const override { return std::nullopt; }
   std::string text(const char*) const override { return ""; }

@@ -12,6 +12,8 @@ local vm = require "native.vm"
 local fields <const>, embedding <const> = native.fields, catalog.find_any "aten::embedding"
 local embedding_bag <const> = functional.embedding_bag
 
+local parse_bags = signature("EmbeddingBag.forward", "input, offsets=nil, per_sample_weights=nil")
+
 local layers = {}
 
 -- A row counted from 0.
@@ -157,7 +159,9 @@ EmbeddingBag.reset_parameters = reset_parameters
 ---@param offsets Tensor? where each bag begins in a 1-D input
 ---@param per_sample_weights Tensor? a factor of each index, mode 'sum' alone
 ---@return Tensor [bags, embedding_dim]
-function EmbeddingBag:forward(x, offsets, per_sample_weights)
+function EmbeddingBag:forward(x, ...)
+  local offsets, per_sample_weights
+  x, offsets, per_sample_weights = parse_bags(x, ...)
   local f = fields(self)
   return embedding_bag(x, f.weight, offsets, f.max_norm, f.norm_type, f.scale_grad_by_freq, f.mode, f.sparse,
     per_sample_weights, f.include_last_offset, f.padding_idx)

@@ -1,4 +1,5 @@
 -- nn.ModuleList: a list of modules that its owner calls as it likes.
+local check_list = require "torch.nn.list_of_modules"
 local containers = require "torch.nn.containers"
 local module = require "torch.nn.module"
 local native = require "native.model"
@@ -11,7 +12,9 @@ for name, method in pairs(containers) do ModuleList[name] = method end
 ---@example #nn.ModuleList{nn.ReLU(), nn.Tanh()}  --> 2
 ---@source torch.nn.ModuleList
 function ModuleList:__init(modules)
-  if modules then self:extend(modules) end
+  if modules == nil then return end
+  check_list(modules, "nn.ModuleList")
+  self:extend(modules)
 end
 
 -- Equal neighbours are printed once, as "(0-2): 3 x Linear(...)".

@@ -1,4 +1,5 @@
 -- nn.Sequential: modules called one after the other.
+local check_list = require "torch.nn.list_of_modules"
 local containers = require "torch.nn.containers"
 local module = require "torch.nn.module"
 local native = require "native.model"
@@ -21,6 +22,7 @@ function Sequential:__init(...)
   elseif ordered.is(first) then
     for name, child in pairs(first) do self:add_module(name, child) end
   else
+    check_list(first, "nn.Sequential")
     for i, item in ipairs(first) do
       if type(item) == "table" then self:add_module(item[1], item[2])
       else self:add_module(tostring(i - 1), item) end

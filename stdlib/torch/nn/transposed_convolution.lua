@@ -3,9 +3,11 @@ local base = require "torch.nn.convolution_base"
 local catalog = require "native.ops"
 local layer = require "torch.nn.layer"
 local native = require "native.model"
+local signature = require "torch.signature"
 local vm = require "native.vm"
 
 local fields <const> = native.fields
+local parse_call = signature("ConvTranspose.forward", "input, output_size=nil")
 
 local layers = {}
 
@@ -58,7 +60,8 @@ local function transposed(dims)
   ---@param x Tensor [batch, in_channels, ...] or without batch
   ---@param output_size integer[]? which of the sizes that a stride allows, the one that output_padding gives
   ---@return Tensor [batch, out_channels, ...]
-  function class:forward(x, output_size)
+  function class:forward(x, output_size, ...)
+    if type(output_size) == "table" and output_size[1] == nil or ... then x, output_size = parse_call(x, output_size, ...) end
     local f = fields(self)
     local padding = output_size and padding_for(f, x, output_size, dims) or f.output_padding
     return of(x, f.weight, f.bias, f.stride, f.padding, padding, f.groups, f.dilation)

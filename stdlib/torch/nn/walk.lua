@@ -1,4 +1,5 @@
 -- How modules list what they hold: lists and iterators, in PyTorch's order.
+local callable = require "host.callable"
 local native = require "native.model"
 local python_type = require "torch.nn.python_type"
 local signature = require "torch.signature"
@@ -122,6 +123,9 @@ end
 --- net:apply(function(m) if m.weight then nn.init.zeros_(m.weight) end end)
 --- net[0].weight:sum():item()  --> 0.0
 function methods:apply(fn)
+  if not callable(fn) then
+    vm.raise("usage", "Module.apply: argument 'fn' must be a function, got " .. vm.describe(fn))
+  end
   for _, child in ipairs(self:children()) do child:apply(fn) end
   fn(self)
   return self

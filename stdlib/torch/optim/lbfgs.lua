@@ -37,6 +37,9 @@ end
 
 local function number(loss)
   if torch.is_tensor(loss) then loss = loss:item() end
+  if type(loss) ~= "number" then
+    fail("the closure must return the loss, a tensor or a number, got " .. vm.describe(loss))
+  end
   return loss + 0.0
 end
 

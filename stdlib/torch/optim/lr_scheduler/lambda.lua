@@ -1,6 +1,7 @@
 -- torch.optim.lr_scheduler.LambdaLR: the first learning rate times a function of the epoch.
 local LRScheduler = require "torch.optim.lr_scheduler.scheduler"
 local torch = require "torch"
+local vm = require "native.vm"
 
 ---@class LambdaLR : LRScheduler
 ---@example local optimizer = torch.optim.SGD({torch.ones(1, {requires_grad = true})}, {lr = 1.0})
@@ -68,7 +69,13 @@ end
 function LambdaLR:get_lr()
   self:_warn_outside_step()
   local rates = {}
-  for i, f in ipairs(self.lr_lambdas) do rates[i] = self.base_lrs[i] * f(self.last_epoch) end
+  for i, f in ipairs(self.lr_lambdas) do
+    local factor = f(self.last_epoch)
+    if type(factor) ~= "number" then
+      vm.raise("usage", "LambdaLR: 'lr_lambda' must return a number, got " .. vm.describe(factor))
+    end
+    rates[i] = self.base_lrs[i] * factor
+  end
   return rates
 end
 

@@ -1,6 +1,7 @@
 -- torch.optim.swa_utils.AveragedModel: a copy of a model whose parameters are the average of those that it was shown.
 local averages = require "torch.optim.swa_utils.averages"
 local module = require "torch.nn.module"
+local native = require "native.model"
 local signature = require "torch.signature"
 local torch = require "torch"
 local vm = require "native.vm"
@@ -22,6 +23,9 @@ function AveragedModel:__init(...)
   if type(device) == "table" and next(device) == nil then device = nil end  -- AveragedModel(model, {}): no options
   if avg_fn ~= nil and multi_avg_fn ~= nil then
     vm.raise("usage", "AveragedModel: Only one of avg_fn and multi_avg_fn should be provided")
+  end
+  if not native.is_module(model) then
+    vm.raise("usage", "AveragedModel: argument 'model' must be a Module, got " .. vm.describe(model))
   end
   self.module = model:deepcopy()
   if device ~= nil then self.module:to(device) end
