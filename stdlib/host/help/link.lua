@@ -26,6 +26,8 @@ local SPACES <const> = {
 -- Names of ours in PyTorch's namespaces, and those of PyTorch that have no page.
 local OURS <const> = {
   ["torch.nn.class"] = true, ["torch.nn.is_module"] = true, ["torch.nn.CrossMapLRN2d"] = true,
+  ["torch.nn.freeze"] = true, ["torch.nn.unfreeze"] = true, ["torch.nn.is_frozen"] = true,
+  ["torch.nn.summary"] = true, ["torch.nn.plot"] = true,
   ["torch.nn.RNNCellBase"] = true, ["torch.cuda.cudnn_version"] = true,
   ["torch.cuda.versions"] = true,
   ["torch.autograd.Variable"] = true, ["torch.optim.class"] = true,
