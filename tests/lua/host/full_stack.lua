@@ -21,13 +21,13 @@ local function rss()
 end
 
 local function make(count)
-  for _ = 1, count do torch.ones(1000) end
+  for _ = 1, count do torch.ones(100000) end
 end
 
 test.case("tensors that die on a full stack are freed", function()
-  make(20000)
+  make(200)
   local before = rss()
-  for n = deepest - 2, deepest do pcall(down, n, function() make(40000) end) end  -- 160 MB each
+  for n = deepest - 2, deepest do pcall(down, n, function() make(400) end) end  -- 160 MB each
   collectgarbage()
   test.truthy(rss() - before < 100 * 1024, rss() - before)
 end)
@@ -37,23 +37,23 @@ test.case("tensors of a scope that die on a full stack do not dangle", function(
     torch.scope(function()
       make(10)
       pcall(down, n, function()
-        torch.scope(function() make(20000) end)
-        make(20000)
+        torch.scope(function() make(200) end)
+        make(200)
       end)
-      make(20000)
+      make(200)
       collectgarbage()
-      make(20000)
+      make(200)
     end)
   end
   test.equal(torch.scope(function() return torch.ones(2) + 1 end), torch.tensor {2., 2.})
 end)
 
 test.case("the collector runs again after a stack overflow", function()
-  pcall(down, deepest, function() make(20000) end)
+  pcall(down, deepest, function() make(200) end)
   pcall(down, deepest + 1, function() end)
   test.truthy(collectgarbage "isrunning")
-  down(deepest, function() make(20000) end)
-  make(50000)
+  down(deepest, function() make(200) end)
+  make(500)
   test.truthy(collectgarbage "isrunning")
   local function deep(x) return 1 + deep({x}) end
   pcall(deep, torch.ones(1))
