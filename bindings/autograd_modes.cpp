@@ -192,13 +192,12 @@ vm::Modes read_modes(vm::State& state) {
   const c10::AutogradState& autograd = c10::AutogradState::get_tls_state();
   const c10::impl::LocalDispatchKeySet keys = c10::impl::tls_local_dispatch_key_set();
   const std::optional<at::Device>& device = settings(state.lua()).default_device;
-  return {bits({autograd.get_grad_mode(), autograd.get_fw_grad_mode(), autograd.get_inference_mode(),
-                autograd.get_multithreading_enabled()}),
-          lasting(keys.included_),
-          lasting(keys.excluded_),
-          bits({AnomalyMode::is_enabled(), AnomalyMode::should_check_nan()}),
-          device ? (static_cast<std::uint64_t>(device->type()) + 1) << 8 | static_cast<std::uint8_t>(device->index())
-                 : 0};
+  return {
+      bits({autograd.get_grad_mode(), autograd.get_fw_grad_mode(), autograd.get_inference_mode(),
+            autograd.get_multithreading_enabled()}),
+      lasting(keys.included_), lasting(keys.excluded_),
+      bits({AnomalyMode::is_enabled(), AnomalyMode::should_check_nan()}),
+      device ? (static_cast<std::uint64_t>(device->type()) + 1) << 8 | static_cast<std::uint8_t>(device->index()) : 0};
 }
 
 void write_modes(vm::State& state, const vm::Modes& modes) {

@@ -59,8 +59,8 @@ typename Type<T>::Handle& check(lua_State* L, int index) {
   return *object;
 }
 
-// `__gc`, `__close` and `close`-like methods: the handle is empty from then on, and needs no destructor. A `__gc` of the
-// script may still reach a value that was collected: it is closed.
+// `__gc`, `__close` and `close`-like methods: the handle is empty from then on, and needs no destructor. A `__gc` of
+// the script may still reach a value that was collected: it is closed.
 template <class T>
 int close(lua_State* L) {
   if (auto* object = test<T>(L, 1)) *object = typename Type<T>::Handle();

@@ -24,12 +24,12 @@ class Muon final : public Rule {
     weight_decay_ = hyper.number("weight_decay").value();
     momentum_ = hyper.number("momentum").value();
     nesterov_ = hyper.flag("nesterov");
-    for (int i = 0; i < 3; ++i) coefficients_[i] = hyper.number("ns_coefficients", i).value();
+    for (int i = 0; i < 3; ++i) coefficients_[i] = hyper.or_nan("ns_coefficients", i);
     eps_ = hyper.number("eps").value();
     iterations_ = static_cast<int64_t>(hyper.number("ns_steps").value());
     adjust_ = hyper.text("adjust_lr_fn");
     if (iterations_ >= 100) throw_usage("Number of steps must be less than 100 for computational efficiency");
-    if (std::isnan(coefficients_[2]) || !std::isnan(hyper.number("ns_coefficients", 3).value()))
+    if (std::isnan(coefficients_[2]) || !std::isnan(hyper.or_nan("ns_coefficients", 3)))
       throw_usage("Coefficients must be a tuple of exactly 3 values");
   }
 

@@ -11,8 +11,8 @@ namespace trainhost::vm {
 
 class State;
 
-// All the modes of the thread that can be compared and set at once; the bindings say what is where. Each bit is one, but
-// for the word kWhole.
+// All the modes of the thread that can be compared and set at once; the bindings say what is where. Each bit is one,
+// but for the word kWhole.
 using Modes = std::array<std::uint64_t, 5>;
 inline constexpr std::size_t kWhole = 4;
 struct ModeAccess {
@@ -22,9 +22,9 @@ struct ModeAccess {
 
 // Note [Modes of coroutines]
 // What a coroutine has switched holds while it runs: at a yield the modes of its resumer come back, at the next resume
-// its own. So one that is dropped in the middle leaves nothing behind. What it has not switched, or has switched back, is
-// its resumer's. What it leaves switched when it ends stays, as in a function. Scopes in Lua (torch.autocast ...) are values with the metamethods __suspend and __resume in a list of the
-// coroutine.
+// its own. So one that is dropped in the middle leaves nothing behind. What it has not switched, or has switched back,
+// is its resumer's. What it leaves switched when it ends stays, as in a function. Scopes in Lua (torch.autocast ...)
+// are values with the metamethods __suspend and __resume in a list of the coroutine.
 
 // Once per state.
 void open_coroutine_modes(lua_State* L);

@@ -158,7 +158,8 @@ local incompatible = {
 -- Into a module and all below it. `found` has the lists of what is wrong.
 local function load_tree(module, state, prefix, metadata, assign, found)
   local own_metadata = {}  -- a copy: PyTorch's `assign` stays in the state dict, for later loads too
-  for key, value in pairs(metadata and metadata[prefix:sub(1, -2)] or {}) do own_metadata[key] = value end
+  local told = type(metadata) == "table" and metadata[prefix:sub(1, -2)]  -- of a file: anything
+  for key, value in pairs(type(told) == "table" and told or {}) do own_metadata[key] = value end
   if assign then own_metadata.assign_to_params_buffers = true end
   local own_way = class_of(module)._load_from_state_dict ~= methods._load_from_state_dict
   local put_off = pending

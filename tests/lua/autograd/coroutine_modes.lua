@@ -176,3 +176,47 @@ test.case("torch.random.fork_rng goes on over a yield", function()
   test.equal(co(), expected)
   test.equal(torch.get_rng_state(), state)
 end)
+
+test.case("a mode of a coroutine leaves the others to its resumer", function()
+  local function squares(mode)
+    local co = coroutine.wrap(function(x)
+      local _ <close> = mode()
+      while true do x = coroutine.yield(x and (x * x):sum()) end
+    end)
+    co()
+    return co
+  end
+  local x = torch.arange(3.0)
+  for _, mode in ipairs {torch.enable_grad, function() return torch.set_default_device("cpu") end,
+    function() return torch.autograd.set_detect_anomaly(true) end} do
+    test.equal(torch.func.grad(squares(mode))(x), torch.tensor {0.0, 2.0, 4.0})
+  end
+  -- One that switched recording off, resumed where only the device is another.
+  local co = squares(torch.no_grad)
+  do
+    local _ <close> = torch.set_default_device("meta")
+    test.equal(co(x).requires_grad, false)
+    co = coroutine.wrap(function()
+      local _ <close> = torch.no_grad()
+      coroutine.yield()
+      return torch.ones(1).device.type
+    end)
+  end
+  co()
+  local _ <close> = torch.set_default_device("meta")
+  test.equal(co(), "meta")
+end)
+
+test.case("a coroutine that began inside a transform goes on outside of it", function()
+  local co = coroutine.wrap(function()
+    local _ <close> = torch.no_grad()
+    coroutine.yield()
+    return torch.ones(2) + 1
+  end)
+  torch.func.vmap(function(x)
+    co()
+    return x * 2
+  end)(torch.ones(3))
+  test.equal(co(), torch.tensor {2.0, 2.0})
+  test.equal(torch.ones(2) + 1, torch.tensor {2.0, 2.0})
+end)

@@ -162,3 +162,11 @@ test.case("ModuleDict takes another one", function()
   test.equal(nn.ModuleDict(dict):update{b = nn.Tanh()}:keys(), {"a", "b"})
   test.raises("should be called with an iterable", dict.update, dict, 3)
 end)
+
+test.case("what is no list of modules is refused", function()
+  test.raises('expected a list of modules, got a table with the key string "conv"', nn.Sequential,
+    {conv = nn.ReLU()})
+  test.raises("nn.ModuleList: expected a list of modules, got", nn.ModuleList, nn.Linear(1, 2))
+  test.raises("nn.ModuleList: expected a list of modules, got", nn.ModuleList, 3)
+  test.equal({#nn.ModuleList(nn.Sequential(nn.ReLU())), #nn.ModuleList {}, #nn.Sequential {}}, {1, 0, 0})
+end)

@@ -276,3 +276,35 @@ test.case("zero_grad refuses keywords that it does not have", function()
   opt:zero_grad()
   test.equal(w.grad, nil)
 end)
+
+test.case("a fused step refuses a state of another shape and follows other strides", function()
+  for name, options in pairs {Adam = {}, AdamW = {amsgrad = true}, Adagrad = {}, SGD = {lr = 0.1, momentum = 0.9}} do
+    local layer = nn.Linear(3, 1)
+    local optimizer = torch.optim[name](layer:parameters(), options)
+    layer(torch.ones(1, 3)):sum():backward()
+    optimizer:step()
+    layer.weight.data = torch.ones(50, 50)
+    layer.weight.grad = torch.ones(50, 50)
+    test.raises("of a parameter of shape %[50, 50%] has shape %[1, 3%]", optimizer.step, optimizer)
+  end
+  local function trained(to_other_strides)
+    local weight = nn.Parameter(torch.arange(6.0):view(2, 3))
+    local optimizer = torch.optim.Adam {weight}
+    for i = 1, 2 do
+      weight.grad = torch.tensor {{1.0, -2.0, 3.0}, {-4.0, 5.0, -6.0}} * i
+      optimizer:step()
+      if to_other_strides then weight.data = weight.data:t():contiguous():t() end
+    end
+    return weight:detach():contiguous()
+  end
+  test.equal(trained(true), trained(false))
+end)
+
+test.case("a group with too few betas is an error", function()
+  local x = torch.ones(1, {requires_grad = true})
+  x.grad = torch.ones(1)
+  local optimizer = torch.optim.Adam {x}
+  optimizer.param_groups[1].betas = {0.9}
+  test.raises("'betas' must be a table of numbers", optimizer.step, optimizer)
+  test.equal(x:tolist(), {1.0})
+end)

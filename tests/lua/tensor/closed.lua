@@ -90,3 +90,46 @@ test.case("valid keywords are listed with commas", function()
   test.raises("valid are dtype, device, requires_grad, pin_memory", torch.tensor, {1}, {bad = 1})
   test.raises("linewidth, profile, sci_mode", torch.set_printoptions, {bad = 1})
 end)
+
+test.case("a module that was closed says so when it is called, read or assigned to", function()
+  local module
+  do
+    local closed <close> = torch.nn.Linear(2, 2)
+    module = closed
+  end
+  test.raises("this Module is closed", function() return module(torch.ones(1, 2)) end)
+  test.raises("this Module is closed", function() return module.weight end)
+  test.raises("this Module is closed", function() module.field = 1 end)
+  local meta = debug.getmetatable(module)
+  for _, other in ipairs {io.stdout, torch.ones(2), 3} do
+    test.raises("expected a Module", meta.__call, other)
+    test.raises("expected a Module", meta.__index, other, "weight")
+    test.raises("expected a Module", meta.__newindex, other, "field", 1)
+  end
+end)
+
+test.case("what a finalizer of the script reaches after its own end is closed", function()
+  local errors = {}
+  local made = {
+    module = function() return torch.nn.Linear(2, 2) end,
+    generator = function() return torch.Generator() end,
+    tensor = function() return torch.ones(2) end,
+    optimizer = function() return torch.optim.SGD({torch.ones(1, {requires_grad = true})}, {lr = 1.0}) end,
+  }
+  local use = {
+    module = function(m) m.field = 1 end, generator = function(g) g:initial_seed() end,
+    tensor = function(t) return t + 1 end, optimizer = function(o) o:step() end,
+  }
+  for name, make in pairs(made) do
+    local holder = setmetatable({}, {__gc = function(self)  -- older than what it holds: finalized after it
+      local ok, message = pcall(use[name], self.held)
+      errors[name] = ok or tostring(message)
+    end})
+    holder.held = make()
+  end
+  collectgarbage()
+  collectgarbage()
+  for name in pairs(made) do test.truthy(errors[name] ~= nil, name) end
+  test.truthy(tostring(errors.module):find "closed", errors.module)
+  test.truthy(tostring(errors.generator):find "closed", errors.generator)
+end)

@@ -105,3 +105,12 @@ test.case("its errors name the argument", function()
   test.raises("the loss must be a tensor, got number", steps.backward, steps, 3)
   test.raises("'samples' must be a positive number, got number 0", steps.backward, steps, x:sum(), 0)
 end)
+
+test.case("a backward that failed is no batch of the window", function()
+  local x = torch.ones(1, {requires_grad = true})
+  local steps = train.Accumulator(torch.optim.SGD({x}, {lr = 1.0}), {every = 2})
+  test.raises("", steps.backward, steps, torch.ones(1):sum())  -- it has no history
+  steps:backward(x:sum() * 2)
+  test.equal(steps:step(), true)
+  test.equal(x:item(), -1.0)
+end)

@@ -77,8 +77,9 @@ end
 ---@param file string "net.svg"
 ---@param options? table
 ---@return string file
----@example nn.plot(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), "net.dot", {input = {8, 3}, show_shapes = true})
---- --> net.dot
+---@example local file = os.tmpname()
+--- nn.plot(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), file .. ".dot", {input = {8, 3}, show_shapes = true})
+--- io.open(file .. ".dot"):read(7), os.remove(file .. ".dot")  --> digraph	true
 return function(model, file, options)
   local kind
   model, file, kind, options = read(model, file, options)
