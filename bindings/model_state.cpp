@@ -93,6 +93,7 @@ void push_version(lua_State* L, int self) {
 
 // plain_state(module, prefix, keep_vars, plain): keys, tensors, and the path and {version = ...} of each module.
 int plain_state(lua_State* L) {
+  luaL_checktype(L, 4, LUA_TTABLE);
   const ModulePtr& root = check_module(L, 1);
   const std::string prefix = check_name(L, 2, "state_dict");
   const bool keep_vars = lua_toboolean(L, 3);
@@ -143,6 +144,8 @@ bool is_current(lua_State* L, int self, int metadata, const std::string& path) {
 
 // load_plain(module, state, metadata, plain): true if all that the table has went to all that the tree has.
 int load_plain(lua_State* L) {
+  luaL_checktype(L, 2, LUA_TTABLE);
+  luaL_checktype(L, 4, LUA_TTABLE);
   const ModulePtr& root = check_module(L, 1);
   constexpr int kState = 2, kMetadata = 3, kPlain = 4;
   lua_settop(L, kPlain);
