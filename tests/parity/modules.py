@@ -15,7 +15,7 @@ from trace import SEED, Untranslatable, fresh, leaves
 
 
 WHOLE = 100000  # inputs of a module and dtype
-SAMPLE = 40
+SAMPLE = 25
 
 
 @dataclasses.dataclass

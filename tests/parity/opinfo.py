@@ -24,7 +24,7 @@ class Size:
     errors: int
 
 
-SAMPLE = Size(3, 1, 1, 1, 4)
+SAMPLE = Size(3, 1, 1, 1, 3)
 WHOLE = Size(2000, len(OTHER_DTYPES), 2000, 25, 100)
 
 
