@@ -2,6 +2,9 @@
 # ends with.
 import os
 
+# Both sides compute with one thread, so that they add in the same order on every machine.
+os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+
 import campaign
 import expected
 import modules
@@ -9,10 +12,17 @@ import opinfo
 import pytest
 import report as reports
 import schemas
+import torch
 
 LONG = os.environ.get("TRAINHOST_LONG", "0") not in ("", "0")
 SEED = int(os.environ.get("TRAINHOST_PARITY_SEED", "0"))
 LINES = []
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Also after a test that asked for more."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -132,7 +132,7 @@ class Exchange:
         """Runs the cases from number `first` on in one process."""
         inputs, outputs, report, script = (self.lua(str(self.folder / n)) for n in (
             "in.bin", "out.bin", "report.jsonl", "cases.lua"))
-        head = (f'local torch = require "torch"\ntorch.set_num_threads(1)\nlocal X = dofile({self.lua(str(EXCHANGE))})'
+        head = (f'local torch = require "torch"\nlocal X = dofile({self.lua(str(EXCHANGE))})'
                 f"({inputs}, {len(self.bytes)}, {outputs}, {OUTPUT_BYTES}, {report})\n")
         bodies = "\n".join(f"X.case({self.lua(name)}, [==[\n  {body}\n]==])" for name, body in self.cases[first:])
         (self.folder / "cases.lua").write_text(head + bodies + "\n")

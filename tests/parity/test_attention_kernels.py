@@ -45,7 +45,6 @@ def results(trainhost, tmp_path_factory):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", CASES)
 def test_evaluation_is_equal_bit_for_bit(results, name):
-    torch.set_num_threads(1)
     scope = {"torch": torch, "nn": nn}
     _, made, _, called = CASES[name]
     exec(SETUP[1] % (made, called), scope)

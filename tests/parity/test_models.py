@@ -42,16 +42,8 @@ def state(training):
     return [name for name, _ in pairs], [tensor for _, tensor in pairs]
 
 
-@pytest.fixture
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.parametrize("name", [name for name in SIZES if "tiny" in SIZES[name]])
-def test_a_model_trains_as_its_python_twin(trainhost, tmp_path, one_thread, name):
+def test_a_model_trains_as_its_python_twin(trainhost, tmp_path, name):
     exchange = Exchange(tmp_path)
     exchange.case(name, LUA.format(folder=MODELS, name=name, steps=STEPS))
     ours = exchange.run(trainhost)[name]
@@ -87,7 +79,7 @@ WRITING = {
 
 
 @pytest.mark.parametrize("name", WRITING)
-def test_a_model_writes_what_its_python_twin_writes(trainhost, tmp_path, one_thread, name):
+def test_a_model_writes_what_its_python_twin_writes(trainhost, tmp_path, name):
     """After 5 steps, from the same random numbers."""
     exchange = Exchange(tmp_path)
     for number, (lua, _) in enumerate(WRITING[name]):

@@ -45,7 +45,6 @@ def plain(value):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", CASES)
 def test_does_what_pytorch_does(results, name):
-    torch.set_num_threads(1)
     scope = {"torch": torch, "nn": nn}
     exec(CASES[name][1], scope)
     assert results[name].error is None, results[name].error

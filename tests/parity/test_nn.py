@@ -93,7 +93,7 @@ LUA_FORWARD = """
 
 @pytest.fixture(scope="module")
 def ours(trainhost):
-    code = exact.LUA + "torch.set_num_threads(1)\n"
+    code = exact.LUA
     for name, (make, _, shape) in LAYERS.items():
         forward = "" if shape is None else LUA_FORWARD % {"shape": ", ".join(map(str, shape)), "name": name}
         code += LUA_LAYER % {"make": make, "name": name, "forward": forward}
@@ -101,7 +101,6 @@ def ours(trainhost):
 
 
 def make(name):
-    torch.set_num_threads(1)
     torch.manual_seed(7)
     return eval(LAYERS[name][1])
 
@@ -157,11 +156,10 @@ STRUCTURES = ["nn.init.dirac_(torch.empty(5, 3, 4))", "nn.init.dirac_(torch.empt
 
 
 def test_structured_initializers_are_equal(trainhost):
-    code = exact.LUA + "torch.set_num_threads(1)\n"
+    code = exact.LUA
     for i, call in enumerate(STRUCTURES):
         code += f'torch.manual_seed(3)\ndump("{i}", {call})\n'
     got = exact.read(trainhost.lua(code))
-    torch.set_num_threads(1)
     for i, call in enumerate(STRUCTURES):
         torch.manual_seed(3)
         exact.same_bits(got[str(i)], eval(call))

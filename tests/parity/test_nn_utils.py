@@ -157,7 +157,6 @@ def results(trainhost, tmp_path_factory):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", CASES)
 def test_gives_what_pytorch_gives(results, name):
-    torch.set_num_threads(1)
     scope = {"torch": torch, "nn": nn}
     exec(CASES[name][1], scope)
     assert results[name].error is None, results[name].error

@@ -150,20 +150,14 @@ test.case("allow_mutation_on_saved_tensors: nested tensors", function()
 end)
 
 test.case("allow_mutation_on_saved_tensors: many parts of one storage", function()
-  local function seconds(count)
-    local x = torch.ones(count, {requires_grad = true})
-    return graph.allow_mutation_on_saved_tensors(function()
-      local copy, before = x * 1, os.clock()
-      local outputs = {}
-      for i, part in ipairs(copy:unbind()) do outputs[i] = part:exp():sin() + part * part end
-      local took = os.clock() - before
-      copy:zero_()
-      test.equal(#outputs, count)
-      return took
-    end)
-  end
-  local few, many = math.min(seconds(200), seconds(200), seconds(200)), seconds(4000)
-  test.truthy(many < 80 * few, "200 took " .. few .. " s, 4000 took " .. many .. " s")
+  local x = torch.ones(4000, {requires_grad = true})
+  graph.allow_mutation_on_saved_tensors(function()
+    local copy, total = x * 1, torch.zeros(1)
+    for _, part in ipairs(copy:unbind()) do total = total + part * part end
+    torch.no_grad(function() copy:zero_() end)
+    total:backward()
+  end)
+  test.equal(x.grad:eq(2):all():item(), true)
 end)
 
 test.case("disable_saved_tensors_hooks is for every kind of them", function()

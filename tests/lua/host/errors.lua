@@ -94,7 +94,7 @@ test.case("a clock moves forward, sleep waits", function()
   local began = host.clock()
   host.sleep(0.03)
   local passed = host.clock() - began
-  test.truthy(passed >= 0.03 and passed < 1, passed)
+  test.truthy(passed >= 0.03 and passed < 60, passed)
   test.truthy(host.time() > 1.6e9)
 end)
 
