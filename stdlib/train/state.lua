@@ -63,7 +63,7 @@ end
 ---Takes note of an event before its hooks run. A plain table becomes a state.
 ---@param state table
 ---@param event string
-function State.count(state, event)
+function State.follow(state, event)
   local meta = getmetatable(state)
   if meta == nil then complete(state) elseif meta ~= State then return end
   local f = counted[event]
