@@ -179,7 +179,7 @@ int grad_norm(lua_State* L) {
 
 int clip_grad_norm(lua_State* L) {
   push_tensor(L, model::clip_grad_norm(check_tensors(L, 1, "clip_grad_norm_", "parameters"), luaL_checknumber(L, 2),
-                                       norm_type_at(L, 3), lua_toboolean(L, 4)));
+                                       norm_type_at(L, 3)));
   return 1;
 }
 
@@ -228,8 +228,7 @@ constexpr Row kFunctions[] = {
      "default 2\n---@return Tensor"},
     {"clip_grad_norm", guarded<clip_grad_norm>,
      "---Scales gradients so that their norm is at most max_norm; returns the norm before.\n---@param parameters "
-     "Tensor[]\n---@param max_norm number\n---@param norm_type number|\"inf\"? default 2\n---@param error_if_nonfinite "
-     "boolean?\n---@return Tensor"},
+     "Tensor[]\n---@param max_norm number\n---@param norm_type number|\"inf\"? default 2\n---@return Tensor"},
     {"flat_gradient", guarded<flat_gradient>,
      "---All gradients as one vector, zeros where there is none.\n---@param parameters Tensor[]\n---@return Tensor"},
     {"move_along", guarded<move_along>,

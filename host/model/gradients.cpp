@@ -48,14 +48,10 @@ at::Tensor grad_norm(const std::vector<at::Tensor>& parameters, double norm_type
   return norm_of(gradients_of(parameters), norm_type);
 }
 
-at::Tensor clip_grad_norm(const std::vector<at::Tensor>& parameters, double max_norm, double norm_type,
-                          bool error_if_nonfinite) {
+at::Tensor clip_grad_norm(const std::vector<at::Tensor>& parameters, double max_norm, double norm_type) {
   c10::NoGradGuard no_grad;
   const auto gradients = gradients_of(parameters);
   at::Tensor total = norm_of(gradients, norm_type);
-  if (error_if_nonfinite && !total.isfinite().item<bool>())
-    throw_usage("the total norm of the gradients is not finite, so it cannot be clipped",
-                "to clip by it anyway, set error_if_nonfinite = false");
   const at::Tensor scale = total.add(1e-6).reciprocal().mul(max_norm).clamp_max(1.0);
   for (const auto& list : gradients) at::_foreach_mul_(list, scale.to(list[0].device()));
   return total;

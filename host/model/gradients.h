@@ -10,10 +10,9 @@ namespace trainhost::model {
 // The norm of all gradients as if they were one vector: a 0-dim tensor, 0 if there is none. norm_type may be
 // infinity. No gradient is changed.
 at::Tensor grad_norm(const std::vector<at::Tensor>& parameters, double norm_type);
-// Scales gradients in place so that their norm is at most max_norm; returns the norm before. Does not wait for
-// the device unless error_if_nonfinite.
-at::Tensor clip_grad_norm(const std::vector<at::Tensor>& parameters, double max_norm, double norm_type,
-                          bool error_if_nonfinite);
+// Scales gradients in place so that their norm is at most max_norm; returns the norm before. Does not wait for the
+// device.
+at::Tensor clip_grad_norm(const std::vector<at::Tensor>& parameters, double max_norm, double norm_type);
 // Clamps each gradient in place to [-clip_value, clip_value].
 void clip_grad_value(const std::vector<at::Tensor>& parameters, double clip_value);
 

@@ -131,7 +131,7 @@ function clip.clip_grad_norm_(...)
   local parameters, max_norm, norm_type, error_if_nonfinite, foreach = parse_norm(...)
   parameters = as_list(parameters)
   if foreach ~= false and not error_if_nonfinite then
-    return kernels.clip_grad_norm(parameters, max_norm, norm_type, false)
+    return kernels.clip_grad_norm(parameters, max_norm, norm_type)
   end
   local _ <close> = torch.no_grad()
   local gradients = gradients_of(parameters)
