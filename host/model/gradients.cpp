@@ -1,4 +1,4 @@
-// Gradients of many parameters at once: norms, clipping, as one vector.
+// Gradients of many parameters at once: zeros, norms, clipping, as one vector.
 #include "host/model/gradients.h"
 
 #include <ATen/ops/_foreach_clamp_max.h>
@@ -37,6 +37,19 @@ std::vector<std::vector<at::Tensor>> alike(const std::vector<at::Tensor>& tensor
 }
 
 }  // namespace
+
+void clear_gradient(const at::Tensor& parameter, bool set_to_none) {
+  c10::NoGradGuard no_grad;
+  at::Tensor& gradient = parameter.mutable_grad();
+  if (!gradient.defined()) return;
+  if (set_to_none) {
+    gradient.reset();
+    return;
+  }
+  if (gradient.grad_fn()) gradient.detach_();
+  else gradient.requires_grad_(false);
+  gradient.zero_();
+}
 
 at::Tensor total_norm(const std::vector<at::Tensor>& tensors, double norm_type, bool foreach) {
   c10::NoGradGuard no_grad;

@@ -1,4 +1,4 @@
-// Clipping of gradients, as torch.nn.utils does it.
+// Gradients of parameters: taken away, clipped as torch.nn.utils does it, as one vector.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -6,6 +6,9 @@
 #include <vector>
 
 namespace trainhost::model {
+
+// The parameter's gradient: none, or zeros without history.
+void clear_gradient(const at::Tensor& parameter, bool set_to_none);
 
 // None of these waits for the device. foreach: one kernel for all tensors of a device and dtype.
 
