@@ -20,10 +20,13 @@ local function step_optimizer(state, a, window)
   if a.clip_grad_norm then
     state.grad_norm = clip.clip_grad_norm_(gradients.parameters(state), a.clip_grad_norm)
   end
-  state.optimizer:step()
-  state.steps_done = state.steps_done + 1
-  state:emit("after_step")
   window.count = 0
+  if state.skip_step then  -- it counts towards max_steps: a training of skipped steps ends too
+    state.skip_step, state.steps_done = nil, state.steps_done + 1
+    return
+  end
+  state.optimizer:step()
+  state:emit("after_step")
 end
 
 -- Backward of one batch, weighted against the first batch of its window; the true sample count divides at its end.
@@ -57,11 +60,10 @@ end
 local function train_epoch(state, a, aggregate)
   local window = Window.new()
   state.phase, state.batch_count = "train", batches.count(a.train, a.limit_train_batches)
-  state._train_count, state.epoch_batches = state.batch_count, 0
+  state._train_count = state.batch_count
   aggregate:begin(state.logs)
-  for i, batch in batches.each(a.train, a.limit_train_batches, state.epoch) do
+  for _, batch in batches.each(a.train, a.limit_train_batches, state.epoch) do
     if a.device then batch = batches.to(batch, a.device) end
-    state.batch, state.step = i, state.steps_done
     state.inputs, state.samples, state.output, state.target = batch, nil, nil, nil
     state:emit("batch_begin")
     local loss, parts = a.step(state, batch)
@@ -70,7 +72,6 @@ local function train_epoch(state, a, aggregate)
     state.samples = state.samples or batches.samples(batch)
     if state.optimizer then accumulate(state, a, loss, window) else state.steps_done = state.steps_done + 1 end
     aggregate:update(loss, parts, state.samples, state.output, state.target)
-    state.batches_done, state.epoch_batches = state.batches_done + 1, i + 1
     state:emit("batch_end")
     check_bounds(state)
     if state.stopping then break end
@@ -98,7 +99,6 @@ local function begin(state, a)
   end
   if a.device then state.model:to(a.device) end
   if state.model then state.model:train() end
-  state.started = state.clock()
   state:emit("train_begin")
 end
 
@@ -114,7 +114,6 @@ return function(given)
   local _ <close> = guard(state)
   begin(state, a)
   while not state.stopping and not (state.epochs and state.epochs_done >= state.epochs) do
-    state.epoch, state.batch, state.logs = state.epochs_done, 0, logs.new()
     state:emit("epoch_begin")
     train_epoch(state, a, training)
     logs.freeze(state.logs)
@@ -122,7 +121,6 @@ return function(given)
       pass(state, a.valid, "valid", validation, {step = a.step, limit = a.limit_valid_batches, device = a.device})
       logs.freeze(state.logs)
     end
-    state.epochs_done = state.epochs_done + 1
     state:emit("epoch_end")
   end
   state:emit("train_end")
