@@ -5,6 +5,7 @@
 
 #include "bindings/dtype.h"
 #include "bindings/model_fields.h"
+#include "bindings/slice.h"
 #include "bindings/tensor.h"
 #include "host/model/module.h"
 
@@ -150,6 +151,9 @@ constexpr Row kFunctions[] = {
     {"child_list", guarded<child_list>,
      "---Names and modules of the children, repeated ones too.\n---@return string[], Module[]"},
     {"slots", guarded<slots>, "---Names of the parameters and buffers, those that are nil too.\n---@return string[]"},
+    {"slice_indices", guarded<slice_indices>,
+     "---The indices that a slice has in a list of a size, from 0; nil if the key is no slice.\n---@param key "
+     "any\n---@param size integer\n---@return integer[]?"},
     {"set_data", guarded<set_data>,
      "---Gives a tensor the memory of another; false if it is of a kind that cannot take it.\n---@param own "
      "Tensor\n---@param data Tensor\n---@return boolean"},

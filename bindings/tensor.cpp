@@ -144,7 +144,7 @@ int open_tensor(lua_State* L) {
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kIdentity);
-  refuse_tensors(L);
+  refuse_counting_from_one(L);
 
   lua_newtable(L);  // native.tensor
   lua_rawgetp(L, LUA_REGISTRYINDEX, &vm::State::of(L).metatable(TypeId::tensor));

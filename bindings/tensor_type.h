@@ -17,7 +17,7 @@ void set_tensor_methods(lua_State* L);
 void set_tensor_metamethods(lua_State* L);
 // Makes __index of the methods and attributes tables on top of the stack, which it pops.
 void push_tensor_index(lua_State* L);
-// Makes ipairs and table.unpack refuse tensors.
-void refuse_tensors(lua_State* L);
+// Makes ipairs and table.unpack refuse tensors and modules, which count from 0.
+void refuse_counting_from_one(lua_State* L);
 
 }  // namespace trainhost::bindings
