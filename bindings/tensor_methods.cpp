@@ -9,6 +9,7 @@
 #include "bindings/model_fields.h"
 #include "bindings/tensor.h"
 #include "bindings/tensor_type.h"
+#include "host/tensor/uninitialized.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -23,7 +24,7 @@ int tensor_size(lua_State* L) {
 }
 
 int tensor_stride(lua_State* L) {
-  const at::Tensor& tensor = check_tensor(L, 1);
+  const at::Tensor& tensor = shaped_tensor(L, "stride");
   const Keywords keywords(L, "Tensor.stride", 2, {"dim"});
   const int dim = keywords.find("dim");
   if (!dim) return push_integers(L, tensor.strides().vec()), 1;
@@ -31,19 +32,21 @@ int tensor_stride(lua_State* L) {
   return 1;
 }
 
-int tensor_dim(lua_State* L) { return lua_pushinteger(L, check_tensor(L, 1).dim()), 1; }
-int tensor_numel(lua_State* L) { return lua_pushinteger(L, check_tensor(L, 1).numel()), 1; }
-int tensor_element_size(lua_State* L) { return lua_pushinteger(L, check_tensor(L, 1).itemsize()), 1; }
-int tensor_storage_offset(lua_State* L) { return lua_pushinteger(L, check_tensor(L, 1).storage_offset()), 1; }
+int tensor_dim(lua_State* L) { return lua_pushinteger(L, shaped_tensor(L, "dim").dim()), 1; }
+int tensor_numel(lua_State* L) { return lua_pushinteger(L, shaped_tensor(L, "numel").numel()), 1; }
+int tensor_element_size(lua_State* L) { return lua_pushinteger(L, shaped_tensor(L, "element_size").itemsize()), 1; }
+int tensor_storage_offset(lua_State* L) {
+  return lua_pushinteger(L, shaped_tensor(L, "storage_offset").storage_offset()), 1;
+}
 int tensor_data_ptr(lua_State* L) {
-  return lua_pushinteger(L, reinterpret_cast<lua_Integer>(check_tensor(L, 1).data_ptr())), 1;
+  return lua_pushinteger(L, reinterpret_cast<lua_Integer>(shaped_tensor(L, "data_ptr").data_ptr())), 1;
 }
 int tensor_const_data_ptr(lua_State* L) {
-  return lua_pushinteger(L, reinterpret_cast<lua_Integer>(check_tensor(L, 1).const_data_ptr())), 1;
+  return lua_pushinteger(L, reinterpret_cast<lua_Integer>(shaped_tensor(L, "const_data_ptr").const_data_ptr())), 1;
 }
 // The whole storage behind a tensor, as a uint8 tensor of the same memory.
 int tensor_storage_bytes(lua_State* L) {
-  const at::Tensor& tensor = check_tensor(L, 1);
+  const at::Tensor& tensor = shaped_tensor(L, "untyped_storage");
   const c10::Storage& storage = tensor.storage();
   const at::NoGradGuard no_grad;
   at::Tensor bytes = at::empty({0}, tensor.options().dtype(at::kByte).requires_grad(false));
@@ -64,7 +67,7 @@ int iterate(lua_State* L) {
 }
 
 int tensor_iter(lua_State* L) {
-  if (check_tensor(L, 1).dim() == 0) throw Error(ErrorKind::shape, "iteration over a 0-d tensor");
+  if (shaped_tensor(L, "__iter__").dim() == 0) throw Error(ErrorKind::shape, "iteration over a 0-d tensor");
   lua_pushvalue(L, 1);
   lua_pushinteger(L, 0);
   lua_pushcclosure(L, guarded<iterate>, 2);
@@ -140,6 +143,14 @@ void refuse(lua_State* L, const char* name) {
 }
 
 }  // namespace
+
+const at::Tensor& shaped_tensor(lua_State* L, const char* method) {
+  const at::Tensor& tensor = check_tensor(L, 1);
+  if (tensor::is_uninitialized(tensor))
+    tensor::throw_uninitialized(std::string("<method '") + method + "' of 'torch._C.TensorBase' objects>",
+                                is_parameter(L, 1));
+  return tensor;
+}
 
 void set_tensor_methods(lua_State* L) { set_functions(L, kMethods); }
 
