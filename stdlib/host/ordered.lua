@@ -82,19 +82,19 @@ end
 
 --- A copy with an order of its own.
 ---@param t table an ordered one
----@param each fun(value: any): any what is put for a key, a value or the attributes
+---@param map fun(value: any): any what is put for a key, a value or the attributes
 ---@param made? fun(copy: table) gets the copy while it is empty: a value may lead back to it
 ---@return table
-function ordered.copy(t, each, made)
+function ordered.copy(t, map, made)
   local meta = getmetatable(t)
   local copy = ordered.new(nil, nil, meta.kind)
   if made then made(copy) end
   for _, key in ipairs(meta.order) do
     local value = rawget(t, key)
-    if value ~= nil then copy[each(key)] = each(value)
-    elseif meta.none and meta.none[key] then ordered.set_none(copy, each(key)) end
+    if value ~= nil then copy[map(key)] = map(value)
+    elseif meta.none and meta.none[key] then ordered.set_none(copy, map(key)) end
   end
-  getmetatable(copy).attributes = meta.attributes and each(meta.attributes)
+  getmetatable(copy).attributes = meta.attributes and map(meta.attributes)
   return copy
 end
 
