@@ -3,6 +3,13 @@ local float <const> = require("native.track").python_float
 
 local text = {}
 
+-- A string in a list is quoted, as repr does.
+local function items(value)
+  local parts = {}
+  for i, item in ipairs(value) do parts[i] = type(item) == "string" and text.quoted(item) or text.value(item) end
+  return parts
+end
+
 --- One value; a list is written as a tuple.
 ---@param value any
 ---@return string
@@ -12,10 +19,14 @@ function text.value(value)
   if value == false then return "False" end
   if math.type(value) == "float" then return float(value) end
   if type(value) ~= "table" then return tostring(value) end
-  local parts = {}
-  for i, item in ipairs(value) do parts[i] = text.value(item) end
+  local parts = items(value)
   return "(" .. table.concat(parts, ", ") .. (#parts == 1 and ",)" or ")")
 end
+
+--- A list in brackets.
+---@param value any[]
+---@return string
+function text.list(value) return "[" .. table.concat(items(value), ", ") .. "]" end
 
 --- A string in quotes.
 ---@param value string
