@@ -23,8 +23,7 @@ bool has_kernels(const at::Tensor& parameter) {
 }
 
 bool fuses_unasked(const at::Tensor& parameter) {
-  return has_kernels(parameter) &&
-         (parameter.scalar_type() == at::kFloat || parameter.scalar_type() == at::kDouble);
+  return has_kernels(parameter) && (parameter.scalar_type() == at::kFloat || parameter.scalar_type() == at::kDouble);
 }
 
 // Fused kernels walk parameter, gradient and state by memory position, so all need the parameter's strides.
@@ -126,12 +125,14 @@ void Optimizer::look(Group& group) {
 void Optimizer::make_parts(Group& group) {
   group.parts.clear();
   const size_t states = rule_->states().size();
+  std::vector<bool> is_new(group.slots.size());
   for (size_t i = 0; i < group.slots.size(); ++i) {
     if (!group.has_gradient[i]) continue;
     Slot& slot = group.slots[group.slots[i].first];
     const at::Tensor& p = slot.parameter;
-    const bool is_first =
-        std::none_of(slot.state.begin(), slot.state.end(), [](const at::Tensor& t) { return t.defined(); });
+    if (group.slots[i].first == i)  // a parameter that comes again comes as it came first
+      is_new[i] = std::none_of(slot.state.begin(), slot.state.end(), [](const at::Tensor& t) { return t.defined(); });
+    const bool is_first = is_new[group.slots[i].first];
     rule_->begin(p, p.grad(), slot.state, group.path == Path::fused);
     Part* into = nullptr;
     for (Part& part : group.parts)
@@ -238,8 +239,7 @@ void Optimizer::begin(size_t index, const Hyper& hyper) {
   bool fused = rule_->fused_chosen.value_or(!rule_->foreach_chosen && !rule_->differentiable && !group.has_repeats);
   for (const Slot& slot : group.slots)
     fused = fused && (rule_->fused_chosen ? has_kernels(slot.parameter) : fuses_unasked(slot.parameter));
-  for (Slot& slot : group.slots)
-    rule_->begin(slot.parameter, slot.parameter, group.slots[slot.first].state, fused);
+  for (Slot& slot : group.slots) rule_->begin(slot.parameter, slot.parameter, group.slots[slot.first].state, fused);
 }
 
 void Optimizer::zero_grad(bool set_to_none) {

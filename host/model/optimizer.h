@@ -14,10 +14,10 @@ namespace trainhost::model {
 
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
-// Bit-equal with PyTorch's optimizers on the same kernels. Where nothing was chosen these are fused ones if the rule has
-// them and all parameters are float32 or float64: the last bit is what differs there, in half precision fused kernels
-// round less often and end up elsewhere. Else as PyTorch chooses between _foreach_ and one parameter after another. Not
-// for two threads at once.
+// Bit-equal with PyTorch's optimizers on the same kernels. Where nothing was chosen these are fused ones if the rule
+// has them and all parameters are float32 or float64: the last bit is what differs there, in half precision fused
+// kernels round less often and end up elsewhere. Else as PyTorch chooses between _foreach_ and one parameter after
+// another. Not for two threads at once.
 class Optimizer {
  public:
   explicit Optimizer(const std::string& rule) : rule_(make_rule(rule)) {}

@@ -157,7 +157,10 @@ say("states", table.concat(known, " "))
 for param in pairs(opt.state) do pairs_of = pairs_of + 1 end
 say("pairs", pairs_of)
 """
-    got = exact.read(trainhost.lua(code))
+    done = trainhost.run("-e", code)
+    got = exact.read(done.stdout)
+    assert done.stderr.count("optimizer contains a parameter group with duplicate parameters; in future, this will cause "
+                             "an error; see github.com/pytorch/pytorch/issues/40967 for more information") == 2
     torch.manual_seed(3)
     p, q = nn.Parameter(torch.randn(3, 4)), nn.Parameter(torch.randn(5))
     with pytest.warns(UserWarning, match="duplicate parameters"):
