@@ -1,5 +1,6 @@
 -- Values as Python's str() writes them: True, None, 1e-05, (3, 3).
 local float <const> = require("native.track").python_float
+local is_tensor <const> = require("native.model").is_tensor
 
 local text = {}
 
@@ -21,6 +22,14 @@ function text.value(value)
   if type(value) ~= "table" then return tostring(value) end
   local parts = items(value)
   return "(" .. table.concat(parts, ", ") .. (#parts == 1 and ",)" or ")")
+end
+
+--- A value as an f-string writes it: a tensor without dimensions by its number.
+---@param value any
+---@return string
+function text.format(value)
+  if is_tensor(value) and value:dim() == 0 and not value.is_meta then value = value:item() end
+  return text.value(value)
 end
 
 --- A list in brackets.

@@ -181,7 +181,6 @@ function Optimizer:zero_grad(...)
   end
 end
 
--- As an f-string of Python's writes it: a tensor without dimensions by its number.
 local function shown(self, group, key)
   local value, width = group[key], self._widths[key]
   if key == "param_names" then return text.list(value) end
@@ -190,8 +189,7 @@ local function shown(self, group, key)
     for k = 1, width do parts[k] = text.value(value[k]) end
     return "(" .. table.concat(parts, ", ") .. ")"
   end
-  if torch.is_tensor(value) and value:dim() == 0 and not value.is_meta then value = value:item() end
-  return text.value(value)
+  return text.format(value)
 end
 
 function Optimizer:__tostring()
