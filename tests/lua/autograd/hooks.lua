@@ -194,6 +194,6 @@ test.case("errors of hooks name the hook, its line and what it is on", function(
   end)
   test.raises("hook 'Node.register_prehook at .* on MulBackward0' has returned an incorrect number of values %(got 0", backward,
     function(_, y) y.grad_fn:register_prehook(function() return {} end) end)
-  test.raises("hook 'Node.register_prehook at .* on MulBackward0' must return nil, a Tensor or a list of Tensors, got number 3",
+  test.raises("hook 'Node.register_prehook at .* on MulBackward0': expected tuple, but hook returned number 3",
     backward, function(_, y) y.grad_fn:register_prehook(function() return 3 end) end)
 end)
