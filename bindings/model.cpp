@@ -5,6 +5,7 @@
 #include "bindings/tensor.h"
 #include "host/model/module.h"
 #include "host/vm/modules.h"
+#include "host/vm/weak_table.h"
 
 namespace trainhost::bindings {
 
@@ -237,11 +238,7 @@ std::vector<at::Tensor> check_tensors(lua_State* L, int index, const char* funct
 
 int open_model(lua_State* L) {
   define<Module>(L, nullptr, kMetamethods);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "v");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
+  vm::push_weak_table(L, "v");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kIdentity);
   auto* names = new (lua_newuserdatauv(L, sizeof(ModuleNames), 1)) ModuleNames();
   names->training = lua_pushstring(L, "training");

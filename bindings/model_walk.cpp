@@ -25,16 +25,22 @@ int slot(lua_State* L) {
 
 // --- Walks: two lists, names and values
 
-int push_tensors(lua_State* L, const model::NamedTensors& all, bool parameter) {
+template <class Named, class Push>
+int push_lists(lua_State* L, const Named& all, Push push_value) {
   lua_createtable(L, static_cast<int>(all.size()), 0);
   lua_createtable(L, static_cast<int>(all.size()), 0);
-  for (size_t i = 0; i < all.size(); ++i) {
-    lua_pushlstring(L, all[i].first.data(), all[i].first.size());
-    lua_rawseti(L, -3, static_cast<lua_Integer>(i + 1));
-    push_identity(L, all[i].second, parameter);
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+  lua_Integer i = 0;
+  for (const auto& [name, value] : all) {
+    lua_pushlstring(L, name.data(), name.size());
+    lua_rawseti(L, -3, ++i);
+    push_value(value);
+    lua_rawseti(L, -2, i);
   }
   return 2;
+}
+
+int push_tensors(lua_State* L, const model::NamedTensors& all, bool parameter) {
+  return push_lists(L, all, [&](const at::Tensor& tensor) { push_identity(L, tensor, parameter); });
 }
 
 bool recursing(lua_State* L, int index) { return lua_isnoneornil(L, index) || lua_toboolean(L, index); }
@@ -47,15 +53,7 @@ int buffers(lua_State* L) {
 }
 
 int push_modules(lua_State* L, const model::NamedModules& all) {
-  lua_createtable(L, static_cast<int>(all.size()), 0);
-  lua_createtable(L, static_cast<int>(all.size()), 0);
-  for (size_t i = 0; i < all.size(); ++i) {
-    lua_pushlstring(L, all[i].first.data(), all[i].first.size());
-    lua_rawseti(L, -3, static_cast<lua_Integer>(i + 1));
-    push_module(L, all[i].second);
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
-  }
-  return 2;
+  return push_lists(L, all, [L](const ModulePtr& module) { push_module(L, module); });
 }
 int modules(lua_State* L) { return push_modules(L, model::modules(check<Module>(L, 1).module, recursing(L, 2))); }
 int children(lua_State* L) { return push_modules(L, model::children(module_at(L, 1))); }

@@ -1,12 +1,24 @@
 -- train: the training loop and its policies, each loaded at first use.
 local modules = {}
 for name, file in pairs {
-  fit = "fit", evaluate = "evaluate", predict = "predict", on = "on", callback_list = "callback_list", plot = "plot",
-  metrics = "metrics", Accumulator = "accumulator",
-  EarlyStopping = "callbacks.early_stopping", ModelCheckpoint = "callbacks.model_checkpoint",
-  ReduceLROnPlateau = "callbacks.reduce_lr_on_plateau", LearningRateScheduler = "callbacks.learning_rate_scheduler",
-  CSVLogger = "callbacks.csv_logger", LambdaCallback = "callbacks.lambda_callback",
-  TerminateOnNaN = "callbacks.terminate_on_nan", History = "callbacks.history", Progress = "callbacks.progress",
+  Accumulator = "accumulator",
+  callback_list = "callback_list",
+  CSVLogger = "callbacks.csv_logger",
+  EarlyStopping = "callbacks.early_stopping",
+  evaluate = "evaluate",
+  fit = "fit",
+  History = "callbacks.history",
+  LambdaCallback = "callbacks.lambda_callback",
+  LearningRateScheduler = "callbacks.learning_rate_scheduler",
+  metrics = "metrics",
+  ModelCheckpoint = "callbacks.model_checkpoint",
+  on = "on",
+  plot = "plot",
+  predict = "predict",
+  Progress = "callbacks.progress",
+  ReduceLROnPlateau = "callbacks.reduce_lr_on_plateau",
+  state = "loop",
+  TerminateOnNaN = "callbacks.terminate_on_nan",
 } do
   modules[name] = "train." .. file
 end
