@@ -68,9 +68,9 @@ at::Tensor call_hook(const Hook& hook, const at::Tensor& tensor) {
     lua_call(inner, 1, 1);
     if (const at::Tensor* given = test_tensor(inner, -1)) result = *given;
     else if (!lua_isnil(inner, -1))
-      throw_usage("hook '" + hook.name + "': expected Variable, but hook returned " +
-                      describe(inner, lua_gettop(inner)),
-                  "it must return nil or a Tensor");
+      throw_usage(
+          "hook '" + hook.name + "': expected Variable, but hook returned " + describe(inner, lua_gettop(inner)),
+          "it must return nil or a Tensor");
     lua_settop(inner, 0);
   });
   if (result.defined()) torch::autograd::check_variable_result(tensor, result, hook.name);
