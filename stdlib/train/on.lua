@@ -108,7 +108,7 @@ local function on(event, filter, f)
   local self = setmetatable({name = filter.name or ("on " .. event), group = filter.group, errors = filter.errors,
     budget = filter.budget, writes = filter.writes, memory = {}, state_fields = {"memory"}}, On)
   local events = hooks.of_event[event] and {event} or hooks.of_name[event]
-  function self:on_train_begin() self.memory = {} end
+  function self.on_train_begin(callback) callback.memory = {} end
   for _, one in ipairs(events) do
     self["on_" .. one] = function(callback, state)
       if one == "train_begin" then callback.memory = {} end

@@ -37,10 +37,13 @@ function CSVLogger:check(state)
   end
 end
 
--- The state of another process says that its file goes on; the columns are read from it.
+---What a checkpoint keeps: the columns.
+---@return table
 function CSVLogger:state_dict() return {columns = self._columns} end
 
-function CSVLogger:load_state_dict() self._resumed = true end
+---The state of a training that goes on: so does its file, and the columns are read from it.
+---@param _ table
+function CSVLogger:load_state_dict(_) self._resumed = true end
 
 function CSVLogger:on_train_begin() self._open, self._columns = false, nil end
 

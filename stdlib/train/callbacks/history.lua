@@ -28,7 +28,7 @@ function History:on_epoch_end(state)
     series[#series + 1] = value
   end
   if state.compat == "keras" then return end  -- there an epoch without a name makes its list shorter
-  for _, series in pairs(self.history) do
+  for key, series in pairs(self.history) do
     -- A late name: earlier epochs did not have it. One that this epoch lacks: NaN at its place.
     while #series < count do table.insert(series, state.logs[key] == nil and #series + 1 or 1, 0 / 0) end
   end
