@@ -154,7 +154,14 @@ end
 
 ---Makes an emitter from a list of callbacks.
 ---@param callbacks table[] tables with hooks (`on_epoch_end = function(self, state) end`), what train.on returns, or false
+--- of a callback: `name`, `group`, `errors` = "raise" | "disable" | "retry" | {"retry", times = 3, otherwise = "disable"}, `budget`
+--- = "50ms" of each call or "5%" of the training, `state_fields`, `writes`
 ---@return table list with `list:emit(event, state)`, `list:add(callback)`, `list:state_dict()`
+---@example local tries = 0
+--- local upload = {name = "upload", errors = {"retry", times = 2}, on_epoch_end = function() tries = tries + 1 end}
+--- local state = train.state{callbacks = train.callback_list{upload}}
+--- state:emit("epoch_end")
+--- tries  --> 1
 local function new(callbacks)
   local self = setmetatable({entries = {}, handlers = {}}, CallbackList)
   if callbacks ~= nil and type(callbacks) ~= "table" then

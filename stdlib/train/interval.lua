@@ -12,10 +12,11 @@ local HINT <const> = 'times are written "5ep" (epochs), "500ba" (batches), "200s
 local function parse_one(value, where)
   local vm = require "native.vm"
   if type(value) == "number" then
-    if value < 1 or value ~= math.floor(value) then
+    local count = math.tointeger(value)
+    if not count or count < 1 then
       vm.raise("usage", ("%s must be a whole number of 1 or more, got %s"):format(where, value))
     end
-    return {count = math.tointeger(value), unit = "event"}
+    return {count = count, unit = "event"}
   end
   local number, unit = tostring(value):match("^%s*([%d.]+)%s*(%a+)%s*$")
   number = tonumber(number)

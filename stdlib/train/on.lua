@@ -88,6 +88,11 @@ end
 ---@param f fun(state: table)
 ---@return table callback
 ---@overload fun(event: string, f: fun(state: table)): table
+---@example local at = {}
+--- local note = train.on("epoch_end", {every = {"3ep", "20ba"}, once = 1}, function(state) at[#at + 1] = state.epoch end)
+--- local state = train.state{callbacks = {note}}
+--- for _ = 1, 7 do state:emit("epoch_begin") state:emit("epoch_end") end
+--- at  --> {0, 2, 5}
 local function on(event, filter, f)
   local raise = require("native.vm").raise
   if f == nil and type(filter) == "function" then filter, f = {}, filter end

@@ -21,7 +21,7 @@ function ModelCheckpoint:check(state)
   if needs_monitor(self) then self._monitor = monitor.new(self.monitor, self, state, self._at_batches and "batch" or nil) end
   local names = self._at_batches and state.batch_log_names or state.log_names
   if names then self._template:check(names) end
-  writable.folder(self._template:fixed_folder(), ("filepath '%s'"):format(self.filepath))
+  writable.folder(self._template:fixed_folder(), ("filepath '%s'"):format(self.filepath), state.dry_run)
 end
 
 -- As in Keras the best value outlives a fit: a second one must do better than the first.
@@ -115,6 +115,7 @@ local function save(self, state, path, value)
 end
 
 local function consider(self, state)
+  if state.dry_run then return path_of(self, state) end
   local value = self._monitor and self._monitor:read(state)
   if not self.save_best_only then
     local path = path_of(self, state)

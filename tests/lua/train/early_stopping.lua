@@ -176,3 +176,17 @@ test.case("the other policies go on where they were too", function()
   end
   for kill = 1, 9 do test.equal(rates(kill), 0.125) end
 end)
+
+test.case("compat = keras: a NaN of the first epoch is the best, and lists of history are not filled up", function()
+  local function epochs(compat)
+    local values = {0 / 0, 1, .5, .25, .125}
+    local history = train.fit {train = {{1}}, epochs = #values, quiet = true, compat = compat,
+      step = function(state)
+        return 1.0, {val_loss = values[state.epoch + 1], late = state.epoch > 0 and 1.0 or nil}
+      end,
+      callbacks = {train.EarlyStopping {patience = 2}}}
+    return #history.epoch, #history.late
+  end
+  test.equal({epochs()}, {5, 5})
+  test.equal({epochs "keras"}, {3, 2})
+end)

@@ -192,3 +192,20 @@ test.case("weights alone are one file, else the whole checkpoint is a folder tha
   local whole = host.checkpoint.load(folder .. "/whole")
   test.truthy(whole.tensors.optimizer and whole.tensors.callbacks.ModelCheckpoint and whole.state.steps_done)
 end)
+
+test.case("a dry run leaves nothing, and finds a folder that cannot be written", function()
+  local folder = test.tmpdir()
+  local function dry(arguments)
+    local net = nn.Linear(2, 1)
+    arguments.filepath = folder .. "/" .. arguments.filepath
+    train.fit {model = net, optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1}), loss = F.mse_loss, epochs = 9,
+      train = {{x, y}, {x, y}}, valid = {{x, y}}, quiet = true, dry_run = true,
+      callbacks = {train.ModelCheckpoint(arguments), train.CSVLogger(folder .. "/logs/log.csv")}}
+  end
+  dry {filepath = "new/deep/{epoch}-{val_loss:.2f}"}
+  dry {filepath = "{epoch}", save_freq = 1, save_weights_only = true}
+  test.equal(host.file.list(folder), {})
+  host.file.write_atomic(folder .. "/file", "")
+  test.raises("cannot write into the folder '.*/file/deep'", dry, {filepath = "file/deep/{epoch}"})
+  test.equal(host.file.list(folder), {"file"})
+end)
