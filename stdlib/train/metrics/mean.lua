@@ -1,63 +1,21 @@
 -- train.metrics.Mean: the weighted mean of values. Sums are float64; those of device tensors stay on the device.
-local Mean = {__name = "Mean"}
-Mean.__index = Mean
-
----Forgets every value.
-function Mean:reset() self.total, self.weight = nil, 0 end
-
--- Note [Sums on the host]
--- A tensor on the CPU is read at once, which waits for nothing, and summed as a Lua number, a float64 (0.25 us; a
--- float64 tensor to add to takes 2). On another device the sum stays there, until it is read.
+local Mean = require "train.metrics.weighted_sum"("Mean")
 
 ---Adds a value, or every element of a tensor of several.
 ---@param value number|Tensor a number, or a tensor
----@param weight? number how much it counts, default 1
-function Mean:update(value, weight)
-  weight = weight or 1
-  local count, total = 1, self.total
-  if type(value) ~= "number" then
-    count = value:numel()
-    if count ~= 1 then value = value:detach():sum({dtype = require("torch").float64}) end
-    if value.is_cpu or type(total) == "number" then
-      value = value:item()
-      if type(value) == "boolean" then value = value and 1 or 0 end
-    end
-  end
-  if type(value) == "number" then
-    if total == nil or type(total) == "number" then
-      self.total = (total or 0.0) + value * weight
-    else
-      total:add_(value * weight)
-    end
-  else
-    value = value:detach():reshape({})
-    if total then
-      total:add_(value, {alpha = weight})
-    else
-      self.total = require("native.tensor").keep(value:to(require("torch").float64):mul(weight))
-    end
-  end
-  self.weight = self.weight + weight * count
-end
+---@param weight? number|Tensor how much it counts, default 1; a tensor: the weight of each element, or of each entry of the
+---first dimension
+function Mean:update(value, weight) self:add(value, weight) end
 
----The mean so far; NaN before the first value.
----@return number
-function Mean:result()
-  if self.weight == 0 then return 0 / 0 end
-  local total = type(self.total) == "number" and self.total or self.total:item()
-  return total / self.weight
-end
-
----Adds what another Mean has seen.
-function Mean:merge(other)
-  if other.weight == 0 then return end
-  local total = type(other.total) == "number" and other.total or other.total:item()
-  local own = self.total == nil and 0 or type(self.total) == "number" and self.total or self.total:item()
-  self.total, self.weight = own + total, self.weight + other.weight
-end
+---Keras's names.
+Mean.update_state, Mean.reset_state = Mean.update, Mean.reset
 
 ---The weighted mean of values: `update(value, weight)`, `result()`, `reset()`.
 ---@return table metric
+---@example local loss = train.metrics.Mean()
+--- loss:update(0.5, 4)  -- a batch of 4
+--- loss:update(2, 1)
+--- loss:result()  --> 0.8
 return function()
   local self = setmetatable({}, Mean)
   self:reset()
