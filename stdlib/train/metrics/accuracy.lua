@@ -14,7 +14,7 @@ local function usage(message, hint) vm.raise("usage", "Accuracy: " .. message, h
 function Accuracy:reset() self.total, self.weight, self.wrong = nil, 0, nil end
 
 -- Whether each sample is right.
-local function right(self, kind, pred, target)
+local function right(self, pred, target)
   if pred:dim() > target:dim() then
     if self.top_k == 1 then return pred:argmax(1):eq(target) end
     local _, best = pred:topk(math.min(self.top_k, pred:size(1)), 1)
@@ -24,8 +24,7 @@ local function right(self, kind, pred, target)
   if not pred:is_floating_point() then return pred:eq(target) end
   local threshold = self.threshold
   if self.from_logits then threshold = math.log(threshold / (1 - threshold)) end
-  local hits = pred:gt(threshold):eq(classes.whole(self, target, 2, "the target holds"))
-  return hits
+  return pred:gt(threshold):eq(classes.whole(self, target, 2, "the target holds"))
 end
 
 ---Adds a batch.
@@ -34,6 +33,10 @@ end
 ---@param target Tensor classes [n, ...], or yes and no of pred's shape
 ---@param weight? Tensor of target's shape, or [n]
 function Accuracy:update(pred, target, weight)
+  if weight == nil and self._plain and pred:dim() == 2 and target:dim() == 1 and pred:size(1) > 1
+      and pred:size(0) == target:size(0) then  -- what nearly every batch is
+    return self:add(pred:argmax(1):eq(target))
+  end
   local kind, _
   kind, _, pred, target, weight = classes.layout(self, pred, target, weight)
   if self.ignore_index then
@@ -41,7 +44,7 @@ function Accuracy:update(pred, target, weight)
     weight = weight and weight:mul(kept) or kept:double()
     target = target:masked_fill(kept:logical_not(), 0)
   end
-  local hits = right(self, kind, pred, target)
+  local hits = right(self, pred, target)
   if self.subset and kind == "multilabel" then
     hits = hits:flatten(1):all(1)
     weight = weight and weight:flatten(1):select(1, 0)
@@ -88,6 +91,7 @@ return function(arguments)
   if self.subset and (counted or self.ignore_index) then
     vm.raise("usage", where .. ': subset goes with average = "micro", without labels and ignore_index')
   end
+  self._plain = self.top_k == 1 and not self.ignore_index and not self.num_classes
   setmetatable(self, counted and by_class() or Accuracy)
   self:reset()
   return self

@@ -44,7 +44,9 @@ function CalibrationError:update(pred, target, weight)
   local place = (confidence * self.n_bins):ceil():sub(1):clamp(0, self.n_bins - 1):to(torch.int64)
   weight = weight and weight:flatten():double() or torch.ones_like(confidence)
   local cells = cells_on(self, confidence.device)
-  cells:index_add_(1, place, torch.stack {weight, confidence * weight, right * weight})
+  cells:select(0, 0):index_add_(0, place, weight)
+  cells:select(0, 1):index_add_(0, place, confidence * weight)
+  cells:select(0, 2):index_add_(0, place, right * weight)
 end
 
 ---The error so far, 0 to 1; NaN before the first sample.

@@ -23,7 +23,7 @@ end
 
 local function weight_of(self, weight, target)
   if weight == nil then return nil end
-  weight = weight:detach()
+  if weight.requires_grad then weight = weight:detach() end
   if weight:is_same_size(target) then return weight end
   local dims = target:dim()
   local same = weight:dim() > 0 and dims > 0 and weight:size(0) == target:size(0)
@@ -48,7 +48,8 @@ end
 ---@return Tensor target of pred's shape, without the dimension of classes for multiclass scores
 ---@return Tensor? weight of target's shape
 function classes.layout(self, pred, target, weight)
-  pred, target = drop_single(pred:detach(), target)
+  if pred.requires_grad then pred = pred:detach() end
+  pred, target = drop_single(pred, target)
   local p, t = pred:dim(), target:dim()
   local known, kind, count = self.num_classes, nil, nil
   if p == t + 1 and t > 0 then

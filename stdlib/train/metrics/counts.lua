@@ -36,8 +36,10 @@ local function begin(self, kind, count, like)
   elseif self.cells.device ~= like.device then  -- after load_state_dict or merge
     self.cells = self.cells:to(like.device)
   end
-  require("native.tensor").keep(self.cells)
-  self._flat = require("native.tensor").keep(self.cells:view(-1))
+  local keep = require("native.tensor").keep
+  keep(self.cells)
+  self._flat, self._rows = keep(self.cells:view(-1)), {}
+  for i = 1, kind == "multiclass" and not self.whole and 3 or 0 do self._rows[i] = keep(self._flat:narrow(0, (i - 1) * count, count)) end
   self._device = like.device
 end
 
@@ -50,15 +52,15 @@ local function decide(self, pred, target)
 end
 
 local function add_classes(self, count, pred, target, weight)
-  local source, flat = weight or ones(self, target:size(0), target), self._flat
+  local source, rows = weight or ones(self, target:size(0), target), self._rows
   if self.whole then
-    flat:index_add_(0, pred:add(target, {alpha = count}), source)
+    self._flat:index_add_(0, pred:add(target, {alpha = count}), source)
     return
   end
   local hits = pred:eq(target)
-  flat:index_add_(0, target, weight and hits:mul(weight) or hits:double())
-  flat:index_add_(0, target:add(count), source)
-  flat:index_add_(0, pred:add(2 * count), source)
+  rows[1]:index_add_(0, target, weight and hits:mul(weight) or hits:double())
+  rows[2]:index_add_(0, target, source)
+  rows[3]:index_add_(0, pred, source)
 end
 
 local function yes_of(self, kind, pred)

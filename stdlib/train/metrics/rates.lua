@@ -39,7 +39,7 @@ local function chosen(self, by_class, average)
     end
     return list
   end
-  local drop = self.kind == "multiclass" and average == "macro"
+  local drop = self.kind ~= "multilabel" and average == "macro"
   for _, it in ipairs(by_class) do
     if not drop or it.tp + it.fp + it.fn > 0 then list[#list + 1] = it end
   end
