@@ -343,6 +343,22 @@ def results(trainhost, tmp_path_factory):
     return list(zip(cases, got))
 
 
+def test_bins_are_those_of_keras(trainhost, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    keras = pytest.importorskip("keras")
+    rng, cases, want = np.random.default_rng(7), [], []
+    for bins in (2, 3, 11, 50, 200) * 4:
+        scores, target = rng.random(40).astype("float32"), rng.integers(0, 2, 40)
+        metric = keras.metrics.AUC(num_thresholds=bins)
+        metric.update_state(target, scores)
+        want.append(float(metric.result()))
+        batch = {"pred": encode(scores, "float32"), "target": encode(target, "int64")}
+        cases.append({"metric": "AUC", "options": {"bins": bins}, "whole": batch, "parts": [batch]})
+    (tmp_path / "cases.json").write_text(json.dumps(cases))
+    got = json.loads(trainhost.lua(LUA, "--", tmp_path / "cases.json"))
+    assert [float(one[0]) for one in got] == pytest.approx(want, abs=2e-6)
+
+
 def report(wrong):
     assert not wrong, f"{len(wrong)} differ\n" + "\n".join(wrong[:20])
 

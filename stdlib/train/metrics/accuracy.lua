@@ -42,7 +42,7 @@ function Accuracy:update(pred, target, weight)
   if self.ignore_index then
     local kept = target:ne(self.ignore_index)
     weight = weight and weight:mul(kept) or kept:double()
-    target = target:masked_fill(kept:logical_not(), 0)
+    target = target:masked_fill(~kept, 0)
   end
   local hits = right(self, pred, target)
   if self.subset and kind == "multilabel" then

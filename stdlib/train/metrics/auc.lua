@@ -29,7 +29,7 @@ local function one_against_one(self)
   for i, a in ipairs(list) do
     for j = i + 1, #list do
       local b = list[j]
-      local function among(all) return torch.logical_or(all:eq(a), all:eq(b)) end
+      local function among(all) return all:eq(a) | all:eq(b) end
       local first, second = curves.roc_area(curves.sums(self, a, among)), curves.roc_area(curves.sums(self, b, among))
       local weight = self.average == "weighted" and (there[a] + there[b]) / total or 1
       sum, divisor = sum + weight * (first + second) / 2, divisor + weight

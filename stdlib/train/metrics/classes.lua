@@ -101,8 +101,8 @@ function classes.whole(self, values, count, what)
     end
     return whole
   end
-  local wrong = whole:lt(0):logical_or(whole:ge(count))
-  if values:is_floating_point() then wrong = wrong:logical_or(values:ne(whole)) end
+  local wrong = whole:lt(0) | whole:ge(count)
+  if values:is_floating_point() then wrong = wrong | values:ne(whole) end
   classes.suspect(self, wrong)
   return whole:masked_fill(wrong, 0)
 end
@@ -118,8 +118,8 @@ function classes.targets(self, target, count, weight)
   local ignored = self.ignore_index
   if ignored then
     local kept = target:ne(ignored)
-    weight = weight and weight:mul(kept) or kept:to(require("torch").float64)
-    target = target:masked_fill(kept:logical_not(), 0)
+    weight = weight and weight:mul(kept) or kept:double()
+    target = target:masked_fill(~kept, 0)
   end
   return classes.whole(self, target, count, "the target holds"), weight
 end
@@ -143,7 +143,7 @@ end
 function classes.scores(self, pred, bounded)
   if pred:numel() == 0 then return end
   if not pred.is_cpu then
-    return classes.suspect(self, bounded and pred:ge(0):logical_and(pred:le(1)):logical_not() or pred:isnan())
+    return classes.suspect(self, bounded and ~(pred:ge(0) & pred:le(1)) or pred:ne(pred))
   end
   if bounded then
     local low, high = pred:aminmax()

@@ -48,7 +48,8 @@ local function decide(self, pred, target)
   if pred:dim() == target:dim() then return pred end
   if self.top_k == 1 then return pred:argmax(1) end
   local _, best = pred:topk(math.min(self.top_k, pred:size(1)), 1)
-  return require("torch").where(best:eq(target:unsqueeze(1)):any(1), target, best:select(1, 0))
+  local first = best:select(1, 0)
+  return first + (target - first) * best:eq(target:unsqueeze(1)):any(1)
 end
 
 local function add_classes(self, count, pred, target, weight)
@@ -103,13 +104,11 @@ end
 function Counts:update(pred, target, weight)
   local kind, count
   kind, count, pred, target, weight = classes.layout(self, pred, target, weight)
-  if self.kind ~= kind or self.count ~= count or self._device ~= target.device then begin(self, kind, count, target) end
-  if weight then
-    self.weighted = true
-    weight = weight:double()
-  end
-  target, weight = classes.targets(self, target, kind == "multiclass" and count or 2, weight)
+  local weighted = weight ~= nil
+  target, weight = classes.targets(self, target, kind == "multiclass" and count or 2, weight and weight:double())
   if target:numel() == 0 then return end
+  if self.kind ~= kind or self.count ~= count or self._device ~= target.device then begin(self, kind, count, target) end
+  self.weighted = self.weighted or weighted
   if kind ~= "multiclass" then return add_labels(self, kind, count, pred, target, weight) end
   local chosen = decide(self, pred, target)
   if pred:dim() == target:dim() then chosen = classes.whole(self, chosen, count, "the predictions hold") end

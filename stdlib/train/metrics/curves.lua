@@ -181,7 +181,7 @@ function curves.corners(numbers, corner)
   local torch, inner = require "torch", nil
   for _, x in ipairs(numbers) do
     local here = corner(x):ne(0)
-    inner = inner and inner:logical_or(here) or here
+    inner = inner and inner | here or here
   end
   local edge = torch.ones(1, {dtype = torch.bool, device = inner.device})
   return torch.cat {edge, inner, edge}

@@ -37,7 +37,7 @@ function LogLoss:update(pred, target, weight)
     if kind == "multiclass" then
       loss = of_probability(pred:gather(1, target:unsqueeze(1)):squeeze(1))
     else
-      loss = of_probability(require("torch").where(target:ne(0), pred, 1 - pred))
+      loss = of_probability(pred * (2 * target - 1) + (1 - target))  -- of yes pred, of no 1 - pred
     end
   end
   self:add(loss, weight)

@@ -10,7 +10,7 @@ local function curve(self, sums)
   if self.drop_intermediate and tps:size(0) > 2 then
     local kept = curves.corners({tps}, function(x)
       local step, inner = torch.diff(x):ne(0), x:size(0) - 2
-      return step:narrow(0, 0, inner):logical_or(step:narrow(0, 1, inner))
+      return step:narrow(0, 0, inner) | step:narrow(0, 1, inner)
     end)
     tps, fps, thresholds = tps[kept], fps[kept], thresholds[kept]
   end

@@ -102,10 +102,6 @@ function Scores:update(pred, target, weight)
     vm.raise("usage", getmetatable(self).__name .. ": scores expected, got classes")
   end
   local pair = kind == "multiclass" and count == 2  -- the score of the second class says all
-  begin(self, pair and "binary" or kind, count)
-  if self.kind == "binary" and self.average == "none" then
-    vm.raise("usage", getmetatable(self).__name .. ': average = "none" is about several classes or labels, the scores are of yes and no')
-  end
   if not pred:is_floating_point() or pred.dtype == torch.float16 or pred.dtype == torch.bfloat16 then pred = pred:float() end
   target, weight = classes.targets(self, target, kind == "multiclass" and count or 2, weight)
   pred = classes.rows(pred, kind ~= "binary")
@@ -121,8 +117,13 @@ function Scores:update(pred, target, weight)
   end
   weight = weight and weight:double()
   if pred:numel() == 0 then return end
+  local seen = pair and "binary" or kind
+  if seen == "binary" and self.average == "none" then
+    vm.raise("usage", getmetatable(self).__name .. ': average = "none" is about several classes or labels, the scores are of yes and no')
+  end
+  if not self.bins then classes.scores(self, pred) end
+  begin(self, seen, count)
   if self.bins then return add_bins(self, logits and pred:sigmoid() or pred, target, weight) end
-  classes.scores(self, pred)
   target = target:to(kind == "multiclass" and not pair and torch.int32 or torch.bool)
   add_rows(self, pred, target, weight)
 end
@@ -176,7 +177,7 @@ function Scores:column(class, among)
     if weights and weights:dim() == 2 then weights = weights:select(1, class) end
   end
   if weights then kept = weights:ne(0) end
-  if among then kept = kept and kept:logical_and(among(targets)) or among(targets) end
+  if among then kept = kept and kept & among(targets) or among(targets) end
   if kept then scores, yes, weights = scores[kept], yes[kept], weights and weights[kept] end
   return {scores = scores, yes = yes, weights = weights}
 end
