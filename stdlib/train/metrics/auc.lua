@@ -11,7 +11,6 @@ local AUC = require "train.metrics.scores"("AUC", "max")
 -- Hand and Till: the mean over pairs of classes, among the samples of the two.
 local function one_against_one(self)
   classes.confirm(self)
-  local torch = require "torch"
   local targets = self.targets and self.targets:narrow(0, 0, self.size)
   local weights = self.weights and self.weights:narrow(0, 0, self.size)
   local there, list, total = {}, {}, 0.0

@@ -10,33 +10,33 @@ local CohenKappa = require "train.metrics.counts"("CohenKappa", "max")
 ---@return number
 function CohenKappa:result()
   local torch = require "torch"
-  local matrix, result = self:matrix(), nil
+  local matrix = self:matrix()
   if self.kind == "multilabel" then
     require("native.vm").raise("usage", "CohenKappa: several labels have no one agreement",
       'average = "binary": all of them as one yes or no')
   end
-  if matrix then
-    matrix = matrix:cpu()
-    if self.labels then
-      local index = torch.tensor(self.labels)
-      matrix = matrix:index_select(0, index):index_select(1, index)
-    end
-    local predicted, there, total = matrix:sum(0), matrix:sum(1), matrix:sum():item()
-    local places = torch.arange(matrix:size(0), {dtype = torch.float64})
-    local apart = (places:unsqueeze(0) - places:unsqueeze(1)):abs()
-    if self.weights == "none" then
-      apart = apart:ne(0):to(torch.float64)
-    elseif self.weights == "quadratic" then
-      apart = apart:square()
-    end
-    local chance = (apart * predicted:outer(there)):sum():item()
-    result = total == 0 and NAN or chance == 0 and self.zero_division
-      or 1 - (apart * matrix):sum():item() * total / chance
-    if result ~= result then classes.warn(self, (total == 0 and "no samples" or "only one class") .. ": the result is NaN") end
-    return result
+  if not matrix then
+    classes.warn(self, "no samples: the result is NaN")
+    return NAN
   end
-  classes.warn(self, "no samples: the result is NaN")
-  return NAN
+  matrix = matrix:cpu()
+  if self.labels then
+    local index = torch.tensor(self.labels)
+    matrix = matrix:index_select(0, index):index_select(1, index)
+  end
+  local predicted, there, total = matrix:sum(0), matrix:sum(1), matrix:sum():item()
+  local places = torch.arange(matrix:size(0), {dtype = torch.float64})
+  local apart = (places:unsqueeze(0) - places:unsqueeze(1)):abs()
+  if self.weights == "none" then
+    apart = apart:ne(0):to(torch.float64)
+  elseif self.weights == "quadratic" then
+    apart = apart:square()
+  end
+  local chance = (apart * predicted:outer(there)):sum():item()
+  local result = total == 0 and NAN or chance == 0 and self.zero_division
+    or 1 - (apart * matrix):sum():item() * total / chance
+  if result ~= result then classes.warn(self, (total == 0 and "no samples" or "only one class") .. ": the result is NaN") end
+  return result
 end
 
 ---How far predicted and true classes agree beyond chance, as scikit-learn's cohen_kappa_score.

@@ -28,7 +28,7 @@ end
 local function expand(self, weight, value)
   weight = weight:detach()
   local dims = value:dim()
-  if weight:numel() == 1 and value:numel() == 1 then return weight:reshape(value.shape) end
+  if weight:numel() == 1 then return weight:reshape({}):expand_as(value) end
   if weight:dim() == dims and weight:is_same_size(value) then return weight end
   if weight:dim() == 1 and dims > 1 and weight:size(0) == value:size(0) then
     local shape = {weight:size(0)}
@@ -44,18 +44,23 @@ local WeightedSum = {}
 ---Forgets every value.
 function WeightedSum:reset() self.total, self.weight = nil, 0 end
 
+-- What weighs 0 may be NaN: it does not reach the sum.
 local function add_weighted(self, value, weight)
   local float64 = require("torch").float64
   if type(value) == "number" then value = require("torch").full_like(weight, value, {dtype = float64}) end
   local weights = expand(self, weight, value)
-  self.total = plus(self.total, value:detach():to(float64):mul(weights):sum())
+  self.total = plus(self.total, value:detach():to(float64):mul(weights):masked_fill(weights:eq(0), 0):sum())
   self.weight = plus(self.weight, weights:sum({dtype = float64}))
 end
 
 -- Adds a number or all elements of a tensor, each as often as its weight says.
 function WeightedSum:add(value, weight)
   weight = weight or 1
-  if type(weight) == "userdata" then return add_weighted(self, value, weight) end
+  if type(weight) == "userdata" then
+    if weight:numel() > 1 or not weight.is_cpu then return add_weighted(self, value, weight) end
+    weight = weight:item()
+  end
+  if weight == 0 then return end  -- the mean of nothing is NaN, which must not reach the sum
   local count, total = 1, self.total
   if type(value) ~= "number" then
     count = value:numel()
