@@ -52,7 +52,7 @@ local VERBOSE <const> = {[0] = false, [1] = true, [2] = true, [true] = true, [fa
 local function one_of(choices)
   local words = {}
   for i, choice in ipairs(choices) do words[i] = ('"%s"'):format(choice) end
-  return #words == 2 and table.concat(words, " or ")
+  return #words <= 2 and table.concat(words, " or ")
     or table.concat(words, ", ", 1, #words - 1) .. " or " .. words[#words]
 end
 

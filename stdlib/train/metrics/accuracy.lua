@@ -1,95 +1,98 @@
 -- train.metrics.Accuracy: the fraction of samples whose class is right, also among the k best; or of right yes and no.
+local WeightedSum = require "train.metrics.weighted_sum"
+local classes = require "train.metrics.classes"
 local keywords = require "host.keywords"
+local vm = require "native.vm"
 
-local Accuracy = {__name = "Accuracy", direction = "max"}
-Accuracy.__index = Accuracy
+local Accuracy = WeightedSum("Accuracy", "max")
+local ByClass  -- made when first used
+local AVERAGES <const> = {"micro", "macro", "weighted", "none"}
 
-local function usage(message, hint) require("native.vm").raise("usage", message, hint) end
-
-local function number(total) return type(total) == "number" and total or total:item() end
+local function usage(message, hint) vm.raise("usage", "Accuracy: " .. message, hint) end
 
 ---Forgets every sample.
-function Accuracy:reset() self.total, self.weight = nil, 0 end
+function Accuracy:reset() self.total, self.weight, self.wrong = nil, 0, nil end
 
--- Broadcast sizes would count samples that are not there.
-local function check_shapes(pred, target)
-  local dims = target:dim()
-  local classes = pred:dim() - dims  -- 1: pred has them in its second dimension
-  local fits = dims > 0 or classes == 0
-  if classes < 0 or classes > 1 then return end
-  for i = 0, dims - 1 do fits = fits and pred:size(i == 0 and 0 or i + classes) == target:size(i) end
-  if not fits then
-    require("native.vm").raise("shape", ("Accuracy: scores of shape %s do not go with a target of shape %s")
-      :format(tostring(pred.shape), tostring(target.shape)), "[batch, classes, ...] and [batch, ...], or twice the same for yes and no")
-  end
-end
-
--- 1 for each right sample, of target's shape.
+-- Whether each sample is right.
 local function right(self, pred, target)
-  check_shapes(pred, target)
-  if pred:dim() == target:dim() then  -- one number a sample: yes or no
-    local threshold = self.threshold
-    if self.from_logits then threshold = math.log(threshold / (1 - threshold)) end
-    if self.top_k ~= 1 then usage("Accuracy: top_k needs scores of several classes") end
-    return pred:gt(threshold):eq(target:ne(0))
+  if pred:dim() > target:dim() then
+    if self.top_k == 1 then return pred:argmax(1):eq(target) end
+    local _, best = pred:topk(math.min(self.top_k, pred:size(1)), 1)
+    return best:eq(target:unsqueeze(1)):any(1)
   end
-  if pred:dim() ~= target:dim() + 1 then
-    usage(("Accuracy: scores of shape [batch, classes, ...] and classes of shape [batch, ...] expected, got %d and %d dimensions")
-      :format(pred:dim(), target:dim()))
-  end
-  if self.top_k == 1 then return pred:argmax(1):eq(target) end
-  local _, best = pred:detach():topk(math.min(self.top_k, pred:size(1)), 1)
-  return best:eq(target:unsqueeze(1)):any(1)
+  if self.top_k ~= 1 then usage("top_k needs scores of several classes") end
+  if not pred:is_floating_point() then return pred:eq(target) end
+  local threshold = self.threshold
+  if self.from_logits then threshold = math.log(threshold / (1 - threshold)) end
+  return pred:gt(threshold):eq(classes.whole(self, target, 2, "the target holds"))
 end
 
 ---Adds a batch.
----@param pred Tensor scores [batch, classes, ...], or probabilities of yes [batch, ...] (logits with from_logits)
----@param target Tensor classes [batch, ...]
----@param weight? Tensor of target's shape
+---@param pred Tensor scores [n, classes, ...], or of yes [n, ...] or [n, 1, ...] (logits with from_logits); whole numbers of
+---target's shape are classes
+---@param target Tensor classes [n, ...], or yes and no of pred's shape
+---@param weight? Tensor of target's shape, or [n]
 function Accuracy:update(pred, target, weight)
-  local hits = right(self, pred, target)
-  local sum
-  if weight then
-    if tostring(weight.shape) ~= tostring(target.shape) then
-      require("native.vm").raise("shape", ("Accuracy: the weight must have the target's shape %s, got %s"):format(
-        tostring(target.shape), tostring(weight.shape)))
-    end
-    local float64 = require("torch").float64
-    sum = hits:mul(weight):sum({dtype = float64})
-    self.weight = self.weight + weight:sum({dtype = float64}):item()
-  else
-    sum = hits:sum()
-    self.weight = self.weight + target:numel()
+  if weight == nil and self._plain and pred:dim() == 2 and target:dim() == 1 and pred:size(1) > 1
+      and pred:size(0) == target:size(0) then  -- what nearly every batch is
+    return self:add(pred:argmax(1):eq(target))
   end
-  if sum.is_cpu then sum = sum:item() end  -- Note [Sums on the host]
-  self.total = self.total and self.total + sum or sum
-  if type(self.total) ~= "number" then require("native.tensor").keep(self.total) end
+  local kind, _
+  kind, _, pred, target, weight = classes.layout(self, pred, target, weight)
+  if self.ignore_index then
+    local kept = target:ne(self.ignore_index)
+    weight = weight and weight:mul(kept) or kept:double()
+    target = target:masked_fill(~kept, 0)
+  end
+  local hits = right(self, pred, target)
+  if self.subset and kind == "multilabel" then
+    hits = hits:flatten(1):all(1)
+    weight = weight and weight:flatten(1):select(1, 0)
+  end
+  self:add(hits, weight)
 end
 
 ---The fraction so far; NaN before the first sample.
 ---@return number
 function Accuracy:result()
-  if self.weight == 0 then return 0 / 0 end
-  return number(self.total) / self.weight
+  classes.confirm(self)
+  local value = WeightedSum.methods.result(self)
+  if value ~= value then classes.warn(self, "no samples: the result is NaN") end
+  return value
 end
 
----Adds what another Accuracy has seen.
-function Accuracy:merge(other)
-  if other.weight == 0 then return end
-  self.total = number(self.total or 0) + number(other.total)
-  self.weight = self.weight + other.weight
+-- The rate of a class is how many of its samples were found; that of a label how often its yes or no is right.
+local function by_class()
+  ByClass = ByClass or require("train.metrics.rates").class("Accuracy", function(self, it)
+    if self.kind == "multilabel" then return it.tp + it.tn, it.tp + it.fp + it.fn + it.tn end
+    return it.tp, it.tp + it.fn
+  end)
+  return ByClass
 end
 
----The fraction of samples that are right.
----@param arguments? table top_k = 1, threshold = 0.5 (a score exactly on it is no), from_logits = false
+---The fraction of samples that are right; of labels, of each yes and no. average = "macro" is the mean over classes of
+---how many of a class's samples were found, "none" a Tensor with each.
+---@param arguments? table average = "micro", "macro", "weighted" or "none"; top_k = 1; threshold = 0.5 (a score exactly on
+---it is no); from_logits = false; num_classes; labels; ignore_index; zero_division = 0 (by class); subset = false: a sample of
+---several labels is right if all of them are
 ---@return table metric
+---@example local accuracy = train.metrics.Accuracy()
+--- accuracy:update(torch.tensor {{0.1, 0.9}, {0.8, 0.2}, {0.3, 0.7}}, torch.tensor {1, 0, 0})
+--- ("%.4f"):format(accuracy:result())  --> 0.6667
 return function(arguments)
-  local self = setmetatable(keywords.check("train.metrics.Accuracy", arguments, {
-    top_k = 1, threshold = 0.5, from_logits = false,
-  }), Accuracy)
-  if math.type(self.top_k) ~= "integer" or self.top_k < 1 then
-    usage(("train.metrics.Accuracy: top_k must be a whole number of 1 or more, got %s"):format(tostring(self.top_k)))
+  local where = "train.metrics.Accuracy"
+  local self = keywords.check(where, arguments, {
+    average = "micro", top_k = 1, threshold = 0.5, from_logits = false, num_classes = keywords.none, labels = keywords.none,
+    ignore_index = keywords.none, zero_division = 0, subset = false,
+  })
+  classes.check(where, self, AVERAGES)
+  require("train.options").check(where, self, {subset = "flag"})
+  local counted = self.average ~= "micro" or self.labels
+  if self.subset and (counted or self.ignore_index) then
+    vm.raise("usage", where .. ': subset goes with average = "micro", without labels and ignore_index')
   end
+  self._plain = self.top_k == 1 and not self.ignore_index and not self.num_classes
+  setmetatable(self, counted and by_class() or Accuracy)
   self:reset()
   return self
 end

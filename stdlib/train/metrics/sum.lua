@@ -1,23 +1,10 @@
 -- train.metrics.Sum: the sum of values. It is float64 and stays on the values' device.
-local Sum = {__name = "Sum"}
-Sum.__index = Sum
-
----Forgets every value.
-function Sum:reset() self.total = nil end
+local Sum = require "train.metrics.weighted_sum"("Sum")
 
 ---Adds a number, or all elements of a tensor.
 ---@param value number|Tensor
----@param weight? number default 1
-function Sum:update(value, weight)
-  weight = weight or 1
-  if type(value) == "number" then
-    self.total = (self.total or 0) + value * weight
-    return
-  end
-  local torch = require "torch"
-  local sum = value:detach():sum({dtype = torch.float64}):mul(weight)
-  self.total = require("native.tensor").keep(self.total and self.total + sum or sum)
-end
+---@param weight? number|Tensor default 1; a tensor: the weight of each element, or of each entry of the first dimension
+function Sum:update(value, weight) self:add(value, weight) end
 
 ---The sum so far.
 ---@return number
@@ -26,9 +13,13 @@ function Sum:result()
   return type(self.total) == "number" and self.total or self.total:item()
 end
 
----Adds what another Sum has seen.
-function Sum:merge(other) self:update(other:result()) end
+---Keras's names.
+Sum.update_state, Sum.reset_state = Sum.update, Sum.reset
 
 ---The sum of values: `update(value, weight)`, `result()`, `reset()`.
 ---@return table metric
-return function() return setmetatable({}, Sum) end
+return function()
+  local self = setmetatable({}, Sum)
+  self:reset()
+  return self
+end

@@ -108,7 +108,7 @@ test.case("Accuracy among the k best", function()
   local accuracy = metrics.Accuracy {top_k = 2}
   accuracy:update(torch.tensor {{5.0, 4.0, 1.0}, {5.0, 4.0, 1.0}, {1.0, 2.0, 3.0}}, torch.tensor {1, 2, 2})
   test.near(accuracy:result(), 2 / 3, 1e-12)
-  test.raises("top_k must be a whole number of 1 or more, got 0", metrics.Accuracy, {top_k = 0})
+  test.raises("top_k must be a whole number of 1 or more, got number 0", metrics.Accuracy, {top_k = 0})
 end)
 
 test.case("Accuracy of yes and no: a score on the threshold is no", function()

@@ -1,0 +1,16 @@
+-- train.metrics.Specificity: of the samples that are not of a class, the fraction that were not taken for it.
+local rates = require "train.metrics.rates"
+
+local Specificity = rates.class("Specificity", function(_, it) return it.tn, it.tn + it.fp end)
+
+---The fraction of what is not there that was not predicted: tn / (tn + fp).
+---@param arguments? table average = "binary" (the default of yes and no, and of two classes), "macro" (of more), "micro",
+---"weighted" or "none", a Tensor of one number a class; num_classes, needed where predictions are classes; labels = {0, 2}: these
+---alone, also where they are absent; threshold = 0.5 (a score exactly on it is no); from_logits = false; zero_division = 0, 1 or
+---nan where nothing is divided by nothing; ignore_index; top_k = 1: a target among the k best was found, for labels: the k best
+---are yes
+---@return table metric
+---@example local specificity = train.metrics.Specificity()
+--- specificity:update(torch.tensor {0.9, 0.8, 0.2}, torch.tensor {1, 0, 0})
+--- specificity:result()  --> 0.5
+return function(arguments) return rates.new(Specificity, arguments) end
