@@ -92,7 +92,7 @@ function regression.combine(self, values, variances)
   local total, weight = 0.0, 0.0
   for i, value in ipairs(values) do
     local w = weights and weights[i] or 1
-    if w ~= 0 then total = total + value * w end
+    total = total + value * w
     weight = weight + w
   end
   if weight == 0 then return regression.combine({multioutput = "uniform_average"}, values) end
