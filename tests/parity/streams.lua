@@ -7,7 +7,16 @@ local function feed(metric, batch)
   return metric
 end
 
-return function(class, options, whole, batches)
+-- What a metric says, as a list of these fields where it says several things.
+local function said(metric, fields)
+  local result = metric:result()
+  if not fields then return result end
+  local list = {}
+  for i, field in ipairs(fields) do list[i] = result[field] end
+  return list
+end
+
+return function(class, options, whole, batches, fields)
   local function new() return metrics[class](options) end
   local stream, merged = new(), new()
   for _, batch in ipairs(batches) do
@@ -20,5 +29,5 @@ return function(class, options, whole, batches)
   again:load_state_dict(merged:state_dict())
   merged:reset()
   merged:merge(again)
-  return feed(new(), whole):result(), stream:result(), merged:result()
+  return said(feed(new(), whole), fields), said(stream, fields), said(merged, fields)
 end

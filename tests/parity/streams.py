@@ -23,19 +23,20 @@ class Streams:
             return "{" + ", ".join(map(self.value, value)) + "}"
         return "nil" if value is None else self.exchange.lua(value)
 
-    def add(self, rng, metric, options, columns, expected, rtol=1e-9, atol=1e-11):
+    def add(self, rng, metric, options, columns, expected, rtol=1e-9, atol=1e-11, fields=None):
         """columns: predictions, target and weights (or None), each with a row for each sample: tensors, lists, or
-        tables of these."""
+        tables of these. fields: those of a result by name, in the order of `expected`."""
         count = rows(columns[0])
         cuts = sorted(rng.randint(0, count) for _ in range(rng.randint(0, 4)))
         batches = [[part(column, a, b) for column in columns] for a, b in zip([0, *cuts], [*cuts, count])]
         name = f"{len(self.expected)} {metric} {options}"
         self.exchange.case(name, f"return dofile({self.exchange.lua(str(LUA))})({self.exchange.lua(metric)}, "
-                                 f"{self.value(options)}, {self.value(columns)}, {self.value(batches)})")
+                                 f"{self.value(options)}, {self.value(columns)}, {self.value(batches)}, "
+                                 f"{self.value(fields)})")
         self.expected.append((name, expected, rtol, atol))
 
     def check(self, trainhost, least):
-        """Returns how many expected results are numbers."""
+        """At least so many expected results must be numbers."""
         results = self.exchange.run(trainhost)
         defined = 0
         for name, expected, rtol, atol in self.expected:

@@ -15,7 +15,8 @@ local CosineSimilarity = sums.class("CosineSimilarity", {"total", "weight"}, "ma
 ---@param target Tensor of the same shape
 ---@param weight? Tensor one number a vector, or one a row
 function CosineSimilarity:update(pred, target, weight)
-  pred, target = regression.pair(self, pred, target)
+  pred, target = regression.pair(self, pred, target, weight)
+  target = target:to(pred.dtype)
   local dims = pred:dim()
   if dims == 0 or self.dim >= dims or self.dim < -dims then
     vm.raise("shape", ("CosineSimilarity: vectors along dim %d expected, got the shape %s"):format(self.dim, tostring(pred.shape)))

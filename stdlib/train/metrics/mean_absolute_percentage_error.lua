@@ -2,7 +2,7 @@
 local EPSILON <const> = 2.0 ^ -52  -- of float64
 
 local make = require("train.metrics.mean_error")("MeanAbsolutePercentageError", function(difference, target)
-  return difference:abs() / target:abs():clamp_min(EPSILON)
+  return difference:abs() / target:to(difference.dtype):abs():clamp_min(EPSILON)
 end)
 
 ---The mean absolute percentage error, equal to scikit-learn's: a fraction (0.5 is 50 %; Keras's is 100 times it), relative to

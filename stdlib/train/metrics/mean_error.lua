@@ -28,7 +28,7 @@ return function(name, error_of, finish)
         total, count = total:sum(0), pred:size(0)
       end
     else
-      pred, target = regression.pair(self, pred, target)
+      pred, target = regression.pair(self, pred, target, weight)
       total = error_of(pred - target, target)
       if weight then
         weight = regression.weight(self, weight, pred)

@@ -23,7 +23,7 @@ end
 ---@param shift? Tensor [outputs, variables, 1] where to measure from; the first row by default
 ---@return table {rows, weight, shift, mean = [outputs, variables, 1], scatter = [outputs, variables, variables]}
 function moments.of(variables, weight, shift)
-  for i, variable in ipairs(variables) do variables[i] = variable:t() end
+  for i, variable in ipairs(variables) do variables[i] = variable:to(torch.float64):t() end
   local values = torch.stack(variables, 1)
   local rows = values:size(2)
   shift = shift or values:narrow(2, 0, 1):clone()

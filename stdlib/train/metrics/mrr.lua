@@ -3,7 +3,7 @@ local ranking = require "train.metrics.ranking"
 local torch = require "torch"
 
 local MRR = ranking.class("MRR", function(self, rows)
-  local relevant = ranking.ordered(rows, rows.score, rows.target:gt(0):to(torch.float64))
+  local relevant = rows.target:gt(0):index_select(0, ranking.order(rows, rows.score)):to(torch.float64)
   local value = ranking.greatest(rows, relevant * ranking.among_first(self, rows) / (rows.place + 1):to(torch.float64))
   return value, ranking.sum(rows, relevant):eq(0)
 end)

@@ -16,9 +16,10 @@ end
 
 local NDCG = ranking.class("NDCG", function(self, rows)
   local discount = ranking.among_first(self, rows) / (rows.place + 2):to(torch.float64):log2()
-  local gain = ranking.ordered(rows, rows.score, rows.target)
-  if not self.ignore_ties then gain = shared(rows, ranking.ordered(rows, rows.score, rows.score), gain) end
-  local best = ranking.sum(rows, ranking.ordered(rows, rows.target, rows.target) * discount)
+  local order = ranking.order(rows, rows.score)
+  local gain = rows.target:index_select(0, order)
+  if not self.ignore_ties then gain = shared(rows, rows.score:index_select(0, order), gain) end
+  local best = ranking.sum(rows, rows.target:index_select(0, ranking.order(rows, rows.target)) * discount)
   local empty = best:eq(0)
   return ranking.sum(rows, gain * discount) / best:masked_fill(empty, 1), empty
 end)

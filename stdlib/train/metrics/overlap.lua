@@ -166,6 +166,7 @@ return function(name, score)
   ---@param target Tensor classes [batch, ...], of each place; 0 and 1 where pred has scores of yes
   ---@param weight? Tensor of target's shape, or [batch]
   function Class:update(pred, target, weight)
+    sums.check_tensors(self, pred, target, weight)
     if target:dim() > 0 and target:size(0) == 0 then return end
     pred = pred:detach()
     local classes, masks = classes_of_masks(self, pred, target)

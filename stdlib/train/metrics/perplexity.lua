@@ -24,6 +24,7 @@ end
 ---@param target Tensor [...] the tokens that were there, integers
 ---@param weight? Tensor of target's shape, or [batch]
 function Perplexity:update(pred, target, weight)
+  sums.check_tensors(self, pred, target, weight)
   check_shapes(pred, target)
   local torch = require "torch"
   local float64 = torch.float64

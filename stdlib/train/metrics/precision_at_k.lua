@@ -3,7 +3,7 @@ local ranking = require "train.metrics.ranking"
 local torch = require "torch"
 
 local PrecisionAtK = ranking.class("PrecisionAtK", function(self, rows)
-  local relevant = ranking.ordered(rows, rows.score, rows.target:gt(0):to(torch.float64))
+  local relevant = rows.target:gt(0):index_select(0, ranking.order(rows, rows.score)):to(torch.float64)
   local hits = ranking.sum(rows, relevant * ranking.among_first(self, rows))
   local all = ranking.sum(rows, relevant)
   local places = self.top_k

@@ -27,8 +27,11 @@ local function rows_of(score, target, whose, queries, items)
   return rows
 end
 
--- Where the items are when those of each query are in falling order of `value`; equal ones stay as they were.
-local function order_of(rows, value)
+---Where the items are when those of each query are in falling order of `value`; equal ones stay as they were.
+---@param rows table
+---@param value Tensor [n]
+---@return Tensor [n] integers
+function ranking.order(rows, value)
   if rows.items then
     local _, order = value:reshape({rows.queries, rows.items}):sort({dim = 1, descending = true, stable = true})
     return (order + rows.whose:reshape({rows.queries, rows.items}) * rows.items):flatten()
@@ -37,13 +40,6 @@ local function order_of(rows, value)
   local _, by_query = rows.whose:index_select(0, by_value):sort({dim = 0, stable = true})
   return by_value:index_select(0, by_query)
 end
-
----The values of an order of items.
----@param rows table
----@param value Tensor what the items are ordered by
----@param values Tensor [n]
----@return Tensor [n]
-function ranking.ordered(rows, value, values) return values:index_select(0, order_of(rows, value)) end
 
 ---The sum of the values of each query's items.
 ---@param rows table
@@ -94,6 +90,7 @@ end
 -- Items with the numbers of their queries are kept until all are there.
 local function keep_items(self, pred, given, weight)
   local target, indexes = given.target, given.indexes
+  sums.check_tensors(self, pred, pred)
   if weight then vm.raise("usage", self.__name .. ": queries that indexes tell have no weights") end
   if type(target) ~= "userdata" or type(indexes) ~= "userdata" then
     vm.raise("usage", ("%s: a target that is a table must be {target = Tensor, indexes = Tensor}, got target %s and indexes %s")
@@ -134,6 +131,7 @@ function ranking.class(name, score)
   ---@param weight? Tensor [queries]
   function Class:update(pred, target, weight)
     if type(target) == "table" then return keep_items(self, pred, target, weight) end
+    sums.check_tensors(self, pred, target, weight)
     if not same_shape(pred, target) or pred:dim() > 2 or pred:dim() == 0 then
       shapes(self, pred, target, "[queries, items] twice, or [items] of one query")
     end

@@ -1,9 +1,12 @@
 -- What metrics of numbers share: pairs of predictions and targets in float64, sample weights, several outputs.
 local options = require "train.options"
+local sums = require "train.metrics.sums"
+local torch = require "torch"
 local vm = require "native.vm"
 
 local regression = {}
 
+local float64 <const> = torch.float64
 local AVERAGES <const> = {uniform_average = true, raw_values = true}
 
 ---The shapes as text, for an error.
@@ -12,10 +15,10 @@ local function wrong_shape(self, what, got, expected)
 end
 
 local function same_shape(a, b)
-  local dims = a:dim()
-  if dims ~= b:dim() then return false end
-  for i = 0, dims - 1 do
-    if a:size(i) ~= b:size(i) then return false end
+  a, b = a.shape, b.shape
+  if #a ~= #b then return false end
+  for i = 1, #a do
+    if a[i] ~= b[i] then return false end
   end
   return true
 end
@@ -32,13 +35,17 @@ local function aligned(self, pred, target)
   return pred, target
 end
 
----Predictions and targets in float64, of one shape, without their graphs.
+---Predictions and targets of one shape, without their graphs; the predictions in float64, so that what is made of both is.
+---@param weight? Tensor only looked at
 ---@return Tensor pred
 ---@return Tensor target
-function regression.pair(self, pred, target)
-  local float64 = require("torch").float64
+function regression.pair(self, pred, target, weight)
+  sums.check_tensors(self, pred, target, weight)
   pred, target = aligned(self, pred, target)
-  return pred:detach():to(float64), target:detach():to(float64)
+  if pred.requires_grad then pred = pred:detach() end
+  if target.requires_grad then target = target:detach() end
+  if target.dtype == torch.bool then target = target:to(float64) end
+  return pred:to(float64), target
 end
 
 ---Sample weights in float64: of the values' shape, or one for each row, which then is [n, 1, ...].
@@ -46,7 +53,7 @@ end
 ---@param like Tensor the values
 ---@return Tensor
 function regression.weight(self, weight, like)
-  weight = weight:detach():to(require("torch").float64)
+  weight = weight:detach():to(float64)
   if same_shape(weight, like) then return weight end
   local dims = like:dim()
   if weight:dim() == 2 and weight:size(1) == 1 then weight = weight:squeeze(1) end
@@ -63,14 +70,14 @@ end
 ---@return Tensor target
 ---@return Tensor|nil weight
 function regression.columns(self, pred, target, weight)
-  pred, target = regression.pair(self, pred, target)
+  pred, target = regression.pair(self, pred, target, weight)
   if pred:dim() == 0 then pred, target = pred:reshape({1}), target:reshape({1}) end
   if pred:dim() == 1 then pred, target = pred:unsqueeze(1), target:unsqueeze(1) end
   if pred:dim() ~= 2 then wrong_shape(self, "predictions", pred, "[n] or [n, outputs]") end
   local wanted = self.num_outputs
   if wanted and pred:size(1) ~= wanted then wrong_shape(self, "predictions", pred, ("[n, %d]: num_outputs"):format(wanted)) end
   if weight then
-    weight = weight:detach():to(require("torch").float64)
+    weight = weight:detach():to(float64)
     if weight:numel() ~= pred:size(0) then wrong_shape(self, "weight", weight, ("[%d], one for each row"):format(pred:size(0))) end
     weight = weight:reshape({-1, 1})
   end

@@ -16,9 +16,8 @@ local SpearmanCorrCoef = kept.class("SpearmanCorrCoef", {"predictions", "targets
 ---@param target Tensor of the same shape
 ---@param weight? Tensor [n]: how often the row counts
 function SpearmanCorrCoef:update(pred, target, weight)
-  local dtypes = {pred.dtype, target.dtype}
-  pred, target, weight = regression.columns(self, pred, target, weight)
-  kept.append(self, {pred:to(dtypes[1]), target:to(dtypes[2]), weight and weight:reshape(-1)})
+  local x, y, w = regression.columns(self, pred, target, weight)
+  kept.append(self, {x:to(pred.dtype), y:to(target.dtype), w and w:reshape(-1)})
 end
 
 -- The ranks of one column [n], in float64; equal values share the mean of theirs. A row of weight w takes w places.

@@ -1,6 +1,7 @@
 -- Metrics whose state are sums: float64, on the device of the values, read by result() alone.
 --
 -- self.sums holds a number or a tensor for each of the class's fields, nothing before the first update.
+local keep = require("native.tensor").keep
 local vm = require "native.vm"
 
 local sums = {}
@@ -29,7 +30,12 @@ function sums.options_text(self, names)
   return #list > 0 and table.concat(list, " ") or "none"
 end
 
-local function kept(value) return type(value) == "number" and value or require("native.tensor").keep(value) end
+-- A single sum on the CPU is read at once: Note [Sums on the host].
+local function kept(value)
+  if type(value) == "number" then return value end
+  if value.is_cpu and value:dim() == 0 then return value:item() end
+  return keep(value)
+end
 
 -- A value of another metric, for this one: on the device of its sums.
 local function beside(value, own)
@@ -52,9 +58,25 @@ function sums.add(self, values)
   local held = self.sums
   for _, field in ipairs(self.FIELDS) do
     local value, own = values[field], held[field]
-    sums.check_outputs(self, own, value)
+    if own ~= nil then sums.check_outputs(self, own, value) end
     if value ~= nil then held[field] = kept(own ~= nil and own + value or value) end
   end
+end
+
+---Refuses what is no Tensor.
+---@param self table
+---@param pred any
+---@param target any
+---@param weight any may be nil
+function sums.check_tensors(self, pred, target, weight)
+  local function check(value, what)
+    if type(value) ~= "userdata" then
+      vm.raise("usage", ("%s: %s must be a Tensor, got %s"):format(self.__name, what, vm.describe(value)))
+    end
+  end
+  check(pred, "predictions")
+  check(target, "target")
+  if weight ~= nil then check(weight, "weight") end
 end
 
 ---A sum as a number, or as a list of numbers.
@@ -96,7 +118,7 @@ function sums.class(name, fields, direction)
     self.sums = {}
     for _, field in ipairs(fields) do
       local value = state[field]
-      if value ~= nil then self.sums[field] = type(value) == "number" and value or kept(value:detach():clone()) end
+      if value ~= nil then self.sums[field] = type(value) == "number" and value or keep(value:detach():clone()) end
     end
   end
 
