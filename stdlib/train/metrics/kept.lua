@@ -11,7 +11,7 @@ local function fitting(self, chunk)
   local fitted = {}
   for i, tensor in ipairs(chunk) do
     if tensor:dim() > 1 then sums.check_outputs(self, first[i][0], tensor[0]) end
-    fitted[i] = tensor:to(first[i].device)
+    fitted[i] = tensor:to(first[1].device)
   end
   return fitted
 end

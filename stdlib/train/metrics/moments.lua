@@ -63,4 +63,14 @@ function moments.join(self, a, b)
   if type(a.weight) == "userdata" then keep(a.weight) end
 end
 
+---Adds a batch to the sums of a metric.
+---@param self table
+---@param variables Tensor[]
+---@param weight? Tensor
+function moments.add(self, variables, weight)
+  local held = self.sums
+  if held.shift then sums.check_outputs(self, held.shift, variables[1]:t()) end
+  moments.join(self, held, moments.of(variables, weight, held.shift))
+end
+
 return moments

@@ -16,7 +16,7 @@ local PearsonCorrCoef = sums.class("PearsonCorrCoef", {"rows", "weight", "shift"
 function PearsonCorrCoef:update(pred, target, weight)
   pred, target, weight = regression.columns(self, pred, target, weight)
   if pred:size(0) == 0 then return end
-  moments.join(self, self.sums, moments.of({pred, target}, weight, self.sums.shift))
+  moments.add(self, {pred, target}, weight)
 end
 
 ---Adds what another PearsonCorrCoef has seen.

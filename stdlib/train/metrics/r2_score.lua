@@ -18,7 +18,7 @@ function R2Score:update(pred, target, weight)
   if pred:size(0) == 0 then return end
   local residual = (target - pred):square()
   residual = (weight and residual * weight or residual):sum(0)
-  moments.join(self, self.sums, moments.of({target}, weight, self.sums.shift))
+  moments.add(self, {target}, weight)
   local held = self.sums.residual
   self.sums.residual = require("native.tensor").keep(held and held + residual or residual)
 end
@@ -28,9 +28,9 @@ function R2Score:merge(other)
   sums.check_options(self, other._options, "merge")
   local given, held = other.sums, self.sums
   if not given.rows then return end
-  local residual = held.residual and held.residual + given.residual:to(held.residual.device) or given.residual
   moments.join(self, held, {rows = given.rows, weight = given.weight, shift = given.shift, mean = given.mean, scatter = given.scatter})
-  held.residual = require("native.tensor").keep(residual)
+  local own = held.residual
+  held.residual = require("native.tensor").keep(own and own + given.residual:to(own.device) or given.residual)
 end
 
 -- scikit-learn's: a target that never changes has 1 where it is always met, else 0; or what the division says.
