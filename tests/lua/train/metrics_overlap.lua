@@ -55,7 +55,9 @@ end)
 
 test.case("each sample by itself: the mean of their scores, those with nothing left out", function()
   local pred, target = torch.tensor {{1, 1, 0, 0}, {0, 0, 0, 0}, {1, 0, 0, 0}}, torch.tensor {{1, 0, 0, 0}, {0, 0, 0, 0}, {1, 0, 0, 0}}
-  local function dice(zero) return score("Dice", {num_classes = 1, aggregation_level = "samplewise", zero_division = zero}, pred, target) end
+  local function dice(zero)
+    return score("Dice", {num_classes = 1, aggregation_level = "samplewise", zero_division = zero}, pred, target)
+  end
   test.near(dice(), (2 / 3 + 1) / 2, 1e-15)
   test.near(dice(1), (2 / 3 + 1 + 1) / 3, 1e-15)
   test.near(dice(0), (2 / 3 + 1) / 3, 1e-15)
@@ -66,7 +68,8 @@ end)
 
 test.case("shapes that do not go together, and classes whose number nobody told", function()
   local iou = metrics.IoU()
-  for _, pair in ipairs {{torch.rand(2, 3, 4), torch.zeros(2, 5)}, {torch.rand(4), torch.zeros(5)}, {torch.rand(2, 3, 4, 4), torch.zeros(2, 4)}} do
+  for _, pair in ipairs {{torch.rand(2, 3, 4), torch.zeros(2, 5)}, {torch.rand(4), torch.zeros(5)},
+    {torch.rand(2, 3, 4, 4), torch.zeros(2, 4)}} do
     test.equal(test.raises("JaccardIndex: predictions of shape .* do not go with a target of shape", iou.update, iou, pair[1],
       pair[2]).kind, "shape")
   end

@@ -76,8 +76,10 @@ test.case("items that do not count", function()
 end)
 
 test.case("scores that are NaN, targets below 0 and shapes that do not fit are errors", function()
-  test.equal(test.raises("NDCG: scores hold NaN, or targets NaN or negative numbers", score, "NDCG", nil, SCORES * (0 / 0), RELEVANT).kind, "usage")
+  test.equal(test.raises("NDCG: scores hold NaN, or targets NaN or negative numbers", score, "NDCG", nil, SCORES * (0 / 0),
+    RELEVANT).kind, "usage")
   test.raises("negative numbers", score, "HitRate", nil, SCORES, -RELEVANT)
   test.equal(test.raises("scores of shape .* do not go with a target of shape", score, "NDCG", nil, SCORES, RELEVANT[0]).kind, "shape")
-  test.equal(test.raises("weight of shape .*, expected .*3.*, one for each query", score, "NDCG", nil, SCORES, RELEVANT, torch.ones(4)).kind, "shape")
+  test.equal(test.raises("weight of shape .*, expected .*3.*, one for each query", score, "NDCG", nil, SCORES, RELEVANT,
+    torch.ones(4)).kind, "shape")
 end)

@@ -28,7 +28,8 @@ test.case("rougeLsum looks for each sentence, a line, in all others", function()
 end)
 
 test.case("tokens and stems", function()
-  test.equal(metrics.ROUGE():tokens("Don't STOP_now, naïve 3.5 \u{212A}elvin İx"), {"don", "t", "stop", "now", "na", "ve", "3", "5", "kelvin", "i", "x"})
+  test.equal(metrics.ROUGE():tokens("Don't STOP_now, naïve 3.5 \u{212A}elvin İx"),
+    {"don", "t", "stop", "now", "na", "ve", "3", "5", "kelvin", "i", "x"})
   test.equal(metrics.ROUGE {use_stemmer = true}:tokens("running flies dying relational skies cats was controlling"),
     {"run", "fli", "die", "relat", "sky", "cat", "was", "control"})
 end)
@@ -83,7 +84,8 @@ end)
 
 test.case("ROUGE's logs in train.fit: <name>1, <name>2, <name>L, <name>Lsum", function()
   local model = torch.nn.Linear(1, 1)
-  local history = train.fit {model = model, optimizer = torch.optim.SGD(model:parameters(), {lr = 0.1}), epochs = 1, train = {{torch.ones(2, 1)}},
+  local history = train.fit {model = model, optimizer = torch.optim.SGD(model:parameters(), {lr = 0.1}), epochs = 1,
+    train = {{torch.ones(2, 1)}},
     step = function(state, batch)
       state.output, state.target = {"the cat", "a dog"}, {"the cat", "the dog"}
       return model(batch[1]):sum()
