@@ -31,14 +31,13 @@ function Perplexity:update(pred, target, weight)
   pred = pred:detach():reshape({-1, pred:size(-1)})
   if pred.dtype ~= float64 then pred = pred:float() end
   local counts = target:ne(self.ignore_index):to(float64)
-  local tokens = target:reshape({-1, 1}):to(torch.int64)
+  local tokens = target:reshape({-1}):to(torch.int64)
   tokens = tokens:masked_fill(tokens:eq(self.ignore_index), 0)
-  local chosen = pred:gather(1, tokens):squeeze(1)
   local surprise
   if self.from_logits then
-    surprise = pred:logsumexp(1):to(float64) - chosen
+    surprise = torch.nn.functional.cross_entropy(pred, tokens, {reduction = "none"}):to(float64)
   else
-    surprise = -chosen:to(float64):log()
+    surprise = -pred:gather(1, tokens:unsqueeze(1)):squeeze(1):to(float64):log()
   end
   if weight then counts = counts * regression.weight(self, weight, target) end
   counts = counts:reshape({-1})
