@@ -26,6 +26,7 @@ int open_library(lua_State* L);
 int open_context(lua_State* L);
 int open_autocast(lua_State* L);
 int open_device(lua_State* L);
+int open_events(lua_State* L);
 int open_metric(lua_State* L);
 
 void open_all(lua_State* L) {
@@ -41,7 +42,7 @@ void open_all(lua_State* L) {
       {"native.log", open_log},           {"native.library", open_library},
       {"native.context", open_context},   {"native.autocast", open_autocast},
       {"native.device", open_device},     {"native.doc", open_doc},
-      {"native.autograd", open_autograd}, {"native.metric", open_metric},
+      {"native.autograd", open_autograd}, {"native.metric", open_metric}, {"native.events", open_events},
       {"native.trace", open_trace},
   };
   for (const auto& row : kModules) vm::add_native(L, row.module, row.open);
