@@ -80,6 +80,11 @@ local function tensor_of(where, name, values)
   fail("SummaryWriter.%s: argument '%s' must be a Tensor or a list of numbers, got %s", where, name, vm.describe(values))
 end
 
+--- The event file that is written to.
+---@private
+---@return userdata
+function SummaryWriter:_event_file() return file_of(self) end
+
 -- How the files beside this one add their methods.
 SummaryWriter._parts = {GRAPH = GRAPH, SUMMARY = SUMMARY, TAGGED = TAGGED, file_of = file_of, parser = parser,
   check_text = check_text, check_table = check_table, tensor_of = tensor_of}
