@@ -100,6 +100,7 @@ void EventSink::flush() {
 
 EventFiles::EventFiles(QueueOptions options) {
   options.name = "tensorboard";
+  options.droppable = "events";
   queue_ = std::make_shared<Queue>(options, log_line);
 }
 

@@ -221,7 +221,7 @@ void Queue::Core::write_once(LaneState& lane) {
   if (lost)
     report(
         {ErrorKind::tracking, "",
-         options.name + ": the store works again; " + std::to_string(lost) + " records logged meanwhile were dropped",
+         options.name + ": the store works again; " + std::to_string(lost) + " " + options.droppable + " logged meanwhile were dropped",
          ""});
   if (failure) std::rethrow_exception(failure);
   if (stored == 0) throw Error(ErrorKind::internal, "the sink stored nothing and gave no reason");
@@ -310,7 +310,7 @@ void Queue::push(Lane index, Record record) {
   if (first_loss)
     core.report({ErrorKind::tracking, "",
                  core.options.name + ": the store has not kept up and the queue of " + std::to_string(core.options.capacity >> 20) +
-                     " MiB is full: metrics are dropped until there is room",
+                     " MiB is full: " + core.options.droppable + " are dropped until there is room",
                  "training goes on"});
 }
 

@@ -12,8 +12,8 @@
 namespace trainhost::track {
 
 struct QueueOptions {
-  // What reports begin with.
-  std::string name = "mlflow";
+  // What reports begin with, and what they call that which may be dropped.
+  std::string name = "mlflow", droppable = "metrics or texts";
   // Bytes of records that may wait. See Note [A full queue] in queue.cpp.
   size_t capacity = size_t{64} << 20;
   // How long one call may wait for room before metrics and artifact texts are dropped instead.

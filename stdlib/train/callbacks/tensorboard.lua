@@ -54,7 +54,7 @@ end
 
 function TensorBoard:on_train_begin()
   close(self)
-  self.batches, self._drawn = 0, false
+  self.batches, self._drawn, self._training = 0, false, true
 end
 
 -- The numbers in logs, in their order; those of a script's own table by name.
@@ -173,10 +173,15 @@ function TensorBoard:on_evaluate_end(state)
   each_number(state.logs, function(name, value)
     self:writer("validation"):add_scalar(("evaluation_%s_vs_iterations"):format(name), value, state.steps_done or 0)
   end)
+  if not self._training then close(self) end
 end
 
-function TensorBoard:on_train_end() close(self) end
-function TensorBoard:on_exception() close(self) end
+function TensorBoard:on_train_end()
+  self._training = false
+  close(self)
+end
+
+TensorBoard.on_exception = TensorBoard.on_train_end
 
 ---Writes a training for TensorBoard: into <log_dir>/train epoch_<name> of each log, epoch_learning_rate,
 ---batch_<name> every `update_freq` batches (numbered from 1), the graph of the model, and <weight>/histogram and
