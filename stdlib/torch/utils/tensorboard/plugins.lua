@@ -24,7 +24,7 @@ end
 
 local function hparams_summary(tag, field, content)
   return messages.summary(messages.value("_hparams_/" .. tag,
-    metadata("hparams", message {{field, "bytes", content}, {1, "integer", 0}})))
+    metadata("hparams", message {{field, "bytes", content}})))
 end
 
 local function check_domain(hparam_dict, domains)
@@ -159,7 +159,7 @@ function plugins.mesh(tag, tensors, config)
         vm.raise("shape", ("SummaryWriter.add_mesh: Tensor shape should be of shape BxNx3, but got %s for %s.")
           :format(tostring(tensor.shape), part[1]))
       end
-      local content = message {{1, "integer", 0}, {2, "text", tag}, {3, "integer", part[3]}, {5, "text", json},
+      local content = message {{2, "text", tag}, {3, "integer", part[3]}, {5, "text", json},
         {6, "integers", torch.tensor(table.move(tensor.shape, 1, 3, 1, {}))}, {7, "integer", components}}
       values[#values + 1] = messages.value(("%s_%s"):format(tag, part[2]), metadata("mesh", content),
         messages.tensor(messages.DT.FLOAT, tensor.shape, {{5, "singles", tensor}}))
