@@ -42,8 +42,8 @@ void open_all(lua_State* L) {
       {"native.log", open_log},           {"native.library", open_library},
       {"native.context", open_context},   {"native.autocast", open_autocast},
       {"native.device", open_device},     {"native.doc", open_doc},
-      {"native.autograd", open_autograd}, {"native.metric", open_metric}, {"native.events", open_events},
-      {"native.trace", open_trace},
+      {"native.autograd", open_autograd}, {"native.metric", open_metric},
+      {"native.events", open_events},     {"native.trace", open_trace},
   };
   for (const auto& row : kModules) vm::add_native(L, row.module, row.open);
 }

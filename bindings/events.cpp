@@ -132,9 +132,9 @@ int add_scalar(lua_State* L) {
   else if (const at::Tensor* tensor = test_tensor(L, 3); !tensor || tensor->is_complex())
     throw_argument(L, kName, "scalar_value", "a number or a Tensor of one element", 3);
   else if (tensor->numel() != 1)
-    throw Error(ErrorKind::shape, "Tensor should contain one element (0 dimensions). Was given size: " +
-                                      std::to_string(tensor->numel()) + " and " + std::to_string(tensor->dim()) +
-                                      " dimensions.");
+    throw Error(ErrorKind::shape,
+                "Tensor should contain one element (0 dimensions). Was given size: " + std::to_string(tensor->numel()) +
+                    " and " + std::to_string(tensor->dim()) + " dimensions.");
   else value = tensor->item().toDouble();
   const Moment moment = moment_at(L, 4, 5, kName);
   file->add(track::scalar_event(tag_at(L, 2, kName), static_cast<float>(value), moment));
@@ -171,7 +171,7 @@ std::optional<track::Histogram> histogram_of(lua_State* L, const at::Tensor& val
     if (given > 1 << 27) throw_argument(L, kName, "bins", "at most 134217728", 4);
     count = static_cast<size_t>(given);
   }
-  return track::count_between(all, track::equal_edges(all, count), max_bins);
+  return track::count_equal(all, count, max_bins);
 }
 
 int add_histogram(lua_State* L) {
@@ -204,8 +204,7 @@ void add_field(lua_State* L, Message& message, int index) {
   else if (kind == "real") message.real(field, check_number(L, value, kName, "value"));
   else if (kind == "single") message.single(field, static_cast<float>(check_number(L, value, kName, "value")));
   else if (kind == "bytes") message.bytes(field, check_string(L, value, kName, "value"));
-  else if (kind == "text")
-    message.bytes(field, track::clean_utf8(std::string(check_string(L, value, kName, "value"))));
+  else if (kind == "text") message.bytes(field, track::clean_utf8(std::string(check_string(L, value, kName, "value"))));
   else if (kind == "reals") message.reals(field, span_of<double>(elements<double>(L, value, kName, "value")));
   else if (kind == "singles") message.singles(field, span_of<float>(elements<float>(L, value, kName, "value")));
   else if (kind == "integers") message.integers(field, span_of<int64_t>(elements<int64_t>(L, value, kName, "value")));
@@ -269,10 +268,12 @@ int default_bins(lua_State* L) {
 int open_events(lua_State* L) {
   static constexpr Row kFunctions[] = {
       {"open", guarded<open>,
-       "Makes an event file, its folder too.\n@param folder string\n@param suffix string of its name\n@return userdata"},
+       "Makes an event file, its folder too.\n@param folder string\n@param suffix string of its name\n@return "
+       "userdata"},
       {"path", guarded<path>, "The name of the file.\n@param file userdata\n@return string"},
       {"add", guarded<add>,
-       "Adds an event.\n@param file userdata\n@param part integer the field of Event\n@param content string the encoded "
+       "Adds an event.\n@param file userdata\n@param part integer the field of Event\n@param content string the "
+       "encoded "
        "message\n@param global_step? integer\n@param walltime? number seconds since 1970"},
       {"add_version", guarded<add_version>,
        "Adds a version event: from its step on older events are void.\n@param file userdata\n@param global_step "

@@ -41,9 +41,8 @@ struct Frames {
                   std::string("png: expected a picture of uint8, got ") + c10::toString(given.scalar_type()));
     const int64_t last = given.dim() == dims ? given.size(-1) : 0;
     if ((last != 1 && last != 3 && last != 4) || given.numel() == 0)
-      throw Error(ErrorKind::shape,
-                  std::string("png: expected a picture of shape ") + expected + " with 1, 3 or 4 channels, got " +
-                      c10::str(given.sizes()));
+      throw Error(ErrorKind::shape, std::string("png: expected a picture of shape ") + expected +
+                                        " with 1, 3 or 4 channels, got " + c10::str(given.sizes()));
     pixels = given.detach().cpu().contiguous();
     if (dims == 3) pixels = pixels.unsqueeze(0);
     height = pixels.size(1), width = pixels.size(2), channels = pixels.size(3);

@@ -72,8 +72,8 @@ size_t EventSink::write(std::span<const Record> records, const Report&) {
   size_t written = 0;
   int problem = 0;
   while (written < buffer_.size()) {
-    const ssize_t count = ::pwrite(fd_, buffer_.data() + written, buffer_.size() - written,
-                                   static_cast<off_t>(size_ + written));
+    const ssize_t count =
+        ::pwrite(fd_, buffer_.data() + written, buffer_.size() - written, static_cast<off_t>(size_ + written));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) {
       problem = count < 0 ? errno : EIO;

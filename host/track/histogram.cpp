@@ -1,4 +1,4 @@
-// Buckets by a table of exponents, or by bisection; numpy's edges (numpy/lib/_histograms_impl.py).
+// Counting: by a table of exponents, by bisection, by division.
 #include "host/track/histogram.h"
 
 #include <algorithm>
@@ -9,91 +9,91 @@
 #include <limits>
 #include <numeric>
 
-#include "host/base/error.h"
-#include "host/track/text.h"
+#include "host/track/pairwise.h"
 
 namespace trainhost::track {
 namespace {
 
-// The sum of f(values[i]) as numpy adds: eight by eight up to 128, halves above that. So sums are numpy's to the last
-// bit, and rounding grows with the logarithm of their number.
-template <class Number, class Function>
-double pairwise(std::span<const Number> values, const Function& f) {
-  const size_t n = values.size();
-  if (n < 8) {
-    double sum = -0.0;
-    for (const Number value : values) sum += f(value);
-    return sum;
-  }
-  if (n > 128) {
-    const size_t half = n / 2 - n / 2 % 8;
-    return pairwise(values.first(half), f) + pairwise(values.subspan(half), f);
-  }
-  std::array<double, 8> r;
-  for (size_t k = 0; k < 8; ++k) r[k] = f(values[k]);
-  size_t i = 8;
-  for (; i + 8 <= n; i += 8)
-    for (size_t k = 0; k < 8; ++k) r[k] += f(values[i + k]);
-  double sum = ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]));
-  for (; i < n; ++i) sum += f(values[i]);
-  return sum;
-}
-
-// The positive edges, and where to begin looking for a number among them: a cell is an exponent and four bits more, in
-// which lie two edges at most.
-class PositiveEdges {
+// Note [Buckets without a branch]
+// The default edges are a tenth apart. All numbers whose exponent and four bits more are the same (a cell, at most a
+// sixteenth wide) have one edge among them or none: two table look-ups and one comparison find the bucket. Of positive
+// numbers those at an edge are above it, of negative ones those whose absolute value is beyond it; only the last
+// positive edge belongs to the bucket below.
+class DefaultBuckets {
  public:
-  PositiveEdges() {
+  DefaultBuckets() {
     for (double edge = 1e-12; edge < 1e20; edge *= 1.1) edges_.push_back(edge);
-    first_cell_ = cell(edges_.front());
-    starts_.resize(cell(edges_.back()) - first_cell_ + 1);
-    for (size_t i = 0; i < starts_.size(); ++i) {
-      const double least = std::bit_cast<double>((first_cell_ + i) << kShift);
-      starts_[i] = static_cast<uint32_t>(std::lower_bound(edges_.begin(), edges_.end(), least) - edges_.begin());
+    const double endless = std::numeric_limits<double>::infinity(), never = std::numeric_limits<double>::quiet_NaN();
+    first_ = cell_of(edges_.front()) - 1;
+    const uint64_t last = cell_of(edges_.back()) + 1;
+    for (auto& cells : cells_) cells.assign(last - first_ + 1, {never, 0});
+    for (uint64_t cell = first_ + 1; cell <= last; ++cell) {
+      const double least = std::bit_cast<double>(cell << kShift);
+      const auto start = static_cast<uint32_t>(std::lower_bound(edges_.begin(), edges_.end(), least) - edges_.begin());
+      const bool holds_edge = cell < last && start < edges_.size() && cell_of(edges_[start]) == cell;
+      const double edge = holds_edge ? edges_[start] : never, beyond = std::nextafter(edge, endless);
+      cells_[0][cell - first_] = {holds_edge && start + 1 == edges_.size() ? beyond : edge, start};
+      cells_[1][cell - first_] = {beyond, start};
     }
   }
-  const std::vector<double>& edges() const { return edges_; }
+  const std::vector<double>& positive_edges() const { return edges_; }
 
-  // How many edges are at most `value`, or (strict) less than it. `value` is more than 0 and not NaN.
-  template <bool strict>
-  size_t below(double value) const {
-    const auto more = [&](double edge) { return strict ? edge < value : edge <= value; };
-    if (!more(edges_.front())) return 0;
-    if (more(edges_.back())) return edges_.size();
-    size_t k = starts_[cell(value) - first_cell_];
-    while (more(edges_[k])) ++k;
-    return k;
+  template <class Number>
+  std::vector<double> count(std::span<const Number> values) const {
+    const size_t m = edges_.size();
+    std::vector<std::array<uint64_t, 2>> found(2 * (m + 1));  // two sums each, so that neighbours do not wait
+    const uint64_t most = cells_[0].size() - 1;
+    for (size_t i = 0; i < values.size(); ++i) {
+      const auto value = static_cast<double>(values[i]);
+      const auto negative = static_cast<size_t>(value < 0);
+      const uint64_t cell = std::clamp(cell_of(std::abs(value)), first_, first_ + most) - first_;
+      const Cell& in = cells_[negative][cell];
+      ++found[negative * (m + 1) + in.start + (std::abs(value) >= in.edge)][i & 1];
+    }
+    std::vector<double> counts(2 * m);
+    for (size_t k = 0; k < m; ++k) {
+      counts[m + k] = static_cast<double>(found[k][0] + found[k][1]);
+      counts[m - 1 - k] = static_cast<double>(found[m + 1 + k][0] + found[m + 1 + k][1]);
+    }
+    return counts;
   }
 
  private:
   static constexpr int kShift = 48;
-  static uint64_t cell(double value) { return std::bit_cast<uint64_t>(value) >> kShift; }
+  struct Cell {
+    double edge;     // numbers from here on are in the next bucket
+    uint32_t start;  // the bucket of those below
+  };
+  static uint64_t cell_of(double value) { return std::bit_cast<uint64_t>(value) >> kShift; }
 
   std::vector<double> edges_;
-  std::vector<uint32_t> starts_;
-  uint64_t first_cell_ = 0;
+  std::array<std::vector<Cell>, 2> cells_;  // of positive and of negative numbers
+  uint64_t first_ = 0;
 };
 
-const PositiveEdges& positive_edges() {
-  static const PositiveEdges edges;
-  return edges;
+const DefaultBuckets& default_buckets() {
+  static const DefaultBuckets buckets;
+  return buckets;
 }
 
 // Least, greatest and sums, as numpy has them: NaN is passed on.
 template <class Number>
 void measure(std::span<const Number> values, Histogram& histogram) {
-  double min = std::numeric_limits<double>::infinity(), max = -min;
-  for (const Number number : values) {
-    const auto value = static_cast<double>(number);
-    min = std::min(min, value);
-    max = std::max(max, value);
-  }
+  std::array<Number, 8> least, greatest;  // in lanes, for the processor to take at once
+  least.fill(std::numeric_limits<Number>::infinity());
+  greatest.fill(-std::numeric_limits<Number>::infinity());
+  for (size_t i = 0; i < values.size(); i += 8)
+    for (size_t k = 0, n = std::min<size_t>(8, values.size() - i); k < n; ++k) {
+      const Number value = values[i + k];
+      least[k] = value < least[k] ? value : least[k];
+      greatest[k] = value > greatest[k] ? value : greatest[k];
+    }
   const auto wide = [](Number number) { return static_cast<double>(number); };
   histogram.sum = pairwise(values, wide);
   histogram.sum_squares = pairwise(values, [&](Number number) { return wide(number) * wide(number); });
   const bool nan = std::isnan(histogram.sum_squares);  // a sum of squares is NaN if and only if one of the values is
-  histogram.min = nan ? histogram.sum_squares : min;
-  histogram.max = nan ? histogram.sum_squares : max;
+  histogram.min = nan ? histogram.sum_squares : *std::min_element(least.begin(), least.end());
+  histogram.max = nan ? histogram.sum_squares : *std::max_element(greatest.begin(), greatest.end());
   histogram.num = static_cast<double>(values.size());
 }
 
@@ -130,105 +130,11 @@ std::optional<Histogram> finish(std::span<const Number> values, std::vector<doub
   return histogram;
 }
 
-std::pair<double, double> outer_edges(std::span<const double> values) {
-  double first = values[0], last = values[0];
-  for (const double value : values) {
-    if (std::isnan(value)) first = last = value;
-    if (std::isnan(first)) break;
-    first = std::min(first, value);
-    last = std::max(last, value);
-  }
-  if (!std::isfinite(first) || !std::isfinite(last))
-    throw_usage("autodetected range of [" + python_float(first) + ", " + python_float(last) + "] is not finite",
-                "bins = \"tensorflow\" has edges of its own");
-  return first == last ? std::pair(first - 0.5, last + 0.5) : std::pair(first, last);
-}
-
-std::vector<double> edges_between(double first, double last, size_t count) {
-  std::vector<double> edges(count + 1);
-  const double step = (last - first) / static_cast<double>(count);
-  for (size_t i = 0; i < count; ++i)
-    edges[i] = (step == 0 ? static_cast<double>(i) / static_cast<double>(count) * (last - first)
-                          : static_cast<double>(i) * step) +
-               first;
-  edges[count] = last;
-  return edges;
-}
-
-double mean(std::span<const double> values) {
-  return pairwise(values, [](double value) { return value; }) / static_cast<double>(values.size());
-}
-
-double deviation(std::span<const double> values, double middle) {
-  const double sum = pairwise(values, [&](double value) { return (value - middle) * (value - middle); });
-  return std::sqrt(sum / static_cast<double>(values.size()));
-}
-
-// As numpy.percentile, linear between neighbours.
-double quantile(const std::vector<double>& sorted, double share) {
-  const double at = share * static_cast<double>(sorted.size() - 1), low = std::floor(at);
-  const auto i = static_cast<size_t>(low);
-  if (i + 1 >= sorted.size()) return sorted.back();
-  const double a = sorted[i], b = sorted[i + 1], t = at - low;
-  return t >= 0.5 ? b - (b - a) * (1 - t) : a + (b - a) * t;
-}
-
-double stone_width(const std::vector<double>& sorted, double range) {
-  const auto n = static_cast<double>(sorted.size());
-  if (sorted.size() <= 1 || range == 0) return 0;
-  const auto cost = [&](size_t bins) {
-    const auto edges = edges_between(sorted.front(), sorted.back(), bins);
-    double squares = 0.0;
-    auto from = sorted.begin();
-    for (size_t i = 1; i <= bins; ++i) {
-      const auto to = i == bins ? sorted.end() : std::lower_bound(from, sorted.end(), edges[i]);
-      const double share = static_cast<double>(to - from) / n;
-      squares += share * share;
-      from = to;
-    }
-    return (2 - (n + 1) * squares) / (range / static_cast<double>(bins));
-  };
-  size_t best = 1;
-  double least = cost(1);
-  const auto most = std::max<size_t>(100, static_cast<size_t>(std::sqrt(n)));
-  for (size_t bins = 2; bins <= most; ++bins)
-    if (const double now = cost(bins); now < least) {
-      least = now;
-      best = bins;
-    }
-  return range / static_cast<double>(best);
-}
-
-double doane_width(std::span<const double> values, double range) {
-  const auto n = static_cast<double>(values.size());
-  if (values.size() <= 2) return 0;
-  const double middle = mean(values), sigma = deviation(values, middle);
-  if (!(sigma > 0)) return 0;
-  const double cubes = pairwise(values, [&](double value) { return std::pow((value - middle) / sigma, 3); });
-  const double skew = cubes / n, spread = std::sqrt(6.0 * (n - 2) / ((n + 1.0) * (n + 3)));
-  return range / (1.0 + std::log2(n) + std::log2(1.0 + std::abs(skew) / spread));
-}
-
-constexpr std::array<std::pair<std::string_view, BinRule>, 8> kRules{{{"auto", BinRule::automatic},
-                                                                      {"fd", BinRule::fd},
-                                                                      {"doane", BinRule::doane},
-                                                                      {"scott", BinRule::scott},
-                                                                      {"stone", BinRule::stone},
-                                                                      {"rice", BinRule::rice},
-                                                                      {"sturges", BinRule::sturges},
-                                                                      {"sqrt", BinRule::sqrt}}};
-
 }  // namespace
-
-std::optional<BinRule> bin_rule(std::string_view name) noexcept {
-  for (const auto& [known, rule] : kRules)
-    if (known == name) return rule;
-  return std::nullopt;
-}
 
 const std::vector<double>& default_edges() {
   static const std::vector<double> all = [] {
-    const auto& positive = positive_edges().edges();
+    const auto& positive = default_buckets().positive_edges();
     std::vector<double> edges;
     for (auto edge = positive.rbegin(); edge != positive.rend(); ++edge) edges.push_back(-*edge);
     edges.push_back(0.0);
@@ -238,48 +144,8 @@ const std::vector<double>& default_edges() {
   return all;
 }
 
-std::vector<double> equal_edges(std::span<const double> values, size_t count) {
-  const auto [first, last] = outer_edges(values);
-  auto edges = edges_between(first, last, count);
-  if (std::adjacent_find(edges.begin(), edges.end(), std::greater_equal<>()) != edges.end())
-    throw_usage("Too many bins for data range. Cannot create " + std::to_string(count) + " finite-sized bins.");
-  return edges;
-}
-
-size_t bin_count(std::span<const double> values, BinRule rule) {
-  const auto [first, last] = outer_edges(values);
-  const auto n = static_cast<double>(values.size());
-  const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
-  const double range = *greatest - *least;
-  std::vector<double> sorted;
-  if (rule == BinRule::automatic || rule == BinRule::fd || rule == BinRule::stone) {
-    sorted.assign(values.begin(), values.end());
-    std::sort(sorted.begin(), sorted.end());
-  }
-  const auto fd = [&] { return 2.0 * (quantile(sorted, 0.75) - quantile(sorted, 0.25)) * std::pow(n, -1.0 / 3.0); };
-  const double sturges = range / (std::log2(n) + 1.0);
-  double width = 0.0;
-  switch (rule) {
-    case BinRule::automatic: width = fd() != 0 ? std::min(fd(), sturges) : sturges; break;
-    case BinRule::fd: width = fd(); break;
-    case BinRule::doane: width = doane_width(values, range); break;
-    case BinRule::scott:
-      width = std::pow(24.0 * std::sqrt(3.141592653589793) / n, 1.0 / 3.0) * deviation(values, mean(values));
-      break;
-    case BinRule::stone: width = stone_width(sorted, range); break;
-    case BinRule::rice: width = range / (2.0 * std::pow(n, 1.0 / 3)); break;
-    case BinRule::sturges: width = sturges; break;
-    case BinRule::sqrt: width = range / std::sqrt(n); break;
-  }
-  if (!(width > 0)) return 1;
-  const double count = std::ceil((last - first) / width);
-  if (!(count < 1e8)) throw_usage("a rule asks for " + python_float(count) + " bins", "give a number of bins");
-  return std::max<size_t>(1, static_cast<size_t>(count));
-}
-
 template <class Number>
-std::optional<Histogram> count_between(std::span<const Number> values, std::span<const double> edges,
-                                       size_t max_bins) {
+std::optional<Histogram> count_between(std::span<const Number> values, std::span<const double> edges, size_t max_bins) {
   std::vector<double> counts(edges.size() - 1);
   for (const Number number : values) {
     const auto value = static_cast<double>(number);
@@ -290,25 +156,22 @@ std::optional<Histogram> count_between(std::span<const Number> values, std::span
   return finish(values, std::move(counts), {edges.begin(), edges.end()}, max_bins);
 }
 
+std::optional<Histogram> count_equal(std::span<const double> values, size_t count, size_t max_bins) {
+  const std::vector<double> edges = equal_edges(values, count);
+  std::vector<double> counts(count);
+  const double first = edges.front(), range = edges.back() - first, bins = static_cast<double>(count);
+  for (const double value : values) {
+    auto i = std::min(static_cast<size_t>((value - first) / range * bins), count - 1);
+    i -= value < edges[i];  // rounding takes it to a neighbour at most
+    i += i + 1 < count && value >= edges[i + 1];
+    counts[i] += 1;
+  }
+  return finish(values, std::move(counts), edges, max_bins);
+}
+
 template <class Number>
 std::optional<Histogram> count_by_default(std::span<const Number> values, size_t max_bins) {
-  const PositiveEdges& positive = positive_edges();
-  const size_t m = positive.edges().size();
-  std::vector<double> counts(2 * m);
-  for (const Number number : values) {
-    const auto value = static_cast<double>(number);
-    if (value > 0) {
-      const size_t k = positive.template below<false>(value);
-      if (k < m) counts[m + k] += 1;
-      else if (value == positive.edges().back()) counts[2 * m - 1] += 1;
-    } else if (value < 0) {
-      const size_t k = positive.template below<true>(-value);
-      if (k < m) counts[m - 1 - k] += 1;
-    } else if (value == 0) {
-      counts[m] += 1;
-    }
-  }
-  return finish(values, std::move(counts), default_edges(), max_bins);
+  return finish(values, default_buckets().count(values), default_edges(), max_bins);
 }
 
 template std::optional<Histogram> count_between(std::span<const float>, std::span<const double>, size_t);

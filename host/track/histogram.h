@@ -20,19 +20,19 @@ std::optional<BinRule> bin_rule(std::string_view name) noexcept;
 
 // The edges that TensorBoard's writers use by default: 0 and +-1e-12 * 1.1^k up to 1e20.
 const std::vector<double>& default_edges();
-// count + 1 edges at equal distances from the least value to the greatest. Error{usage} if these are not finite, or too
-// near for so many bins. `values` is not empty.
-std::vector<double> equal_edges(std::span<const double> values, size_t count);
-// How many equal bins numpy takes. Error{usage} as above.
+// How many equal bins numpy takes. `values` is not empty. Error{usage} if one of them is not finite.
 size_t bin_count(std::span<const double> values, BinRule rule);
+// count + 1 edges at equal distances from the least value to the greatest. The same, or these are too near for so many.
+std::vector<double> equal_edges(std::span<const double> values, size_t count);
 
 // Counts values into buckets from edge to edge, the last one with its upper edge; NaN and what lies outside goes
 // uncounted. `max_bins`: neighbours are merged until there are about so many, 0 for all. nullopt: nothing was counted.
 // `edges` do not decrease.
 template <class Number>
-std::optional<Histogram> count_between(std::span<const Number> values, std::span<const double> edges,
-                                       size_t max_bins);
-// The same by default_edges(), quicker.
+std::optional<Histogram> count_between(std::span<const Number> values, std::span<const double> edges, size_t max_bins);
+// The same by equal_edges(values, count).
+std::optional<Histogram> count_equal(std::span<const double> values, size_t count, size_t max_bins);
+// The same by default_edges().
 template <class Number>
 std::optional<Histogram> count_by_default(std::span<const Number> values, size_t max_bins);
 

@@ -23,9 +23,11 @@ using Clock = std::chrono::steady_clock;
 // Past that a call waits for room, two seconds at most: slowing a script that logs faster than a disk can store is
 // better than losing what it logs. If there is still no room the store hangs or fails, and waiting on would stop the
 // training: from then on metrics and artifact texts are dropped and counted, without waiting, until there is room
-// again; one report says so, another says how many. (Events of TensorBoard files are as metrics.) Params, tags, starts and ends of runs and files (staged on disk
-// already) are few and small and are kept up to twice the bound.
-bool may_drop(RecordKind kind) { return kind == RecordKind::metric || kind == RecordKind::text || kind == RecordKind::event; }
+// again; one report says so, another says how many. (Events of TensorBoard files are as metrics.) Params, tags, starts
+// and ends of runs and files (staged on disk already) are few and small and are kept up to twice the bound.
+bool may_drop(RecordKind kind) {
+  return kind == RecordKind::metric || kind == RecordKind::text || kind == RecordKind::event;
+}
 
 }  // namespace
 
@@ -103,8 +105,7 @@ Clock::time_point Queue::Core::next_event() const {
 }
 
 bool Queue::Core::drained() const {
-  return std::all_of(lanes.begin(), lanes.end(),
-                     [](const LaneState& l) { return l.is_done(); });
+  return std::all_of(lanes.begin(), lanes.end(), [](const LaneState& l) { return l.is_done(); });
 }
 
 // Waits for something to do and takes it out of the lanes. False: the thread should end.
@@ -219,10 +220,10 @@ void Queue::Core::write_once(LaneState& lane) {
     done.notify_all();
   }
   if (lost)
-    report(
-        {ErrorKind::tracking, "",
-         options.name + ": the store works again; " + std::to_string(lost) + " " + options.droppable + " logged meanwhile were dropped",
-         ""});
+    report({ErrorKind::tracking, "",
+            options.name + ": the store works again; " + std::to_string(lost) + " " + options.droppable +
+                " logged meanwhile were dropped",
+            ""});
   if (failure) std::rethrow_exception(failure);
   if (stored == 0) throw Error(ErrorKind::internal, "the sink stored nothing and gave no reason");
   if (lane.failing) {
@@ -304,13 +305,15 @@ void Queue::push(Lane index, Record record) {
   }
   if (first_refusal)
     core.report({ErrorKind::tracking, "",
-                 core.options.name + ": the system refuses the thread that stores what is logged: it waits in memory, and is stored "
-                 "at the end at the latest",
+                 core.options.name +
+                     ": the system refuses the thread that stores what is logged: it waits in memory, and is stored "
+                     "at the end at the latest",
                  "training goes on"});
   if (first_loss)
     core.report({ErrorKind::tracking, "",
-                 core.options.name + ": the store has not kept up and the queue of " + std::to_string(core.options.capacity >> 20) +
-                     " MiB is full: " + core.options.droppable + " are dropped until there is room",
+                 core.options.name + ": the store has not kept up and the queue of " +
+                     std::to_string(core.options.capacity >> 20) + " MiB is full: " + core.options.droppable +
+                     " are dropped until there is room",
                  "training goes on"});
 }
 

@@ -42,7 +42,8 @@ class Queue {
   // Records pushed to the lane that is returned are written to `sink` in the order of the pushes. A failing sink holds
   // up its own lane only.
   Lane add(std::shared_ptr<Sink> sink);
-  // Nothing more will be pushed to the lane: its sink is let go when what it holds is stored. `add` takes the lane again.
+  // Nothing more will be pushed to the lane: its sink is let go when what it holds is stored. `add` takes the lane
+  // again.
   void release(Lane lane);
   // Hands the record over and returns in microseconds; waits only if the queue is full.
   void push(Lane lane, Record record);

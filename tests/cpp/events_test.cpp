@@ -90,11 +90,13 @@ TEST_CASE("CRC-32C has the values of RFC 3720, by instruction and by table") {
   std::array<unsigned char, 32> zeros{}, ones, up, down;
   ones.fill(0xff);
   for (unsigned char i = 0; i < 32; ++i) up[i] = i, down[i] = static_cast<unsigned char>(31 - i);
-  const std::pair<std::string, uint32_t> vectors[] = {
-      {std::string(zeros.begin(), zeros.end()), 0x8a9136aa}, {std::string(ones.begin(), ones.end()), 0x62a8ab43},
-      {std::string(up.begin(), up.end()), 0x46dd794e},       {std::string(down.begin(), down.end()), 0x113fdb5c},
-      {"123456789", 0xe3069283},                             {"a", 0xc1d04330},
-      {"", 0}};
+  const std::pair<std::string, uint32_t> vectors[] = {{std::string(zeros.begin(), zeros.end()), 0x8a9136aa},
+                                                      {std::string(ones.begin(), ones.end()), 0x62a8ab43},
+                                                      {std::string(up.begin(), up.end()), 0x46dd794e},
+                                                      {std::string(down.begin(), down.end()), 0x113fdb5c},
+                                                      {"123456789", 0xe3069283},
+                                                      {"a", 0xc1d04330},
+                                                      {"", 0}};
   for (const auto& [text, expected] : vectors) {
     CHECK(crc32c(text.data(), text.size()) == expected);
     CHECK(crc32c_by_table(text.data(), text.size()) == expected);
@@ -117,12 +119,14 @@ TEST_CASE("messages are encoded as Protocol Buffers are") {
   CHECK(inner.text() == std::string("\x08\x96\x01", 3));
   message.message(3, inner).bytes(2, "testing").integer(1, -1).integer(5, 0);
   CHECK(message.text() == std::string("\x1a\x03\x08\x96\x01\x12\x07testing\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
-                                      "\x28\x00", 27));
+                                      "\x28\x00",
+                                      27));
   Message packed;
   const std::array<int64_t, 3> numbers{3, 270, 86942};
   packed.integers(4, numbers).single(1, 1.0f).real(2, 1.0);
   CHECK(packed.text() == std::string("\x22\x06\x03\x8e\x02\x9e\xa7\x05\x0d\x00\x00\x80\x3f\x11\x00\x00\x00\x00\x00\x00"
-                                     "\xf0\x3f", 22));
+                                     "\xf0\x3f",
+                                     22));
 }
 
 TEST_CASE("a histogram begins with an empty bucket and ends with the last that holds something") {
@@ -151,7 +155,8 @@ TEST_CASE("the quick way to the default buckets is the slow one, at their edges 
   const auto& edges = default_edges();
   std::vector<double> values{0.0, -0.0, 1e-300, -1e-300, 1e30, -1e30, 5e-324, 0.1, -0.1};
   for (const double edge : edges)
-    for (const double value : {edge, std::nextafter(edge, 1e300), std::nextafter(edge, -1e300)}) values.push_back(value);
+    for (const double value : {edge, std::nextafter(edge, 1e300), std::nextafter(edge, -1e300)})
+      values.push_back(value);
   const auto quick = count_by_default(std::span<const double>(values), 0);
   const Histogram slow = count(values, edges);
   REQUIRE(quick);

@@ -74,7 +74,11 @@ function pictures.to_bytes(tensor)
   return (tensor:to(torch.float32) * 255):clamp(0, 255):nan_to_num(0):to(torch.uint8)
 end
 
-local function ready(where, tensor)
+--- A tensor, or a list of numbers, on the CPU.
+---@param where string
+---@param tensor Tensor|table
+---@return Tensor
+function pictures.ready(where, tensor)
   if not torch.is_tensor(tensor) then
     if type(tensor) ~= "table" then
       vm.raise("usage", ("%s: expected a Tensor, got %s"):format(where, vm.describe(tensor)))
@@ -84,7 +88,6 @@ local function ready(where, tensor)
   tensor = tensor:detach():cpu()
   return tensor.dtype == torch.bfloat16 and tensor:to(torch.float32) or tensor
 end
-pictures.ready = ready
 
 local function fill(image, x, y, right, bottom, rgb)
   local height, width = image:size(0), image:size(1)
