@@ -7,6 +7,7 @@ local hooks = require "train.hooks"
 local nearest = require "train.nearest"
 local callback_state = require "train.callback_state"
 local ordered = require "host.ordered"
+local follow <const> = require("train.state").follow
 
 local GROUPS <const> = {metrics = 1, user = 2, policy = 3, logging = 4, checkpoint = 5}
 
@@ -161,9 +162,35 @@ local function new(callbacks)
   return self
 end
 
----Adds a callback at the end of its group.
+---Adds a callback at the end of its group. Within a hook: it hears from the next event on.
 function CallbackList:add(callback)
   enter(self, callback, #self.entries + 1)
+  rebuild(self)
+end
+
+local function position_of(self, callback)
+  for i, entry in ipairs(self.entries) do
+    if rawequal(entry.callback, callback) then return i end
+  end
+  usage("the callback is not in the list")
+end
+
+---Takes a callback out. Within a hook: it hears nothing more from the next event on.
+function CallbackList:remove(callback)
+  table.remove(self.entries, position_of(self, callback))
+  rebuild(self)
+end
+
+---Puts another callback at the place of one, under the same name where it has none of its own.
+function CallbackList:replace(old, callback)
+  local i = position_of(self, old)
+  local entry = table.remove(self.entries, i)
+  local ok, err = pcall(enter, self, callback, i)
+  if not ok then
+    table.insert(self.entries, i, entry)
+    error(err, 0)
+  end
+  table.insert(self.entries, i, table.remove(self.entries))
   rebuild(self)
 end
 
@@ -175,10 +202,21 @@ end
 
 ---Calls the hook of every callback that listens to `event`, in order.
 ---@param event string
----@param state table handed to every hook
+---@param state table handed to every hook: train.fit's, train.state{...}, or a plain table, which becomes a state; its
+---counters (epoch, batch, step, epochs_done, batches_done, steps_done) follow the events
 function CallbackList:emit(event, state)
+  follow(state, event)
+  self:tell(event, state)
+end
+
+---The same for a state whose counters have followed the event.
+---@private
+function CallbackList:tell(event, state)
   local list = self.handlers[event]
-  if not list then return end
+  if not list then
+    if hooks.of_event[event] then return end
+    usage(("unknown event '%s'%s"):format(tostring(event), nearest.suggest(tostring(event), hooks.events)))
+  end
   for i = 1, #list do
     local item = list[i]
     if not item.entry.disabled then

@@ -1,21 +1,73 @@
--- The one table that is handed to every hook.
+-- The one table that is handed to every hook: train.fit makes one, and train.state for loops by hand.
 --
 -- Fields while training: model, optimizer, epoch, batch, step (all from 0: the index of the current one), epochs_done,
 -- batches_done, steps_done (how many are complete), batch_count (batches in this pass, nil when unknown), epochs,
 -- max_steps, max_time, phase ("train", "valid", "evaluate", "predict"), inputs (the batch), output, target, loss,
--- samples, epoch_batches (done in this epoch), logs, metrics, history, stopping, stop_reason, user (yours, saved with the checkpoints).
+-- samples, epoch_batches (done in this epoch), logs, metrics, history, stopping, stop_reason, skip_step (a hook of
+-- before_step sets it: this step of the optimizer is left out), user (yours, saved with the checkpoints).
+local logs = require "train.logs"
+
 local State = {__name = "state"}
 State.__index = State
 
----A state with these fields.
-function State.new(fields)
-  fields.epoch, fields.batch, fields.step = fields.epoch or 0, fields.batch or 0, fields.step or 0
-  fields.epochs_done, fields.batches_done, fields.steps_done = 0, 0, 0
-  fields.epoch_batches = 0
-  fields.stopping, fields.user = false, fields.user or {}
-  fields.clock = fields.clock or require("host").clock
-  fields.started = fields.clock()
+-- What every state has from the start.
+local function complete(fields)
+  for _, name in ipairs {"epoch", "batch", "step", "epochs_done", "batches_done", "steps_done", "epoch_batches"} do
+    fields[name] = fields[name] or 0
+  end
+  fields.stopping, fields.user, fields.logs = fields.stopping or false, fields.user or {}, fields.logs or logs.new()
+  fields.phase, fields.clock = fields.phase or "train", fields.clock or require("host").clock
+  fields.started = fields.started or fields.clock()
   return setmetatable(fields, State)
+end
+
+---A state with these fields, for the loops of this library.
+function State.new(fields) return complete(fields) end
+
+-- What an event says about how far the training is. The index of the current one and the count of those that are
+-- done follow each other: a loop by hand may set an index itself, also to begin later than at 0.
+local function reach(state, index, done)
+  if state[index] < state[done] then state[index] = state[done] else state[done] = state[index] end
+end
+
+local counted = {}
+
+function counted.train_begin(state) state.started = state.clock() end
+
+function counted.epoch_begin(state)
+  reach(state, "epoch", "epochs_done")
+  state.batch, state.epoch_batches = 0, 0
+  if state.logs == state._old_logs then state.logs = logs.new() end  -- else they are put there for this epoch
+end
+
+function counted.batch_begin(state)
+  reach(state, "batch", "epoch_batches")
+  reach(state, "step", "steps_done")
+end
+
+function counted.after_step(state)
+  reach(state, "step", "steps_done")
+  state.steps_done = state.steps_done + 1
+end
+
+function counted.batch_end(state)
+  reach(state, "batch", "epoch_batches")
+  state.batches_done, state.epoch_batches = state.batches_done + 1, state.epoch_batches + 1
+end
+
+function counted.epoch_end(state)
+  reach(state, "epoch", "epochs_done")
+  state.epochs_done, state._old_logs = state.epoch + 1, state.logs
+end
+
+---Takes note of an event before its hooks run. A plain table becomes a state.
+---@param state table
+---@param event string
+function State.follow(state, event)
+  local meta = getmetatable(state)
+  if meta == nil then complete(state) elseif meta ~= State then return end
+  local f = counted[event]
+  if f then f(state) end
 end
 
 ---Asks for the training to end after this batch (or this epoch). Every reason given is kept.
@@ -42,10 +94,21 @@ function State:progress()
   return math.min(fraction, 1)
 end
 
+---Prints a line for the user, above the progress bar where one is drawn.
+---@param text string
+function State:say(text)
+  for _, entry in ipairs(self.callback_list and self.callback_list.entries or {}) do
+    if entry.callback.say and not entry.disabled then return entry.callback:say(text) end
+  end
+  print(text)
+end
+
 ---Tells every callback of an event.
+---@param event string
 function State:emit(event)
-  local list = self.callback_list
-  if list and list.handlers[event] then list:emit(event, self) end
+  local f = counted[event]
+  if f then f(self) end
+  self.callback_list:tell(event, self)
 end
 
 function State:__tostring()

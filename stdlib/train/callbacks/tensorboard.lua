@@ -30,7 +30,9 @@ end
 
 --- Finds what does not fit this training before its first step.
 ---@private
-function TensorBoard:check()
+---@param state table
+function TensorBoard:check(state)
+  if state.dry_run then return end
   local host = require "host"
   local folder = self.log_dir .. "/train"
   local probe = ("%s/.write-test-%d"):format(folder, math.random(0, 1 << 30))
@@ -95,6 +97,7 @@ function TensorBoard:on_batch_begin()
 end
 
 function TensorBoard:on_batch_end(state)
+  if state.dry_run then return end
   self.batches = self.batches + 1
   if not self._drawn then draw(self, state) end
   local every = self._every
@@ -148,6 +151,7 @@ local function write_weights(self, state)
 end
 
 function TensorBoard:on_epoch_end(state)
+  if state.dry_run then return end
   if not self._drawn then draw(self, state) end
   local step, steps_done = state.epoch, state.steps_done or self.batches
   local writer = self:writer()

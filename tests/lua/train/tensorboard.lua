@@ -18,7 +18,7 @@ local function count(text, what)
   return n
 end
 
-local function fit(options, epochs)
+local function fit(options, epochs, dry_run)
   torch.manual_seed(1)
   local x = torch.randn(10, 3)
   local set = torch.utils.data.TensorDataset(x, x:sum(1, {keepdim = true}))
@@ -26,7 +26,7 @@ local function fit(options, epochs)
   local function loader() return torch.utils.data.DataLoader(set, {batch_size = 4}) end
   local board = options and train.TensorBoard(options)
   local history = train.fit {model = model, optimizer = torch.optim.SGD(model:parameters(), {lr = 0.1}),
-    loss = nn.functional.mse_loss, train = loader(), valid = loader(), epochs = epochs or 2, quiet = true,
+    loss = nn.functional.mse_loss, train = loader(), valid = loader(), epochs = epochs or 2, quiet = true, dry_run = dry_run,
     callbacks = {board or nil}}
   return board, history
 end
@@ -113,6 +113,12 @@ test.case("train.evaluate writes into the folder of validation", function()
   train.evaluate {model = nn.Linear(2, 2), loss = nn.functional.mse_loss, data = data,
     callbacks = {train.TensorBoard(folder)}}
   test.equal(count(bytes_in(folder .. "/validation"), "evaluation_loss_vs_iterations"), 1)
+end)
+
+test.case("a dry run writes nothing", function()
+  local folder = test.tmpdir() .. "/logs"
+  fit({log_dir = folder, histogram_freq = 1, update_freq = 1}, 1, true)
+  test.falsy(host.file.exists(folder))
 end)
 
 test.case("a log_dir that cannot be is found before the first step", function()

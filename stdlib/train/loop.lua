@@ -1,0 +1,35 @@
+-- train.state: the state of a training loop by hand, for the same callbacks as train.fit's.
+local State = require "train.state"
+local callback_list = require "train.callback_list"
+local keywords = require "host.keywords"
+
+local none <const> = keywords.none
+local FIELDS <const> = {model = none, optimizer = none, callbacks = none, epochs = none, max_steps = none, max_time = none,
+  train = none, valid = none, metrics = none, user = none, epoch = 0, batch_count = none}
+
+---Makes a state that a loop by hand, of one model or of several, hands to callbacks. Its counters follow the events.
+---@param fields? table model, optimizer, callbacks (a list, or a train.callback_list), epochs, max_steps, max_time (seconds),
+---train, valid, metrics, user, epoch = 0 (the first one), batch_count (batches of an epoch, for progress)
+---@return table state with `state:emit(event)`, `state:stop(reason)`, `state.stopping`, `state.logs`, `state:elapsed()`
+---@example local state = train.state{epochs = 3, callbacks = {train.on("epoch_end", {every = 2}, function(s) s:stop("enough") end)}}
+--- state:emit("train_begin")
+--- while not state.stopping do
+---   state:emit("epoch_begin")
+---   for _ = 1, 5 do
+---     state:emit("batch_begin")
+---     state:emit("batch_end")
+---   end
+---   state.logs.loss = 1 / (state.epoch + 1)
+---   state:emit("epoch_end")
+--- end
+--- state:emit("train_end")
+--- {state.epochs_done, state.batches_done, state.stop_reason}  --> {2, 10, "enough"}
+return function(fields)
+  local given = keywords.check("train.state", fields or {}, FIELDS)
+  local list = given.callbacks
+  if type(list) ~= "table" or not list.emit then list = callback_list(list) end
+  given.callbacks, given.callback_list = nil, list
+  local state = State.new(given)
+  list:check(state)
+  return state
+end
