@@ -76,7 +76,7 @@ end
 -- The model with the first batch flowing through it, or its modules alone where that is no input of its forward.
 local function draw(self, state)
   self._drawn = true
-  if not self.write_graph or not state.model or not require("native.model").is_module(state.model) then return end
+  if not self.write_graph or type(state.model) ~= "userdata" then return end
   local input = type(state.inputs) == "table" and state.inputs[1] or nil
   local writer = self:writer()
   if input ~= nil then
@@ -133,20 +133,20 @@ local function picture_of(weight)
 end
 
 local function write_weights(self, state)
-  local events, writer, step = require "native.events", self:writer(), state.epoch
+  local writer, step = self:writer(), state.epoch
   for name, weight in state.model:named_parameters() do
-    -- A weight that is NaN everywhere has no histogram; others tell of that.
-    local file = writer:_event_file()
-    events.add_histogram(file, name .. "/histogram", weight, nil, nil, step)
+    if weight:numel() == 0 then goto continue end
+    writer:_add_histogram_of(name .. "/histogram", weight, step)
     local grad = weight.grad
     if grad ~= nil then
       if grad.is_sparse then grad = grad:coalesce():values() end
-      if grad:numel() > 0 then events.add_histogram(file, name .. "/gradient", grad, nil, nil, step) end
+      if grad:numel() > 0 then writer:_add_histogram_of(name .. "/gradient", grad, step) end
     end
     if self.write_images then
       local image, dataformats = picture_of(weight)
       writer:add_image(name .. "/image", image, step, nil, dataformats)
     end
+    ::continue::
   end
 end
 

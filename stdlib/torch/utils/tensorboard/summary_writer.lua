@@ -80,10 +80,11 @@ local function tensor_of(where, name, values)
   fail("SummaryWriter.%s: argument '%s' must be a Tensor or a list of numbers, got %s", where, name, vm.describe(values))
 end
 
---- The event file that is written to.
+--- Adds a histogram of what may have none: NaN everywhere.
 ---@private
----@return userdata
-function SummaryWriter:_event_file() return file_of(self) end
+function SummaryWriter:_add_histogram_of(tag, values, step)
+  events.add_histogram(file_of(self), tag, values, nil, nil, step)
+end
 
 -- How the files beside this one add their methods.
 SummaryWriter._parts = {GRAPH = GRAPH, SUMMARY = SUMMARY, TAGGED = TAGGED, file_of = file_of, parser = parser,
