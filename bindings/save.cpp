@@ -119,7 +119,9 @@ int publish_link(lua_State* L) {
 }
 
 int png(lua_State* L) {
-  const std::string bytes = save::to_png(check_tensor(L, 1));
+  const bool moves = !lua_isnoneornil(L, 2);
+  const std::string bytes = moves ? save::to_animated_png(check_tensor(L, 1), check_number(L, 2, "png", "fps"))
+                                  : save::to_png(check_tensor(L, 1));
   lua_pushlstring(L, bytes.data(), bytes.size());
   return 1;
 }
@@ -129,7 +131,8 @@ int png(lua_State* L) {
 int open_save(lua_State* L) {
   static constexpr Row kFunctions[] = {
       {"png", guarded<png>,
-       "---The bytes of a PNG file.\n---@param image Tensor uint8 [height, width, 3]\n---@return string"},
+       "The bytes of a PNG file.\n@param image Tensor uint8 [height, width, channels], channels 1, 3 or 4\n@param fps? "
+       "number frames per second of [time, height, width, channels]: an animated PNG\n@return string"},
       {"read_safetensors", guarded_repeatable<read_safetensors>,
        "@param path string\n@param map? boolean share a mapping of the file\n@param memory_limit? integer "
        "bytes\n@return table {{name, Tensor}, ...}\n@return table metadata"},

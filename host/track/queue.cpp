@@ -23,9 +23,11 @@ using Clock = std::chrono::steady_clock;
 // Past that a call waits for room, two seconds at most: slowing a script that logs faster than a disk can store is
 // better than losing what it logs. If there is still no room the store hangs or fails, and waiting on would stop the
 // training: from then on metrics and artifact texts are dropped and counted, without waiting, until there is room
-// again; one report says so, another says how many. Params, tags, starts and ends of runs and files (staged on disk
-// already) are few and small and are kept up to twice the bound.
-bool may_drop(RecordKind kind) { return kind == RecordKind::metric || kind == RecordKind::text; }
+// again; one report says so, another says how many. (Events of TensorBoard files are as metrics.) Params, tags, starts
+// and ends of runs and files (staged on disk already) are few and small and are kept up to twice the bound.
+bool may_drop(RecordKind kind) {
+  return kind == RecordKind::metric || kind == RecordKind::text || kind == RecordKind::event;
+}
 
 }  // namespace
 
@@ -37,6 +39,8 @@ struct Queue::Core {
     uint64_t done = 0;            // records ever stored or set aside
     uint64_t flush_wanted = 0;    // flush the sink once this many are done
     uint64_t flushed = 0;         // records that were done at the last flush of the sink
+    bool released = false;        // nothing more comes; the sink goes when all is done
+    bool is_done() const { return done == pushed && flushed >= flush_wanted; }
     // The sender's own, not under the mutex.
     std::deque<Record> pending;
     Clock::time_point next_try{};
@@ -69,6 +73,7 @@ struct Queue::Core {
   bool send(LaneState& lane);
   void write_once(LaneState& lane);
   void retry_later(LaneState& lane, const std::string& why);
+  void let_go(LaneState& lane);
   Clock::time_point next_event() const;
   bool drained() const;
   bool is_stopping() const {
@@ -100,8 +105,7 @@ Clock::time_point Queue::Core::next_event() const {
 }
 
 bool Queue::Core::drained() const {
-  return std::all_of(lanes.begin(), lanes.end(),
-                     [](const LaneState& l) { return l.done == l.pushed && l.flushed >= l.flush_wanted; });
+  return std::all_of(lanes.begin(), lanes.end(), [](const LaneState& l) { return l.is_done(); });
 }
 
 // Waits for something to do and takes it out of the lanes. False: the thread should end.
@@ -147,6 +151,7 @@ void Queue::Core::run() {
         lane = &lanes[i];
       }
       progress |= send(*lane);
+      let_go(*lane);
     }
     if (!progress) {
       // Every lane waits for its next try: do not spin while somebody flushes or the end is near.
@@ -215,17 +220,24 @@ void Queue::Core::write_once(LaneState& lane) {
     done.notify_all();
   }
   if (lost)
-    report(
-        {ErrorKind::tracking, "",
-         "mlflow: the store works again; " + std::to_string(lost) + " metrics or texts logged meanwhile were dropped",
-         ""});
+    report({ErrorKind::tracking, "",
+            options.name + ": the store works again; " + std::to_string(lost) + " " + options.droppable +
+                " logged meanwhile were dropped",
+            ""});
   if (failure) std::rethrow_exception(failure);
   if (stored == 0) throw Error(ErrorKind::internal, "the sink stored nothing and gave no reason");
   if (lane.failing) {
     lane.failing = false;
     lane.pause = std::chrono::milliseconds(0);
-    if (!lost) report({ErrorKind::tracking, "", "mlflow: the store works again, nothing was lost", ""});
+    if (!lost) report({ErrorKind::tracking, "", options.name + ": the store works again, nothing was lost", ""});
   }
+}
+
+// Drops the sink of a lane that is released and done, outside the mutex: it may close a file.
+void Queue::Core::let_go(LaneState& lane) {
+  std::shared_ptr<Sink> gone;
+  std::lock_guard lock(mutex);
+  if (lane.released && lane.is_done()) gone = std::move(lane.sink);
 }
 
 void Queue::Core::retry_later(LaneState& lane, const std::string& why) {
@@ -243,8 +255,23 @@ Queue::~Queue() { close(std::chrono::seconds(30)); }
 
 Queue::Lane Queue::add(std::shared_ptr<Sink> sink) {
   std::lock_guard lock(core_->mutex);
+  for (Lane i = 0; i < core_->lanes.size(); ++i) {
+    auto& lane = core_->lanes[i];
+    if (!lane.released || lane.sink) continue;
+    lane.released = false;
+    lane.sink = std::move(sink);
+    return i;
+  }
   core_->lanes.emplace_back().sink = std::move(sink);
   return core_->lanes.size() - 1;
+}
+
+void Queue::release(Lane index) {
+  std::shared_ptr<Sink> gone;
+  std::lock_guard lock(core_->mutex);
+  auto& lane = core_->lanes[index];
+  lane.released = true;
+  if (lane.is_done()) gone = std::move(lane.sink);
 }
 
 void Queue::push(Lane index, Record record) {
@@ -278,13 +305,15 @@ void Queue::push(Lane index, Record record) {
   }
   if (first_refusal)
     core.report({ErrorKind::tracking, "",
-                 "mlflow: the system refuses the thread that stores what is logged: it waits in memory, and is stored "
-                 "at the end at the latest",
+                 core.options.name +
+                     ": the system refuses the thread that stores what is logged: it waits in memory, and is stored "
+                     "at the end at the latest",
                  "training goes on"});
   if (first_loss)
     core.report({ErrorKind::tracking, "",
-                 "mlflow: the store has not kept up and the queue of " + std::to_string(core.options.capacity >> 20) +
-                     " MiB is full: metrics are dropped until there is room",
+                 core.options.name + ": the store has not kept up and the queue of " +
+                     std::to_string(core.options.capacity >> 20) + " MiB is full: " + core.options.droppable +
+                     " are dropped until there is room",
                  "training goes on"});
 }
 
@@ -319,7 +348,8 @@ size_t Queue::close(std::chrono::milliseconds limit) {
     if (!core.stopping) {
       core.stopping = true;
       core.deadline = Clock::now() + limit;
-      for (auto& lane : core.lanes) lane.sink->hurry();
+      for (auto& lane : core.lanes)
+        if (lane.sink) lane.sink->hurry();
       core.wake.notify_one();
       // Without a thread of its own the queue drains here.
       if (!core.started && !core.drained()) {

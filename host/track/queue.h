@@ -5,12 +5,15 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "host/track/sink.h"
 
 namespace trainhost::track {
 
 struct QueueOptions {
+  // What reports begin with, and what they call that which may be dropped.
+  std::string name = "mlflow", droppable = "metrics or texts";
   // Bytes of records that may wait. See Note [A full queue] in queue.cpp.
   size_t capacity = size_t{64} << 20;
   // How long one call may wait for room before metrics and artifact texts are dropped instead.
@@ -39,6 +42,9 @@ class Queue {
   // Records pushed to the lane that is returned are written to `sink` in the order of the pushes. A failing sink holds
   // up its own lane only.
   Lane add(std::shared_ptr<Sink> sink);
+  // Nothing more will be pushed to the lane: its sink is let go when what it holds is stored. `add` takes the lane
+  // again.
+  void release(Lane lane);
   // Hands the record over and returns in microseconds; waits only if the queue is full.
   void push(Lane lane, Record record);
   // Waits until all that was pushed before the call, in one lane or in all, is stored and flushed by its sink. False:

@@ -9,7 +9,7 @@
 
 namespace trainhost::track {
 
-enum class RecordKind : uint8_t { start_run, resume_run, metric, param, tag, delete_tag, text, file, end_run };
+enum class RecordKind : uint8_t { start_run, resume_run, metric, param, tag, delete_tag, text, file, end_run, event };
 
 // A logged thing, complete in itself: strings and numbers only, so that it can be written to disk, sent twice (every
 // sink stores it once) and read by another process. What the fields mean by kind:
@@ -22,6 +22,7 @@ enum class RecordKind : uint8_t { start_run, resume_run, metric, param, tag, del
 //   text        artifact path  content        -            -       -              of the call
 //   file        artifact path  staged file    source file  -       size in bytes  of the source's last change (ns)
 //   end_run     -              status         -            -       -              end
+//   event       -              encoded event  -            -       -              -   (of a TensorBoard file)
 struct Record {
   RecordKind kind = RecordKind::metric;
   std::string run;  // run_uuid: 32 hex

@@ -18,6 +18,7 @@ for name, file in pairs {
   Progress = "callbacks.progress",
   ReduceLROnPlateau = "callbacks.reduce_lr_on_plateau",
   state = "loop",
+  TensorBoard = "callbacks.tensorboard",
   TerminateOnNaN = "callbacks.terminate_on_nan",
 } do
   modules[name] = "train." .. file

@@ -6,7 +6,7 @@ local vm = require "native.vm"
 local names = {}
 
 --- What scripts can require.
-names.ROOTS = {"torch", "train", "mlflow", "host", "test"}
+names.ROOTS = {"torch", "train", "mlflow", "tensorboard", "host", "test"}
 
 -- What scripts call them by habit, and classes whose objects come from functions.
 local ALIASES <const> = {

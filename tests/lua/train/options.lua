@@ -60,6 +60,17 @@ local WRONG <const> = {
     {{filename = "x", budget = "fast"}, 'budget must be the time of one call as "50ms" or a share'},
   },
   TerminateOnNaN = {{{name = 1}, "name must be a string"}, {{raise_error = 1}, "raise_error must be true or false"}},
+  TensorBoard = {
+    {{log_dir = ""}, "log_dir must be a string that is not empty"},
+    {{log_dir = 5}, "log_dir must be a string that is not empty, got number 5"},
+    {{histogram_freq = -1}, "histogram_freq must be a whole number of 0 or more, got number %-1"},
+    {{write_graph = 1}, "write_graph must be true or false, got number 1"},
+    {{update_freq = "step"}, 'update_freq must be "epoch", "batch" or a number of batches, got string "step"'},
+    {{update_freq = 0}, "update_freq must be a whole number of 1 or more, got number 0"},
+    {{profile_batch = 2}, "profile_batch and embeddings_freq must be 0"},
+    {{histogram_frequency = 1}, 'unknown keyword string "histogram_frequency"'},
+  },
+  TerminateOnNaN = {{{name = 1}, "name must be a string"}},
   Progress = {
     {{bar = "x"}, "bar must be true or false"},
     {{write = 1}, "write must be a function"},

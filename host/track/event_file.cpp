@@ -1,0 +1,164 @@
+// Frames, positions, the way of an event through the queue.
+#include "host/track/event_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "host/base/file.h"
+#include "host/base/log.h"
+#include "host/track/crc32c.h"
+#include "host/track/event.h"
+
+namespace trainhost::track {
+namespace {
+
+void append_crc(std::string& to, const void* bytes, size_t count) {
+  const uint32_t crc = mask_crc(crc32c(bytes, count));
+  to.append(reinterpret_cast<const char*>(&crc), sizeof crc);
+}
+
+void log_line(const Event& event) {
+  log::warn(event.hint.empty() ? event.message : event.message + " (" + event.hint + ")");
+}
+
+std::string file_name(const std::string& folder, const std::string& suffix) {
+  static std::atomic<unsigned> next{0};
+  std::array<char, 24> seconds{};
+  std::snprintf(seconds.data(), seconds.size(), "%010lld", static_cast<long long>(now_seconds()));
+  return folder + "/events.out.tfevents." + seconds.data() + "." + host_name() + "." + std::to_string(::getpid()) +
+         "." + std::to_string(next++) + suffix;
+}
+
+}  // namespace
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 && name[0] ? name.data() : "localhost";
+}
+
+void append_record(std::string& to, std::string_view bytes) {
+  const uint64_t size = bytes.size();
+  to.append(reinterpret_cast<const char*>(&size), sizeof size);
+  append_crc(to, &size, sizeof size);
+  to.append(bytes);
+  append_crc(to, bytes.data(), bytes.size());
+}
+
+EventSink::EventSink(std::string path) : path_(std::move(path)) {
+  fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (fd_ < 0) throw_io("cannot write '" + path_ + "': " + std::strerror(errno));
+}
+
+EventSink::~EventSink() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+size_t EventSink::write(std::span<const Record> records, const Report&) {
+  buffer_.clear();
+  ends_.clear();
+  for (const Record& record : records) {
+    append_record(buffer_, record.value);
+    ends_.push_back(buffer_.size());
+    if (buffer_.size() > size_t{8} << 20) break;
+  }
+  size_t written = 0;
+  int problem = 0;
+  while (written < buffer_.size()) {
+    const ssize_t count =
+        ::pwrite(fd_, buffer_.data() + written, buffer_.size() - written, static_cast<off_t>(size_ + written));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) {
+      problem = count < 0 ? errno : EIO;
+      break;
+    }
+    written += static_cast<size_t>(count);
+  }
+  const size_t whole =
+      static_cast<size_t>(std::upper_bound(ends_.begin(), ends_.end(), written) - ends_.begin());  // records
+  if (whole > 0) size_ += ends_[whole - 1];
+  if (buffer_.capacity() > size_t{1} << 20) buffer_ = {};
+  failing_ = problem != 0;
+  if (!problem) return whole;
+  [[maybe_unused]] const int cut = ::ftruncate(fd_, static_cast<off_t>(size_));  // a device cannot be cut
+  if (whole > 0) return whole;
+  throw_io("tensorboard: cannot write '" + path_ + "': " + std::strerror(problem));
+}
+
+void EventSink::flush() {
+  failing_ = ::fdatasync(fd_) != 0 && errno != EINVAL && errno != EROFS;
+  if (!failing_) return;
+  throw_io("tensorboard: cannot write '" + path_ + "': " + std::strerror(errno));
+}
+
+EventFiles::EventFiles(QueueOptions options) {
+  options.name = "tensorboard";
+  options.droppable = "events";
+  queue_ = std::make_shared<Queue>(options, log_line);
+}
+
+EventFiles::~EventFiles() { close(); }
+
+void EventFiles::close() {
+  bool failing = false;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& entry : sinks_)
+      if (const auto sink = entry.lock()) failing |= sink->is_failing();
+  }
+  if (const size_t left = queue_->close(std::chrono::seconds(failing ? 1 : 10)))
+    log::warn("tensorboard: " + std::to_string(left) + " events could not be written before the process ended");
+}
+
+std::shared_ptr<EventFiles> EventFiles::shared() {
+  static std::mutex mutex;
+  static std::weak_ptr<EventFiles> current;
+  std::lock_guard lock(mutex);
+  if (auto files = current.lock()) return files;
+  auto files = std::make_shared<EventFiles>();
+  current = files;
+  static const int registered = std::atexit([] {
+    if (const auto left = current.lock()) left->close();
+  });
+  (void)registered;
+  return files;
+}
+
+EventFile::EventFile(std::shared_ptr<EventFiles> files, const std::string& folder, const std::string& suffix)
+    : files_(std::move(files)) {
+  file::mkdir(folder);
+  path_ = file_name(folder, suffix);
+  sink_ = std::make_shared<EventSink>(path_);
+  Record first;
+  first.value = version_event(now_seconds());
+  sink_->write({&first, 1}, log_line);
+  lane_ = files_->queue_->add(sink_);
+  std::lock_guard lock(files_->mutex_);
+  std::erase_if(files_->sinks_, [](const auto& entry) { return entry.expired(); });
+  files_->sinks_.push_back(sink_);
+}
+
+EventFile::~EventFile() { files_->queue_->release(lane_); }
+
+void EventFile::add(std::string event) {
+  if (event.size() >= size_t{1} << 31)
+    throw_usage("tensorboard: an event of " + std::to_string(event.size()) + " bytes is over the 2 GiB of its format");
+  Record record;
+  record.kind = RecordKind::event;
+  record.value = std::move(event);
+  files_->queue_->push(lane_, std::move(record));
+}
+
+EventFile::Flushed EventFile::flush(std::chrono::milliseconds limit) {
+  if (files_->queue_->flush(limit, lane_)) return Flushed::yes;
+  return sink_->is_failing() ? Flushed::failing : Flushed::not_yet;
+}
+
+}  // namespace trainhost::track

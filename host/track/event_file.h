@@ -1,0 +1,94 @@
+// TensorBoard's event files: records with checksums, written behind the back of the training.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "host/track/queue.h"
+
+namespace trainhost::track {
+
+// The name of this machine, as file and folder names have it.
+std::string host_name();
+
+// A record of TensorFlow's files: length, its masked CRC-32C, the bytes, their masked CRC-32C.
+void append_record(std::string& to, std::string_view bytes);
+
+// Stores events, each the `value` of a record, at the end of one file. A write that fails leaves whole records only.
+class EventSink : public Sink {
+ public:
+  // Makes the file, or empties it. Error{io}.
+  explicit EventSink(std::string path);
+  ~EventSink() override;
+  EventSink(const EventSink&) = delete;
+  EventSink& operator=(const EventSink&) = delete;
+
+  size_t write(std::span<const Record> records, const Report& report) override;
+  void flush() override;
+  // Did the last write fail?
+  bool is_failing() const noexcept { return failing_; }
+  const std::string& path() const noexcept { return path_; }
+
+ private:
+  std::string path_;
+  int fd_ = -1;
+  uint64_t size_ = 0;  // of what is whole
+  std::string buffer_;
+  std::vector<uint64_t> ends_;
+  std::atomic<bool> failing_{false};
+};
+
+class EventFile;
+
+// The thread that writes all event files of a process.
+class EventFiles {
+ public:
+  explicit EventFiles(QueueOptions options = {});
+  // Stores what waits: ten seconds at most, one if the disk refuses. The log says what was left.
+  ~EventFiles();
+  EventFiles(const EventFiles&) = delete;
+  EventFiles& operator=(const EventFiles&) = delete;
+
+  // The one of this process: made when first asked for, kept while anybody holds it; drained at the end of a process
+  // that does not let it go.
+  static std::shared_ptr<EventFiles> shared();
+
+ private:
+  friend class EventFile;
+  void close();
+
+  std::shared_ptr<Queue> queue_;
+  std::mutex mutex_;
+  std::vector<std::weak_ptr<EventSink>> sinks_;
+};
+
+// One file. Any thread.
+class EventFile {
+ public:
+  // Makes FOLDER/events.out.tfevents.TIME.HOST.PID.N + suffix and writes its first event. Error{io}.
+  EventFile(std::shared_ptr<EventFiles> files, const std::string& folder, const std::string& suffix);
+  // Returns at once; what was added is written.
+  ~EventFile();
+  EventFile(const EventFile&) = delete;
+  EventFile& operator=(const EventFile&) = delete;
+
+  // Hands an encoded event over and returns in about a microsecond; see Note [A full queue] in queue.cpp.
+  void add(std::string event);
+  enum class Flushed { yes, not_yet, failing };
+  // Waits until what was added is on the disk, for `limit` at most, and not for a disk that refuses.
+  Flushed flush(std::chrono::milliseconds limit);
+
+  const std::string& path() const noexcept { return path_; }
+
+ private:
+  std::shared_ptr<EventFiles> files_;
+  std::shared_ptr<EventSink> sink_;
+  std::string path_;
+  Queue::Lane lane_ = 0;
+};
+
+}  // namespace trainhost::track
