@@ -45,7 +45,7 @@ void open_all(lua_State* L) {
       {"native.device", open_device},     {"native.doc", open_doc},
       {"native.autograd", open_autograd}, {"native.metric", open_metric},
       {"native.trace", open_trace},       {"native.metric_text", open_metric_text},
-      {"native.events", open_events},     {"native.trace", open_trace},
+      {"native.events", open_events},
   };
   for (const auto& row : kModules) vm::add_native(L, row.module, row.open);
 }

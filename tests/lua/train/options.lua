@@ -70,7 +70,6 @@ local WRONG <const> = {
     {{profile_batch = 2}, "profile_batch and embeddings_freq must be 0"},
     {{histogram_frequency = 1}, 'unknown keyword string "histogram_frequency"'},
   },
-  TerminateOnNaN = {{{name = 1}, "name must be a string"}},
   Progress = {
     {{bar = "x"}, "bar must be true or false"},
     {{write = 1}, "write must be a function"},
