@@ -2,6 +2,7 @@
 #include <string>
 
 #include "bindings/model_fields.h"
+#include "bindings/slice.h"
 #include "bindings/tensor.h"
 #include "host/model/module.h"
 #include "host/vm/modules.h"
@@ -44,13 +45,16 @@ int index(lua_State* L) {
   lua_pushvalue(L, 2);
   if (lua_gettable(L, -2) != LUA_TNIL) return 1;
   if (lua_type(L, 2) == LUA_TSTRING && push_property(L)) return 1;
-  if (lua_isinteger(L, 2)) {
-    if (push_class_field(L, "__getitem") == LUA_TNIL)
-      throw_usage(model::class_name(module_at(L, 1)) + " is not a container: it cannot be indexed by a number");
-    lua_pushvalue(L, 1);
-    lua_pushvalue(L, 2);
-    lua_call(L, 2, 1);
-    return 1;
+  if (lua_type(L, 2) == LUA_TNUMBER || is_slice(L, 2)) {
+    if (push_class_field(L, "__getitem") != LUA_TNIL) {
+      lua_pushvalue(L, 1);
+      lua_pushvalue(L, 2);
+      lua_call(L, 2, 1);
+      return 1;
+    }
+    if (lua_type(L, 2) != LUA_TSTRING)
+      throw_usage(model::class_name(module_at(L, 1)) + " is not a container: it cannot be indexed by a " +
+                  (lua_type(L, 2) == LUA_TNUMBER ? "number" : "slice"));
   }
   if (self.scripted || !self.module || lua_type(L, 2) != LUA_TSTRING) return 0;
   const std::string name = lua_tostring(L, 2);
@@ -99,9 +103,30 @@ int length(lua_State* L) { return forward_to_class(L, "__len", 1); }
 int pairs(lua_State* L) { return forward_to_class(L, "__pairs", 3); }
 int text(lua_State* L) { return forward_to_class(L, "__repr", 1); }
 
+// a + b: the method of the first operand that is a module whose class has one, called with both as they stand.
+int operate(lua_State* L, const char* method, const char* sign) {
+  for (int side = 1; side <= 2; ++side) {
+    if (!test<Module>(L, side)) continue;
+    push_class(L, side);
+    if (lua_getfield(L, -1, method) != LUA_TNIL) {
+      lua_pushvalue(L, 1);
+      lua_pushvalue(L, 2);
+      lua_call(L, 2, 1);
+      return 1;
+    }
+    lua_settop(L, 2);
+  }
+  throw_usage(std::string("unsupported operand type(s) for ") + sign + ": '" + python_type(L, 1) + "' and '" +
+              python_type(L, 2) + "'");
+}
+int add(lua_State* L) { return operate(L, "__add", "+"); }
+int multiply(lua_State* L) { return operate(L, "__mul", "*"); }
+int unite(lua_State* L) { return operate(L, "__bor", "|"); }
+
 constexpr Row kMetamethods[] = {
     {"__index", guarded<index>, ""}, {"__newindex", guarded<assign_field>, ""}, {"__call", guarded<call>, ""},
     {"__len", guarded<length>, ""},  {"__pairs", guarded<pairs>, ""},           {"__tostring", guarded<text>, ""},
+    {"__add", guarded<add>, ""},     {"__mul", guarded<multiply>, ""},          {"__bor", guarded<unite>, ""},
     {nullptr, nullptr, nullptr},
 };
 

@@ -5,7 +5,9 @@
 
 #include "bindings/dtype.h"
 #include "bindings/model_fields.h"
+#include "bindings/slice.h"
 #include "bindings/tensor.h"
+#include "host/model/conversion.h"
 #include "host/model/module.h"
 
 namespace trainhost::bindings {
@@ -80,6 +82,37 @@ int set_data(lua_State* L) {
 
 // --- Whole trees
 
+// convert_tree(module, apply, device, dtype, complex, non_blocking, memory_format)
+int convert_tree(lua_State* L) {
+  const ModulePtr root = check_module(L, 1);
+  model::Conversion conversion;
+  if (!lua_isnoneornil(L, 3)) conversion.device = check_device(L, 3);
+  if (!lua_isnoneornil(L, 4)) conversion.dtype = check_dtype(L, 4);
+  conversion.complex = lua_toboolean(L, 5);
+  conversion.non_blocking = lua_toboolean(L, 6);
+  if (const auto* format = test<at::MemoryFormat>(L, 7)) conversion.format = format->value;
+  const model::NamedModules tree = model::modules(root);
+  for (const auto& item : tree) {
+    push_module(L, item.second);
+    lua_replace(L, 1);
+    if (handle_at(L, 1).scripted) {
+      lua_getiuservalue(L, 1, kFields);
+      const bool own = lua_getfield(L, -1, "_apply") != LUA_TNIL;
+      lua_pop(L, 2);
+      if (own) return lua_pushboolean(L, 0), 1;
+    }
+    push_class_field(L, "_apply");
+    const bool same = lua_rawequal(L, -1, 2);
+    lua_pop(L, 1);
+    if (!same) return lua_pushboolean(L, 0), 1;
+  }
+  // As in PyTorch what is below comes first.
+  for (auto item = tree.rbegin(); item != tree.rend(); ++item)
+    if (!model::convert(*item->second, conversion)) return lua_pushboolean(L, 0), 1;
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 int is_dtype(lua_State* L) {
   lua_pushboolean(L, test<at::ScalarType>(L, 1) != nullptr);
   return 1;
@@ -148,9 +181,17 @@ constexpr Row kFunctions[] = {
     {"child_list", guarded<child_list>,
      "---Names and modules of the children, repeated ones too.\n---@return string[], Module[]"},
     {"slots", guarded<slots>, "---Names of the parameters and buffers, those that are nil too.\n---@return string[]"},
+    {"slice_indices", guarded<slice_indices>,
+     "---The indices that a slice has in a list of a size, from 0; nil if the key is no slice.\n---@param key "
+     "any\n---@param size integer\n---@return integer[]?"},
     {"set_data", guarded<set_data>,
      "---Gives a tensor the memory of another; false if it is of a kind that cannot take it.\n---@param own "
      "Tensor\n---@param data Tensor\n---@return boolean"},
+    {"convert_tree", guarded<convert_tree>,
+     "---Converts all tensors of a tree of modules in place; false where a module has another `_apply` than the given "
+     "one, or a tensor has to be replaced: some may be converted then.\n---@param apply function\n---@param device "
+     "any\n---@param dtype dtype? of floating point tensors\n---@param complex boolean of complex ones, too\n---@param "
+     "non_blocking boolean\n---@param memory_format memory_format?\n---@return boolean"},
     {"set_training", guarded<set_training>, "---Sets the training flag of this module alone.\n---@param on boolean"},
     {"set_frozen", guarded<set_frozen>,
      "---Keeps a module of a script in evaluation mode, or no longer.\n---@param on boolean"},

@@ -141,7 +141,7 @@ int open_tensor(lua_State* L) {
   define(L, TypeId::tensor, Type<at::Tensor>::name, tensor_collect, guarded<tensor_close>, nullptr, nullptr);
   vm::push_weak_table(L, "v");  // the identity map
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kIdentity);
-  refuse_tensors(L);
+  refuse_counting_from_one(L);
 
   lua_newtable(L);  // native.tensor
   lua_rawgetp(L, LUA_REGISTRYINDEX, &vm::State::of(L).metatable(TypeId::tensor));

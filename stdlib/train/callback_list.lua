@@ -211,6 +211,12 @@ end
 ---counters (epoch, batch, step, epochs_done, batches_done, steps_done) follow the events
 function CallbackList:emit(event, state)
   follow(state, event)
+  self:tell(event, state)
+end
+
+---The same for a state whose counters have followed the event.
+---@private
+function CallbackList:tell(event, state)
   local list = self.handlers[event]
   if not list then
     if hooks.of_event[event] then return end
