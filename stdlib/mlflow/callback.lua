@@ -16,7 +16,7 @@ local function usage(message, hint) require("native.vm").raise("usage", "mlflow.
 function Callback:check(state)
   self._run = self.run or require("mlflow").active_run()
   if not self._run then usage("there is no active run", 'local run <close> = mlflow.start_run{run_name = "..."}') end
-  if self._every and not state.model then usage("every needs a model") end
+  if self.every and not state.model then usage("every needs a model") end
 end
 
 -- PyTorch's names of hyperparameters as Keras has them.
@@ -73,10 +73,9 @@ local function numbers_of(logs)
   return values
 end
 
--- Logs the weights of now as checkpoints/epoch_<n>/checkpoint.safetensors with the epoch's metrics beside it.
-local function log_weights(self, state)
+-- Logs the weights of now as <folder>/checkpoint.safetensors with the metrics of now beside it.
+local function log_weights(self, state, folder)
   local host = require "host"
-  local folder = ("checkpoints/epoch_%d"):format(state.epoch + 1)
   local name = os.tmpname()
   os.remove(name)
   host.file.mkdir(name)
@@ -94,7 +93,16 @@ end
 
 function Callback:on_epoch_end(state)
   self._run:log_metrics(numbers_of(state.logs), {step = state.epoch})
-  if self._every and interval.due(self._every, state, "epoch_end", self.memory, "every") then log_weights(self, state) end
+  if self._at_epochs and interval.due(self._at_epochs, state, "epoch_end", self.memory, "epochs") then
+    log_weights(self, state, ("checkpoints/epoch_%d"):format(state.epoch + 1))
+  end
+end
+
+-- The hook of those whose weights are logged within an epoch.
+local function at_batch_end(self, state)
+  if interval.due(self._at_batches, state, "batch_end", self.memory, "batches") then
+    log_weights(self, state, ("checkpoints/global_step_%d"):format(state.steps_done))
+  end
 end
 
 -- ModelCheckpoint has saved: the folder or file becomes an artifact under checkpoints/.
@@ -123,23 +131,28 @@ end
 
 ---Logs a training into an MLflow run: its parameters and every host.param, a metric of each log and epoch, the checkpoints
 ---that train.ModelCheckpoint saves, the reason of an early stop.
----@param arguments? table every = how often to log the weights as an artifact too ("5ep", or epochs), run = the active one,
----log_checkpoints = true, log_model_summary = true
+---@param arguments? table every = how often to log the weights as an artifact too (epochs, "5ep", "500ba", "30min", or a
+---list of these of which any counts; what is no count of epochs is looked at when a batch ends), run = the active one,
+---log_checkpoints = true, log_model_summary = true, errors = "disable", budget
 ---@return table callback for train.fit
 return function(arguments)
-  local self = setmetatable(keywords.check("mlflow.callback", arguments, {
+  local self = setmetatable(options.of_callback("mlflow.callback", arguments, {
     every = keywords.none, run = keywords.none, log_checkpoints = true, log_model_summary = true, log_models = false,
     name = "mlflow",
-  }), Callback)
-  options.check("mlflow.callback", self, {
-    log_checkpoints = "flag", log_model_summary = "flag", log_models = "flag", name = "text",
-  })
+  }, {log_checkpoints = "flag", log_model_summary = "flag", log_models = "flag"}), Callback)
   if self.run ~= nil and (type(self.run) ~= "table" or not self.run.log_metrics) then
     usage("run must be a run, got " .. require("native.vm").describe(self.run), "mlflow.start_run() returns one")
   end
   if self.log_models then usage("log_models = true is not available yet", 'every = "5ep" logs the weights') end
   self.log_models = nil
-  self._every = self.every and interval.parse(self.every, "mlflow.callback: every")
+  if self.every then
+    local every = interval.parse(self.every, "mlflow.callback: every")
+    for _, one in ipairs(interval.each(every)) do
+      if one.unit == "event" then one.unit = "ep" end  -- a number is one of epochs
+    end
+    self._at_epochs, self._at_batches = interval.split(every)
+    if self._at_batches then self.on_batch_end = at_batch_end end  -- else no batch pays for it
+  end
   self.memory = {}
   return self
 end

@@ -1,10 +1,10 @@
 -- The emitter: a list of callbacks that hears events in a fixed order.
 --
 -- Within one event: metrics, user callbacks, stop and learning-rate policies, logging, checkpoint; list order within
--- each group. An error names the callback and its hook; a callback whose `errors` is "disable" (the default in the
--- logging group) is switched off with one warning instead of ending the training.
+-- each group. An error names the callback and its hook; what becomes of it says `errors` (callback_policy.lua).
 local hooks = require "train.hooks"
 local nearest = require "train.nearest"
+local callback_policy = require "train.callback_policy"
 local callback_state = require "train.callback_state"
 local ordered = require "host.ordered"
 local follow <const> = require("train.state").follow
@@ -65,20 +65,26 @@ local function hooks_of(callback, name)
 end
 
 -- The handler for xpcall: puts the callback and its hook into the error, position and traceback kept.
-local function explain(name, hook)
-  local prefix = ("callback %s, %s: "):format(name, hook)
+local function explain(prefix)
   return function(err)
-    if type(err) == "string" then
+    local kind = type(err)
+    if kind == "nil" then return prefix .. "error without a message" end
+    if kind == "number" then err, kind = tostring(err), "string" end
+    if kind == "string" then
       local position, rest = err:match("^([^\n]-:%d+: )(.*)$")
-      if position then return position .. prefix .. rest end
-      return prefix .. err
+      position, rest = position or "", rest or err
+      return rest:find("^callback ") and err or position .. prefix .. rest
     end
-    if type(err) == "table" and type(err.message) == "string" and err.kind ~= "interrupted" then
+    if kind == "table" and type(err.message) == "string" and err.kind ~= "interrupted" then
       if not err.message:find("^callback ") then err.message = prefix .. err.message end
     end
     return err
   end
 end
+
+local function prefix_of(name, hook) return ("callback %s, %s: "):format(name, hook) end
+
+local switch_off
 
 -- Sets the handlers of each event anew; a list that is being walked stays as it was.
 local function rebuild(self)
@@ -92,13 +98,20 @@ local function rebuild(self)
             list = {}
             handlers[event] = list
           end
-          list[#list + 1] = {f = f, callback = entry.callback, entry = entry,
-            handler = explain(entry.name, entry.source[event])}
+          local prefix = prefix_of(entry.name, entry.source[event])
+          if entry.budget then f = callback_policy.timed(self, entry, event, f, switch_off) end
+          list[#list + 1] = {f = f, callback = entry.callback, entry = entry, prefix = prefix, handler = explain(prefix)}
         end
       end
     end
   end
   self.handlers = handlers
+end
+
+function switch_off(self, entry, text)
+  entry.disabled = true
+  rebuild(self)
+  require("host").log.warn(("%s; callback %s is switched off, the training goes on"):format(text, entry.name))
 end
 
 local function unique_name(self, wanted)
@@ -107,6 +120,10 @@ local function unique_name(self, wanted)
     if entry.base_name == wanted then count = count + 1 end
   end
   return count == 1 and wanted or wanted .. "#" .. count
+end
+
+local function wrong_field(name, field, what, value)
+  usage(("callback %s: %s must be %s, got %s"):format(name, field, what, require("native.vm").describe(value)))
 end
 
 local function enter(self, callback, position)
@@ -125,14 +142,14 @@ local function enter(self, callback, position)
     usage(("callback %s: unknown group '%s'; valid: metrics, user, policy, logging, checkpoint"):format(name,
       tostring(group)))
   end
-  local errors = callback.errors or (group == "logging" and "disable" or "raise")
-  if errors ~= "raise" and errors ~= "disable" then
-    usage(("callback %s: errors must be \"raise\" or \"disable\", got %s"):format(name, tostring(errors)))
-  end
+  local errors = callback_policy.errors(callback.errors, group == "logging" and "disable" or "raise")
+  if not errors then wrong_field(name, "errors", callback_policy.ERRORS, callback.errors) end
+  local budget = callback_policy.budget(callback.budget)
+  if callback.budget ~= nil and not budget then wrong_field(name, "budget", callback_policy.BUDGET, callback.budget) end
   local by_event, source = hooks_of(callback, name)
   callback_state.check(callback, name)
   self.entries[#self.entries + 1] = {callback = callback, base_name = base_name, name = name, rank = rank,
-    errors = errors, hooks = by_event, source = source}
+    errors = errors, budget = budget, hooks = by_event, source = source}
   if callback.entered then callback:entered(self) end
 end
 
@@ -199,12 +216,6 @@ function CallbackList:replace(old, callback)
   rebuild(self)
 end
 
-local function disable(self, entry, hook, err)
-  entry.disabled = true
-  rebuild(self)
-  require("host").log.warn(("%s; callback %s is switched off, the training goes on"):format(tostring(err), entry.name))
-end
-
 ---Calls the hook of every callback that listens to `event`, in order.
 ---@param event string
 ---@param state table handed to every hook: train.fit's, train.state{...}, or a plain table, which becomes a state; its
@@ -226,11 +237,7 @@ function CallbackList:tell(event, state)
     local item = list[i]
     if not item.entry.disabled then
       local ok, err = xpcall(item.f, item.handler, item.callback, state)
-      if not ok then
-        local interrupted = type(err) == "table" and err.kind == "interrupted"
-        if item.entry.errors == "raise" or interrupted then error(err, 0) end
-        disable(self, item.entry, event, err)
-      end
+      if not ok then callback_policy.failed(self, item, state, err, switch_off) end
     end
   end
 end
@@ -243,7 +250,7 @@ function CallbackList:check(state)
   for _, entry in ipairs(self.entries) do
     local check = entry.callback.check
     if check then
-      local ok, err = xpcall(check, explain(entry.name, "check"), entry.callback, state)
+      local ok, err = xpcall(check, explain(prefix_of(entry.name, "check")), entry.callback, state)
       if not ok then error(err, 0) end
     end
   end

@@ -49,13 +49,14 @@ function monitor.new(name, options, state, at)
   if threshold_mode ~= "abs" and threshold_mode ~= "rel" then
     usage(("threshold_mode must be \"abs\" or \"rel\", got %s"):format(tostring(threshold_mode)))
   end
-  return setmetatable({name = name, mode = mode, min_delta = math.abs(options.min_delta or 0),
+  return setmetatable({name = name, nan_first = state.compat == "keras", mode = mode, min_delta = math.abs(options.min_delta or 0),
     relative = threshold_mode == "rel"}, monitor)
 end
 
----Is `current` better than `best` (nil: nothing yet) by more than the minimum change? Strict; false for NaN.
+---Is `current` better than `best` (nil: nothing yet) by more than the minimum change? Strict; false for NaN, but with
+---compat = "keras", where the first value is the best whatever it is.
 function monitor:improved(current, best)
-  if current == nil or current ~= current then return false end
+  if current == nil or (current ~= current and not self.nan_first) then return false end
   if best == nil then return true end
   local delta = self.relative and math.abs(best) * self.min_delta or self.min_delta
   if self.mode == "min" then return current + delta < best end

@@ -1,4 +1,6 @@
 -- What the options of a callback must be, checked where it is made.
+local callback_policy = require "train.callback_policy"
+local keywords = require "host.keywords"
 local ordered = require "host.ordered"
 local vm = require "native.vm"
 
@@ -40,6 +42,8 @@ local KINDS <const> = {
   names = {"a list of names", names},
   text = {"a string that is not empty", text},
   ["function"] = {"a function", of_type "function"},
+  errors = {callback_policy.ERRORS, function(value) return callback_policy.errors(value, "raise") and value end},
+  budget = {callback_policy.BUDGET, function(value) return callback_policy.budget(value) and value end},
 }
 
 -- Keras's 0, 1 and 2 mean what they mean there; in Lua 0 is true.
@@ -60,7 +64,7 @@ end
 ---@param where string "train.EarlyStopping"
 ---@param given table the options, changed in place
 ---@param kinds table<string, string|string[]> option -> count, positive_count, number, not_negative, text, names,
---- function, flag, verbose, or the strings that it may be
+--- function, flag, verbose, errors, budget, or the strings that it may be
 ---@return table given
 function options.check(where, given, kinds)
   for _, name in ipairs(ordered.keys(kinds)) do
@@ -86,8 +90,23 @@ function options.check(where, given, kinds)
 end
 
 --- The options that any callback may have, whatever makes it.
-options.OF_ALL = {name = "text", errors = {"raise", "disable"}, writes = "names",
+options.OF_ALL = {name = "text", errors = "errors", budget = "budget", writes = "names",
   group = {"metrics", "user", "policy", "logging", "checkpoint"}}
+
+--- The options of a callback of this library: its own, and the name, errors and budget that each has.
+---@param where string "train.EarlyStopping"
+---@param given table|nil
+---@param defaults table as for keywords.check
+---@param kinds table as for options.check
+---@return table a new table
+function options.of_callback(where, given, defaults, kinds)
+  local all, kinds_of_all = {errors = keywords.none, budget = keywords.none, name = where:match("[^.]+$")}, {}
+  for name, default in pairs(defaults) do all[name] = default end
+  for name, kind in pairs(kinds) do kinds_of_all[name] = kind end
+  for _, name in ipairs {"name", "errors", "budget"} do kinds_of_all[name] = options.OF_ALL[name] end
+  return options.check(where, keywords.check(where, given, all), kinds_of_all)
+end
+
 options.MODES = {"auto", "min", "max"}
 options.THRESHOLD_MODES = {"abs", "rel"}
 

@@ -83,8 +83,9 @@ end
 function Version:shape()
   local parts = {}
   for _, entry in ipairs(self.entries) do
-    parts[#parts + 1] = ("%s|%d|%s|%s"):format(entry.name, entry.rank, entry.errors,
-      table.concat(ordered.keys(entry.hooks), " "))
+    local errors, budget = entry.errors, entry.budget
+    parts[#parts + 1] = ("%s|%d|%s|%d|%s|%s"):format(entry.name, entry.rank, errors.verdict, errors.times,
+      budget and budget.text or "", table.concat(ordered.keys(entry.hooks), " "))
   end
   return table.concat(parts, "\n")
 end
@@ -194,7 +195,9 @@ end
 function Version.stand_in(unit, entry)
   local name = entry.name
   local function current() return (unit.current.by_name[name] or entry).callback end
-  local slot = {name = entry.base_name, group = entry.callback.group, errors = entry.errors, writes = entry.callback.writes}
+  local first = entry.callback
+  local slot = {name = entry.base_name, group = first.group, errors = first.errors, budget = first.budget,
+    writes = first.writes}
   function slot.state_dict() return callback_state.get(current()) end
   function slot.load_state_dict(_, state) callback_state.set(current(), state) end
   if entry.callback.check then

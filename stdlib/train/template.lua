@@ -1,5 +1,6 @@
 -- File names with fields: "out/{epoch:02d}-{val_loss:.3f}".
 local nearest = require "train.nearest"
+local numbers = require "train.numbers"
 
 local template = {}
 template.__index = template
@@ -8,14 +9,16 @@ local function usage(message, hint) require("native.vm").raise("usage", message,
 
 local function quoted(text) return ('filepath "%s"'):format(text) end
 
--- "02d", ".3f", "" -> a Lua format
-local function lua_format(spec, whole)
-  if spec == "" then return nil end
-  local flags, kind = spec:match("^([+ ]?0?%d*%.?%d*)([dfeEgG%%]?)$")
-  if not flags then
-    usage(("%s: bad format ':%s'"):format(quoted(whole), spec), "as Python's: 02d, .3f, .2e, 5.1f")
+-- Reads a format of Python's: [[fill]align][sign][0][width][.precision][type].
+local function read_format(spec, whole)
+  local fill, align, rest = spec:match("^(.)([<>=^])(.*)$")
+  if not fill then align, rest = spec:match("^([<>=^]?)(.*)$") end
+  local sign, zero, width, precision, kind = rest:match("^([+ -]?)(0?)(%d*)(%.?%d*)([dfFeEgG%%]?)$")
+  if not sign or precision == "." or (kind == "d" and precision ~= "") then
+    usage(("%s: bad format ':%s'"):format(quoted(whole), spec), "as Python's: 02d, .3f, .2e, 5.1f, >6.2f")
   end
-  return flags, kind == "" and (flags:find("%.") and "g" or "d") or kind
+  return {fill = fill or (zero == "0" and "0") or " ", align = align ~= "" and align or zero == "0" and "=" or ">",
+    sign = sign, width = tonumber(width) or 0, precision = precision, kind = kind}
 end
 
 ---Reads a template.
@@ -39,8 +42,7 @@ function template.parse(text)
       local body, stop = text:match("^{([^{}]*)}()", open)
       local key, spec = (body or ""):match("^([%w_]+):?(.*)$")
       if not key then usage(("%s: a brace without its field at character %d"):format(quoted(text), open)) end
-      local flags, kind = lua_format(spec, text)
-      parts[#parts + 1] = {key = key, flags = flags, kind = kind}
+      parts[#parts + 1] = {key = key, format = spec ~= "" and read_format(spec, text) or nil}
       keys[#keys + 1] = key
       position = stop
     end
@@ -61,9 +63,35 @@ function template:check(names)
   end
 end
 
-local function whole(value)
-  local rounded = math.tointeger(value)
-  return rounded or math.tointeger(math.floor(value + 0.5)) or 0
+local function whole(value) return math.tointeger(value) or math.tointeger(math.floor(value + 0.5)) or 0 end
+
+-- Python's format without a type: integers in full, other numbers as %g with a point.
+local function general(value, precision)
+  if precision == "" then return numbers.text(value) end
+  local text = ("%" .. precision .. "g"):format(value)
+  return text:find("[.en]") and text or text .. ".0"
+end
+
+-- The digits of a number that is not negative.
+local function digits(value, format)
+  local kind = format.kind
+  if kind == "" then return general(value, format.precision) end
+  if kind == "d" then return ("%d"):format(whole(value)) end
+  if kind == "%" then return ("%" .. format.precision .. "f%%"):format(value * 100) end
+  return ("%" .. format.precision .. kind):format(value)
+end
+
+local function formatted(value, format)
+  local is_nan = value ~= value
+  local negative = not is_nan and (value < 0 or 1 / value == -math.huge)
+  local text = is_nan and "nan" or digits(negative and -value or value, format):gsub(",", ".")  -- whatever the locale
+  local sign = negative and "-" or format.sign ~= "-" and format.sign or ""
+  local missing = format.width - #sign - #text
+  if missing <= 0 then return sign .. text end
+  if format.align == "=" then return sign .. format.fill:rep(missing) .. text end
+  text = sign .. text
+  local left = format.align == ">" and missing or format.align == "^" and missing // 2 or 0
+  return format.fill:rep(left) .. text .. format.fill:rep(missing - left)
 end
 
 ---The text with the fields filled in from `values`.
@@ -77,15 +105,7 @@ function template:fill(values)
     else
       local value = values[part.key]
       if value == nil then usage(("no value for the field '{%s}' of \"%s\""):format(part.key, self.text)) end
-      if not part.kind then
-        words[i] = math.tointeger(value) and tostring(math.tointeger(value)) or tostring(value)
-      elseif part.kind == "d" then
-        words[i] = ("%" .. part.flags .. "d"):format(whole(value))
-      elseif part.kind == "%" then
-        words[i] = ("%" .. part.flags .. "f%%"):format(value * 100)
-      else
-        words[i] = ("%" .. part.flags .. part.kind):format(value)
-      end
+      words[i] = part.format and type(value) == "number" and formatted(value, part.format) or numbers.text(value)
     end
   end
   return table.concat(words)

@@ -1,4 +1,5 @@
--- train.EarlyStopping: stops when the monitored value no longer improves. Semantics: Keras's, but NaN never is the best.
+-- train.EarlyStopping: stops when the monitored value no longer improves. Semantics: Keras's, but NaN never is the best
+-- (with compat = "keras" a NaN in the first epoch is, as there).
 local keywords = require "host.keywords"
 local monitor = require "train.monitor"
 local numbers = require "train.numbers"
@@ -62,31 +63,29 @@ function EarlyStopping:on_epoch_end(state)
 end
 
 function EarlyStopping:on_train_end(state)
+  if self.verbose and self.stopped_epoch then state:say(("Epoch %d: early stopping"):format(self.stopped_epoch + 1)) end
   if self.restore_best_weights and self.best_weights then
+    if self.verbose then
+      state:say(("Restoring model weights from the end of the best epoch: %d."):format(self.best_epoch + 1))
+    end
     weights.restore(state.model, self.best_weights)
     state.restored_epoch = self.best_epoch
-    if self.verbose then
-      print(("EarlyStopping: weights of epoch %d restored (%s %s)"):format(self.best_epoch + 1, self.monitor,
-        numbers.short(self.best or 0 / 0)))
-    end
   end
 end
 
 ---Stops training when a monitored value has stopped improving.
 ---@param arguments? table monitor = "val_loss", min_delta = 0, patience = 0, mode = "auto"|"min"|"max", baseline,
 ---restore_best_weights = false, start_from_epoch = 0, check_finite = false, stopping_threshold, divergence_threshold,
----threshold_mode = "abs"|"rel" (of min_delta), verbose = false
+---threshold_mode = "abs"|"rel" (of min_delta), verbose = 0|1 (prints Keras's messages), errors = "raise", budget
 ---@return table callback
 return function(arguments)
-  local given = keywords.check("train.EarlyStopping", arguments, {
+  return setmetatable(options.of_callback("train.EarlyStopping", arguments, {
     monitor = "val_loss", min_delta = 0, patience = 0, mode = "auto", baseline = keywords.none,
     restore_best_weights = false, start_from_epoch = 0, check_finite = false, stopping_threshold = keywords.none,
     divergence_threshold = keywords.none, threshold_mode = "abs", verbose = false,
-    name = "EarlyStopping",
-  })
-  return setmetatable(options.check("train.EarlyStopping", given, {
+  }, {
     monitor = "text", min_delta = "number", patience = "count", mode = options.MODES, baseline = "number",
     restore_best_weights = "flag", start_from_epoch = "count", check_finite = "flag", stopping_threshold = "number",
-    divergence_threshold = "number", threshold_mode = options.THRESHOLD_MODES, verbose = "verbose", name = "text",
+    divergence_threshold = "number", threshold_mode = options.THRESHOLD_MODES, verbose = "verbose",
   }), EarlyStopping)
 end

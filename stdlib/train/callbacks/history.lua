@@ -21,15 +21,16 @@ function History:on_epoch_end(state)
   self.epoch[count] = state.epoch
   for key, value in pairs(state.logs) do
     local series = self.history[key]
-    if not series then  -- a late name: earlier epochs did not have it
+    if not series then
       series = {}
-      for i = 1, count - 1 do series[i] = 0 / 0 end
       self.history[key] = series
     end
-    series[count] = value
+    series[#series + 1] = value
   end
-  for _, series in pairs(self.history) do
-    if series[count] == nil then series[count] = 0 / 0 end
+  if state.compat == "keras" then return end  -- there an epoch without a name makes its list shorter
+  for key, series in pairs(self.history) do
+    -- A late name: earlier epochs did not have it. One that this epoch lacks: NaN at its place.
+    while #series < count do table.insert(series, state.logs[key] == nil and #series + 1 or 1, 0 / 0) end
   end
 end
 

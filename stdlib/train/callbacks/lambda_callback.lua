@@ -7,10 +7,10 @@ local options = require "train.options"
 local LambdaCallback = {__name = "LambdaCallback", state_fields = {}}
 LambdaCallback.__index = LambdaCallback
 
-local OTHER <const> = {name = true, group = true, errors = true, writes = true}
+local OTHER <const> = {name = true, group = true, errors = true, budget = true, writes = true}
 
 ---Makes a callback from functions.
----@param arguments table any hook names, each a function of `state`; and name, group, errors, writes
+---@param arguments table any hook names, each a function of `state`; and name, group, errors, budget, writes
 ---@return table callback
 return function(arguments)
   local raise = require("native.vm").raise

@@ -1,6 +1,7 @@
 -- train.LearningRateScheduler: the learning rate of each epoch from a function.
 local keywords = require "host.keywords"
 local learning_rate = require "train.learning_rate"
+local numbers = require "train.numbers"
 local options = require "train.options"
 
 local LearningRateScheduler = {__name = "LearningRateScheduler", group = "policy", writes = {"learning_rate"},
@@ -18,7 +19,10 @@ function LearningRateScheduler:on_epoch_begin(state)
     require("native.vm").raise("usage", ("schedule must return a number, got %s"):format(type(lr)))
   end
   learning_rate.set(state.optimizer, lr + 0.0)
-  if self.verbose then print(("LearningRateScheduler: epoch %d: learning rate %.6g"):format(state.epoch + 1, lr)) end
+  if self.verbose then
+    state:say(("Epoch %d: LearningRateScheduler setting learning rate to %s."):format(state.epoch + 1,
+      numbers.text(lr + 0.0)))
+  end
 end
 
 function LearningRateScheduler:on_epoch_end(state)
@@ -26,15 +30,11 @@ function LearningRateScheduler:on_epoch_end(state)
 end
 
 ---Sets the learning rate at the begin of each epoch to `schedule(epoch, lr)`, epoch counted from 0.
----@param arguments table|fun(epoch: integer, lr: number): number {schedule = function, verbose = false}; a function alone is
---- the schedule
+---@param arguments table|fun(epoch: integer, lr: number): number {schedule = function, verbose = 0|1 (prints Keras's
+---messages), errors = "raise", budget}; a function alone is the schedule
 ---@return table callback
 return function(arguments)
   if type(arguments) == "function" then arguments = {schedule = arguments} end
-  local given = keywords.check("train.LearningRateScheduler", arguments, {
-    schedule = keywords.required, verbose = false, name = "LearningRateScheduler",
-  })
-  return setmetatable(options.check("train.LearningRateScheduler", given, {
-    schedule = "function", verbose = "verbose", name = "text",
-  }), LearningRateScheduler)
+  return setmetatable(options.of_callback("train.LearningRateScheduler", arguments,
+    {schedule = keywords.required, verbose = false}, {schedule = "function", verbose = "verbose"}), LearningRateScheduler)
 end

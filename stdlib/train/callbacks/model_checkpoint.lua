@@ -5,6 +5,7 @@ local monitor = require "train.monitor"
 local options = require "train.options"
 local snapshot = require "train.snapshot"
 local template = require "train.template"
+local writable = require "train.writable"
 
 local ModelCheckpoint = {__name = "ModelCheckpoint", group = "checkpoint",
   state_fields = {"best", "best_path", "last_path", "saved", "memory"}}
@@ -16,30 +17,15 @@ local function needs_monitor(self) return self.save_best_only or self.keep_best 
 ---@private
 ---@param state table
 function ModelCheckpoint:check(state)
-  local vm, host = require "native.vm", require "host"
-  local at_batches = self._freq.unit ~= "ep"
-  if needs_monitor(self) then self._monitor = monitor.new(self.monitor, self, state, at_batches and "batch" or nil) end
-  local names = at_batches and state.batch_log_names or state.log_names
+  if not state.model then require("native.vm").raise("usage", "needs a model") end
+  if needs_monitor(self) then self._monitor = monitor.new(self.monitor, self, state, self._at_batches and "batch" or nil) end
+  local names = self._at_batches and state.batch_log_names or state.log_names
   if names then self._template:check(names) end
-  if not state.model then vm.raise("usage", "needs a model") end
-  -- An unwritable folder is found now and not after the first epoch.
-  local folder = self._template:fixed_folder()
-  local probe = ("%s/.write-test-%d"):format(folder, math.random(0, 1 << 30))
-  local ok, err = pcall(function()
-    host.file.mkdir(folder)
-    host.file.write_atomic(probe, "")
-    host.file.remove(probe)
-  end)
-  if not ok then
-    vm.raise("io", ("cannot write into the folder '%s' of filepath '%s': %s"):format(folder, self.filepath,
-      type(err) == "table" and err.message or tostring(err)))
-  end
+  writable.folder(self._template:fixed_folder(), ("filepath '%s'"):format(self.filepath))
 end
 
-function ModelCheckpoint:on_train_begin()
-  self.best, self.best_path, self.last_path = self.initial_value_threshold, nil, nil
-  self.saved, self.memory, self._failing = {}, {}, false
-end
+-- As in Keras the best value outlives a fit: a second one must do better than the first.
+function ModelCheckpoint:on_train_begin() self.memory, self._failing = {}, false end
 
 -- Is `entry` one of the keep_last newest or the keep_best best ones, or the newest?
 local function is_kept(self, entry, index, ranks)
@@ -91,18 +77,30 @@ local function write(self, state, path)
   end
 end
 
--- Saves now; a failure warns once, keeps what was there and is tried again at the next chance.
-local function save(self, state, value)
+-- The folder or file of now.
+local function path_of(self, state)
   local values = setmetatable({epoch = state.epoch + 1, batch = state.batch + 1, step = state.steps_done},
     {__index = state.logs})
   local path = self._template:fill(values)
   if self.save_weights_only and not path:find("%.safetensors$") then path = path .. ".safetensors" end
+  return path
+end
+
+-- Keras's messages, without the line feed that takes them off its progress bar.
+local function say(self, state, text, ...)
+  if self.verbose then state:say(("Epoch %d: "):format(state.epoch + 1) .. text:format(...)) end
+end
+
+local function fixed(value) return value == nil and "None" or value ~= value and "nan" or ("%.5f"):format(value) end
+
+-- Saves now; a failure warns once, keeps what was there and is tried again at the next chance.
+local function save(self, state, path, value)
   local ok, err = pcall(write, self, state, path)
   if not ok then
     if type(err) == "table" and err.kind == "interrupted" then error(err, 0) end
     if not self._failing then
       require("host").log.warn(("ModelCheckpoint: %s was not saved: %s; the previous checkpoint is kept, it is tried again at the next %s")
-        :format(path, type(err) == "table" and err.message or tostring(err), self._freq.unit == "ep" and "epoch" or "batch"))
+        :format(path, type(err) == "table" and err.message or tostring(err), self._at_batches and "batch" or "epoch"))
     end
     self._failing = true
     return
@@ -111,48 +109,70 @@ local function save(self, state, value)
   record(self, path, value)
   if self._monitor and self._monitor:improved(value, self.best) then self.best, self.best_path = value, path end
   prune(self)
-  if self.verbose then print(("ModelCheckpoint: epoch %d: saved %s"):format(state.epoch + 1, path)) end
+  say(self, state, "finished saving model to %s", path)
   state.checkpoint = {path = path, weights_only = self.save_weights_only, value = value}
   state:emit("checkpoint_save")
 end
 
 local function consider(self, state)
   local value = self._monitor and self._monitor:read(state)
-  if self.save_best_only and not self._monitor:improved(value, self.best) then return end
-  save(self, state, value)
+  if not self.save_best_only then
+    local path = path_of(self, state)
+    say(self, state, "saving model to %s", path)
+    return save(self, state, path, value)
+  end
+  local best = fixed(self.best)
+  if not self._monitor:improved(value, self.best) then
+    return say(self, state, "%s did not improve from %s", self.monitor, best)
+  end
+  local path = path_of(self, state)
+  say(self, state, "%s improved from %s to %s, saving model to %s", self.monitor, best, fixed(value), path)
+  save(self, state, path, value)
 end
 
 function ModelCheckpoint:on_batch_end(state)
-  if self._freq.unit == "ep" then return end
-  local due = interval.due(self._freq, state, "batch_end", self.memory, "saved")
-  if due or self._failing then consider(self, state) end
+  local freq = self._at_batches
+  if freq and (interval.due(freq, state, "batch_end", self.memory, "batches") or self._failing) then consider(self, state) end
 end
 
 function ModelCheckpoint:on_epoch_end(state)
-  if self._freq.unit ~= "ep" then return end
-  if interval.due(self._freq, state, "epoch_end", self.memory, "saved") or self._failing then consider(self, state) end
+  local freq = self._at_epochs
+  if freq and (interval.due(freq, state, "epoch_end", self.memory, "epochs") or self._failing) then consider(self, state) end
+end
+
+-- "epoch" is "1ep", also within a list.
+local function read_freq(freq)
+  if type(freq) == "table" and getmetatable(freq) == nil then
+    local list = {}
+    for key, one in pairs(freq) do list[key] = one == "epoch" and "1ep" or one end
+    freq = list
+  elseif freq == "epoch" then
+    freq = "1ep"
+  end
+  return interval.parse(freq, "train.ModelCheckpoint: save_freq")
 end
 
 ---Saves checkpoints while training.
 ---@param arguments table filepath (required; "{epoch:02d}-{val_loss:.3f}", epoch, batch and step counted from 1),
 ---monitor = "val_loss", save_best_only = false, save_weights_only = false (one .safetensors file in place of a folder),
----mode = "auto", save_freq = "epoch" | batches | "5ep" | "500ba" | "30min" | "0.5dur", initial_value_threshold,
----min_delta = 0, keep_best (how many of the best stay), keep_last (how many of the newest stay), verbose = false. The
----newest one always stays too, `latest` points at it: keep_best = 1 leaves the best and, if it is another one, the newest.
+---mode = "auto", save_freq = "epoch" | batches | "5ep" | "500ba" | "30min" | "0.5dur", or a list of these of which any
+---counts (but for epochs they are looked at when a batch ends, where there is no val_loss), initial_value_threshold,
+---min_delta = 0, keep_best (how many of the best stay), keep_last (how many of the newest stay), verbose = 0|1 (prints
+---Keras's messages), errors = "raise", budget. The newest one always stays too, `latest` points at it: keep_best = 1 leaves
+---the best and, if it is another one, the newest.
 ---@return table callback
 return function(arguments)
-  local self = setmetatable(keywords.check("train.ModelCheckpoint", arguments, {
+  local self = setmetatable(options.of_callback("train.ModelCheckpoint", arguments, {
     filepath = keywords.required, monitor = "val_loss", save_best_only = false, save_weights_only = false, mode = "auto",
     save_freq = "epoch", initial_value_threshold = keywords.none, min_delta = 0, keep_best = keywords.none,
-    keep_last = keywords.none, verbose = false, name = "ModelCheckpoint",
-  }), ModelCheckpoint)
-  options.check("train.ModelCheckpoint", self, {
+    keep_last = keywords.none, verbose = false,
+  }, {
     filepath = "text", monitor = "text", save_best_only = "flag", save_weights_only = "flag", mode = options.MODES,
     initial_value_threshold = "number", min_delta = "number", keep_best = "positive_count", keep_last = "positive_count",
-    verbose = "verbose", name = "text",
-  })
-  local freq = self.save_freq == "epoch" and "1ep" or self.save_freq
-  self._freq = interval.parse(freq, "train.ModelCheckpoint: save_freq")
+    verbose = "verbose",
+  }), ModelCheckpoint)
+  self._at_epochs, self._at_batches = interval.split(read_freq(self.save_freq))
   self._template = template.parse(self.filepath)
+  self.best, self.saved, self.memory = self.initial_value_threshold, {}, {}
   return self
 end

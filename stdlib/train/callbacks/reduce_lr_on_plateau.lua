@@ -1,7 +1,7 @@
 -- train.ReduceLROnPlateau: multiplies the learning rate by a factor when the monitored value stops improving.
-local keywords = require "host.keywords"
 local learning_rate = require "train.learning_rate"
 local monitor = require "train.monitor"
+local numbers = require "train.numbers"
 local options = require "train.options"
 
 local ReduceLROnPlateau = {__name = "ReduceLROnPlateau", group = "policy", writes = {"learning_rate"},
@@ -20,6 +20,17 @@ function ReduceLROnPlateau:on_train_begin()
   self.wait, self.best, self.cooldown_counter = 0, nil, 0
 end
 
+-- Multiplies the rates that are above the least one; was there any?
+local function reduce(self, optimizer)
+  local reduced = false
+  learning_rate.map(optimizer, function(lr)
+    if lr <= self.min_lr then return lr end
+    reduced = true
+    return math.max(lr * self.factor, self.min_lr)
+  end)
+  return reduced
+end
+
 function ReduceLROnPlateau:on_epoch_end(state)
   state.logs.learning_rate = learning_rate.get(state.optimizer)
   local current = self._monitor:read(state)
@@ -31,14 +42,11 @@ function ReduceLROnPlateau:on_epoch_end(state)
     self.best, self.wait = current, 0
   elseif self.cooldown_counter == 0 then
     self.wait = self.wait + 1
-    if self.wait >= self.patience and learning_rate.get(state.optimizer) > self.min_lr then
-      learning_rate.map(state.optimizer, function(lr)
-        return lr > self.min_lr and math.max(lr * self.factor, self.min_lr) or lr
-      end)
+    if self.wait >= self.patience and reduce(self, state.optimizer) then
       self.cooldown_counter, self.wait = self.cooldown, 0
       if self.verbose then
-        print(("ReduceLROnPlateau: epoch %d: learning rate is now %.6g"):format(state.epoch + 1,
-          learning_rate.get(state.optimizer)))
+        state:say(("Epoch %d: ReduceLROnPlateau reducing learning rate to %s."):format(state.epoch + 1,
+          numbers.text(learning_rate.get(state.optimizer))))
       end
     end
   end
@@ -46,18 +54,16 @@ end
 
 ---Reduces the learning rate when a monitored value has stopped improving; logs `learning_rate` before it does.
 ---@param arguments? table monitor = "val_loss", factor = 0.1, patience = 10, min_delta = 1e-4, cooldown = 0, min_lr = 0,
----mode = "auto", threshold_mode = "abs"|"rel", verbose = false
+---mode = "auto", threshold_mode = "abs"|"rel", verbose = 0|1 (prints Keras's messages), errors = "raise", budget
 ---@return table callback
 return function(arguments)
-  local self = setmetatable(keywords.check("train.ReduceLROnPlateau", arguments, {
+  local self = setmetatable(options.of_callback("train.ReduceLROnPlateau", arguments, {
     monitor = "val_loss", factor = 0.1, patience = 10, min_delta = 1e-4, cooldown = 0, min_lr = 0, mode = "auto",
-    threshold_mode = "abs", verbose = false, name = "ReduceLROnPlateau",
-  }), ReduceLROnPlateau)
-  options.check("train.ReduceLROnPlateau", self, {
+    threshold_mode = "abs", verbose = false,
+  }, {
     monitor = "text", factor = "not_negative", patience = "count", min_delta = "number", cooldown = "count",
     min_lr = "not_negative", mode = options.MODES, threshold_mode = options.THRESHOLD_MODES, verbose = "verbose",
-    name = "text",
-  })
+  }), ReduceLROnPlateau)
   if not (self.factor < 1) then
     require("native.vm").raise("usage", ("train.ReduceLROnPlateau: factor must be less than 1, got %s"):format(self.factor))
   end

@@ -68,6 +68,17 @@ test.case("every logs the weights by itself", function()
     "checkpoints/epoch_4/checkpoint.safetensors", "checkpoints/epoch_4/checkpoint_metrics.json"})
 end)
 
+test.case("every takes several times, of which any counts, and batches within an epoch", function()
+  local run = notes()
+  local net, x, y = nn.Linear(2, 1), torch.ones(4, 2), torch.ones(4, 1)
+  train.fit {
+    model = net, optimizer = torch.optim.AdamW(net:parameters(), {lr = 0.01}), loss = F.mse_loss, epochs = 2, quiet = true,
+    train = {{x, y}, {x, y}, {x, y}}, callbacks = {new {run = run, every = {2, "4ba"}, log_model_summary = false}},
+  }
+  test.equal(run.files, {"checkpoints/global_step_4/checkpoint.safetensors", "checkpoints/global_step_4/checkpoint_metrics.json",
+    "checkpoints/epoch_2/checkpoint.safetensors", "checkpoints/epoch_2/checkpoint_metrics.json"})
+end)
+
 test.case("an early stop leaves its reason, stopped_epoch and restored_epoch", function()
   local run = notes()
   local values = {1, 2, 3, 4}

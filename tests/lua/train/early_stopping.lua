@@ -115,3 +115,64 @@ end)
 test.case("an unknown keyword is an error that lists the valid ones", function()
   test.raises("unknown keyword .*patienc.*patience", train.EarlyStopping, {patienc = 3})
 end)
+
+-- Runs val_loss values from epoch `from` by the public pieces; stops where the policy says. Returns the last epoch, the
+-- states after each epoch.
+local function epochs_of(values, from, callbacks, load)
+  local list = train.callback_list(callbacks)
+  local state = train.state {callbacks = list, epoch = from, epochs = #values,
+    optimizer = {param_groups = {{lr = 1.0}}}}
+  local dicts = {}
+  state:emit("train_begin")
+  if load then list:load_state_dict(load) end
+  for epoch = from, #values - 1 do
+    state:emit("epoch_begin")
+    state.logs.val_loss = values[epoch + 1]
+    state:emit("epoch_end")
+    dicts[epoch] = list:state_dict()
+    if state.stopping then break end
+  end
+  return state.epoch, dicts, state
+end
+
+test.case("killed at any epoch and loaded again it stops where it would have", function()
+  math.randomseed(11)
+  for _ = 1, 50 do
+    local values = {}
+    for i = 1, 12 do values[i] = math.random(0, 8) / 8 end
+    local options = {patience = math.random(0, 4), min_delta = math.random(0, 1) / 8,
+      baseline = math.random(2) == 1 and math.random(8) / 8 or nil, start_from_epoch = math.random(0, 2)}
+    local whole, dicts = epochs_of(values, 0, {train.EarlyStopping(options)})
+    for kill = 0, whole - 1 do
+      local _, _, state = epochs_of(values, kill + 1, {train.EarlyStopping(options)}, dicts[kill])
+      test.equal(state.epoch, whole)
+    end
+  end
+end)
+
+test.case("the case of Keras's fault: killed at 4 it stops at 5, not at 9", function()
+  local values = {1, 0.9, 0.95, 0.95, 0.95, 0.95, 0.95, 0.95, 0.95, 0.95, 0.95}
+  local whole, dicts = epochs_of(values, 0, {train.EarlyStopping {patience = 4}})
+  test.equal(whole, 5)
+  test.equal(epochs_of(values, 5, {train.EarlyStopping {patience = 4}}, dicts[4]), 5)
+  test.equal(epochs_of(values, 5, {train.EarlyStopping {patience = 4}}), 9, "without its state it begins anew, as in Keras")
+end)
+
+test.case("the other policies go on where they were too", function()
+  local values = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1}
+  local function rates(kill)
+    local options = {factor = 0.5, patience = 2, cooldown = 2}
+    local _, dicts, first = epochs_of(table.move(values, 1, kill, 1, {}), 0, {train.ReduceLROnPlateau(options)})
+    local list = train.callback_list {train.ReduceLROnPlateau(options)}
+    local state = train.state {callbacks = list, epoch = kill, optimizer = first.optimizer}
+    state:emit("train_begin")
+    list:load_state_dict(dicts[kill - 1])
+    for _ = kill, #values - 1 do
+      state:emit("epoch_begin")
+      state.logs.val_loss = 1
+      state:emit("epoch_end")
+    end
+    return state.optimizer.param_groups[1].lr
+  end
+  for kill = 1, 9 do test.equal(rates(kill), 0.125) end
+end)

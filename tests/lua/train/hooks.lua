@@ -127,8 +127,8 @@ test.case("loggers are switched off by default, others raise", function()
     error("expected by the test")
   end}}}
   test.equal(calls, 1)
-  test.raises('errors must be "raise" or "disable", got retry', fit,
-    {callbacks = {{errors = "retry", on_epoch_end = function() end}}})
+  test.raises('errors must be "raise", "disable", "retry" or', fit,
+    {callbacks = {{errors = "ignore", on_epoch_end = function() end}}})
 end)
 
 test.case("names of repeats get a number, and state is kept by name", function()

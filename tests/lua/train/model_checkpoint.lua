@@ -122,3 +122,73 @@ test.case("mistakes are found before the first step", function()
   test.raises("save_freq must be a number or a time", train.ModelCheckpoint, {filepath = "x", save_freq = "often"})
   test.raises("keyword 'filepath' is required", train.ModelCheckpoint, {})
 end)
+
+-- The names that are saved in a training whose every batch takes `seconds` by a clock of its own.
+local function timed(arguments, epochs, seconds)
+  local folder, now, names = test.tmpdir(), 0, {}
+  local net = nn.Linear(2, 1)
+  arguments.filepath = folder .. "/{epoch:02d}-{batch:02d}"
+  train.fit {
+    model = net, optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1}), loss = F.mse_loss, train = {{x, y}, {x, y}, {x, y}},
+    epochs = epochs, quiet = true, callbacks = {
+      train.on("train_begin", function(state) state.started, state.clock = 0, function() return now end end),
+      train.on("batch_end", function() now = now + seconds end),
+      train.ModelCheckpoint(arguments),
+      train.on("checkpoint_save", function(state) names[#names + 1] = state.checkpoint.path:match("[^/]+$") end),
+    },
+  }
+  return names
+end
+
+test.case('"30min" saves at the first batch after each half hour', function()
+  test.equal(timed({save_freq = "30min"}, 3, 600), {"01-03", "02-03", "03-03"})
+  test.equal(timed({save_freq = "30min"}, 3, 700), {"01-03", "02-03", "03-02"})
+  test.equal(timed({save_freq = "1h"}, 2, 4000), {"01-01", "01-02", "01-03", "02-01", "02-02", "02-03"})
+end)
+
+test.case("several times compose with or", function()
+  test.equal(timed({save_freq = {"2ep", "40min"}}, 4, 600), {"02-01", "02-03", "03-02", "04-03", "04-03"})
+  test.equal(timed({save_freq = {"epoch", "2ba"}}, 2, 1), {"01-02", "01-03", "02-01", "02-03", "02-03"})
+  test.equal(timed({save_freq = {2, 3}}, 2, 1), {"01-02", "01-03", "02-01", "02-03"})
+  test.equal(timed({save_freq = {"epoch"}}, 2, 1), {"01-03", "02-03"})
+  test.raises("train.ModelCheckpoint: save_freq must be a number or a time", train.ModelCheckpoint,
+    {filepath = "x", save_freq = {"epoch", "often"}})
+end)
+
+test.case("the best value outlives a fit, as in Keras", function()
+  local folder = test.tmpdir()
+  local checkpoint = train.ModelCheckpoint {filepath = folder .. "/{epoch}", save_best_only = true}
+  local saved = {}
+  local function fit(values)
+    local net = nn.Linear(1, 1)
+    train.fit {model = net, optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1}), train = {{1}}, valid = {{1}},
+      epochs = #values, quiet = true, callbacks = {checkpoint,
+        train.on("checkpoint_save", function(state) saved[#saved + 1] = state.logs.val_loss end)},
+      step = function(state)
+        if state.phase == "valid" then return torch.tensor(values[state.epoch + 1] + 0.0) end
+        return (net.weight * 0):sum()
+      end}
+  end
+  fit {3, 2}
+  fit {2.5, 1, 4}
+  test.equal(saved, {3.0, 2.0, 1.0})
+end)
+
+test.case("the test write takes nothing from the generator of random numbers", function()
+  math.randomseed(7)
+  local want = math.random(1 << 30)
+  math.randomseed(7)
+  local net = nn.Linear(1, 1)
+  train.callback_list({train.ModelCheckpoint {filepath = test.tmpdir() .. "/x"}}):check {model = net, log_names = {"loss"}}
+  test.equal(math.random(1 << 30), want)
+end)
+
+test.case("weights alone are one file, else the whole checkpoint is a folder that goes on elsewhere", function()
+  local folder = test.tmpdir()
+  run(folder, {filepath = "w.safetensors", save_weights_only = true}, {1})
+  run(folder, {filepath = "whole"}, {1})
+  test.truthy(torch.load(folder .. "/w.safetensors").weight)
+  test.falsy(host.file.exists(folder .. "/w.safetensors/state.json"))
+  local whole = host.checkpoint.load(folder .. "/whole")
+  test.truthy(whole.tensors.optimizer and whole.tensors.callbacks.ModelCheckpoint and whole.state.steps_done)
+end)

@@ -107,3 +107,39 @@ test.case("mistakes are errors at once", function()
   test.raises('every must be a number or a time, got "5 bananas"', train.on, "epoch_end", {every = "5 bananas"}, f)
   test.raises("every must be a whole number of 'ep', got 1.5ep", train.on, "epoch_end", {every = "1.5ep"}, f)
 end)
+
+test.case("a list of times fires when any of them does", function()
+  test.equal(fired("epoch_end", {every = {"4ep", "3ep"}}, 12), {2, 3, 5, 7, 8, 11})
+  test.equal(fired("epoch_end", {every = {4, "3ep"}}, 12), {2, 3, 5, 7, 8, 11})
+  test.equal(fired("batch_end", {every = {"1ep", "2ba"}}, 2, 3), {1, 2, 3, 5})
+  test.equal(fired("epoch_end", {every = {"5ep", "30min"}}, 10, 1, {seconds = 900}), {1, 3, 4, 5, 7, 9})
+  test.equal(fired("epoch_end", {once = {2, "5ep"}}, 9), {1, 4})
+  test.equal(fired("epoch_end", {after = {3, "5ep"}}, 7), {3, 4, 5, 6})
+  test.equal(fired("epoch_end", {before = {3, "5ep"}}, 7), {0, 1, 2, 3})
+  test.equal(fired("epoch_end", {every = {"2ep"}}, 5), {1, 3})
+end)
+
+test.case("a new fit counts anew", function()
+  local at = {}
+  local on = train.on("batch_end", {every = "4ba", once = 2}, function(state) at[#at + 1] = state.batches_done end)
+  local halves = 0
+  local half = train.on("epoch_end", {once = "0.5dur"}, function() halves = halves + 1 end)
+  local begins = 0
+  local begin = train.on("train_begin", {once = 1}, function() begins = begins + 1 end)
+  for _ = 1, 2 do
+    train.fit {train = {{1}, {1}, {1}}, epochs = 2, quiet = true, step = function() return 1.0 end, callbacks = {on, half, begin}}
+  end
+  test.equal(at, {2, 4, 2, 4})
+  test.equal({halves, begins}, {2, 2})
+end)
+
+test.case("mistakes within lists are errors at once", function()
+  local function f() end
+  test.raises('train.on: every must be a number or a time, got "often"', train.on, "epoch_end", {every = {"1ep", "often"}}, f)
+  test.raises("train.on: every must be a number or a time, got table", train.on, "epoch_end", {every = {{"1ep"}}}, f)
+  test.raises("train.on: every must be a number or a time, got table", train.on, "epoch_end", {every = {}}, f)
+  test.raises("train.on: every must be a list of times, got the key 'at'", train.on, "epoch_end", {every = {"1ep", at = 3}}, f)
+  test.raises("train.on: unknown filter 'nmae'; did you mean 'name'", train.on, "epoch_end", {{every = 2}, nmae = "x"}, f)
+  test.raises("train.on: unknown filter 'name'", train.on, "epoch_end", {{every = 2, name = "x"}}, f)
+  test.raises("train.on: filter 2 of the list must be a table, got number", train.on, "epoch_end", {{every = 2}, 3}, f)
+end)

@@ -33,3 +33,13 @@ test.case("the folder above the first field is known", function()
   test.equal(template.parse("/x{epoch}"):fixed_folder(), "/")
   test.equal(template.parse("out/best"):fixed_folder(), "out")
 end)
+
+test.case("fill, alignment, sign and width are Python's", function()
+  test.equal(fill("[{epoch:>4}|{epoch:<4}|{epoch:^4}|{epoch:*^5}|{epoch:04}|{epoch:+d}|{epoch: d}]", {epoch = 7}),
+    "[   7|7   | 7  |**7**|0007|+7| 7]")
+  test.equal(fill("{x:08.3f} {x:+.2e} {x:.3} {x:g} {x:=8.1f}", {x = -2.5}), "-002.500 -2.50e+00 -2.5 -2.5 -    2.5")
+  test.equal(fill("{x}", {x = 0.1 + 0.2}), "0.30000000000000004")
+  test.equal(fill("{x:.2f} {y:.2f}", {x = 0 / 0, y = -math.huge}), "nan -inf")
+  test.raises("bad format ':.'", template.parse, "{epoch:.}")
+  test.raises("bad format ':.2d'", template.parse, "{epoch:.2d}")
+end)
