@@ -28,7 +28,7 @@ end
 ---@private
 ---@param state table
 function CSVLogger:check(state)
-  writable.file(self.filename)
+  writable.file(self.filename, writable.dry(state))
   if not self.append or self._jsonl or state.compat == "keras" then return end
   local header = read(self)[1]
   if header and header[1] ~= "epoch" then
@@ -83,7 +83,9 @@ local function open(self, state)
   if not self._keras or resumed then self._columns = table.move(rows[1], 2, #rows[1], 1, {}) end
 end
 
-function CSVLogger:on_epoch_begin(state) open(self, state) end
+function CSVLogger:on_epoch_begin(state)
+  if not writable.dry(state) then open(self, state) end
+end
 
 local function append_line(self, line)
   local file, err = io.open(self.filename, "a")
@@ -153,6 +155,7 @@ local function json_line(epoch, names, values)
 end
 
 function CSVLogger:on_epoch_end(state)
+  if writable.dry(state) then return end
   open(self, state)
   local values = {}
   for key, value in pairs(state.logs) do values[key] = value end

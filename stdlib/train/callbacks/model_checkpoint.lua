@@ -21,7 +21,7 @@ function ModelCheckpoint:check(state)
   if needs_monitor(self) then self._monitor = monitor.new(self.monitor, self, state, self._at_batches and "batch" or nil) end
   local names = self._at_batches and state.batch_log_names or state.log_names
   if names then self._template:check(names) end
-  writable.folder(self._template:fixed_folder(), ("filepath '%s'"):format(self.filepath))
+  writable.folder(self._template:fixed_folder(), ("filepath '%s'"):format(self.filepath), writable.dry(state))
 end
 
 -- As in Keras the best value outlives a fit: a second one must do better than the first.
@@ -95,6 +95,7 @@ local function fixed(value) return value == nil and "None" or value ~= value and
 
 -- Saves now; a failure warns once, keeps what was there and is tried again at the next chance.
 local function save(self, state, path, value)
+  if writable.dry(state) then return end
   local ok, err = pcall(write, self, state, path)
   if not ok then
     if type(err) == "table" and err.kind == "interrupted" then error(err, 0) end
