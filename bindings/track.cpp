@@ -137,7 +137,9 @@ int resolve(lua_State* L) {
 
 int open(lua_State* L) {
   Context& mine = context(L);
-  mine.store = mine.tracker->open(optional_text(L, 1, "mlflow.set_tracking_uri", "uri"));
+  const std::string uri = optional_text(L, 1, "mlflow.set_tracking_uri", "uri");
+  const std::string artifacts = optional_text(L, 2, "mlflow.set_tracking_uri", "artifacts");
+  mine.store = artifacts.empty() ? mine.tracker->open(uri) : mine.tracker->open(uri, artifacts);
   return 0;
 }
 
@@ -375,7 +377,8 @@ constexpr Row kRows[] = {
      "Returns the absolute form of a tracking URI; a tracking error if it is of a kind that is not supported.\n"
      "@param uri string|nil nil: ./mlflow.db\n@return string"},
     {"open", guarded<open>,
-     "Opens the store of a tracking URI, which is made if it is new, and uses it from now on.\n@param uri string|nil"},
+     "Opens the store of a tracking URI, which is made if it is new, and uses it from now on.\n@param uri string|nil\n"
+     "@param artifacts string|nil the folder of new experiments' artifacts, default ./mlruns"},
     {"experiment", guarded<experiment>,
      "Returns the experiment of a name, made if there is none.\n@param name string\n@return table"},
     {"find_experiment", guarded<find_experiment>,

@@ -31,6 +31,7 @@ constexpr char kHelp[] =
     "trainhost stubs FOLDER                                  writes the editor's stubs of everything (LuaCATS)\n"
     "\n"
     "  --set name=value   a parameter, read in the script by host.param(name, default)\n"
+    "  --dry-run          train.fit takes one batch of each phase, all callbacks run, nothing is written\n"
     "  --quiet, -q        shows errors only\n"
     "  --stdlib DIR       takes the standard library from a folder instead of the program\n"
     "  --version, -v      versions of trainhost, Lua and LibTorch\n"
@@ -57,7 +58,7 @@ struct CommandLine {
   Options options;
   std::optional<std::string> script, code;
   const Verb* verb = nullptr;
-  bool console = false, quiet = false;
+  bool console = false, quiet = false, dry_run = false;
 };
 
 [[noreturn]] void wrong_usage(const std::string& what) {
@@ -100,6 +101,7 @@ CommandLine parse(int argc, char** argv) {
     else if (word.starts_with("--set=")) add_param(line.options, word.substr(6));
     else if (word == "--stdlib") line.options.stdlib_dir = value();
     else if (word == "--quiet" || word == "-q") line.quiet = true;
+    else if (word == "--dry-run") line.dry_run = true;
     else if (word == "-i") line.console = true;
     else if (word == "-e") line.code = (line.code ? *line.code + "\n" : "") + value();
     else if (word == "--help" || word == "-h") {
@@ -211,6 +213,7 @@ bool console_open(const CommandLine& line) {
 
 // Runs what the command line asks for; returns the exit code.
 int run(Host& host, const CommandLine& line) {
+  if (line.dry_run) host.run_string("require('host').dry_run(true)", "=--dry-run", Results::dropped);
   if (line.verb) host.run_string(line.verb->chunk, "=" + std::string(line.verb->name), Results::dropped);
   else if (line.code) host.run_string(*line.code, "=(command line)", Results::dropped);
   else if (line.script && *line.script != "-") host.run_file(*line.script, Results::dropped);

@@ -134,14 +134,14 @@ std::shared_ptr<Tracker> Tracker::shared() {
 
 std::string Tracker::resolve(const std::string& uri) { return "sqlite:///" + database_path(uri); }
 
-std::shared_ptr<Store> Tracker::open(const std::string& uri) {
+std::shared_ptr<Store> Tracker::open(const std::string& uri, const std::string& artifacts) {
   const std::string path = database_path(uri);
   std::lock_guard lock(mutex_);
   if (const auto found = opened_.find(path); found != opened_.end()) return found->second.store;
   if (const auto folder = fs::path(path).parent_path(); !fs::is_directory(folder))
     throw Error(ErrorKind::tracking,
                 "mlflow: cannot open '" + path + "': there is no folder '" + folder.string() + "'");
-  auto store = std::make_shared<Store>(path, fs::absolute("mlruns").string());
+  auto store = std::make_shared<Store>(path, fs::absolute(artifacts).string());
   const Queue::Lane lane = queue_->add(std::make_shared<SqliteSink>(path));
   opened_[path] = {store, lane};
   if (path == fs::absolute("mlflow.db").string())

@@ -50,8 +50,8 @@ class Tracker {
   static std::shared_ptr<Tracker> shared();
 
   // The store behind a tracking URI: sqlite:///relative.db, sqlite:////absolute.db; empty: ./mlflow.db. New experiments
-  // keep their artifacts in ./mlruns. Throws Error(tracking) for what is not supported, with the reason.
-  std::shared_ptr<Store> open(const std::string& uri);
+  // keep their artifacts in that folder. Throws Error(tracking) for what is not supported, with the reason.
+  std::shared_ptr<Store> open(const std::string& uri, const std::string& artifacts = "mlruns");
   // The absolute form of a URI ("sqlite:////home/me/mlflow.db"); throws as open does, touches no file.
   static std::string resolve(const std::string& uri);
 

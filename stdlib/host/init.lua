@@ -27,6 +27,18 @@ local host = {
 }
 host.version = host.versions.trainhost
 
+local dry_run = false
+
+--- Tells whether this is a dry run (`trainhost --dry-run train.lua`): train.fit takes one batch of each phase, all callbacks
+--- run, and nothing is written: no checkpoints, no files of loggers, no runs.
+---@param on? boolean makes it one, or no longer one, before anything is trained or logged
+---@return boolean
+---@example host.dry_run()  --> false
+function host.dry_run(on)
+  if on ~= nil then dry_run = on == true end
+  return dry_run
+end
+
 -- Readers of --set texts, by the type of the default. Each returns nil if the text is not of its type.
 local truths = {["true"] = true, yes = true, on = true, ["1"] = true, ["false"] = false, no = false, off = false,
   ["0"] = false}
@@ -157,5 +169,5 @@ return require("host.namespace")("host", {
     if found then return module end
     if not tostring(module):find("module 'host." .. name .. "' not found", 1, true) then error(module, 0) end
   end,
-  names = function() return {"checkpoint", "help"} end,
+  names = function() return {"checkpoint", "help", "reload"} end,
 })

@@ -10,6 +10,9 @@ Callback.__index = Callback
 
 local function usage(message, hint) require("native.vm").raise("usage", "mlflow.callback: " .. message, hint) end
 
+-- A dry run of train.fit alone; where all of the script is one the run itself keeps nothing.
+local function dry(state) return state.dry_run and not require("host").dry_run() end
+
 --- Finds what does not fit this training before its first step.
 ---@private
 ---@param state table
@@ -58,6 +61,7 @@ end
 
 function Callback:on_train_begin(state)
   self.memory = {}
+  if dry(state) then return end
   local host = require "host"
   local params = fit_params(state)
   for key, value in pairs((host.params())) do params[key] = value end  -- a name of the script's own stands
@@ -92,6 +96,7 @@ local function log_weights(self, state, folder)
 end
 
 function Callback:on_epoch_end(state)
+  if dry(state) then return end
   self._run:log_metrics(numbers_of(state.logs), {step = state.epoch})
   if self._at_epochs and interval.due(self._at_epochs, state, "epoch_end", self.memory, "epochs") then
     log_weights(self, state, ("checkpoints/epoch_%d"):format(state.epoch + 1))
@@ -119,7 +124,7 @@ function Callback:on_checkpoint_save(state)
 end
 
 function Callback:on_train_end(state)
-  if not state.stop_reason then return end
+  if not state.stop_reason or dry(state) then return end
   self._run:set_tag("stop_reason", state.stop_reason)
   for _, entry in ipairs(state.callback_list and state.callback_list.entries or {}) do
     if entry.base_name == "EarlyStopping" and entry.callback.stopped_epoch then

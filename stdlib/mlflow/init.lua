@@ -99,7 +99,11 @@ local function tags_of(options)
   return tags
 end
 
+local start
+
 local function resume(run_id, options)
+  -- A dry run does not open the store that the run is in.
+  if require("host").dry_run() then return start(options) end
   local handle = track.resume_run(run_id)
   local experiment_id = track.info(handle).experiment_id
   local active = places.active()
@@ -113,7 +117,7 @@ local function resume(run_id, options)
   return handle
 end
 
-local function start(options)
+function start(options)
   local parent = stack[#stack]
   local parent_id = options.parent_run_id or (parent and parent.info.run_id)
   if parent and options.parent_run_id and options.parent_run_id ~= parent.info.run_id then
@@ -222,6 +226,7 @@ vm.at_exit(function(status)
   if places.is_open() then
     track.flush(20)
     deliver()
+    places.clean()
   end
 end)
 

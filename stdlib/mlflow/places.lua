@@ -10,14 +10,35 @@ local active_experiment       -- set by set_experiment
 
 local function fail(message, hint) vm.raise("tracking", message, hint) end
 
---- Opens the store of the next run, if it is not.
+local scratch  -- the folder of the runs of a dry run
+
+-- A store of its own, which is gone when the script ends.
+local function open_scratch()
+  if not scratch then
+    local host = require "host"
+    scratch = os.tmpname()
+    os.remove(scratch)
+    host.file.mkdir(scratch)
+  end
+  track.open("sqlite:///" .. scratch .. "/mlflow.db", scratch .. "/mlruns")
+end
+
+--- Opens the store of the next run, if it is not. In a dry run it is one that nobody sees.
 ---@private
 function places.open()
+  local dry = require("host").dry_run()
   local uri = places.get_tracking_uri()
-  if uri ~= opened_uri then
-    track.open(uri)
-    opened_uri = uri
-  end
+  if dry then uri = "dry run of " .. uri end
+  if uri == opened_uri then return end
+  if dry then open_scratch() else track.open(uri) end
+  opened_uri = uri
+end
+
+--- Removes what a dry run has made.
+---@private
+function places.clean()
+  if scratch then require("host").file.remove(scratch) end
+  scratch = nil
 end
 
 --- Chooses where runs are kept: "sqlite:///runs/mlflow.db". Without it MLFLOW_TRACKING_URI decides, else ./mlflow.db.
@@ -43,6 +64,7 @@ local function text_of(id) return math.type(id) == "integer" and tostring(id) or
 
 local function find_by_id(id, where)
   local found = track.find_experiment(nil, id)
+  if not found and require("host").dry_run() then return track.experiment("experiment " .. id) end
   if not found then fail(("%s: no experiment with id '%s' exists"):format(where, id)) end
   return found
 end
@@ -83,7 +105,10 @@ end
 ---@return string id
 ---@private
 function places.experiment_of(named)
-  if named ~= nil then return text_of(named) end
+  if named ~= nil then
+    if require("host").dry_run() then return find_by_id(text_of(named), "mlflow.start_run").experiment_id end
+    return text_of(named)
+  end
   if active_experiment then return active_experiment.experiment_id end
   local name, id = vm.getenv("MLFLOW_EXPERIMENT_NAME"), vm.getenv("MLFLOW_EXPERIMENT_ID")
   if name and name ~= "" then

@@ -220,7 +220,7 @@ end
 
 -- Loaders of the data, weights of their samples, and the limits of a dry run.
 local function prepare_data(a)
-  if a.dry_run == nil then a.dry_run = false end
+  if a.dry_run == nil then a.dry_run = require("host").dry_run() end
   data.of_fit(a)
   batches.check(a.train, "train.fit: train")
   if a.valid ~= nil then batches.check(a.valid, "train.fit: valid") end

@@ -150,6 +150,7 @@ local function enter(self, callback, position)
   callback_state.check(callback, name)
   self.entries[#self.entries + 1] = {callback = callback, base_name = base_name, name = name, rank = rank,
     errors = errors, budget = budget, hooks = by_event, source = source}
+  if callback.entered then callback:entered(self) end
 end
 
 ---Makes an emitter from a list of callbacks.
@@ -186,17 +187,21 @@ local function new(callbacks)
   return self
 end
 
----Adds a callback at the end of its group. Within a hook: it hears from the next event on.
-function CallbackList:add(callback)
-  enter(self, callback, #self.entries + 1)
-  rebuild(self)
-end
-
 local function position_of(self, callback)
   for i, entry in ipairs(self.entries) do
     if rawequal(entry.callback, callback) then return i end
   end
   usage("the callback is not in the list")
+end
+
+---Adds a callback at the end of its group, or right after another one. Within a hook: it hears from the next event on.
+---@param callback table
+---@param after? table a callback of the list
+function CallbackList:add(callback, after)
+  local place = after and position_of(self, after)
+  enter(self, callback, #self.entries + 1)
+  if place then table.insert(self.entries, place + 1, table.remove(self.entries)) end
+  rebuild(self)
 end
 
 ---Takes a callback out. Within a hook: it hears nothing more from the next event on.

@@ -46,7 +46,7 @@ return function(given)
     where = "train.evaluate"}
   pass(state, a.data, "evaluate", Aggregate.new(a.metrics, ""), {
     step = precision.step(a.step or arguments.default_step(a.loss, "train.evaluate", denominator), a),
-    limit = a.limit_batches, device = a.device, denominator = denominator, weighted = weighted,
+    limit = require("host").dry_run() and 1 or a.limit_batches, device = a.device, denominator = denominator, weighted = weighted,
   })
   return logs.copy(state.logs)
 end

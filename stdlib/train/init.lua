@@ -17,6 +17,7 @@ for name, file in pairs {
   predict = "predict",
   Progress = "callbacks.progress",
   ReduceLROnPlateau = "callbacks.reduce_lr_on_plateau",
+  reload = "callbacks.reload",
   state = "loop",
   TensorBoard = "callbacks.tensorboard",
   TerminateOnNaN = "callbacks.terminate_on_nan",

@@ -4,7 +4,7 @@
 -- batches_done, steps_done (how many are complete), batch_count (batches in this pass, nil when unknown), epochs,
 -- max_steps, max_time, phase ("train", "valid", "evaluate", "predict"), inputs (the batch), output, target, loss,
 -- samples, epoch_batches (done in this epoch), logs, metrics, history, stopping, stop_reason, skip_step (a hook of
--- before_step sets it: this step of the optimizer is left out), user (yours, saved with the checkpoints).
+-- before_step sets it: this step of the optimizer is left out), dry_run (nothing is to be written), user (yours, saved with the checkpoints).
 local logs = require "train.logs"
 
 local State = {__name = "state"}
@@ -18,6 +18,7 @@ local function complete(fields)
   fields.stopping, fields.user, fields.logs = fields.stopping or false, fields.user or {}, fields.logs or logs.new()
   fields.phase, fields.clock = fields.phase or "train", fields.clock or require("host").clock
   fields.started = fields.started or fields.clock()
+  if fields.dry_run == nil then fields.dry_run = require("host").dry_run() end
   return setmetatable(fields, State)
 end
 
