@@ -12,6 +12,7 @@ for name, file in pairs {
   LearningRateScheduler = "callbacks.learning_rate_scheduler",
   metrics = "metrics",
   ModelCheckpoint = "callbacks.model_checkpoint",
+  NanGuard = "callbacks.nan_guard",
   on = "on",
   plot = "plot",
   predict = "predict",
