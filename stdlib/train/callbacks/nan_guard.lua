@@ -152,7 +152,7 @@ local function bad(self, state, where, found)
   found.step, found.epoch, found.batch, found.policy = where.step, where.epoch, where.batch, self.policy
   if #self.found < KEPT then self.found[#self.found + 1] = found end
   if self.verbose and is_told(self.bad_steps) then state:say("warning: " .. text) end
-  if self.on_found then self.on_found(state, found) end
+  if self.callback then self.callback(state, found) end
   if self.policy == "stop" then
     state:stop(("%s at step %d"):format(found.text, where.step + 1))
   elseif self.policy ~= "warn" and self._in_row >= self.patience then
@@ -282,17 +282,17 @@ end
 ---overflow under a GradScaler are left to it. In a loop by hand: emit "before_step" and heed state.skip_step.
 ---@param arguments? table policy = "warn"|"skip"|"reduce_lr"|"roll_back"|"stop", factor = 0.5 and min_lr = 0 of reduce_lr,
 ---snapshot_every = 100 (steps between the states that roll_back keeps), patience = 25 (so many bad steps one after another
----end the training, but under "warn"), on_found = function(state, found) with found.kind = "data"|"weight"|"loss"|"output"|
+---end the training, but under "warn"), callback = function(state, found) with found.kind = "data"|"weight"|"loss"|"output"|
 ---"gradient", name, layer, text, verbose = true
 ---@return table callback `found` lists what was found, `bad_steps` counts
 return function(arguments)
   local self = setmetatable(keywords.check("train.NanGuard", arguments, {
-    policy = "warn", factor = 0.5, min_lr = 0, snapshot_every = 100, patience = 25, on_found = keywords.none, verbose = true,
+    policy = "warn", factor = 0.5, min_lr = 0, snapshot_every = 100, patience = 25, callback = keywords.none, verbose = true,
     name = "NanGuard",
   }), NanGuard)
   options.check("train.NanGuard", self, {
     policy = {"warn", "skip", "reduce_lr", "roll_back", "stop"}, factor = "not_negative", min_lr = "not_negative",
-    snapshot_every = "positive_count", patience = "positive_count", on_found = "function", verbose = "verbose", name = "text",
+    snapshot_every = "positive_count", patience = "positive_count", callback = "function", verbose = "verbose", name = "text",
   })
   if not (self.factor < 1) then usage(("train.NanGuard: factor must be less than 1, got %s"):format(self.factor)) end
   forget(self)

@@ -108,10 +108,9 @@ end)
 
 test.case("where the output of a layer is the first that is not finite, that layer is named", function()
   local Log = nn.class "Log"
-  function Log:forward(x) return x.log() end
-  Log.forward = function(_, x) return x:log() end
+  function Log:forward(x) return x:log() end
   torch.manual_seed(3)
-  local net = nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.5), nn.Module and Log() or nil, nn.Linear(2, 1))
+  local net = nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.5), Log(), nn.Linear(2, 1))
   local guard = train.NanGuard {policy = "skip", verbose = false}
   train.fit {model = net, optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1}), loss = F.mse_loss, train = batches(2),
     epochs = 1, quiet = true, callbacks = {guard}}
@@ -207,11 +206,11 @@ test.case("a bad batch within an accumulation window is named", function()
   test.equal({found.kind, found.step}, {"data", 0})
 end)
 
-test.case("on_found hears of it; found is kept in the state of a checkpoint", function()
+test.case("callback hears of it", function()
   local heard
   local data = batches(2)
   data[2][1]:fill_(NAN)
-  local got = run({policy = "skip", verbose = false, on_found = function(_, found) heard = found end}, data)
+  local got = run({policy = "skip", verbose = false, callback = function(_, found) heard = found end}, data)
   test.equal(heard.kind, "data")
   test.equal(got.said, {})
 end)
@@ -228,7 +227,7 @@ test.case("as on a device: the flag leaves the step out at once, the policy foll
   for _, policy in ipairs {"skip", "reduce_lr", "roll_back", "stop"} do
     local data, before, told_at = batches(5), nil, nil
     data[3][1]:fill_(NAN)
-    local got = run({policy = policy, on_found = function(state) told_at = state.step end}, data, {
+    local got = run({policy = policy, callback = function(state) told_at = state.step end}, data, {
       at("batch_begin", 2, function(state) before = state.model:get_parameter("0.weight"):detach():clone() end),
       at("batch_begin", 3, function(state)
         test.equal(state.model:get_parameter("0.weight"):detach(), before, policy .. ": left out at once")
