@@ -16,26 +16,74 @@ namespace {
 
 // Note [Sums of float vectors]
 // The compiler may not reorder sums of floats, so lanes are written out: eight vectors hide the latency of the additions,
-// and a block is as long as a sum in float may be. Blocks are added in double.
+// and a block is as long as a sum in float may be. Blocks are added in double. Where the processor has AVX2 the same loops
+// run compiled for it: twice as wide, they are as fast as the cache.
 typedef float Lanes __attribute__((vector_size(32), aligned(4)));
 constexpr int64_t kStep = 64;
 constexpr int64_t kBlock = 4096;
 constexpr int64_t kGrain = 1 << 19;
 
-float total(const Lanes (&sums)[8]) {
+#define ALWAYS_INLINE __attribute__((always_inline)) inline
+
+ALWAYS_INLINE float total(const Lanes* sums, float rest) {
   const Lanes sum = ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
-  return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+  return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7])) + rest;
 }
+
+ALWAYS_INLINE float sum_loop(const float* data, int64_t count) {
+  Lanes sums[8] = {};
+  int64_t i = 0;
+  for (; i + kStep <= count; i += kStep) {
+    const Lanes* from = reinterpret_cast<const Lanes*>(data + i);
+#pragma GCC unroll 8
+    for (int k = 0; k < 8; ++k) sums[k] += from[k];
+  }
+  float rest = 0;
+  for (; i < count; ++i) rest += data[i];
+  return total(sums, rest);
+}
+
+template <bool with_other>
+ALWAYS_INLINE float squares_loop(const float* data, const float* other, int64_t count) {
+  Lanes sums[8] = {};
+  int64_t i = 0;
+  for (; i + kStep <= count; i += kStep) {
+    const Lanes* from = reinterpret_cast<const Lanes*>(data + i);
+#pragma GCC unroll 8
+    for (int k = 0; k < 8; ++k) {
+      Lanes x = from[k];
+      if constexpr (with_other) x -= reinterpret_cast<const Lanes*>(other + i)[k];
+      sums[k] += x * x;
+    }
+  }
+  float rest = 0;
+  for (; i < count; ++i) {
+    const float x = with_other ? data[i] - other[i] : data[i];
+    rest += x * x;
+  }
+  return total(sums, rest);
+}
+
+#if defined(__x86_64__)
+#define FOR_AVX2 __attribute__((target("avx2")))
+const bool kHasAvx2 = __builtin_cpu_supports("avx2");
+FOR_AVX2 float sum_avx2(const float* data, int64_t count) { return sum_loop(data, count); }
+template <bool with_other>
+FOR_AVX2 float squares_avx2(const float* data, const float* other, int64_t count) {
+  return squares_loop<with_other>(data, other, count);
+}
+#else
+constexpr bool kHasAvx2 = false;
+float sum_avx2(const float* data, int64_t count) { return sum_loop(data, count); }
+template <bool with_other>
+float squares_avx2(const float* data, const float* other, int64_t count) {
+  return squares_loop<with_other>(data, other, count);
+}
+#endif
 
 // Of finite values that do not overflow it is finite; of others it is not.
 float sum_of(const float* data, int64_t count) {
-  Lanes sums[8] = {};
-  int64_t i = 0;
-  for (; i + kStep <= count; i += kStep)
-    for (int k = 0; k < 8; ++k) sums[k] += *reinterpret_cast<const Lanes*>(data + i + 8 * k);
-  float rest = 0;
-  for (; i < count; ++i) rest += data[i];
-  return total(sums) + rest;
+  return kHasAvx2 ? sum_avx2(data, count) : sum_loop(data, count);
 }
 
 bool is_finite(const float* data, int64_t count) {
@@ -47,23 +95,11 @@ bool is_finite(const float* data, int64_t count) {
 
 template <bool with_other>
 double squares_of_block(const float* data, const float* other, int64_t count) {
-  Lanes sums[8] = {};
-  int64_t i = 0;
-  for (; i + kStep <= count; i += kStep)
-    for (int k = 0; k < 8; ++k) {
-      Lanes x = *reinterpret_cast<const Lanes*>(data + i + 8 * k);
-      if constexpr (with_other) x -= *reinterpret_cast<const Lanes*>(other + i + 8 * k);
-      sums[k] += x * x;
-    }
-  float rest = 0;
-  for (; i < count; ++i) {
-    const float x = with_other ? data[i] - other[i] : data[i];
-    rest += x * x;
-  }
-  const float sum = total(sums) + rest;
+  const float sum =
+      kHasAvx2 ? squares_avx2<with_other>(data, other, count) : squares_loop<with_other>(data, other, count);
   if (sum > 1e-30f && sum < 1e37f) return sum;
   double exact = 0;  // squares of very small and very large values leave the range of a float
-  for (i = 0; i < count; ++i) {
+  for (int64_t i = 0; i < count; ++i) {
     const double x = with_other ? double(data[i]) - other[i] : data[i];
     exact += x * x;
   }

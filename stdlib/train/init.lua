@@ -7,6 +7,7 @@ for name, file in pairs {
   EarlyStopping = "callbacks.early_stopping",
   evaluate = "evaluate",
   fit = "fit",
+  GradientMonitor = "callbacks.gradient_monitor",
   History = "callbacks.history",
   LambdaCallback = "callbacks.lambda_callback",
   LearningRateScheduler = "callbacks.learning_rate_scheduler",

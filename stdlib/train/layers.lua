@@ -62,6 +62,20 @@ end
 ---The norm of each parameter's gradient, false where there is none.
 function layers:gradient_norms() return native.norms(self.tensors, true) end
 
+---How far each parameter is from its copy, and the norm of the copy.
+---@param copies Tensor[]
+---@return number[] changes
+---@return number[] norms
+function layers:changes(copies) return native.distances(self.tensors, copies), native.norms(copies) end
+
+---Does any parameter of this layer have a gradient?
+function layers:has_gradient(name)
+  for _, i in ipairs(self.members[name]) do
+    if self.tensors[i].grad ~= nil then return true end
+  end
+  return false
+end
+
 ---Numbers of parameters as one for each layer: the root of the sum of their squares.
 ---@param norms (number|false)[]
 ---@return table<string, number> by_layer without layers that have none

@@ -17,6 +17,7 @@ local weights = require "train.weights"
 local NanGuard = {__name = "NanGuard", group = "policy", state_fields = {"found", "bad_steps"}}
 NanGuard.__index = NanGuard
 
+local is_tensor <const> = torch.is_tensor
 local first_not_finite <const>, keep <const> = native.first_not_finite, require("native.tensor").keep
 
 local KEPT <const> = 100  -- of what was found
@@ -168,10 +169,7 @@ end
 
 local function loss_of(state)
   local loss = state.loss
-  if torch.is_tensor(loss) then
-    loss = loss:detach()
-    return (loss:dim() == 0 and loss or loss:sum()):item()
-  end
+  if is_tensor(loss) then return (loss:dim() == 0 and loss or loss:detach():sum()):item() end
   return type(loss) == "number" and loss or 0
 end
 
