@@ -29,6 +29,7 @@ int open_device(lua_State* L);
 int open_events(lua_State* L);
 int open_metric(lua_State* L);
 int open_metric_text(lua_State* L);
+int open_magnitude(lua_State* L);
 
 void open_all(lua_State* L) {
   static constexpr struct {
@@ -45,7 +46,7 @@ void open_all(lua_State* L) {
       {"native.device", open_device},     {"native.doc", open_doc},
       {"native.autograd", open_autograd}, {"native.metric", open_metric},
       {"native.trace", open_trace},       {"native.metric_text", open_metric_text},
-      {"native.events", open_events},
+      {"native.events", open_events},     {"native.magnitude", open_magnitude},
   };
   for (const auto& row : kModules) vm::add_native(L, row.module, row.open);
 }

@@ -1,0 +1,71 @@
+// native.magnitude: how large tensors and gradients are, read on the host.
+#include "host/model/magnitude.h"
+
+#include "bindings/model.h"
+#include "bindings/tensor.h"
+
+namespace trainhost::bindings {
+namespace {
+
+// The tensors of a list, or their gradients.
+std::vector<at::Tensor> looked_at(lua_State* L, const char* function) {
+  std::vector<at::Tensor> tensors = check_tensors(L, 1, function, "tensors");
+  if (lua_toboolean(L, 2))
+    for (at::Tensor& tensor : tensors) tensor = at::Tensor(tensor.grad());
+  return tensors;
+}
+
+void push_numbers(lua_State* L, const std::vector<double>& numbers) {
+  lua_createtable(L, static_cast<int>(numbers.size()), 0);
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    if (numbers[i] < 0) lua_pushboolean(L, 0);
+    else lua_pushnumber(L, numbers[i]);
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i) + 1);
+  }
+}
+
+int norms(lua_State* L) {
+  push_numbers(L, model::norms(looked_at(L, "norms")));
+  return 1;
+}
+
+int distances(lua_State* L) {
+  const std::vector<at::Tensor> tensors = check_tensors(L, 1, "distances", "tensors"),
+                                others = check_tensors(L, 2, "distances", "others");
+  if (tensors.size() != others.size()) throw_argument(L, "distances", "others", "as many tensors", 2);
+  push_numbers(L, model::distances(tensors, others));
+  return 1;
+}
+
+int first_not_finite(lua_State* L) {
+  const lua_Integer begin = luaL_optinteger(L, 3, 1);
+  if (begin < 1) throw_argument(L, "first_not_finite", "begin", "an index from 1", 3);
+  const int64_t found = model::first_not_finite(looked_at(L, "first_not_finite"), static_cast<size_t>(begin - 1));
+  if (found < 0) return 0;
+  lua_pushinteger(L, found + 1);
+  return 1;
+}
+
+constexpr Row kFunctions[] = {
+    {"norms", guarded<norms>,
+     "---The 2-norm of each tensor, waiting for the device.\n---@param tensors Tensor[]\n---@param of_gradients boolean? "
+     "of their gradients instead\n---@return (number|false)[] false where there is no gradient"},
+    {"distances", guarded<distances>,
+     "---The 2-norm of each tensor less its partner, waiting for the device.\n---@param tensors Tensor[]\n---@param "
+     "others Tensor[]\n---@return number[]"},
+    {"first_not_finite", guarded<first_not_finite>,
+     "---The first tensor with a value that is NaN or infinite.\n---@param tensors Tensor[]\n---@param of_gradients "
+     "boolean? of their gradients instead\n---@param begin integer? where to begin, 1\n---@return integer? index from "
+     "1, nil where all are finite"},
+    {nullptr, nullptr, nullptr},
+};
+
+}  // namespace
+
+int open_magnitude(lua_State* L) {
+  lua_newtable(L);
+  set_functions(L, kFunctions);
+  return 1;
+}
+
+}  // namespace trainhost::bindings

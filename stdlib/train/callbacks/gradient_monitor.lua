@@ -1,0 +1,265 @@
+-- train.GradientMonitor: norms of gradients, updates and activations by layer, warnings that name the layer, interventions.
+local activations = require "train.activations"
+local histogram = require "train.histogram"
+local keywords = require "host.keywords"
+local layers = require "train.layers"
+local numbers = require "train.numbers"
+local options = require "train.options"
+local ordered = require "host.ordered"
+local torch = require "torch"
+
+local GradientMonitor = {__name = "GradientMonitor", group = "metrics", errors = "raise", writes = {"grad_norm"},
+  state_fields = {"recent", "warned", "listed"}}
+GradientMonitor.__index = GradientMonitor
+
+local short <const>, keep <const> = numbers.short, require("native.tensor").keep
+local LEAST <const> = 5  -- norms that make a median
+
+--- Finds what does not fit this training before its first step.
+---@private
+---@param state table
+function GradientMonitor:check(state)
+  if not state.model and not state.optimizer then require("native.vm").raise("usage", "needs a model or an optimizer") end
+end
+
+function GradientMonitor:on_train_begin(state)
+  self.recent, self.warned, self.listed = {}, {}, false
+  self._layers, self._copies = layers.new(state), nil
+  self._sums, self._counts = {}, {}
+end
+
+local function close_activations(self)
+  if self._activations then self._activations:close() end
+  self._activations = nil
+end
+
+function GradientMonitor:on_epoch_begin(state)
+  self._sums, self._counts = {}, {}
+  if not self._layers or not self._layers:is_current(state) then
+    self._layers, self._copies = layers.new(state), nil
+  end
+end
+
+-- Every log_freq steps from the first one, and once in an epoch.
+local function is_due(self, state) return state.step % self.log_freq == 0 or self._counts.grad_norm == nil end
+
+function GradientMonitor:on_batch_begin(state)
+  if not self.activations or not state.model then return end
+  close_activations(self)
+  if is_due(self, state) then self._activations = activations(state.model) end
+end
+
+local function log(self, state, name, value)
+  state.logs[name] = value
+  if value - value ~= 0 then return end
+  self._sums[name] = (self._sums[name] or 0) + value
+  self._counts[name] = (self._counts[name] or 0) + 1
+end
+
+-- Warns once for what `key` says, until `is_bad` is false again.
+local function warn(self, state, key, is_bad, text, ...)
+  if not is_bad then
+    self.warned[key] = nil
+    return false
+  end
+  if self.warned[key] then return false end
+  self.warned[key] = true
+  text = text:format(...)
+  if self.verbose then state:say(("warning: GradientMonitor: step %d: %s"):format(state.step + 1, text)) end
+  return true
+end
+
+local function median(values)
+  local sorted = table.move(values, 1, #values, 1, {})
+  table.sort(sorted)
+  local middle = (#sorted + 1) // 2
+  return #sorted % 2 == 1 and sorted[middle] or (sorted[middle] + sorted[middle + 1]) / 2
+end
+
+local function list_without_gradient(self, state, norms)
+  self.listed = true
+  local names = {}
+  for i, tensor in ipairs(self._layers.tensors) do
+    if not norms[i] and tensor.requires_grad then names[#names + 1] = self._layers.names[i] end
+  end
+  self.without_gradient = names
+  if #names == 0 or not self.verbose then return end
+  state:say(("warning: GradientMonitor: %d parameter%s without gradient: %s"):format(#names, #names == 1 and "" or "s",
+    table.concat(names, ", ")))
+end
+
+local function largest(by_layer, order)
+  local name
+  for _, each in ipairs(order) do
+    if by_layer[each] and (not name or by_layer[each] > by_layer[name] or by_layer[each] ~= by_layer[each]) then name = each end
+  end
+  return name
+end
+
+local function clip(self, bound) torch.nn.utils.clip_grad_norm_(self._layers.tensors, bound) end
+
+-- What is done about gradients that are too large.
+local function intervene(self, state, event)
+  local policy = self.policy
+  if type(policy) == "function" then return policy(state, event) end
+  if policy == "clip" then
+    clip(self, event.bound)
+  elseif policy == "skip" then
+    state.skip_step = true
+  elseif policy == "stop" then
+    state.skip_step = true
+    state:stop(("the gradient's norm is %s at step %d"):format(short(event.norm), state.step + 1))
+  end
+end
+
+-- The whole norm against max_norm and the median of those before.
+local function judge(self, state, by_layer, total)
+  local known = self._layers
+  local middle = #self.recent >= LEAST and median(self.recent) or nil
+  local is_finite = total - total == 0
+  local is_over = is_finite and self.max_norm and total > self.max_norm
+  local is_spike = is_finite and middle and middle > 0 and total > self.spike * middle
+  local name = largest(by_layer, known.order)
+  local from = name and ", most of it in " .. known:layer(name) or ""
+  warn(self, state, "max_norm", is_over, "the gradient's norm %s is above max_norm = %s%s", short(total),
+    short(self.max_norm or 0), from)
+  warn(self, state, "spike", is_spike, "the gradient's norm %s is a spike: %s times the running median %s%s", short(total),
+    short(is_spike and total / middle or 0), short(middle or 0), from)
+  if is_over or is_spike then
+    intervene(self, state, {kind = is_over and "max_norm" or "spike", norm = total, median = middle, layer = name,
+      bound = is_over and self.max_norm or middle * self.spike, step = state.step})
+  end
+  if not is_finite then return end
+  self.recent[#self.recent + 1] = total
+  if #self.recent > self.window then table.remove(self.recent, 1) end
+end
+
+local function judge_layers(self, state, by_layer)
+  local known = self._layers
+  for _, name in ipairs(known.order) do
+    local norm = by_layer[name]
+    if norm then
+      warn(self, state, "finite/" .. name, norm - norm ~= 0, "the gradient of %s is not finite (train.NanGuard tells why)",
+        known:layer(name))
+      warn(self, state, "vanishing/" .. name, norm < self.vanishing, "vanishing gradient: the norm of %s is %s, below %s",
+        known:layer(name), short(norm), short(self.vanishing))
+      warn(self, state, "exploding/" .. name, norm > self.exploding and norm < math.huge,
+        "exploding gradient: the norm of %s is %s, above %s", known:layer(name), short(norm), short(self.exploding))
+    end
+  end
+end
+
+local function take_histograms(self, state)
+  local all = {}
+  for i, tensor in ipairs(self._layers.tensors) do
+    local name = self._layers.names[i]
+    all["weights/" .. name] = histogram(tensor, self.bins)
+    if tensor.grad ~= nil then all["gradients/" .. name] = histogram(tensor.grad, self.bins) end
+  end
+  if self._activations then
+    for i, name in ipairs(self._activations.names) do
+      all["activations/" .. name] = histogram(self._activations.outputs[i], self.bins)
+    end
+  end
+  state.histograms = all
+end
+
+-- The weights of now, for what the step will have changed.
+local function remember_weights(self)
+  local _ <close> = torch.no_grad()
+  if self._copies then
+    torch.ops.aten._foreach_copy_(self._copies, self._layers.tensors)
+  else
+    self._copies = {}
+    for i, tensor in ipairs(self._layers.tensors) do self._copies[i] = keep(tensor:detach():clone()) end
+  end
+  self._compares = true
+end
+
+function GradientMonitor:on_before_step(state)
+  if not self._layers then self:on_train_begin(state) end
+  local due = is_due(self, state)
+  if due or self.policy ~= "warn" then
+    local norms = self._layers:gradient_norms()
+    local by_layer, total = self._layers:by_layer(norms)
+    if due then
+      if not self.listed then list_without_gradient(self, state, norms) end
+      log(self, state, "grad_norm", total)
+      for _, name in ipairs(self._layers.order) do
+        if by_layer[name] then log(self, state, "grad_norm/" .. name, by_layer[name]) end
+      end
+      if self._activations then
+        local sizes = self._activations:sizes()
+        for _, name in ipairs(self._activations.names) do log(self, state, "activation_norm/" .. name, sizes[name]) end
+      end
+      if self.histograms then take_histograms(self, state) end
+      if self.update_ratio then remember_weights(self) end
+      judge_layers(self, state, by_layer)
+    end
+    judge(self, state, by_layer, total)
+  end
+  if self.clip then clip(self, self.clip) end
+end
+
+function GradientMonitor:on_after_step(state)
+  if not self._compares then return end
+  self._compares = false
+  local known = self._layers
+  local changes, norms = known:changes(self._copies)
+  local updates, weights = known:by_layer(changes), known:by_layer(norms)
+  for _, name in ipairs(known.order) do
+    if weights[name] > 0 then
+      local ratio = updates[name] / weights[name]
+      log(self, state, "update_ratio/" .. name, ratio)
+      local is_trained = ratio > 0 or known:has_gradient(name)
+      warn(self, state, "small/" .. name, is_trained and ratio < self.least_update,
+        "the update of %s is %s of its weights, below %s", known:layer(name), short(ratio), short(self.least_update))
+      warn(self, state, "large/" .. name, ratio > self.greatest_update,
+        "the update of %s is %s of its weights, above %s", known:layer(name), short(ratio), short(self.greatest_update))
+    end
+  end
+end
+
+function GradientMonitor:on_batch_end()
+  self._compares = false
+  close_activations(self)
+end
+
+-- What the epoch's logs say is the mean of what was read in it.
+function GradientMonitor:on_epoch_end(state)
+  for _, name in ipairs(ordered.keys(self._sums)) do state.logs[name] = self._sums[name] / self._counts[name] end
+end
+
+function GradientMonitor:on_train_end() close_activations(self) end
+function GradientMonitor:on_exception() close_activations(self) end
+
+---Watches gradients before they are clipped, every `log_freq` steps: logs `grad_norm`, `grad_norm/<layer>` and
+---`update_ratio/<layer>` (|update| / |weight| of the step), with `activations` also `activation_norm/<layer>` (the root of
+---the mean square of what a layer gives, by hooks that are there at these steps only); at the end of an epoch the mean of
+---what was read in it. Warns once, until it recovers, with the layer's name: vanishing and exploding gradients, a norm above
+---`max_norm` or above `spike` times the running median, updates out of bounds; lists parameters without gradient once.
+---@param arguments? table log_freq = 10, max_norm, spike = 10 (times the median of the last `window` = 50 norms), clip (the
+---norm that every step's gradients are scaled down to, after they were read), policy = "warn"|"clip"|"skip"|"stop"|
+---function(state, event) for a norm that is too large (any but "warn" reads every step; event has kind, norm, median, layer,
+---bound), vanishing = 1e-7, exploding = 1e4 (norms of a layer), update_ratio = true, least_update = 1e-5,
+---greatest_update = 1e-1, activations = false, histograms = false (state.histograms["gradients/0.weight"], "weights/...",
+---"activations/..." = {counts, edges, ...} at each reading), bins = 64, verbose = true
+---@return table callback
+return function(arguments)
+  local self = setmetatable(keywords.check("train.GradientMonitor", arguments, {
+    log_freq = 10, max_norm = keywords.none, spike = 10, window = 50, clip = keywords.none, policy = "warn", vanishing = 1e-7,
+    exploding = 1e4, update_ratio = true, least_update = 1e-5, greatest_update = 1e-1, activations = false,
+    histograms = false, bins = 64, verbose = true, name = "GradientMonitor",
+  }), GradientMonitor)
+  options.check("train.GradientMonitor", self, {
+    log_freq = "positive_count", max_norm = "not_negative", spike = "not_negative", window = "positive_count",
+    clip = "not_negative", vanishing = "not_negative", exploding = "not_negative", update_ratio = "flag",
+    least_update = "not_negative", greatest_update = "not_negative", activations = "flag", histograms = "flag",
+    bins = "positive_count", verbose = "verbose", name = "text",
+  })
+  if type(self.policy) ~= "function" then
+    options.check("train.GradientMonitor", self, {policy = {"warn", "clip", "skip", "stop"}})
+  end
+  self.recent, self.warned, self.listed, self._counts, self._sums = {}, {}, false, {}, {}
+  return self
+end
