@@ -190,3 +190,27 @@ test.case("compat = keras: a NaN of the first epoch is the best, and lists of hi
   test.equal({epochs()}, {5, 5})
   test.equal({epochs "keras"}, {3, 2})
 end)
+
+test.case("the best weights go through a checkpoint and are restored by the training that goes on", function()
+  local host, torch = require "host", require "torch"
+  local folder = test.tmpdir() .. "/state"
+  local values = {3, 1, 2, 2, 2, 2}
+  local function go_on(from, to, load)
+    local model = torch.nn.Linear(1, 1)
+    local list = train.callback_list {train.EarlyStopping {patience = 9, restore_best_weights = true}}
+    local state = train.state {model = model, callbacks = list, epoch = from}
+    state:emit("train_begin")
+    if load then list:load_state_dict(load) end
+    for epoch = from, to do
+      state:emit("epoch_begin")
+      torch.nn.init.constant_(model.weight, epoch)
+      state.logs.val_loss = values[epoch + 1]
+      state:emit("epoch_end")
+    end
+    host.checkpoint.save(folder, {tensors = {callbacks = list:state_dict()}})
+    state:emit("train_end")
+    return model.weight:item()
+  end
+  go_on(0, 3)
+  test.equal(go_on(4, 5, host.checkpoint.load(folder).tensors.callbacks), 1.0)
+end)
