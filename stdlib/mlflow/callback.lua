@@ -97,7 +97,7 @@ end
 
 function Callback:on_epoch_end(state)
   if dry(state) then return end
-  self._run:log_metrics(numbers_of(state.logs), {step = state.epoch})
+  self._run:log_metrics(numbers_of(state.logs), {step = state.epoch + self.step_base})
   if self._at_epochs and interval.due(self._at_epochs, state, "epoch_end", self.memory, "epochs") then
     log_weights(self, state, ("checkpoints/epoch_%d"):format(state.epoch + 1))
   end
@@ -138,13 +138,13 @@ end
 ---that train.ModelCheckpoint saves, the reason of an early stop.
 ---@param arguments? table every = how often to log the weights as an artifact too (epochs, "5ep", "500ba", "30min", or a
 ---list of these of which any counts; what is no count of epochs is looked at when a batch ends), run = the active one,
----log_checkpoints = true, log_model_summary = true, errors = "disable", budget
+---log_checkpoints = true, log_model_summary = true, step_base = 0 (the step of the first epoch's metrics), errors = "disable", budget
 ---@return table callback for train.fit
 return function(arguments)
   local self = setmetatable(options.of_callback("mlflow.callback", arguments, {
     every = keywords.none, run = keywords.none, log_checkpoints = true, log_model_summary = true, log_models = false,
-    name = "mlflow",
-  }, {log_checkpoints = "flag", log_model_summary = "flag", log_models = "flag"}), Callback)
+    step_base = 0, name = "mlflow",
+  }, {step_base = "count", log_checkpoints = "flag", log_model_summary = "flag", log_models = "flag"}), Callback)
   if self.run ~= nil and (type(self.run) ~= "table" or not self.run.log_metrics) then
     usage("run must be a run, got " .. require("native.vm").describe(self.run), "mlflow.start_run() returns one")
   end

@@ -52,8 +52,8 @@ function monitor.new(name, options, state, at)
   if threshold_mode ~= "abs" and threshold_mode ~= "rel" then
     usage(("threshold_mode must be \"abs\" or \"rel\", got %s"):format(tostring(threshold_mode)))
   end
-  return setmetatable({name = name, nan_first = state.compat == "keras", mode = mode, min_delta = math.abs(options.min_delta or 0),
-    relative = threshold_mode == "rel"}, monitor)
+  return setmetatable({name = name, known = names ~= nil, nan_first = state.compat == "keras", mode = mode,
+    min_delta = math.abs(options.min_delta or 0), relative = threshold_mode == "rel"}, monitor)
 end
 
 ---Is `current` better than `best` (nil: nothing yet) by more than the minimum change? Strict; false for NaN, but with
@@ -78,11 +78,15 @@ function monitor:worse(current, threshold)
   return current < threshold
 end
 
----The monitored number in state.logs. When it is absent although it could not be checked before the first step, the
----error lists what is there.
+---The monitored number in state.logs; nil in an epoch that has none, such as one without validation. When it was never
+---there although it could not be checked before the first step, the error lists what is there.
+---@param state table
+---@return number?
 function monitor:read(state)
   local value = state.logs[self.name]
-  if value == nil then
+  if value ~= nil then
+    self.known = true
+  elseif not self.known then
     local names = {}
     for key in pairs(state.logs) do names[#names + 1] = key end
     usage(("unknown monitor '%s'%s"):format(self.name, nearest.suggest(self.name, names)))

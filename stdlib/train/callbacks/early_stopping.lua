@@ -37,7 +37,7 @@ end
 
 function EarlyStopping:on_epoch_end(state)
   local current = self._monitor:read(state)
-  if state.epoch < self.start_from_epoch then return end
+  if current == nil or state.epoch < self.start_from_epoch then return end
   local text = ("%s is %s"):format(self.monitor, numbers.short(current))
   if self.check_finite and (current ~= current or math.abs(current) == math.huge) then
     return stop(self, state, text)

@@ -122,6 +122,7 @@ local function consider(self, state)
     say(self, state, "saving model to %s", path)
     return save(self, state, path, value)
   end
+  if value == nil then return end  -- an epoch without validation
   local best = fixed(self.best)
   if not self._monitor:improved(value, self.best) then
     return say(self, state, "%s did not improve from %s", self.monitor, best)

@@ -34,6 +34,7 @@ end
 function ReduceLROnPlateau:on_epoch_end(state)
   state.logs.learning_rate = learning_rate.get(state.optimizer)
   local current = self._monitor:read(state)
+  if current == nil then return end
   if self.cooldown_counter > 0 then
     self.cooldown_counter = self.cooldown_counter - 1
     self.wait = 0

@@ -12,7 +12,11 @@ function Scheduler:on_epoch_end(state)
   if self._interval ~= "epoch" then return end
   if not self._monitor then return self._scheduler:step() end
   local value = state.logs[self._monitor]
-  if value == nil then usage(("scheduler: unknown monitor '%s'"):format(self._monitor)) end
+  if value == nil then
+    if self._known then return end  -- an epoch without validation
+    usage(("scheduler: unknown monitor '%s'"):format(self._monitor))
+  end
+  self._known = true
   self._scheduler:step(value)
 end
 
@@ -22,6 +26,7 @@ end
 function Scheduler:check(state)
   local names = state.log_names
   if not (self._monitor and names) then return end
+  self._known = true
   for _, name in ipairs(names) do
     if name == self._monitor then return end
   end

@@ -72,6 +72,21 @@ test.case("validation_steps and validation_freq", function()
   test.equal(epochs {validation_freq = {1, 5}}, "1 5")
 end)
 
+test.case("policies pass over epochs without validation", function()
+  local folder = test.tmpdir()
+  local model = nn.Linear(4, 3)
+  local optimizer = torch.optim.SGD(model:parameters(), {lr = 0.1})
+  local stopping = train.EarlyStopping{patience = 1, min_delta = 100}
+  local history = fit {model = model, optimizer = optimizer, train = {X, Y}, valid = {X, Y}, validation_freq = 2, epochs = 9,
+    scheduler = {torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer), monitor = "val_loss"},
+    callbacks = {stopping, train.ReduceLROnPlateau{patience = 5}, train.ModelCheckpoint{filepath = folder .. "/{epoch}",
+      save_best_only = true}, train.ModelCheckpoint{filepath = folder .. "/all-{epoch}-{val_loss:.2f}", name = "all"}}}
+  test.equal(#history.epoch, 4)  -- validated after the 2nd and the 4th
+  test.equal(stopping.stopped_epoch, 3)
+  local file = require("host").file
+  test.equal({file.exists(folder .. "/1"), file.exists(folder .. "/2"), file.exists(folder .. "/all-1-nan")}, {false, true, true})
+end)
+
 test.case("initial_epoch: epochs is the last one, as in Keras", function()
   local seen = {}
   local history = fit {train = {X, Y}, initial_epoch = 3, epochs = 5,
