@@ -73,7 +73,8 @@ end
 ---The fraction of samples that are right; of labels, of each yes and no. average = "macro" is the mean over classes of
 ---how many of a class's samples were found, "none" a Tensor with each.
 ---@param arguments? table average = "micro", "macro", "weighted" or "none"; top_k = 1; threshold = 0.5 (a score exactly on
----it is no); from_logits = false; num_classes; labels; ignore_index; zero_division = 0 (by class); subset = false: a sample of
+---it is no); from_logits = false; num_classes; labels; ignore_index; one_hot = false: targets are [n, classes] ones and zeros;
+---zero_division = 0 (by class); subset = false: a sample of
 ---several labels is right if all of them are
 ---@return table metric
 ---@example local accuracy = train.metrics.Accuracy()
@@ -83,7 +84,7 @@ return function(arguments)
   local where = "train.metrics.Accuracy"
   local self = keywords.check(where, arguments, {
     average = "micro", top_k = 1, threshold = 0.5, from_logits = false, num_classes = keywords.none, labels = keywords.none,
-    ignore_index = keywords.none, zero_division = 0, subset = false,
+    one_hot = false, ignore_index = keywords.none, zero_division = 0, subset = false,
   })
   classes.check(where, self, AVERAGES)
   require("train.options").check(where, self, {subset = "flag"})

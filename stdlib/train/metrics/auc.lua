@@ -4,7 +4,7 @@ local curves = require "train.metrics.curves"
 local keywords = require "host.keywords"
 
 local NAN <const> = 0 / 0
-local WHY <const> = "there is one class only"
+local WHY <const> = "the targets are of one class only"
 
 local AUC = require "train.metrics.scores"("AUC", "max")
 
@@ -49,7 +49,7 @@ end
 ---device, 4 more for the class of several; with `bins` sums alone, at as many thresholds as Keras's num_thresholds.
 ---@param arguments? table average = "macro", "weighted", "micro" or "none", over classes or labels; multi_class = "ovr", a class
 ---against all others, or "ovo", each against each; labels = {0, 2}: these alone, also where they are absent; bins, which wants
----probabilities; from_logits = false; num_classes; ignore_index
+---probabilities; from_logits = false; num_classes; ignore_index; one_hot = false
 ---@return table metric
 ---@example local auc = train.metrics.AUC()
 --- auc:update(torch.tensor {0.1, 0.5, 0.5, 0.9}, torch.tensor {0, 0, 1, 1})

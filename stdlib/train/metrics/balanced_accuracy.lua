@@ -29,7 +29,8 @@ end
 ---The mean over classes of how many of a class's samples were found, as scikit-learn's balanced_accuracy_score: classes
 ---without targets are left out.
 ---@param arguments? table adjusted = false: 0 for chance; num_classes, needed where predictions are classes; threshold = 0.5
----(a score exactly on it is no); from_logits = false; ignore_index; top_k = 1; average = "binary": yes and no of any shape
+---(a score exactly on it is no); from_logits = false; ignore_index; one_hot = false; top_k = 1;
+---average = "binary": yes and no of any shape
 ---@return table metric
 ---@example local balanced = train.metrics.BalancedAccuracy()
 --- balanced:update(torch.tensor {0.9, 0.8, 0.2, 0.7}, torch.tensor {1, 0, 0, 1})
@@ -37,8 +38,8 @@ end
 return function(arguments)
   local where = "train.metrics.BalancedAccuracy"
   local self = setmetatable(keywords.check(where, arguments, {
-    adjusted = false, num_classes = keywords.none, threshold = 0.5, from_logits = false, ignore_index = keywords.none, top_k = 1,
-    average = keywords.none,
+    adjusted = false, num_classes = keywords.none, threshold = 0.5, from_logits = false, one_hot = false,
+    ignore_index = keywords.none, top_k = 1, average = keywords.none,
   }), BalancedAccuracy)
   classes.check(where, self, {"binary"})
   require("train.options").check(where, self, {adjusted = "flag"})

@@ -46,7 +46,7 @@ end
 ---The mean squared distance of probabilities from what is true, as scikit-learn's brier_score_loss: of yes and no 0 to 1, of
 ---more classes 0 to 2; of labels the mean over all of them.
 ---@param arguments? table from_logits = false; scale_by_half = "auto" (of yes and no, and of two classes), true or false;
----num_classes; ignore_index; average = "binary": yes and no of any shape
+---num_classes; ignore_index; one_hot = false; average = "binary": yes and no of any shape
 ---@return table metric
 ---@example local brier = train.metrics.Brier()
 --- brier:update(torch.tensor {0.25, 0.75, 1.0}, torch.tensor {0, 1, 1})
@@ -54,7 +54,7 @@ end
 return function(arguments)
   local where = "train.metrics.Brier"
   local self = setmetatable(keywords.check(where, arguments, {
-    from_logits = false, scale_by_half = "auto", num_classes = keywords.none, ignore_index = keywords.none,
+    from_logits = false, scale_by_half = "auto", num_classes = keywords.none, one_hot = false, ignore_index = keywords.none,
     average = keywords.none,
   }), Brier)
   classes.check(where, self, {"binary"})

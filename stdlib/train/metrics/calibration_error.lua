@@ -100,7 +100,7 @@ end
 ---How far the confidence is from how often it is right, in equal parts of 0 to 1 (the upper bound of a part belongs to it). Of
 ---several classes the confidence is the highest probability, of yes and no that of yes.
 ---@param arguments? table n_bins = 15; norm = "l1" (ECE), "l2" (RMSCE) or "max" (MCE); from_logits = false; num_classes;
----ignore_index; average = "binary": yes and no of any shape
+---ignore_index; one_hot = false; average = "binary": yes and no of any shape
 ---@return table metric
 ---@example local error = train.metrics.CalibrationError {n_bins = 2}
 --- error:update(torch.tensor {0.25, 0.25, 0.75, 1.0}, torch.tensor {0, 1, 1, 1})
@@ -108,7 +108,7 @@ end
 return function(arguments)
   local where = "train.metrics.CalibrationError"
   local self = setmetatable(keywords.check(where, arguments, {
-    n_bins = 15, norm = "l1", from_logits = false, num_classes = keywords.none, ignore_index = keywords.none,
+    n_bins = 15, norm = "l1", from_logits = false, num_classes = keywords.none, one_hot = false, ignore_index = keywords.none,
     average = keywords.none,
   }), CalibrationError)
   classes.check(where, self, {"binary"})

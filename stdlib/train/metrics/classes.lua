@@ -38,7 +38,7 @@ local function weight_of(self, weight, target)
 end
 
 --- Puts a batch in one of the forms above.
----@param self table a metric with num_classes and average, where it has them
+---@param self table a metric with num_classes, average and one_hot, where it has them
 ---@param pred Tensor
 ---@param target Tensor
 ---@param weight? Tensor
@@ -49,6 +49,7 @@ end
 ---@return Tensor? weight of target's shape
 function classes.layout(self, pred, target, weight)
   if pred.requires_grad then pred = pred:detach() end
+  if self.one_hot and target:dim() > 1 and target:dim() == pred:dim() then target = target:argmax(1) end
   pred, target = drop_single(pred, target)
   local p, t = pred:dim(), target:dim()
   local known, kind, count = self.num_classes, nil, nil
@@ -192,7 +193,7 @@ end
 ---@param averages? string[] those that it knows
 function classes.check(where, self, averages)
   require("train.options").check(where, self, {average = averages or AVERAGES, num_classes = "positive_count",
-    threshold = "number", from_logits = "flag", top_k = "positive_count"})
+    threshold = "number", from_logits = "flag", one_hot = "flag", top_k = "positive_count"})
   local index = self.ignore_index
   if index ~= nil and not math.tointeger(index) then
     vm.raise("usage", ("%s: ignore_index must be a whole number, got %s"):format(where, vm.describe(index)))

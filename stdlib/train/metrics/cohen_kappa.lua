@@ -42,8 +42,8 @@ end
 ---How far predicted and true classes agree beyond chance, as scikit-learn's cohen_kappa_score.
 ---@param arguments? table weights = "none", "linear" or "quadratic": how much classes that are far apart disagree;
 ---zero_division = nan, 0 or 1 where there is one class only; labels = {0, 2}: samples of these; num_classes, needed where
----predictions are classes; threshold = 0.5 (a score exactly on it is no); from_logits = false; ignore_index; top_k = 1;
----average = "binary": yes and no of any shape
+---predictions are classes; threshold = 0.5 (a score exactly on it is no); from_logits = false; ignore_index;
+---one_hot = false; top_k = 1; average = "binary": yes and no of any shape
 ---@return table metric
 ---@example local kappa = train.metrics.CohenKappa {num_classes = 3}
 --- kappa:update(torch.tensor {0, 1, 2, 2}, torch.tensor {0, 1, 2, 1})
@@ -52,7 +52,7 @@ return function(arguments)
   local where = "train.metrics.CohenKappa"
   local self = setmetatable(keywords.check(where, arguments, {
     weights = "none", zero_division = NAN, labels = keywords.none, num_classes = keywords.none, threshold = 0.5,
-    from_logits = false, ignore_index = keywords.none, top_k = 1, average = keywords.none,
+    from_logits = false, one_hot = false, ignore_index = keywords.none, top_k = 1, average = keywords.none,
   }), CohenKappa)
   classes.check(where, self, {"binary"})
   require("train.options").check(where, self, {weights = {"none", "linear", "quadratic"}})

@@ -39,7 +39,7 @@ end
 ---train.fit logs no number of it: read `result()` in a callback.
 ---@param arguments? table normalize = "none", "true" (rows sum to 1), "pred" (columns) or "all"; labels = {2, 0}: these, in this
 ---order; num_classes, needed where predictions are classes; threshold = 0.5 (a score exactly on it is no); from_logits = false;
----ignore_index; top_k = 1; average = "binary": yes and no of any shape
+---ignore_index; one_hot = false; top_k = 1; average = "binary": yes and no of any shape
 ---@return table metric
 ---@example local confusion = train.metrics.ConfusionMatrix {num_classes = 3}
 --- confusion:update(torch.tensor {0, 1, 1, 2}, torch.tensor {0, 1, 2, 2})
@@ -48,7 +48,7 @@ return function(arguments)
   local where = "train.metrics.ConfusionMatrix"
   local self = setmetatable(keywords.check(where, arguments, {
     normalize = "none", labels = keywords.none, num_classes = keywords.none, threshold = 0.5, from_logits = false,
-    ignore_index = keywords.none, top_k = 1, average = keywords.none,
+    one_hot = false, ignore_index = keywords.none, top_k = 1, average = keywords.none,
   }), ConfusionMatrix)
   classes.check(where, self, {"binary"})
   require("train.options").check(where, self, {normalize = {"none", "true", "pred", "all"}})

@@ -112,9 +112,9 @@ function curves.average(self, area, why)
     if weight > 0 and not (dropped and average ~= "none") then sum, total = sum + value * weight, total + weight end
     if value ~= value then
       if dropped and average ~= "none" then
-        classes.warn(self, ("%s of class %d: it is left out of the mean (labels counts it)"):format(why, class))
+        classes.warn(self, ("for class %d %s: it is left out of the mean (labels counts it)"):format(class, why))
       elseif weight > 0 or average == "none" then
-        undefined(self, ("%s of class %d"):format(why, class))
+        undefined(self, ("for class %d %s"):format(class, why))
       end
     end
   end
@@ -131,7 +131,7 @@ end
 ---@return table metric
 function curves.new(class, arguments, defaults, averages)
   local where = "train.metrics." .. class.__name
-  for option, default in pairs {num_classes = keywords.none, from_logits = false, ignore_index = keywords.none,
+  for option, default in pairs {num_classes = keywords.none, from_logits = false, one_hot = false, ignore_index = keywords.none,
     bins = keywords.none} do
     defaults[option] = default
   end

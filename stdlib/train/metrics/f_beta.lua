@@ -13,8 +13,8 @@ end)
 ---@param arguments? table beta = 1; average = "binary" (the default of yes and no, and of two classes), "macro" (of more), "micro",
 ---"weighted" or "none", a Tensor of one number a class; num_classes, needed where predictions are classes; labels = {0, 2}: these
 ---alone, also where they are absent; threshold = 0.5 (a score exactly on it is no); from_logits = false; zero_division = 0, 1 or
----nan where nothing is divided by nothing; ignore_index; top_k = 1: a target among the k best was found, for labels: the k best
----are yes
+---nan where nothing is divided by nothing; ignore_index; one_hot = false: targets are [n, classes] ones and zeros; top_k = 1: a
+---target among the k best was found, for labels: the k best are yes
 ---@return table metric
 ---@example local f2 = train.metrics.FBeta {beta = 2}
 --- f2:update(torch.tensor {0.9, 0.8, 0.2, 0.7}, torch.tensor {1, 0, 1, 1})

@@ -62,7 +62,7 @@ end
 return function(arguments)
   local where = "train.metrics.LogLoss"
   local self = setmetatable(keywords.check(where, arguments, {
-    from_logits = false, num_classes = keywords.none, ignore_index = keywords.none, average = keywords.none,
+    from_logits = false, num_classes = keywords.none, one_hot = false, ignore_index = keywords.none, average = keywords.none,
   }), LogLoss)
   classes.check(where, self, {"binary"})
   self:reset()

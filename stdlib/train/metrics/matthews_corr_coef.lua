@@ -31,7 +31,7 @@ end
 ---Gorodkin's.
 ---@param arguments? table zero_division = 0, 1 or nan where all predictions or all targets are of one class; num_classes,
 ---needed where predictions are classes; threshold = 0.5 (a score exactly on it is no); from_logits = false; ignore_index;
----top_k = 1; average = "binary": yes and no of any shape
+---one_hot = false; top_k = 1; average = "binary": yes and no of any shape
 ---@return table metric
 ---@example local correlation = train.metrics.MatthewsCorrCoef()
 --- correlation:update(torch.tensor {0.9, 0.2, 0.8, 0.7}, torch.tensor {1, 1, 1, 0})
@@ -39,7 +39,7 @@ end
 return function(arguments)
   local where = "train.metrics.MatthewsCorrCoef"
   local self = setmetatable(keywords.check(where, arguments, {
-    zero_division = 0, num_classes = keywords.none, threshold = 0.5, from_logits = false, ignore_index = keywords.none,
+    zero_division = 0, num_classes = keywords.none, threshold = 0.5, from_logits = false, one_hot = false, ignore_index = keywords.none,
     top_k = 1, average = keywords.none,
   }), MatthewsCorrCoef)
   classes.check(where, self, {"binary"})

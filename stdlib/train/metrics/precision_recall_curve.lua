@@ -28,7 +28,7 @@ function PrecisionRecallCurve:result() return curves.result(self, {"precision", 
 ---Precision and recall at all thresholds, as scikit-learn's precision_recall_curve. Scores are kept until reset, on their
 ---device, as for AUC; with `bins` sums alone. train.fit logs no number of it: read `result()` in a callback.
 ---@param arguments? table drop_intermediate = false: without points that lie between others; bins, which wants probabilities;
----from_logits = false; num_classes; ignore_index; average = "binary": yes and no of any shape
+---from_logits = false; num_classes; ignore_index; one_hot = false; average = "binary": yes and no of any shape
 ---@return table metric
 ---@example local curve = train.metrics.PrecisionRecallCurve()
 --- curve:update(torch.tensor {0.1, 0.4, 0.35, 0.8}, torch.tensor {0, 0, 1, 1})

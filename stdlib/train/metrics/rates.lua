@@ -104,7 +104,7 @@ end
 function rates.new(class, arguments, more)
   local where = "train.metrics." .. class.__name
   local defaults = {average = keywords.none, num_classes = keywords.none, labels = keywords.none, threshold = 0.5,
-    from_logits = false, zero_division = 0, ignore_index = keywords.none, top_k = 1}
+    from_logits = false, zero_division = 0, one_hot = false, ignore_index = keywords.none, top_k = 1}
   for option, default in pairs(more or {}) do defaults[option] = default end
   local self = setmetatable(keywords.check(where, arguments, defaults), class)
   classes.check(where, self)

@@ -29,7 +29,7 @@ function ROCCurve:result() return curves.result(self, {"fpr", "tpr", "thresholds
 ---The rates of true and of false yes at all thresholds, as scikit-learn's roc_curve. Scores are kept until reset, on their
 ---device, as for AUC; with `bins` sums alone. train.fit logs no number of it: read `result()` in a callback.
 ---@param arguments? table drop_intermediate = true: without points that lie between others; bins, which wants probabilities;
----from_logits = false; num_classes; ignore_index; average = "binary": yes and no of any shape
+---from_logits = false; num_classes; ignore_index; one_hot = false; average = "binary": yes and no of any shape
 ---@return table metric
 ---@example local roc = train.metrics.ROCCurve()
 --- roc:update(torch.tensor {0.1, 0.4, 0.35, 0.8}, torch.tensor {0, 0, 1, 1})

@@ -105,6 +105,17 @@ test.case("whole numbers are classes with num_classes, else yes and no", functio
   test.raises("the predictions hold class 3, expected classes 0 to 2", of, "F1", {num_classes = 3}, {1, 3}, {1, 2})
 end)
 
+test.case("one-hot targets are told from labels by one_hot alone", function()
+  local pred, target = {{0.9, 0.6, 0.1}, {0.3, 0.4, 0.3}}, {{1.0, 0.0, 0.0}, {0.0, 0.0, 1.0}}
+  test.equal(of("Accuracy", {one_hot = true}, pred, target), 0.5)
+  test.near(of("Accuracy", nil, pred, target), 4 / 6, 1e-12)
+  for _, name in ipairs {"F1", "BalancedAccuracy", "ConfusionMatrix", "CohenKappa", "MatthewsCorrCoef", "LogLoss", "Brier",
+    "CalibrationError", "AUC", "AveragePrecision"} do
+    local left, right = of(name, {one_hot = true}, pred, target, {1.0, 3.0}), of(name, nil, pred, {0, 2}, {1.0, 3.0})
+    test.equal(tostring(left), tostring(right))
+  end
+end)
+
 test.case("averages of accuracy: micro, macro of the classes, one for each", function()
   local pred, target = {{1.0, 0.0, 0.0}, {1.0, 0.0, 0.0}, {0.0, 1.0, 0.0}, {1.0, 0.0, 0.0}}, {0, 0, 0, 1}
   test.equal(of("Accuracy", nil, pred, target), 0.5)

@@ -44,7 +44,7 @@ test.case("AUC of one class only is NaN, with one warning", function()
         test.truthy(is_nan(metric:result()))
       end
     end)
-    test.equal(said, {"AUC: there is one class only: the result is NaN"})
+    test.equal(said, {"AUC: the targets are of one class only: the result is NaN"})
   end
 end)
 
@@ -68,14 +68,14 @@ test.case("AP without positives is NaN, with one warning", function()
     test.truthy(is_nan(metric:result()))
     test.truthy(is_nan(metric:result()))
   end)
-  test.equal(said, {"AveragePrecision: there is no yes: the result is NaN"})
+  test.equal(said, {"AveragePrecision: no target is yes: the result is NaN"})
   test.near(of("AveragePrecision", nil, {0.1, 0.4, 0.35, 0.8}, {0, 0, 1, 1}), 5 / 6, 1e-12)
 end)
 
 test.case("a class that is absent is left out of the mean with a warning; labels counts it", function()
   local pred, target = {{0.7, 0.2, 0.1}, {0.3, 0.6, 0.1}, {0.4, 0.35, 0.25}}, {0, 1, 1}
   local said = warnings(function() test.equal(of("AUC", nil, pred, target), 1.0) end)
-  test.equal(said, {"AUC: there is one class only of class 2: it is left out of the mean (labels counts it)"})
+  test.equal(said, {"AUC: for class 2 the targets are of one class only: it is left out of the mean (labels counts it)"})
   warnings(function()
     test.truthy(is_nan(of("AUC", {labels = {0, 1, 2}}, pred, target)))
     local each = of("AUC", {average = "none"}, pred, target):tolist()
