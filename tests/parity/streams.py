@@ -44,7 +44,7 @@ class Streams:
             assert result.error is None, f"{name}: {result.error}"
             assert len(result.values) == 3, name
             for way, got in zip(("whole", "streamed", "merged"), result.values):
-                assert got == pytest.approx(expected, rel=rtol, abs=atol, nan_ok=True), f"{name}: {way}"
+                assert got == pytest.approx(expected, rel=rtol, abs=atol, nan_ok=True), f"{name}: {way}: got {got}, expected {expected}"
             defined += not (isinstance(expected, float) and math.isnan(expected))
         assert defined >= least, f"only {defined} of {len(self.expected)} cases say something"
 

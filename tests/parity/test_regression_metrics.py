@@ -96,17 +96,20 @@ def test_r2(trainhost, tmp_path):
         if i % 5 == 0:  # exactly so also for scikit-learn, whose mean of 0.1s is none
             target = target if target.dim() == 1 else target.clone()
             target[:] = 4.0 if target.dim() == 1 else torch.where(torch.arange(shape[1]) == 0, 4.0, target.double()).to(target.dtype)
+            weight = None
             if rng.random() < 0.5:
                 pred = target.clone()
         expected = sklearn.metrics.r2_score(target.double().numpy(), pred.double().numpy(), sample_weight=None if weight is None else weight.numpy(), **options)
         if shape[0] < 2:
             expected = math.nan
+        elif any(len(set(column)) == 1 and column[0] != 4.0 for column in target.reshape(len(target), -1).T.tolist()):
+            continue  # scikit-learn's mean of equal numbers may be another, and then divides by noise
         elif weight is not None and (weight > 0).sum() < 2:
             continue  # one row that counts: scikit-learn's sums are those of one row with noise
         expected = plain(expected)
         # NaN among several outputs makes their mean NaN on both sides.
         cases.add(rng, "R2Score", options, [pred, target, weight], expected, rtol=1e-7, atol=1e-8)
-    cases.check(trainhost, 80)
+    cases.check(trainhost, 60)
 
 
 def weighted_pearson(x, y, w):

@@ -46,7 +46,9 @@ function SpearmanCorrCoef:result()
     local scatter = moments.of({ranks(x, weight):unsqueeze(1), ranks(y, weight):unsqueeze(1)}, weight and weight:unsqueeze(1)).scatter
     scatter = sums.read(scatter)[1]
     local xx, xy, yy = scatter[1][1], scatter[1][2], scatter[2][2]
-    if torch.logical_or(x:ne(x):any(), y:ne(y):any()):item() then
+    local nan = x:ne(x):logical_or(y:ne(y))
+    if weight then nan = nan:logical_and(weight:ne(0)) end
+    if nan:any():item() then
       values[output + 1] = 0 / 0
     else
       constant = constant or xx == 0 or yy == 0

@@ -154,7 +154,7 @@ test.case("metrics log in train.fit, outputs by number, and can be monitored", f
   local y = torch.stack({x:sum(1), x:select(1, 0)}, 1)
   local model = torch.nn.Linear(3, 2)
   local history = train.fit {model = model, optimizer = torch.optim.SGD(model:parameters(), {lr = 0.1}),
-    loss = torch.nn.functional.mse_loss,
+    loss = torch.nn.functional.mse_loss, verbose = 0,
     train = {{x, y}}, valid = {{x:narrow(0, 0, 20), y:narrow(0, 0, 20)}, {x:narrow(0, 20, 12), y:narrow(0, 20, 12)}}, epochs = 3,
     metrics = {mse = metrics.MSE(), r2 = metrics.R2 {multioutput = "raw_values", num_outputs = 2}},
     callbacks = {train.EarlyStopping {monitor = "val_r2_0", patience = 5}}}.history

@@ -84,7 +84,7 @@ end)
 
 test.case("ROUGE's logs in train.fit: <name>1, <name>2, <name>L, <name>Lsum", function()
   local model = torch.nn.Linear(1, 1)
-  local history = train.fit {model = model, optimizer = torch.optim.SGD(model:parameters(), {lr = 0.1}), epochs = 1,
+  local history = train.fit {model = model, optimizer = torch.optim.SGD(model:parameters(), {lr = 0.1}), epochs = 1, verbose = 0,
     train = {{torch.ones(2, 1)}},
     step = function(state, batch)
       state.output, state.target = {"the cat", "a dog"}, {"the cat", "the dog"}
