@@ -10,7 +10,7 @@ trainhost doc            what there is: the namespaces]]
 
 local SPACES <const> = {"torch", "torch.Tensor", "torch.linalg", "torch.fft", "torch.special", "torch.nn",
   "torch.nn.functional", "torch.nn.init", "torch.nn.utils", "torch.optim", "torch.autograd", "torch.cuda",
-  "torch.utils.data", "torch.datasets", "train", "train.metrics", "mlflow", "host", "test"}
+  "torch.utils.data", "torch.datasets", "train", "train.metrics", "mlflow", "tensorboard", "host", "test"}
 
 local function list_spaces()
   local docstring, entry = require "host.help.docstring", require "host.help.entry"

@@ -249,7 +249,7 @@ end
 function names.with_last_part(last)
   local found = {}
   local spaces = {"torch", "torch.Tensor", "torch.nn", "torch.nn.functional", "torch.linalg", "torch.fft",
-    "torch.special", "torch.optim", "torch.utils.data", "train", "train.metrics", "mlflow", "host", "torch.nn.init",
+    "torch.special", "torch.optim", "torch.utils.data", "train", "train.metrics", "mlflow", "tensorboard", "host", "torch.nn.init",
     "torch.nn.utils", "torch.autograd", "torch.func", "torch.cuda", "torch.datasets"}
   for _, path in ipairs(spaces) do
     local space = names.find(path)

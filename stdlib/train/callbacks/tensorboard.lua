@@ -188,10 +188,11 @@ end
 TensorBoard.on_exception = TensorBoard.on_train_end
 
 ---Writes a training for TensorBoard: into <log_dir>/train epoch_<name> of each log, epoch_learning_rate,
----batch_<name> every `update_freq` batches (numbered from 1), the graph of the model, and <weight>/histogram and
----<weight>/gradient of the parameters; into <log_dir>/validation epoch_<name> of logs that begin with val_, without it, and
----evaluation_<name>_vs_iterations. Epochs are counted from 0. In a loop by hand: emit its events with a state that has
----epoch and logs, and optimizer and model where they are to be seen.
+---batch_<name> every `update_freq` batches (numbered from 1), the graph of the model (after the first batch it is called
+---once more for it, in evaluation mode, and is as before), <weight>/histogram and <weight>/gradient of the parameters;
+---into <log_dir>/validation epoch_<name> of logs that begin with val_, without it, and evaluation_<name>_vs_iterations.
+---Epochs are counted from 0. In a loop by hand: emit its events with a state that has epoch and logs, and optimizer and
+---model where they are to be seen.
 ---@param arguments? table|string log_dir = "logs" (a string is the log_dir), histogram_freq = 0 (in epochs 0, k, 2k ...;
 ---0 for none), write_graph = true, update_freq = "epoch" | "batch" | a number of batches, write_images = false (weights as
 ---<weight>/image, with the histograms), write_steps_per_second = false, profile_batch = 0 and embeddings_freq = 0 (no

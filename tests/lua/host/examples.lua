@@ -41,6 +41,15 @@ local function walk(visit)
   end
 end
 
+-- Temporary files of the examples go with the test's folder.
+local files = 0
+local function temporary_name()
+  files = files + 1
+  local name = ("%s/file%d"):format(test.tmpdir(), files)
+  io.open(name, "w"):close()
+  return name
+end
+
 -- The example as a chunk in which `EXPRESSION  --> text` (or `--> text` on the next line) checks what the console shows.
 local function chunk_of(path, text)
   local lines = {}
@@ -50,7 +59,7 @@ local function chunk_of(path, text)
   end
   return assert(load(table.concat(lines, "\n"), "=" .. path, "t", setmetatable({
     torch = torch, nn = torch.nn, F = torch.nn.functional, optim = torch.optim, train = require "train", mlflow = mlflow,
-    host = host, test = test, CALL = function(fn) return fn() end,
+    host = host, test = test, os = setmetatable({tmpname = temporary_name}, {__index = os}), CALL = function(fn) return fn() end,
     CHECK = function(want, ...) test.equal(repl.show(...), want) end,
   }, {__index = _G})))
 end

@@ -49,8 +49,6 @@ local function file_below(self, folder)
   return file
 end
 
-local function parser(name, spec) return (signature("SummaryWriter." .. name, spec)) end
-
 local function check_text(where, name, value)
   if type(value) ~= "string" then
     fail("%s: argument '%s' must be a string, got %s", where == "__init" and "SummaryWriter" or "SummaryWriter." .. where,
@@ -87,10 +85,10 @@ function SummaryWriter:_add_histogram_of(tag, values, step)
 end
 
 -- How the files beside this one add their methods.
-SummaryWriter._parts = {GRAPH = GRAPH, SUMMARY = SUMMARY, TAGGED = TAGGED, file_of = file_of, parser = parser,
+SummaryWriter._parts = {GRAPH = GRAPH, SUMMARY = SUMMARY, TAGGED = TAGGED, file_of = file_of, 
   check_text = check_text, check_table = check_table, tensor_of = tensor_of}
 
-local scalar_arguments = parser("add_scalar",
+local scalar_arguments = signature("SummaryWriter.add_scalar",
   "tag, scalar_value, global_step=nil, walltime=nil, new_style=false, double_precision=false")
 
 --- Adds a number; returns in a microsecond.
@@ -119,6 +117,8 @@ end
 ---@param tag_scalar_dict table<string, number|Tensor>
 ---@param global_step? integer
 ---@param walltime? number
+---@example local writer <close> = torch.utils.tensorboard.SummaryWriter(os.tmpname() .. ".d")
+--- for step = 0, 9 do writer:add_scalars("loss", {train = 1 / (step + 1), valid = 2 / (step + 1)}, step) end
 function SummaryWriter:add_scalars(main_tag, tag_scalar_dict, global_step, walltime)
   if type(global_step) == "table" and walltime == nil then
     local given = require("host.keywords").check("SummaryWriter.add_scalars", global_step,
@@ -134,13 +134,15 @@ function SummaryWriter:add_scalars(main_tag, tag_scalar_dict, global_step, wallt
   end
 end
 
-local tensor_arguments = parser("add_tensor", "tag, tensor, global_step=nil, walltime=nil")
+local tensor_arguments = signature("SummaryWriter.add_tensor", "tag, tensor, global_step=nil, walltime=nil")
 
 --- Adds a whole tensor.
 ---@param tag string
 ---@param tensor Tensor
 ---@param global_step? integer
 ---@param walltime? number
+---@example local writer <close> = torch.utils.tensorboard.SummaryWriter(os.tmpname() .. ".d")
+--- writer:add_tensor("confusion", torch.eye(3), 0)
 function SummaryWriter:add_tensor(...)
   local tag, tensor, step, walltime = tensor_arguments(...)
   check_text("add_tensor", "tag", tag)
@@ -150,8 +152,8 @@ function SummaryWriter:add_tensor(...)
   events.add(file_of(self), SUMMARY, messages.of_tensor(tag, tensor), step, walltime)
 end
 
-local histogram_arguments = parser("add_histogram",
-  "tag, values, global_step=nil, bins=\"tensorflow\", walltime=nil, max_bins=nil")
+local histogram_arguments = signature("SummaryWriter.add_histogram",
+  "tag, values, global_step=nil, bins='tensorflow', walltime=nil, max_bins=nil")
 
 --- Adds a histogram, counted now.
 ---@param tag string
@@ -161,6 +163,10 @@ local histogram_arguments = parser("add_histogram",
 --- rule for how many ("auto", "fd", "doane", "scott", "stone", "rice", "sturges", "sqrt"); or the edges
 ---@param walltime? number
 ---@param max_bins? integer neighbours are merged until there are about so many
+---@example local writer <close> = torch.utils.tensorboard.SummaryWriter(os.tmpname() .. ".d")
+--- local layer = nn.Linear(4, 3)
+--- for epoch = 0, 2 do writer:add_histogram("weight", layer.weight, epoch) end
+--- writer:add_histogram("weight/equal", layer.weight, {global_step = 3, bins = "auto"})
 function SummaryWriter:add_histogram(...)
   local tag, values, step, bins, walltime, max_bins = histogram_arguments(...)
   values = tensor_of("add_histogram", "values", values)
@@ -171,7 +177,7 @@ function SummaryWriter:add_histogram(...)
   end
 end
 
-local raw_arguments = parser("add_histogram_raw",
+local raw_arguments = signature("SummaryWriter.add_histogram_raw",
   "tag, min, max, num, sum, sum_squares, bucket_limits, bucket_counts, global_step=nil, walltime=nil")
 
 --- Adds a histogram that is counted already.
@@ -185,6 +191,8 @@ local raw_arguments = parser("add_histogram_raw",
 ---@param bucket_counts number[]|Tensor
 ---@param global_step? integer
 ---@param walltime? number
+---@example local writer <close> = torch.utils.tensorboard.SummaryWriter(os.tmpname() .. ".d")
+--- writer:add_histogram_raw("ages", 1, 9, 3, 15, 107, {5, 10}, {2, 1}, 0)
 function SummaryWriter:add_histogram_raw(...)
   local tag, min, max, num, sum, sum_squares, limits, counts, step, walltime = raw_arguments(...)
   check_text("add_histogram_raw", "tag", tag)
@@ -197,13 +205,15 @@ function SummaryWriter:add_histogram_raw(...)
     step, walltime)
 end
 
-local text_arguments = parser("add_text", "tag, text_string, global_step=nil, walltime=nil")
+local text_arguments = signature("SummaryWriter.add_text", "tag, text_string, global_step=nil, walltime=nil")
 
 --- Adds a text; TensorBoard shows it as Markdown.
 ---@param tag string
 ---@param text_string string
 ---@param global_step? integer
 ---@param walltime? number
+---@example local writer <close> = torch.utils.tensorboard.SummaryWriter(os.tmpname() .. ".d")
+--- writer:add_text("notes", "a *first* try", 0)
 function SummaryWriter:add_text(...)
   local tag, text, step, walltime = text_arguments(...)
   check_text("add_text", "tag", tag)
@@ -213,14 +223,22 @@ end
 
 --- The folder of the event files.
 ---@return string
+---@example local writer <close> = torch.utils.tensorboard.SummaryWriter(os.tmpname() .. ".d")
+--- writer:get_logdir():match("[^.]+$")  --> d
 function SummaryWriter:get_logdir() return self.log_dir end
 
 --- Waits until what was added is on the disk; not for a disk that refuses, which was warned of.
+---@example local writer <close> = torch.utils.tensorboard.SummaryWriter(os.tmpname() .. ".d")
+--- writer:add_scalar("loss", 0.5, 0)
+--- writer:flush()
 function SummaryWriter:flush()
   for _, file in ipairs(self._files or {}) do events.flush(file, PATIENCE) end
 end
 
 --- Flushes, and lets the files go. A writer that is used again begins a new file.
+---@example local writer = torch.utils.tensorboard.SummaryWriter(os.tmpname() .. ".d")
+--- writer:add_scalar("loss", 0.5, 0)
+--- writer:close()
 function SummaryWriter:close()
   local files = self._files
   if not files then return end
@@ -237,26 +255,25 @@ for _, name in ipairs {"pictures", "plugins"} do
 end
 
 local arguments = signature("SummaryWriter",
-  "log_dir=nil, comment=\"\", purge_step=nil, max_queue=10, flush_secs=120, filename_suffix=\"\"")
+  "log_dir=nil, comment='', purge_step=nil, max_queue=10, flush_secs=120, filename_suffix=''")
 
----Makes a writer of TensorBoard's event files, and its folder. Events are on their way to the file 20 ms after the call
----that adds them, written by a thread of the host: max_queue and flush_secs, the bounds that PyTorch's writer keeps, are
----kept without being used. No call waits for the disk but flush and close; a disk that refuses is warned of once, events
----wait for it in memory.
+--- Makes a writer of TensorBoard's event files, and its folder. Events are on their way to the file 20 ms after the call
+--- that adds them, written by a thread of the host: max_queue and flush_secs, the bounds that PyTorch's writer keeps, are
+--- kept without being used. No call waits for the disk but flush and close; a disk that refuses is warned of once, events
+--- wait for it in memory.
 ---@param log_dir? string "runs/<date>_<host>" + comment by default
 ---@param comment? string the end of the default log_dir
 ---@param purge_step? integer TensorBoard forgets events of older files from this step on
 ---@param max_queue? integer events that may wait, 10
 ---@param flush_secs? number how long they may wait, 120
 ---@param filename_suffix? string of the event file's name
----@return SummaryWriter
 ---@example local folder = os.tmpname()
 --- os.remove(folder)
 --- local writer = torch.utils.tensorboard.SummaryWriter {log_dir = folder, filename_suffix = ".train"}
 --- writer:add_histogram("weights", torch.randn(100), 0)
 --- writer:close()
 --- #require("host").file.list(folder)  --> 1
-return function(...)
+function SummaryWriter:__init(...)
   local log_dir, comment, purge_step, max_queue, flush_secs, suffix = arguments(...)
   check_text("__init", "comment", comment)
   check_text("__init", "filename_suffix", suffix)
@@ -269,8 +286,13 @@ return function(...)
   if not log_dir or log_dir == "" then
     log_dir = ("runs/%s_%s%s"):format(os.date("%b%d_%H-%M-%S"), events.host_name(), comment)
   end
-  local self = setmetatable({log_dir = log_dir, purge_step = purge_step, max_queue = max_queue, flush_secs = flush_secs,
-    filename_suffix = suffix}, SummaryWriter)
+  self.log_dir, self.purge_step, self.max_queue, self.flush_secs, self.filename_suffix = log_dir, purge_step, max_queue,
+    flush_secs, suffix
   file_of(self)
-  return self
 end
+
+return setmetatable(SummaryWriter, {__name = "class", __call = function(class, ...)
+  local self = setmetatable({}, class)
+  self:__init(...)
+  return self
+end})
