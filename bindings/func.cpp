@@ -10,6 +10,7 @@
 
 #include "bindings/autograd.h"
 #include "bindings/keywords.h"
+#include "host/autograd/jvp_rules.h"
 #include "host/autograd/vmap_rules.h"
 
 namespace trainhost::bindings {
@@ -51,6 +52,7 @@ int grad_layer(lua_State* L) {
 }
 
 int jvp_layer(lua_State* L) {
+  autograd::install_jvp_rules();
   return push_layer(L, [] {
     return ft::initAndPushDynamicLayer(ft::TransformType::Jvp, std::nullopt, std::nullopt, std::nullopt,
                                        c10::AutogradState::get_tls_state().get_fw_grad_mode());

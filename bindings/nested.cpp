@@ -11,6 +11,7 @@
 #include "bindings/complex.h"
 #include "bindings/size.h"
 #include "bindings/value.h"
+#include "host/tensor/fresh.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -158,7 +159,12 @@ at::Tensor nested_to_tensor(lua_State* L, int index, std::optional<at::ScalarTyp
   }
   if (dtype && reader.found == Found::complex && !at::isComplexType(*dtype))
     throw Error(ErrorKind::dtype, std::string(what) + ": must be real number, not complex");
-  return reader.wide().to(dtype.value_or(reader.natural()));
+  at::Tensor result;
+  {
+    const tensor::BelowTransforms plain;
+    result = reader.wide().to(dtype.value_or(reader.natural()));
+  }
+  return tensor::lifted(std::move(result));
 }
 
 }  // namespace trainhost::bindings

@@ -1,11 +1,13 @@
 // Items from the text of an index expression, by PyTorch's rules and with its error texts.
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
+#include <c10/core/InferenceMode.h>
 #include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "host/tensor/fresh.h"
 #include "host/tensor/index_syntax.h"
 
 namespace trainhost::tensor {
@@ -71,6 +73,9 @@ class Reader {
     for (const Node* node = &sequence; node && node->is_sequence();
          node = node->items.empty() ? nullptr : node->items.data())
       sizes.push_back(static_cast<int64_t>(node->items.size()));
+    // The text is parsed once: what comes of it serves outside the transform or the inference mode it is first met in.
+    const c10::InferenceMode normal(false);
+    const BelowTransforms plain;
     at::Tensor result = at::empty(sizes, at::TensorOptions(at::kLong));
     int64_t* next = result.mutable_data_ptr<int64_t>();
     if (result.numel() > 0) store(sequence, sizes, 0, next);
