@@ -9,6 +9,7 @@
 
 #include "host/save/torch_file.h"
 #include "host/save/unpickle.h"
+#include "host/tensor/fresh.h"
 
 namespace trainhost::save {
 
@@ -43,6 +44,7 @@ at::Tensor TorchFile::build_nested(const TensorNode& node) {
 }
 
 at::Tensor TorchFile::build(const TensorNode& node) {
+  const tensor::BelowTransforms plain;
   auto options = at::TensorOptions().dtype(node.dtype);
   if (node.form == Form::meta) return at::empty_strided(node.sizes, node.strides, options.device(at::kMeta));
   if (node.form == Form::nested) return build_nested(node);

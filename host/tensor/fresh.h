@@ -19,6 +19,13 @@ class BelowTransforms {
   at::tracer::impl::NoTracerDispatchMode tracer_;
 };
 
+// What `make` gives, made below the transforms.
+template <class Make>
+auto below_transforms(Make make) {
+  const BelowTransforms plain;
+  return make();
+}
+
 // The plain tensor as one of the innermost transform; itself where there is none.
 at::Tensor lifted(at::Tensor tensor);
 
