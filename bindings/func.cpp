@@ -76,8 +76,7 @@ int call_below(lua_State* L) {
     push_view(L, std::move(tensor));
     lua_replace(L, i);
   }
-  const tensor::BelowTransforms plain;
-  return call(L);
+  return tensor::below_transforms([&] { return call(L); });
 }
 
 int64_t level_at(lua_State* L, int index) { return check_integer(L, index, "torch.func", "level"); }

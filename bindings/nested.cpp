@@ -35,7 +35,8 @@ struct Reader {
       const int64_t size = list_length(L, index);
       sizes.push_back(size);
       if (sizes.size() > kMostDims)
-        throw Error(ErrorKind::shape, std::string(what) + ": more than " + std::to_string(kMostDims) + " dimensions (a table inside itself?)");
+        throw Error(ErrorKind::shape, std::string(what) + ": more than " + std::to_string(kMostDims) +
+                                          " dimensions (a table inside itself?)");
       if (size == 0) return;
       luaL_checkstack(L, 8, "nested table");
       push_list_item(L, index, 1);
@@ -159,8 +160,7 @@ at::Tensor nested_to_tensor(lua_State* L, int index, std::optional<at::ScalarTyp
   }
   if (dtype && reader.found == Found::complex && !at::isComplexType(*dtype))
     throw Error(ErrorKind::dtype, std::string(what) + ": must be real number, not complex");
-  return tensor::lifted(
-      tensor::below_transforms([&] { return reader.wide().to(dtype.value_or(reader.natural())); }));
+  return tensor::lifted(tensor::below_transforms([&] { return reader.wide().to(dtype.value_or(reader.natural())); }));
 }
 
 }  // namespace trainhost::bindings

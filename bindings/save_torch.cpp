@@ -21,8 +21,8 @@ std::string location_text(lua_State* L, int index) {
 
 void place(save::Storage& storage, const std::string& location) {
   const at::Device device = save::device_of(location);
-  const tensor::BelowTransforms plain;
-  if (device.is_meta() || !device.is_cpu()) storage.data = storage.data.to(device);
+  if (device.is_meta() || !device.is_cpu())
+    storage.data = tensor::below_transforms([&] { return storage.data.to(device); });
 }
 
 // map_location(storage, location): a tensor on the storage's new place, the name of that place, or nil.

@@ -1,5 +1,5 @@
-// The operators that PyTorch decomposes in Python under forward AD (torch/_decomp/decompositions_for_jvp.py), by the same
-// formulas: where an operator has no forward derivative, LibTorch runs what is found here and derives that.
+// The operators that PyTorch decomposes in Python under forward AD (torch/_decomp/decompositions_for_jvp.py), by the
+// same formulas: where an operator has no forward derivative, LibTorch runs what is found here and derives that.
 #include "host/autograd/jvp_rules.h"
 
 #include <ATen/core/Tensor.h>
@@ -88,8 +88,9 @@ Three layer_norm_backward(const Tensor& grad, const Tensor& input, c10::SymIntAr
 }
 
 Three batch_norm_backward(const Tensor& grad, const Tensor& input, const MaybeTensor& weight,
-                          const MaybeTensor& running_mean, const MaybeTensor& running_var, const MaybeTensor& saved_mean,
-                          const MaybeTensor& saved_deviation, bool train, double eps, std::array<bool, 3> wanted) {
+                          const MaybeTensor& running_mean, const MaybeTensor& running_var,
+                          const MaybeTensor& saved_mean, const MaybeTensor& saved_deviation, bool train, double eps,
+                          std::array<bool, 3> wanted) {
   TORCH_CHECK(input.dim() >= 2, "rank of the input must be at least 2, got ", input.dim());
   TORCH_CHECK(!train || (is_given(saved_mean) && is_given(saved_deviation)),
               "when train=True, save_mean and save_invstd are required");
@@ -110,14 +111,16 @@ Three batch_norm_backward(const Tensor& grad, const Tensor& input, const MaybeTe
   const Tensor factor = spread(is_given(weight) ? scale.mul(*weight) : scale);
   Tensor left = grad;
   if (train) left = grad.sub(centred.mul(spread(product.mul(share).mul(scale.mul(scale))))).sub(spread(sum.mul(share)));
-  return {left.mul(factor), wanted[1] ? product.mul(scale) : no_gradient(weight), wanted[2] ? sum : at::zeros_like(sum)};
+  return {left.mul(factor), wanted[1] ? product.mul(scale) : no_gradient(weight),
+          wanted[2] ? sum : at::zeros_like(sum)};
 }
 
 Three any_batch_norm_backward(const Tensor& grad, const Tensor& input, const Tensor& weight,
                               const MaybeTensor& running_mean, const MaybeTensor& running_var,
                               const MaybeTensor& saved_mean, const MaybeTensor& saved_var, bool update, double eps,
                               std::array<bool, 3> wanted, const Tensor& /*reserve*/) {
-  return batch_norm_backward(grad, input, weight, running_mean, running_var, saved_mean, saved_var, update, eps, wanted);
+  return batch_norm_backward(grad, input, weight, running_mean, running_var, saved_mean, saved_var, update, eps,
+                             wanted);
 }
 
 Three miopen_batch_norm_backward(const Tensor& input, const Tensor& grad, const Tensor& weight,

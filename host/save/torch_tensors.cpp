@@ -44,7 +44,10 @@ at::Tensor TorchFile::build_nested(const TensorNode& node) {
 }
 
 at::Tensor TorchFile::build(const TensorNode& node) {
-  const tensor::BelowTransforms plain;
+  return tensor::below_transforms([&] { return build_plain(node); });
+}
+
+at::Tensor TorchFile::build_plain(const TensorNode& node) {
   auto options = at::TensorOptions().dtype(node.dtype);
   if (node.form == Form::meta) return at::empty_strided(node.sizes, node.strides, options.device(at::kMeta));
   if (node.form == Form::nested) return build_nested(node);

@@ -67,15 +67,18 @@ class Reader {
   }
 
   // A sequence as the tensor that torch.tensor makes of it, whose numbers become integers.
+  // The text is parsed once: what comes of it serves outside the transform or the inference mode it is first met in.
   at::Tensor values(const Node& sequence) const {
+    const c10::InferenceMode normal(false);
+    return below_transforms([&] { return tensor(sequence); });
+  }
+
+  at::Tensor tensor(const Node& sequence) const {
     const bool mask = is_mask(sequence);
     std::vector<int64_t> sizes;
     for (const Node* node = &sequence; node && node->is_sequence();
          node = node->items.empty() ? nullptr : node->items.data())
       sizes.push_back(static_cast<int64_t>(node->items.size()));
-    // The text is parsed once: what comes of it serves outside the transform or the inference mode it is first met in.
-    const c10::InferenceMode normal(false);
-    const BelowTransforms plain;
     at::Tensor result = at::empty(sizes, at::TensorOptions(at::kLong));
     int64_t* next = result.mutable_data_ptr<int64_t>();
     if (result.numel() > 0) store(sequence, sizes, 0, next);

@@ -37,8 +37,8 @@ constexpr size_t kMostTried = 100;
 
 std::vector<at::indexing::TensorIndex> torch_indices(const Indices& indices) {
   if (indices.size() > kMostItems)
-    throw Error(ErrorKind::usage, "tensor index: " + std::to_string(indices.size()) + " items, more than " +
-                                      std::to_string(kMostItems));
+    throw Error(ErrorKind::usage,
+                "tensor index: " + std::to_string(indices.size()) + " items, more than " + std::to_string(kMostItems));
   std::vector<at::indexing::TensorIndex> result;
   result.reserve(indices.size());
   for (const auto& index : indices) result.push_back(torch_index(index));

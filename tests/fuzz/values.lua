@@ -107,12 +107,11 @@ function values.native()
 end
 
 -- The metatables that debug gets hold of, by their names: those in the registry, and those of the values in it. Lua's
--- own of files and libraries are not ours to mend.
+-- own, which have names there, are not ours to mend.
 function values.metatables()
   local torch = require "torch"
-  local _ = torch.slice(1), torch.ones(2)["0:1"]  -- whose metatables are made at the first use
-  local found, registry, seen = {}, debug.getregistry(), {}
-  for _, own in ipairs {io.stdout, registry._CLIBS} do seen[debug.getmetatable(own)] = true end  -- Lua's
+  assert(torch.slice(1) and torch.ones(2)["0:1"])  -- whose metatables are made at the first use
+  local found, seen = {}, {}
   local function add(meta)
     if type(meta) ~= "table" or seen[meta] then return end
     seen[meta] = true
@@ -126,9 +125,11 @@ function values.metatables()
     while found[n > 1 and name .. "#" .. n or name] do n = n + 1 end
     found[n > 1 and name .. "#" .. n or name] = meta
   end
-  for _, value in next, registry do
-    add(value)
-    add(debug.getmetatable(value))
+  for key, value in next, debug.getregistry() do
+    if type(key) ~= "string" then
+      add(value)
+      add(debug.getmetatable(value))
+    end
   end
   return found
 end

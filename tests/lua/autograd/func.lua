@@ -282,8 +282,8 @@ test.case("files are read inside transforms", function()
 end)
 
 test.case("the Hessian of a model with softmax, layer_norm and cross-entropy", function()
-  local F, f = nn.functional, nil
-  f = function(a) return F.cross_entropy(F.layer_norm(a, {3}), torch.tensor {0, 2}) end
+  local F = nn.functional
+  local f = function(a) return F.cross_entropy(F.layer_norm(a, {3}), torch.tensor {0, 2}) end
   local x = torch.randn({2, 3}, {dtype = torch.float64})
   local h = torch.func.hessian(f)(x)
   test.equal(h:size(), {2, 3, 2, 3})
