@@ -7,6 +7,7 @@
 #include "bindings/autograd_function.h"
 #include "bindings/reference.h"
 #include "host/autograd/engine.h"
+#include "host/vm/weak_table.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -187,11 +188,7 @@ void set_nodes(lua_State* L) {
       {"increment_version", guarded<increment_version>, "Counts a change in place.\n@param tensor Tensor"},
       {nullptr, nullptr, nullptr}};
   define<Node>(L, nullptr, kMetamethods);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "kv");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
+  vm::push_weak_table(L, "kv");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kNodes);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &vm::State::of(L).metatable(TypeId::node));
   lua_newtable(L);

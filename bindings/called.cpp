@@ -152,9 +152,17 @@ bool maybe_tail(lua_State* L) {
   return false;
 }
 
+// Does the message say where it was, under this name or a shorter one: "nn.summary: ..." of "torch.nn.summary"?
+static bool names_itself(const std::string& message, const std::string& name) {
+  if (message.find(name) != std::string::npos) return true;
+  const auto last = [](const std::string& path) { return path.substr(path.rfind('.') + 1); };
+  const std::string head = message.substr(0, message.find(": "));
+  return head.size() < message.size() && head.find(' ') == std::string::npos && last(head) == last(name);
+}
+
 void explain_tail(const Called& called, vm::Fault& fault) {
   if (!called.tail || called.name.empty()) return;
-  if (fault.message.find(called.name) == std::string::npos) fault.message = called.name + ": " + fault.message;
+  if (!names_itself(fault.message, called.name)) fault.message = called.name + ": " + fault.message;
   fault.hint += (fault.hint.empty() ? "" : "; ") +
                 ("called as `return " + called.name + "(...)` in a function that this line called");
 }

@@ -3,6 +3,7 @@
 #include "bindings/indexing.h"
 #include "bindings/keywords.h"
 #include "bindings/nested.h"
+#include "bindings/tensor_type.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -87,7 +88,7 @@ int tensor_cuda(lua_State* L) {
 }
 
 int tensor_is_contiguous(lua_State* L) {
-  const at::Tensor& self = check_tensor(L, 1);
+  const at::Tensor& self = shaped_tensor(L, "is_contiguous");
   if (lua_gettop(L) == 1) return lua_pushboolean(L, self.is_contiguous()), 1;
   const Keywords keywords(L, "Tensor.is_contiguous", 2, {"memory_format"});
   return lua_pushboolean(L, self.is_contiguous(memory_format(L, keywords).value_or(at::MemoryFormat::Contiguous))), 1;

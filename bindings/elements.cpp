@@ -5,6 +5,7 @@
 
 #include "bindings/complex.h"
 #include "bindings/nested.h"
+#include "bindings/tensor_type.h"
 #include "bindings/value.h"
 
 namespace trainhost::bindings {
@@ -123,7 +124,7 @@ bool push_elements_of(lua_State* L, const at::Tensor& tensor) {
 }
 
 int tensor_tolist(lua_State* L) {
-  const at::Tensor tensor = check_tensor(L, 1);  // held: the collector may run what frees the script's
+  const at::Tensor tensor = shaped_tensor(L, "tolist");  // held: the collector may run what frees the script's
   if (is_plain(tensor) && push_elements_of(L, tensor)) return 1;
   check_integers(tensor);
   push_elements_of(L, readable(tensor));
@@ -131,7 +132,7 @@ int tensor_tolist(lua_State* L) {
 }
 
 int tensor_item(lua_State* L) {
-  const at::Tensor& tensor = check_tensor(L, 1);
+  const at::Tensor& tensor = shaped_tensor(L, "item");
   const bool in_vmap = tensor.unsafeGetTensorImpl()->key_set().has(c10::DispatchKey::FuncTorchBatched);
   if (tensor.numel() != 1 && !in_vmap)  // vmap has an error of its own
     throw Error(

@@ -13,6 +13,7 @@
 #include "bindings/size.h"
 #include "bindings/slice.h"
 #include "bindings/tensor.h"
+#include "bindings/tensor_type.h"
 #include "host/tensor/indexing.h"
 
 namespace trainhost::bindings {
@@ -188,7 +189,7 @@ auto with_items(lua_State* L, Use use) {
 }  // namespace
 
 int index_get(lua_State* L) {
-  const at::Tensor self = check_tensor(L, 1);
+  const at::Tensor self = shaped_tensor(L, "__getitem__");
   if (const auto integer = integer_at(L, 2)) {
     push_tensor(L, tensor::get(self, *integer));
     return 1;
@@ -198,7 +199,7 @@ int index_get(lua_State* L) {
 }
 
 int index_set(lua_State* L) {
-  const at::Tensor self = check_tensor(L, 1);
+  const at::Tensor self = shaped_tensor(L, "__setitem__");
   at::Scalar scalar;
   at::Tensor value;
   switch (lua_type(L, 3)) {

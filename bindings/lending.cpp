@@ -9,6 +9,7 @@
 #include "bindings/autograd.h"
 #include "bindings/owned.h"
 #include "bindings/tensor.h"
+#include "host/vm/weak_table.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -28,14 +29,6 @@ const char kLent = 0;    // owner -> {id = value}, filled during collections alo
 const char kWeak = 0;    // the metatable of those lists
 
 constexpr int kMostOwners = 64;
-
-void push_weak_table(lua_State* L, const char* mode) {
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushstring(L, mode);
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-}
 
 // The state's hold: when it is let go, the state has ended.
 struct Token {
@@ -154,11 +147,11 @@ const std::shared_ptr<Alive>& alive_of(lua_State* L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kValues);
   lua_newtable(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kOwners);
-  push_weak_table(L, "v");
+  vm::push_weak_table(L, "v");
   lua_getmetatable(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kWeak);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kOwner);
-  push_weak_table(L, "k");
+  vm::push_weak_table(L, "k");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kLent);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kAlive);
   return made->alive;

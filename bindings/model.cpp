@@ -3,9 +3,11 @@
 
 #include "bindings/model_fields.h"
 #include "bindings/owned.h"
+#include "bindings/slice.h"
 #include "bindings/tensor.h"
 #include "host/model/module.h"
 #include "host/vm/modules.h"
+#include "host/vm/weak_table.h"
 
 namespace trainhost::bindings {
 
@@ -44,13 +46,16 @@ int index(lua_State* L) {
   lua_pushvalue(L, 2);
   if (lua_gettable(L, -2) != LUA_TNIL) return 1;
   if (lua_type(L, 2) == LUA_TSTRING && push_property(L)) return 1;
-  if (lua_isinteger(L, 2)) {
-    if (push_class_field(L, "__getitem") == LUA_TNIL)
-      throw_usage(model::class_name(module_at(L, 1)) + " is not a container: it cannot be indexed by a number");
-    lua_pushvalue(L, 1);
-    lua_pushvalue(L, 2);
-    lua_call(L, 2, 1);
-    return 1;
+  if (lua_type(L, 2) == LUA_TNUMBER || is_slice(L, 2)) {
+    if (push_class_field(L, "__getitem") != LUA_TNIL) {
+      lua_pushvalue(L, 1);
+      lua_pushvalue(L, 2);
+      lua_call(L, 2, 1);
+      return 1;
+    }
+    if (lua_type(L, 2) != LUA_TSTRING)
+      throw_usage(model::class_name(module_at(L, 1)) + " is not a container: it cannot be indexed by a " +
+                  (lua_type(L, 2) == LUA_TNUMBER ? "number" : "slice"));
   }
   if (self.scripted || !self.module || lua_type(L, 2) != LUA_TSTRING) return 0;
   const std::string name = lua_tostring(L, 2);
@@ -100,9 +105,30 @@ int length(lua_State* L) { return forward_to_class(L, "__len", 1); }
 int pairs(lua_State* L) { return forward_to_class(L, "__pairs", 3); }
 int text(lua_State* L) { return forward_to_class(L, "__repr", 1); }
 
+// a + b: the method of the first operand that is a module whose class has one, called with both as they stand.
+int operate(lua_State* L, const char* method, const char* sign) {
+  for (int side = 1; side <= 2; ++side) {
+    if (!test<Module>(L, side)) continue;
+    push_class(L, side);
+    if (lua_getfield(L, -1, method) != LUA_TNIL) {
+      lua_pushvalue(L, 1);
+      lua_pushvalue(L, 2);
+      lua_call(L, 2, 1);
+      return 1;
+    }
+    lua_settop(L, 2);
+  }
+  throw_usage(std::string("unsupported operand type(s) for ") + sign + ": '" + python_type(L, 1) + "' and '" +
+              python_type(L, 2) + "'");
+}
+int add(lua_State* L) { return operate(L, "__add", "+"); }
+int multiply(lua_State* L) { return operate(L, "__mul", "*"); }
+int unite(lua_State* L) { return operate(L, "__bor", "|"); }
+
 constexpr Row kMetamethods[] = {
     {"__index", guarded<index>, ""}, {"__newindex", guarded<assign_field>, ""}, {"__call", guarded<call>, ""},
     {"__len", guarded<length>, ""},  {"__pairs", guarded<pairs>, ""},           {"__tostring", guarded<text>, ""},
+    {"__add", guarded<add>, ""},     {"__mul", guarded<multiply>, ""},          {"__bor", guarded<unite>, ""},
     {nullptr, nullptr, nullptr},
 };
 
@@ -234,11 +260,7 @@ std::vector<at::Tensor> check_tensors(lua_State* L, int index, const char* funct
 
 int open_model(lua_State* L) {
   define<Module>(L, nullptr, kMetamethods);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "v");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
+  vm::push_weak_table(L, "v");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kIdentity);
   auto* names = new (lua_newuserdatauv(L, sizeof(ModuleNames), 1)) ModuleNames();
   names->training = lua_pushstring(L, "training");

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "bindings/model_fields.h"
+#include "bindings/slice.h"
 #include "bindings/tensor.h"
 #include "host/model/module.h"
 
@@ -84,9 +85,12 @@ int assign_field(lua_State* L) {
     const bool was_plain = lua_rawget(L, -2) != LUA_TUSERDATA;
     lua_pop(L, 2);
     if (was_plain && self.scripted) {
-      if (!lua_isnil(L, 3))
-        if (const auto slot = model::slot_of(module_at(L, 1), lua_tostring(L, 2)); slot != model::Slot::none)
-          cannot_assign(L, slot, lua_tostring(L, 2));
+      if (lua_isnil(L, 3)) {
+        if (is_slice(L, 2) && model::slot_of(module_at(L, 1), lua_tostring(L, 2)) == model::Slot::none)
+          return set_item(L);
+      } else if (const auto slot = model::slot_of(module_at(L, 1), lua_tostring(L, 2)); slot != model::Slot::none) {
+        cannot_assign(L, slot, lua_tostring(L, 2));
+      }
       set_field(L, 3);
       return 0;
     }

@@ -6,6 +6,7 @@
 #include "bindings/tensor.h"
 #include "host/model/module.h"
 #include "host/tensor/uninitialized.h"
+#include "host/vm/weak_table.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -59,11 +60,7 @@ void push_buffers(lua_State* L) {
   static char key;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TTABLE) return;
   lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
+  vm::push_weak_table(L, "k");
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
 }

@@ -5,7 +5,9 @@
 
 #include "bindings/dtype.h"
 #include "bindings/model_fields.h"
+#include "bindings/slice.h"
 #include "bindings/tensor.h"
+#include "host/model/conversion.h"
 #include "host/model/module.h"
 
 namespace trainhost::bindings {
@@ -25,16 +27,22 @@ int slot(lua_State* L) {
 
 // --- Walks: two lists, names and values
 
-int push_tensors(lua_State* L, const model::NamedTensors& all, bool parameter) {
+template <class Named, class Push>
+int push_lists(lua_State* L, const Named& all, Push push_value) {
   lua_createtable(L, static_cast<int>(all.size()), 0);
   lua_createtable(L, static_cast<int>(all.size()), 0);
-  for (size_t i = 0; i < all.size(); ++i) {
-    lua_pushlstring(L, all[i].first.data(), all[i].first.size());
-    lua_rawseti(L, -3, static_cast<lua_Integer>(i + 1));
-    push_identity(L, all[i].second, parameter);
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+  lua_Integer i = 0;
+  for (const auto& [name, value] : all) {
+    lua_pushlstring(L, name.data(), name.size());
+    lua_rawseti(L, -3, ++i);
+    push_value(value);
+    lua_rawseti(L, -2, i);
   }
   return 2;
+}
+
+int push_tensors(lua_State* L, const model::NamedTensors& all, bool parameter) {
+  return push_lists(L, all, [&](const at::Tensor& tensor) { push_identity(L, tensor, parameter); });
 }
 
 bool recursing(lua_State* L, int index) { return lua_isnoneornil(L, index) || lua_toboolean(L, index); }
@@ -47,15 +55,7 @@ int buffers(lua_State* L) {
 }
 
 int push_modules(lua_State* L, const model::NamedModules& all) {
-  lua_createtable(L, static_cast<int>(all.size()), 0);
-  lua_createtable(L, static_cast<int>(all.size()), 0);
-  for (size_t i = 0; i < all.size(); ++i) {
-    lua_pushlstring(L, all[i].first.data(), all[i].first.size());
-    lua_rawseti(L, -3, static_cast<lua_Integer>(i + 1));
-    push_module(L, all[i].second);
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
-  }
-  return 2;
+  return push_lists(L, all, [L](const ModulePtr& module) { push_module(L, module); });
 }
 int modules(lua_State* L) { return push_modules(L, model::modules(check<Module>(L, 1).module, recursing(L, 2))); }
 int children(lua_State* L) { return push_modules(L, model::children(module_at(L, 1))); }
@@ -81,6 +81,37 @@ int set_data(lua_State* L) {
 }
 
 // --- Whole trees
+
+// convert_tree(module, apply, device, dtype, complex, non_blocking, memory_format)
+int convert_tree(lua_State* L) {
+  const ModulePtr root = check_module(L, 1);
+  model::Conversion conversion;
+  if (!lua_isnoneornil(L, 3)) conversion.device = check_device(L, 3);
+  if (!lua_isnoneornil(L, 4)) conversion.dtype = check_dtype(L, 4);
+  conversion.complex = lua_toboolean(L, 5);
+  conversion.non_blocking = lua_toboolean(L, 6);
+  if (const auto* format = test<at::MemoryFormat>(L, 7)) conversion.format = format->value;
+  const model::NamedModules tree = model::modules(root);
+  for (const auto& item : tree) {
+    push_module(L, item.second);
+    lua_replace(L, 1);
+    if (handle_at(L, 1).scripted) {
+      lua_getiuservalue(L, 1, kFields);
+      const bool own = lua_getfield(L, -1, "_apply") != LUA_TNIL;
+      lua_pop(L, 2);
+      if (own) return lua_pushboolean(L, 0), 1;
+    }
+    push_class_field(L, "_apply");
+    const bool same = lua_rawequal(L, -1, 2);
+    lua_pop(L, 1);
+    if (!same) return lua_pushboolean(L, 0), 1;
+  }
+  // As in PyTorch what is below comes first.
+  for (auto item = tree.rbegin(); item != tree.rend(); ++item)
+    if (!model::convert(*item->second, conversion)) return lua_pushboolean(L, 0), 1;
+  lua_pushboolean(L, 1);
+  return 1;
+}
 
 int is_dtype(lua_State* L) {
   lua_pushboolean(L, test<at::ScalarType>(L, 1) != nullptr);
@@ -150,9 +181,17 @@ constexpr Row kFunctions[] = {
     {"child_list", guarded<child_list>,
      "---Names and modules of the children, repeated ones too.\n---@return string[], Module[]"},
     {"slots", guarded<slots>, "---Names of the parameters and buffers, those that are nil too.\n---@return string[]"},
+    {"slice_indices", guarded<slice_indices>,
+     "---The indices that a slice has in a list of a size, from 0; nil if the key is no slice.\n---@param key "
+     "any\n---@param size integer\n---@return integer[]?"},
     {"set_data", guarded<set_data>,
      "---Gives a tensor the memory of another; false if it is of a kind that cannot take it.\n---@param own "
      "Tensor\n---@param data Tensor\n---@return boolean"},
+    {"convert_tree", guarded<convert_tree>,
+     "---Converts all tensors of a tree of modules in place; false where a module has another `_apply` than the given "
+     "one, or a tensor has to be replaced: some may be converted then.\n---@param apply function\n---@param device "
+     "any\n---@param dtype dtype? of floating point tensors\n---@param complex boolean of complex ones, too\n---@param "
+     "non_blocking boolean\n---@param memory_format memory_format?\n---@return boolean"},
     {"set_training", guarded<set_training>, "---Sets the training flag of this module alone.\n---@param on boolean"},
     {"set_frozen", guarded<set_frozen>,
      "---Keeps a module of a script in evaluation mode, or no longer.\n---@param on boolean"},

@@ -166,25 +166,34 @@ int set_state(lua_State* L) {
   return 0;
 }
 
-double norm_type_at(lua_State* L, int index) {
-  if (lua_isnoneornil(L, index)) return 2.0;
-  if (lua_type(L, index) == LUA_TSTRING && std::string(lua_tostring(L, index)) == "inf") return INFINITY;
-  return luaL_checknumber(L, index);
+double number_at(lua_State* L, int index) {
+  const at::Tensor* tensor = test_tensor(L, index);
+  return tensor ? tensor->item<double>() : luaL_checknumber(L, index);
+}
+
+// `foreach`, which is true unless it is false.
+bool foreach_at(lua_State* L, int index) { return lua_isnoneornil(L, index) || lua_toboolean(L, index); }
+
+int total_norm(lua_State* L) {
+  push_tensor(
+      L, model::total_norm(check_tensors(L, 1, "get_total_norm", "tensors"), luaL_checknumber(L, 2), foreach_at(L, 3)));
+  return 1;
 }
 
 int grad_norm(lua_State* L) {
-  push_tensor(L, model::grad_norm(check_tensors(L, 1, "grad_norm", "parameters"), norm_type_at(L, 2)));
+  push_tensor(
+      L, model::grad_norm(check_tensors(L, 1, "grad_norm", "parameters"), luaL_checknumber(L, 2), foreach_at(L, 3)));
   return 1;
 }
 
-int clip_grad_norm(lua_State* L) {
-  push_tensor(L, model::clip_grad_norm(check_tensors(L, 1, "clip_grad_norm_", "parameters"), luaL_checknumber(L, 2),
-                                       norm_type_at(L, 3), lua_toboolean(L, 4)));
-  return 1;
+int clip_grads_with_norm(lua_State* L) {
+  model::clip_grads_with_norm(check_tensors(L, 1, "clip_grads_with_norm_", "parameters"), number_at(L, 2),
+                              check_tensor(L, 3), foreach_at(L, 4));
+  return 0;
 }
 
 int clip_grad_value(lua_State* L) {
-  model::clip_grad_value(check_tensors(L, 1, "clip_grad_value_", "parameters"), luaL_checknumber(L, 2));
+  model::clip_grad_value(check_tensors(L, 1, "clip_grad_value_", "parameters"), number_at(L, 2), foreach_at(L, 3));
   return 0;
 }
 
@@ -194,9 +203,7 @@ int flat_gradient(lua_State* L) {
 }
 
 int move_along(lua_State* L) {
-  const at::Tensor* size = test_tensor(L, 3);
-  model::move_along(check_tensors(L, 1, "move_along", "parameters"), check_tensor(L, 2),
-                    size ? size->item<double>() : luaL_checknumber(L, 3));
+  model::move_along(check_tensors(L, 1, "move_along", "parameters"), check_tensor(L, 2), number_at(L, 3));
   return 0;
 }
 
@@ -223,20 +230,23 @@ constexpr Row kMethods[] = {
 constexpr Row kFunctions[] = {
     {"new", guarded<new_optimizer>,
      "---A native optimizer without parameters.\n---@param rule string \"sgd\", \"adam\" ...\n---@return Optimizer"},
+    {"total_norm", guarded<total_norm>,
+     "---The norm of all tensors together.\n---@param tensors Tensor[]\n---@param norm_type number\n"
+     "---@param foreach boolean? one kernel for all of them, default true\n---@return Tensor"},
     {"grad_norm", guarded<grad_norm>,
-     "---The norm of all gradients together.\n---@param parameters Tensor[]\n---@param norm_type number|\"inf\"? "
-     "default 2\n---@return Tensor"},
-    {"clip_grad_norm", guarded<clip_grad_norm>,
-     "---Scales gradients so that their norm is at most max_norm; returns the norm before.\n---@param parameters "
-     "Tensor[]\n---@param max_norm number\n---@param norm_type number|\"inf\"? default 2\n---@param error_if_nonfinite "
-     "boolean?\n---@return Tensor"},
+     "---The norm of all gradients together.\n---@param parameters Tensor[]\n---@param norm_type number\n"
+     "---@param foreach boolean? one kernel for all of them, default true\n---@return Tensor"},
+    {"clip_grads_with_norm", guarded<clip_grads_with_norm>,
+     "---Scales gradients of this norm so that it is at most max_norm.\n---@param parameters Tensor[]\n"
+     "---@param max_norm number\n---@param norm Tensor\n---@param foreach boolean? default true"},
     {"flat_gradient", guarded<flat_gradient>,
      "---All gradients as one vector, zeros where there is none.\n---@param parameters Tensor[]\n---@return Tensor"},
     {"move_along", guarded<move_along>,
      "---Adds size * update to the parameters.\n---@param parameters Tensor[]\n---@param update Tensor a vector, as "
      "flat_gradient gives it\n---@param size number|Tensor"},
     {"clip_grad_value", guarded<clip_grad_value>,
-     "---Clamps gradients to [-clip_value, clip_value].\n---@param parameters Tensor[]\n---@param clip_value number"},
+     "---Clamps gradients to [-clip_value, clip_value].\n---@param parameters Tensor[]\n---@param clip_value number\n"
+     "---@param foreach boolean? default true"},
     {nullptr, nullptr, nullptr},
 };
 

@@ -8,6 +8,7 @@
 
 #include "bindings/guard.h"
 #include "bindings/tensor.h"
+#include "host/vm/weak_table.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -195,11 +196,7 @@ void push_sizes(lua_State* L, at::IntArrayRef sizes) {
 }
 
 void open_size(lua_State* L) {
-  lua_newtable(L);  // weak values
-  lua_newtable(L);
-  lua_pushliteral(L, "v");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
+  vm::push_weak_table(L, "v");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kSizes);
   static constexpr Row kMethods[] = {
       {"numel", guarded<size_numel>, "The product of the sizes.\n@return integer"},

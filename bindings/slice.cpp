@@ -1,7 +1,9 @@
 // torch.None and torch.slice: made, recognised and shown.
 #include "bindings/slice.h"
 
+#include <algorithm>
 #include <new>
+#include <string_view>
 
 #include "bindings/tensor.h"
 #include "host/tensor/indexing.h"
@@ -114,6 +116,43 @@ int slice(lua_State* L) {
   new (block) tensor::Slice(value);
   push_metatable(L, &kSliceMeta, "slice", kSliceRows);
   lua_setmetatable(L, -2);
+  return 1;
+}
+
+bool is_slice(lua_State* L, int index) noexcept {
+  if (lua_type(L, index) != LUA_TSTRING) return test_slice(L, index) != nullptr;
+  const std::string_view text = lua_tostring(L, index);
+  return text.find(':') != text.npos && text.find_first_not_of("0123456789-: ") == text.npos;
+}
+
+int slice_indices(lua_State* L) {
+  if (!is_slice(L, 1)) return lua_pushnil(L), 1;
+  tensor::Slice slice;
+  if (const auto* given = test_slice(L, 1)) {
+    slice = *given;
+  } else {
+    const tensor::Indices items = tensor::parse_indices(lua_tostring(L, 1));
+    const auto* only = items.size() == 1 ? std::get_if<tensor::Slice>(&items[0]) : nullptr;
+    if (!only) throw_argument(L, "slice", "key", "one slice, as \"1:3\"", 1);
+    slice = *only;
+  }
+  const auto size = static_cast<int64_t>(luaL_checkinteger(L, 2));
+  const int64_t step = slice.step.value_or(1);
+  if (step == 0) throw_usage("slice step cannot be zero");
+  const int64_t lowest = step > 0 ? 0 : -1, highest = step > 0 ? size : size - 1;
+  const auto bound = [&](const std::optional<int64_t>& side, int64_t open) {
+    if (!side) return open;
+    return *side < 0 ? std::max(*side + size, lowest) : std::min(*side, highest);
+  };
+  const int64_t stop = bound(slice.stop, step > 0 ? highest : lowest);
+  int64_t at = bound(slice.start, step > 0 ? lowest : highest);
+  lua_newtable(L);
+  for (lua_Integer i = 1; step > 0 ? at < stop : at > stop; ++i) {
+    lua_pushinteger(L, at);
+    lua_rawseti(L, -2, i);
+    // A step over the end must not run over the end of the integers.
+    at = step > 0 ? at + std::min(step, stop - at) : at + std::max(step, stop - at);
+  }
   return 1;
 }
 

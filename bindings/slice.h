@@ -20,6 +20,11 @@ bool is_none(lua_State* L, int index) noexcept;
 int slice(lua_State* L);
 // The slice at `index`, else null.
 tensor::Slice* test_slice(lua_State* L, int index) noexcept;
+// Is the value at `index` a slice of a list: a torch.slice, or a text such as "1:3"?
+bool is_slice(lua_State* L, int index) noexcept;
+// slice_indices(key, size): the indices that a slice has in a list of that size, from 0, in its order; nil if the key
+// is none. Counted as by Python's slice.indices, negative steps too.
+int slice_indices(lua_State* L);
 
 // An integer, also as a float of exact integer value (28/2 is 14.0).
 std::optional<int64_t> integer_at(lua_State* L, int index);

@@ -15,6 +15,7 @@
 #include "bindings/size.h"
 #include "bindings/stream.h"
 #include "bindings/tensor_type.h"
+#include "host/vm/weak_table.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -139,13 +140,9 @@ bool is_parameter(lua_State* L, int index) noexcept {
 
 int open_tensor(lua_State* L) {
   define(L, TypeId::tensor, Type<at::Tensor>::name, tensor_collect, guarded<tensor_close>, nullptr, nullptr);
-  lua_newtable(L);  // the identity map: weak values
-  lua_newtable(L);
-  lua_pushliteral(L, "v");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
+  vm::push_weak_table(L, "v");  // the identity map
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kIdentity);
-  refuse_tensors(L);
+  refuse_counting_from_one(L);
 
   lua_newtable(L);  // native.tensor
   lua_rawgetp(L, LUA_REGISTRYINDEX, &vm::State::of(L).metatable(TypeId::tensor));

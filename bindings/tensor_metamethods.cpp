@@ -69,7 +69,7 @@ int tensor_equal(lua_State* L) {
 }
 
 int tensor_len(lua_State* L) {
-  const at::Tensor& tensor = check_tensor(L, 1);
+  const at::Tensor& tensor = shaped_tensor(L, "__len__");
   if (tensor.dim() == 0) throw Error(ErrorKind::shape, "len() of a 0-d tensor", "#x is x:size(0)");
   lua_pushinteger(L, tensor.size(0));
   return 1;

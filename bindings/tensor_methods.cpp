@@ -6,8 +6,10 @@
 #include "bindings/guard.h"
 #include "bindings/keywords.h"
 #include "bindings/list.h"
+#include "bindings/model_fields.h"
 #include "bindings/tensor.h"
 #include "bindings/tensor_type.h"
+#include "host/tensor/uninitialized.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -22,7 +24,7 @@ int tensor_size(lua_State* L) {
 }
 
 int tensor_stride(lua_State* L) {
-  const at::Tensor& tensor = check_tensor(L, 1);
+  const at::Tensor& tensor = shaped_tensor(L, "stride");
   const Keywords keywords(L, "Tensor.stride", 2, {"dim"});
   const int dim = keywords.find("dim");
   if (!dim) return push_integers(L, tensor.strides().vec()), 1;
@@ -30,19 +32,21 @@ int tensor_stride(lua_State* L) {
   return 1;
 }
 
-int tensor_dim(lua_State* L) { return lua_pushinteger(L, check_tensor(L, 1).dim()), 1; }
-int tensor_numel(lua_State* L) { return lua_pushinteger(L, check_tensor(L, 1).numel()), 1; }
-int tensor_element_size(lua_State* L) { return lua_pushinteger(L, check_tensor(L, 1).itemsize()), 1; }
-int tensor_storage_offset(lua_State* L) { return lua_pushinteger(L, check_tensor(L, 1).storage_offset()), 1; }
+int tensor_dim(lua_State* L) { return lua_pushinteger(L, shaped_tensor(L, "dim").dim()), 1; }
+int tensor_numel(lua_State* L) { return lua_pushinteger(L, shaped_tensor(L, "numel").numel()), 1; }
+int tensor_element_size(lua_State* L) { return lua_pushinteger(L, shaped_tensor(L, "element_size").itemsize()), 1; }
+int tensor_storage_offset(lua_State* L) {
+  return lua_pushinteger(L, shaped_tensor(L, "storage_offset").storage_offset()), 1;
+}
 int tensor_data_ptr(lua_State* L) {
-  return lua_pushinteger(L, reinterpret_cast<lua_Integer>(check_tensor(L, 1).data_ptr())), 1;
+  return lua_pushinteger(L, reinterpret_cast<lua_Integer>(shaped_tensor(L, "data_ptr").data_ptr())), 1;
 }
 int tensor_const_data_ptr(lua_State* L) {
-  return lua_pushinteger(L, reinterpret_cast<lua_Integer>(check_tensor(L, 1).const_data_ptr())), 1;
+  return lua_pushinteger(L, reinterpret_cast<lua_Integer>(shaped_tensor(L, "const_data_ptr").const_data_ptr())), 1;
 }
 // The whole storage behind a tensor, as a uint8 tensor of the same memory.
 int tensor_storage_bytes(lua_State* L) {
-  const at::Tensor& tensor = check_tensor(L, 1);
+  const at::Tensor& tensor = shaped_tensor(L, "untyped_storage");
   const c10::Storage& storage = tensor.storage();
   const at::NoGradGuard no_grad;
   at::Tensor bytes = at::empty({0}, tensor.options().dtype(at::kByte).requires_grad(false));
@@ -63,7 +67,7 @@ int iterate(lua_State* L) {
 }
 
 int tensor_iter(lua_State* L) {
-  if (check_tensor(L, 1).dim() == 0) throw Error(ErrorKind::shape, "iteration over a 0-d tensor");
+  if (shaped_tensor(L, "__iter__").dim() == 0) throw Error(ErrorKind::shape, "iteration over a 0-d tensor");
   lua_pushvalue(L, 1);
   lua_pushinteger(L, 0);
   lua_pushcclosure(L, guarded<iterate>, 2);
@@ -106,11 +110,24 @@ constexpr Row kMethods[] = {
      "torch.ones(2)\nx:free()\npcall(x.sum, x) == false  --> true"},
     {nullptr, nullptr, nullptr}};
 
+// `name` of the module at 1.
+[[noreturn]] void refuse_module(lua_State* L, const std::string& name) {
+  push_class_field(L, "__name");
+  const std::string refused = name + " does not take a " + (lua_tostring(L, -1) ? lua_tostring(L, -1) : "Module");
+  if (push_class_field(L, "__getitem") != LUA_TNIL)
+    throw_usage(refused + ", whose indices begin at 0", "use `for i, item in pairs(list) do` or list:iter()");
+  if (push_class_field(L, "__pairs") != LUA_TNIL)
+    throw_usage(refused + ", which has names", "use `for name, item in pairs(dict) do` or dict:values()");
+  throw_usage(refused, "use model:children() for a table of its children");
+}
+
 // ipairs(x) and table.unpack(x) would count from 1 and end in an index error: say what to write instead.
-int not_of_tensors(lua_State* L) {
+int not_from_zero(lua_State* L) {
+  const auto name = [L] { return std::string(lua_tostring(L, lua_upvalueindex(2))); };
   if (test<at::Tensor>(L, 1))
-    throw_usage(std::string(lua_tostring(L, lua_upvalueindex(2))) + " does not take a Tensor, whose indices begin at 0",
+    throw_usage(name() + " does not take a Tensor, whose indices begin at 0",
                 "use x:iter() for its rows or x:unbind() for a table of them");
+  if (test<torch::nn::Module>(L, 1)) refuse_module(L, name());
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
   lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
@@ -121,15 +138,23 @@ int not_of_tensors(lua_State* L) {
 void refuse(lua_State* L, const char* name) {
   lua_getfield(L, -1, name);
   lua_pushstring(L, name);
-  lua_pushcclosure(L, guarded<not_of_tensors>, 2);
+  lua_pushcclosure(L, guarded<not_from_zero>, 2);
   lua_setfield(L, -2, name);
 }
 
 }  // namespace
 
+const at::Tensor& shaped_tensor(lua_State* L, const char* method) {
+  const at::Tensor& tensor = check_tensor(L, 1);
+  if (tensor::is_uninitialized(tensor))
+    tensor::throw_uninitialized(std::string("<method '") + method + "' of 'torch._C.TensorBase' objects>",
+                                is_parameter(L, 1));
+  return tensor;
+}
+
 void set_tensor_methods(lua_State* L) { set_functions(L, kMethods); }
 
-void refuse_tensors(lua_State* L) {
+void refuse_counting_from_one(lua_State* L) {
   lua_pushglobaltable(L);
   refuse(L, "ipairs");
   lua_getfield(L, -1, "table");

@@ -1,6 +1,8 @@
 // The pieces of the Tensor type that bindings/tensor.cpp puts together.
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <lua.hpp>
 
 namespace trainhost::bindings {
@@ -17,7 +19,9 @@ void set_tensor_methods(lua_State* L);
 void set_tensor_metamethods(lua_State* L);
 // Makes __index of the methods and attributes tables on top of the stack, which it pops.
 void push_tensor_index(lua_State* L);
-// Makes ipairs and table.unpack refuse tensors.
-void refuse_tensors(lua_State* L);
+// The tensor at 1, for a method of that name in PyTorch that needs the shape: its error where that is not known yet.
+const at::Tensor& shaped_tensor(lua_State* L, const char* method);
+// Makes ipairs and table.unpack refuse tensors and modules, which count from 0.
+void refuse_counting_from_one(lua_State* L);
 
 }  // namespace trainhost::bindings

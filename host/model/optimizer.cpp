@@ -10,6 +10,7 @@
 #include <unordered_set>
 
 #include "host/base/error.h"
+#include "host/model/gradients.h"
 
 namespace trainhost::model {
 namespace {
@@ -233,19 +234,8 @@ void Optimizer::begin(size_t index, const Hyper& hyper) {
 }
 
 void Optimizer::zero_grad(bool set_to_none) {
-  c10::NoGradGuard no_grad;
-  for (Group& group : groups_)
-    for (Slot& slot : group.slots) {
-      at::Tensor& gradient = slot.parameter.mutable_grad();
-      if (!gradient.defined()) continue;
-      if (set_to_none) {
-        gradient.reset();
-        continue;
-      }
-      if (gradient.grad_fn()) gradient.detach_();
-      else gradient.requires_grad_(false);
-      gradient.zero_();
-    }
+  for (const Group& group : groups_)
+    for (const Slot& slot : group.slots) clear_gradient(slot.parameter, set_to_none);
 }
 
 }  // namespace trainhost::model

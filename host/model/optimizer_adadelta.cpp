@@ -28,12 +28,6 @@ class Adadelta final : public Rule {
     weight_decay_ = hyper.number("weight_decay");
   }
 
-  void begin(const at::Tensor& parameter, const at::Tensor&, Tensors& state, bool) const override {
-    if (!state[kStep].defined()) state[kStep] = counter(parameter, false);
-    zeros_for(state[kSquare], parameter);
-    zeros_for(state[kDelta], parameter);
-  }
-
   void single(Batch& b, size_t i) override {
     check_capturable(b, i, b.states[kStep], false);
     at::Tensor &square = b.states[kSquare][i], &total = b.states[kDelta][i];

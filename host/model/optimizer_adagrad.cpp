@@ -4,7 +4,6 @@
 #include <ATen/ops/_foreach_addcmul.h>
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_sqrt.h>
-#include <ATen/ops/_foreach_sub.h>
 #include <ATen/ops/_fused_adagrad.h>
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/sparse_coo_tensor.h>
@@ -78,13 +77,10 @@ class Adagrad final : public Rule {
   void fused(Batch& b, const std::optional<at::Tensor>& grad_scale,
              const std::optional<at::Tensor>& found_inf) override {
     Tensors& steps = b.states[kStep];
-    for (at::Tensor& step : steps)  // of a state that another kind of step began
-      if (step.device() != b.parameters[0].device() || step.scalar_type() != at::kFloat)
-        step.set_data(step.to(b.parameters[0].device(), at::kFloat));
-    count(steps);
+    count_fused(b, steps);
     at::_fused_adagrad_(b.parameters, b.gradients, b.states[kSum], steps, lr.value(), lr_decay_, weight_decay_.value(),
                         eps_, maximize, grad_scale, found_inf);
-    if (found_inf && !b.parameters[0].is_cpu()) at::_foreach_sub_(steps, Tensors(steps.size(), *found_inf));
+    take_back(b, steps, found_inf);
   }
 
  private:

@@ -143,10 +143,7 @@ class Adam : public Rule {
   void fused(Batch& b, const std::optional<at::Tensor>& grad_scale,
              const std::optional<at::Tensor>& found_inf) override {
     Tensors& steps = b.states[kStep];
-    for (at::Tensor& step : steps)  // of a state that another kind of step began
-      if (step.device() != b.parameters[0].device() || step.scalar_type() != at::kFloat)
-        step.set_data(step.to(b.parameters[0].device(), at::kFloat));
-    count(steps);
+    count_fused(b, steps);
     static const Tensors none;
     const Tensors& largest = amsgrad_ ? b.states[kLargest] : none;
     const double beta1 = beta1_.value(), beta2 = beta2_.value(), decay = weight_decay_.value();
@@ -163,7 +160,7 @@ class Adam : public Rule {
     } else {
       call(&at::_ops::_fused_adam_::call, lr.value());
     }
-    if (found_inf && !b.parameters[0].is_cpu()) at::_foreach_sub_(steps, Tensors(steps.size(), *found_inf));
+    take_back(b, steps, found_inf);
   }
 
  private:

@@ -20,7 +20,7 @@ namespace {
 
 enum : size_t { kStep, kFirst, kLargest };
 
-class Adamax final : public Rule {
+class Adamax final : public AveragingRule {
  public:
   const char* title() const override { return "Adamax"; }
   const std::vector<State>& states() const override {
@@ -31,16 +31,8 @@ class Adamax final : public Rule {
   }
 
   void read(const Hyper& hyper) override {
-    beta1_ = hyper.number("betas", 0).value();
-    beta2_ = hyper.number("betas", 1).value();
-    eps_ = hyper.number("eps").value();
+    AveragingRule::read(hyper);
     weight_decay_ = hyper.number("weight_decay");
-  }
-
-  void begin(const at::Tensor& parameter, const at::Tensor&, Tensors& state, bool) const override {
-    if (!state[kStep].defined()) state[kStep] = counter(parameter, false);
-    zeros_for(state[kFirst], parameter);
-    zeros_for(state[kLargest], parameter);
   }
 
   void single(Batch& b, size_t i) override {
@@ -87,7 +79,6 @@ class Adamax final : public Rule {
   }
 
  private:
-  double beta1_ = 0, beta2_ = 0, eps_ = 0;
   Number weight_decay_;
 };
 

@@ -19,7 +19,7 @@ namespace {
 
 enum : size_t { kStep, kProduct, kFirst, kSecond };
 
-class NAdam final : public Rule {
+class NAdam final : public AveragingRule {
  public:
   const char* title() const override { return "NAdam"; }
   const std::vector<State>& states() const override {
@@ -31,19 +31,15 @@ class NAdam final : public Rule {
   }
 
   void read(const Hyper& hyper) override {
-    beta1_ = hyper.number("betas", 0).value();
-    beta2_ = hyper.number("betas", 1).value();
-    eps_ = hyper.number("eps").value();
+    AveragingRule::read(hyper);
     weight_decay_ = hyper.number("weight_decay");
     momentum_decay_ = hyper.number("momentum_decay").value();
     is_decoupled_ = hyper.flag("decoupled_weight_decay");
   }
 
-  void begin(const at::Tensor& parameter, const at::Tensor&, Tensors& state, bool) const override {
-    if (!state[kStep].defined()) state[kStep] = counter(parameter, false);
+  void begin(const at::Tensor& parameter, const at::Tensor& gradient, Tensors& state, bool fused) const override {
     if (!state[kProduct].defined()) state[kProduct] = counter(parameter, false, 1);
-    zeros_for(state[kFirst], parameter);
-    zeros_for(state[kSecond], parameter);
+    Rule::begin(parameter, gradient, state, fused);
   }
 
   void single(Batch& b, size_t i) override {
@@ -137,7 +133,7 @@ class NAdam final : public Rule {
     at::_foreach_addcdiv_(b.parameters, numerator, root);
   }
 
-  double beta1_ = 0, beta2_ = 0, eps_ = 0, momentum_decay_ = 0;
+  double momentum_decay_ = 0;
   Number weight_decay_;
   bool is_decoupled_ = false;
 };

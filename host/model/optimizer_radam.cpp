@@ -20,7 +20,7 @@ namespace {
 
 enum : size_t { kStep, kFirst, kSecond };
 
-class RAdam final : public Rule {
+class RAdam final : public AveragingRule {
  public:
   const char* title() const override { return "RAdam"; }
   const std::vector<State>& states() const override {
@@ -31,17 +31,9 @@ class RAdam final : public Rule {
   }
 
   void read(const Hyper& hyper) override {
-    beta1_ = hyper.number("betas", 0).value();
-    beta2_ = hyper.number("betas", 1).value();
-    eps_ = hyper.number("eps").value();
+    AveragingRule::read(hyper);
     weight_decay_ = hyper.number("weight_decay");
     is_decoupled_ = hyper.flag("decoupled_weight_decay");
-  }
-
-  void begin(const at::Tensor& parameter, const at::Tensor&, Tensors& state, bool) const override {
-    if (!state[kStep].defined()) state[kStep] = counter(parameter, false);
-    zeros_for(state[kFirst], parameter);
-    zeros_for(state[kSecond], parameter);
   }
 
   void single(Batch& b, size_t i) override {
@@ -148,7 +140,6 @@ class RAdam final : public Rule {
     at::_foreach_div_(rectified, correction1);
   }
 
-  double beta1_ = 0, beta2_ = 0, eps_ = 0;
   Number weight_decay_;
   bool is_decoupled_ = false;
 };

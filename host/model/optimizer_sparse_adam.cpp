@@ -1,6 +1,5 @@
 // SparseAdam: Adam for sparse gradients; only what a gradient touches moves.
 #include <ATen/ops/sparse_coo_tensor.h>
-#include <ATen/ops/zeros.h>
 
 #include <cmath>
 
@@ -11,7 +10,7 @@ namespace {
 
 enum : size_t { kStep, kFirst, kSecond };
 
-class SparseAdam final : public Rule {
+class SparseAdam final : public AveragingRule {
  public:
   const char* title() const override { return "SparseAdam"; }
   const std::vector<State>& states() const override {
@@ -25,18 +24,6 @@ class SparseAdam final : public Rule {
   bool takes_dense() const override { return false; }
   bool takes_complex() const override { return false; }
   const char* instead_of_sparse() const override { return ", please consider Adam instead"; }
-
-  void read(const Hyper& hyper) override {
-    beta1_ = hyper.number("betas", 0).value();
-    beta2_ = hyper.number("betas", 1).value();
-    eps_ = hyper.number("eps").value();
-  }
-
-  void begin(const at::Tensor& parameter, const at::Tensor&, Tensors& state, bool) const override {
-    if (!state[kStep].defined()) state[kStep] = at::zeros({}, at::kLong);
-    zeros_for(state[kFirst], parameter);
-    zeros_for(state[kSecond], parameter);
-  }
 
   void single(Batch& b, size_t i) override {
     at::Tensor &p = b.parameters[i], &m = b.states[kFirst][i], &v = b.states[kSecond][i];
@@ -57,9 +44,6 @@ class SparseAdam final : public Rule {
     const Number size = lr * std::sqrt(1 - std::pow(beta2_, step)) / (1 - std::pow(beta1_, step));
     p.add_(sparse(times(first.div_(denominator), -size)));
   }
-
- private:
-  double beta1_ = 0, beta2_ = 0, eps_ = 0;
 };
 
 const Registration<SparseAdam> registration("sparse_adam");

@@ -5,7 +5,9 @@
 #include <ATen/ops/_foreach_div.h>
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_neg.h>
+#include <ATen/ops/_foreach_sub.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/DefaultDtype.h>
 
@@ -63,6 +65,15 @@ void Rule::zeros_for(at::Tensor& state, const at::Tensor& like) {
   if (!state.defined()) state = at::zeros_like(like, {}, at::MemoryFormat::Preserve);
 }
 
+void Rule::begin(const at::Tensor& parameter, const at::Tensor&, Tensors& state, bool fused) const {
+  for (size_t i = 0; i < states().size(); ++i) {
+    const State::Kind kind = states()[i].kind;
+    if (kind == State::Kind::like_parameter) zeros_for(state[i], parameter);
+    else if (!state[i].defined())
+      state[i] = kind == State::Kind::count ? at::zeros({}, at::kLong) : counter(parameter, fused && has_fused());
+  }
+}
+
 at::Tensor Rule::counter(const at::Tensor& parameter, bool fused, double value) const {
   const bool is_double = !fused && c10::get_default_dtype_as_scalartype() == at::kDouble;
   return at::full({}, value,
@@ -96,6 +107,12 @@ void Rule::check_capturable(const Batch& batch, const Tensors& steps, bool suppo
   for (size_t i = 0; capturable && i < steps.size(); ++i) check_capturable(batch, i, steps, supports_xla);
 }
 
+void AveragingRule::read(const Hyper& hyper) {
+  beta1_ = hyper.number("betas", 0).value();
+  beta2_ = hyper.number("betas", 1).value();
+  eps_ = hyper.number("eps").value();
+}
+
 // Counting through the dispatcher is half the time of a fused step for a hundred small tensors.
 void count(at::Tensor& step) {
   if (step.is_cpu() && step.scalar_type() == at::kFloat) *step.mutable_data_ptr<float>() += 1.0f;
@@ -106,6 +123,17 @@ void count(Tensors& steps) {
   if (steps.empty()) return;
   if (!steps[0].is_cpu()) return at::_foreach_add_(steps, 1);
   for (at::Tensor& step : steps) count(step);
+}
+
+void count_fused(Batch& batch, Tensors& steps) {
+  for (at::Tensor& step : steps)
+    if (step.device() != batch.parameters[0].device() || step.scalar_type() != at::kFloat)
+      step.set_data(step.to(batch.parameters[0].device(), at::kFloat));
+  count(steps);
+}
+
+void take_back(const Batch& batch, Tensors& steps, const std::optional<at::Tensor>& found_inf) {
+  if (found_inf && !batch.parameters[0].is_cpu()) at::_foreach_sub_(steps, Tensors(steps.size(), *found_inf));
 }
 
 void scale(Tensors& list, const Number& n) {

@@ -59,8 +59,8 @@ class Rule {
   std::optional<bool> foreach_chosen, fused_chosen;
   Number lr;
 
-  // Makes the states that this parameter lacks and this step needs.
-  virtual void begin(const at::Tensor& parameter, const at::Tensor& gradient, Tensors& state, bool fused) const = 0;
+  // Makes the states that this parameter lacks and this step needs: zeros, where the rule has no others.
+  virtual void begin(const at::Tensor& parameter, const at::Tensor& gradient, Tensors& state, bool fused) const;
   // The lists that this step reads, as bits: a batch is made anew when they change.
   virtual unsigned wanted() const { return ~0u; }
   virtual void single(Batch& batch, size_t i) = 0;
@@ -83,9 +83,20 @@ class Rule {
   void check_capturable(const Batch& batch, const Tensors& steps, bool supports_xla = false) const;
 };
 
+// With averages of the gradient and of its size, whose betas are plain numbers.
+class AveragingRule : public Rule {
+ protected:
+  void read(const Hyper& hyper) override;
+  double beta1_ = 0, beta2_ = 0, eps_ = 0;
+};
+
 // Adds one.
 void count(at::Tensor& step);
 void count(Tensors& steps);
+// The same for a fused step: counters of a state that another kind of step began come to the parameters' device, and
+// go back by one where a step on another device found an infinity.
+void count_fused(Batch& batch, Tensors& steps);
+void take_back(const Batch& batch, Tensors& steps, const std::optional<at::Tensor>& found_inf);
 // x *= n, x /= n for lists.
 void scale(Tensors& list, const Number& n);
 void divide(Tensors& list, const Number& n);

@@ -2,7 +2,7 @@
 #include <c10/core/GradMode.h>
 #include <torch/csrc/api/include/torch/nn/module.h>
 
-#include "host/base/error.h"
+#include "host/model/gradients.h"
 #include "host/model/module.h"
 
 namespace trainhost::model {
@@ -27,13 +27,7 @@ void copy_into(const at::Tensor& own, const at::Tensor& value) {
 }
 
 void zero_grad(Module& module, bool set_to_none) {
-  c10::NoGradGuard no_grad;
-  for (auto& [_, parameter] : parameters(module)) {
-    at::Tensor& gradient = parameter.mutable_grad();
-    if (!gradient.defined()) continue;
-    if (set_to_none) gradient.reset();
-    else gradient.detach_().zero_();
-  }
+  for (const auto& [_, parameter] : parameters(module)) clear_gradient(parameter, set_to_none);
 }
 
 void set_requires_grad(Module& module, bool on) {

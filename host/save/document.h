@@ -74,7 +74,8 @@ struct Storage {
   at::Tensor data;     // the bytes as uint8, once they are read
 };
 
-enum class Form : uint8_t { strided, coo, compressed, meta, nested };
+// uninitialized: of a lazy module, without a shape.
+enum class Form : uint8_t { strided, coo, compressed, meta, nested, uninitialized };
 
 // A tensor, or how it is made of its storage or of other tensors.
 struct TensorNode {

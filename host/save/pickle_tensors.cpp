@@ -12,6 +12,7 @@
 #include "host/base/error.h"
 #include "host/save/dtypes.h"
 #include "host/tensor/names.h"
+#include "host/tensor/uninitialized.h"
 
 namespace trainhost::save {
 namespace {
@@ -150,6 +151,12 @@ void Pickler::tensor(const TensorNode& node, uint32_t& place) {
   const at::Tensor& tensor = node.tensor;
   if (!tensor.defined() || tensor.is_mkldnn())
     throw_usage("torch.save: a tensor without storage of its own (mkldnn) cannot be saved");
+  if (tensor::is_uninitialized(tensor)) {
+    global("torch.nn.parameter", node.parameter ? "UninitializedParameter" : "UninitializedBuffer");
+    op(tensor.requires_grad() ? '\x88' : '\x89');
+    out_ += "\x85R";
+    return memoize(place);
+  }
   check_dtype(tensor.scalar_type());
   if (node.parameter) global("torch._utils", "_rebuild_parameter");
   if (tensor.is_nested()) nested(node.parameter ? tensor.detach() : tensor);

@@ -10,6 +10,7 @@
 #include "host/save/torch_file.h"
 #include "host/save/unpickle.h"
 #include "host/tensor/fresh.h"
+#include "host/tensor/uninitialized.h"
 
 namespace trainhost::save {
 
@@ -50,6 +51,11 @@ at::Tensor TorchFile::build(const TensorNode& node) {
 at::Tensor TorchFile::build_plain(const TensorNode& node) {
   auto options = at::TensorOptions().dtype(node.dtype);
   if (node.form == Form::meta) return at::empty_strided(node.sizes, node.strides, options.device(at::kMeta));
+  if (node.form == Form::uninitialized) {
+    at::Tensor made = at::empty({0}, options);
+    tensor::set_uninitialized(made);
+    return made;
+  }
   if (node.form == Form::nested) return build_nested(node);
   if (node.form == Form::strided) {
     const at::Tensor& data = document_.storages[node.storage].data;

@@ -75,6 +75,7 @@ class Unpickler {
   // unpickle_tensors.cpp: what rebuilds tensors
   Value rebuild_strided(const Args& args, Global function);
   Value rebuild_parameter(const Args& args);
+  Value rebuild_uninitialized(const Args& args, bool parameter);
   Value rebuild_sparse(const Args& args);
   Value rebuild_meta(const Args& args);
   Value rebuild_nested(const Args& args);
@@ -109,6 +110,8 @@ enum class Unpickler::Global : int64_t {
   get_layout,
   tensor,
   parameter,
+  uninitialized_parameter,
+  uninitialized_buffer,
   rebuild_tensor,
   rebuild_tensor_v2,
   rebuild_tensor_v3,

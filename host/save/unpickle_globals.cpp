@@ -31,7 +31,7 @@ Value Unpickler::find_global(std::string_view module, std::string_view name) {
     std::string_view module, name;
     Global global;
   };
-  static constexpr std::array<Row, 25> kRows = {
+  static constexpr std::array<Row, 27> kRows = {
       {{"collections", "OrderedDict", Global::ordered_dict},
        {"collections", "Counter", Global::counter},
        {"builtins", "set", Global::set},
@@ -45,6 +45,8 @@ Value Unpickler::find_global(std::string_view module, std::string_view name) {
        {"torch", "Tensor", Global::tensor},
        {"torch._tensor", "Tensor", Global::tensor},
        {"torch.nn.parameter", "Parameter", Global::parameter},
+       {"torch.nn.parameter", "UninitializedParameter", Global::uninitialized_parameter},
+       {"torch.nn.parameter", "UninitializedBuffer", Global::uninitialized_buffer},
        {"torch.serialization", "_get_layout", Global::get_layout},
        {"torch._utils", "_rebuild_tensor", Global::rebuild_tensor},
        {"torch._utils", "_rebuild_tensor_v2", Global::rebuild_tensor_v2},
@@ -133,6 +135,9 @@ Value Unpickler::call(Global function, const Args& args) {
     case Global::parameter:
     case Global::rebuild_parameter:
       return rebuild_parameter(args);
+    case Global::uninitialized_parameter:
+    case Global::uninitialized_buffer:
+      return rebuild_uninitialized(args, function == Global::uninitialized_parameter);
     case Global::rebuild_sparse_tensor:
       return rebuild_sparse(args);
     case Global::rebuild_meta_tensor:

@@ -1,4 +1,6 @@
 // Tensors as a pickle describes them: every number is checked before anything is made of it.
+#include <c10/core/DefaultDtype.h>
+
 #include <algorithm>
 
 #include "host/save/dtypes.h"
@@ -106,6 +108,17 @@ Value Unpickler::rebuild_parameter(const Args& args) {
   node.requires_grad = args.size() < 2 || argument(args, 1, Kind::boolean, "_rebuild_parameter").boolean;
   if (node.requires_grad && !has_gradients(node.dtype))
     fail("only Tensors of floating point dtype can require gradients");
+  return add_tensor(std::move(node));
+}
+
+// UninitializedParameter(requires_grad), UninitializedBuffer(requires_grad): of the default dtype, as in PyTorch.
+Value Unpickler::rebuild_uninitialized(const Args& args, bool parameter) {
+  TensorNode node;
+  node.form = Form::uninitialized;
+  node.parameter = parameter;
+  node.dtype = c10::get_default_dtype_as_scalartype();
+  node.requires_grad =
+      args.empty() ? parameter : argument(args, 0, Kind::boolean, "torch.nn.parameter.UninitializedParameter").boolean;
   return add_tensor(std::move(node));
 }
 

@@ -23,7 +23,7 @@ bool is_allowed(const std::string& op) {
       "aten::size",    "aten::copy_",          "aten::is_complex", "aten::is_floating_point",
       "aten::to",      "aten::_to_copy",       "aten::set_data",   "aten::_has_compatible_shallow_copy_type",
       "aten::is_leaf", "aten::requires_grad_", "aten::_version",   "aten::retains_grad",
-      "aten::data",
+      "aten::data",    "aten::get_device",
   };
   return kAllowed.count(op) > 0;
 }
@@ -38,11 +38,7 @@ void refuse(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   for (const c10::IValue& value : *stack)
     parameter =
         parameter || (value.isTensor() && is_uninitialized(value.toTensor()) && value.toTensor().requires_grad());
-  throw_usage("Attempted to use an uninitialized parameter in " + name +
-              ". This error happens when you are using a `LazyModule` or explicitly manipulating `torch.nn.parameter." +
-              (parameter ? "UninitializedParameter" : "UninitializedBuffer") +
-              "` objects. When using LazyModules Call `forward` with a dummy batch to initialize the parameters before "
-              "calling torch functions");
+  throw_uninitialized(name, parameter);
 }
 
 // Registering goes through all operators: only programs with such tensors pay for it. Never taken back.
@@ -65,6 +61,14 @@ void set_uninitialized(const at::Tensor& tensor) {
   auto impl = c10::make_intrusive<c10::TensorImpl>(c10::Storage(plain.storage()),
                                                    plain.key_set() | c10::DispatchKeySet(kKey), plain.dtype());
   tensor.set_data(at::Tensor(std::move(impl)));
+}
+
+void throw_uninitialized(const std::string& function, bool parameter) {
+  throw_usage("Attempted to use an uninitialized parameter in " + function +
+              ". This error happens when you are using a `LazyModule` or explicitly manipulating `torch.nn.parameter." +
+              (parameter ? "UninitializedParameter" : "UninitializedBuffer") +
+              "` objects. When using LazyModules Call `forward` with a dummy batch to initialize the parameters before "
+              "calling torch functions");
 }
 
 void throw_no_shape() {

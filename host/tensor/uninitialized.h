@@ -3,6 +3,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <string>
+
 namespace trainhost::tensor {
 
 bool is_uninitialized(const at::Tensor& tensor) noexcept;
@@ -11,6 +13,8 @@ bool is_uninitialized(const at::Tensor& tensor) noexcept;
 // until `set_data` gives it the memory of another tensor.
 void set_uninitialized(const at::Tensor& tensor);
 
+// PyTorch's error of a function ("<method 'dim' of 'torch._C.TensorBase' objects>") that does not take such a tensor.
+[[noreturn]] void throw_uninitialized(const std::string& function, bool parameter);
 // PyTorch's error for what is not known yet: the shape.
 [[noreturn]] void throw_no_shape();
 

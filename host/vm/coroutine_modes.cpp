@@ -4,6 +4,7 @@
 #include <lua.hpp>
 
 #include "host/vm/state.h"
+#include "host/vm/weak_table.h"
 
 namespace trainhost::vm {
 namespace {
@@ -29,15 +30,6 @@ struct Record {
   Modes caller;  // those of who resumed it last
   bool owns;
 };
-
-void make_weak_table(lua_State* L, const void* key, const char* mode) {
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushstring(L, mode);
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
-}
 
 // Pushes the coroutine, which may be another than L, on L.
 void push_thread(lua_State* L, lua_State* coroutine) {
@@ -115,8 +107,10 @@ class Finally {
 }  // namespace
 
 void open_coroutine_modes(lua_State* L) {
-  make_weak_table(L, &kRecords, "k");
-  make_weak_table(L, &kScopes, "k");
+  for (const void* key : {&kRecords, &kScopes}) {
+    push_weak_table(L, "k");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+  }
 }
 
 ModeSwitch::ModeSwitch(lua_State* L, lua_State* coroutine)

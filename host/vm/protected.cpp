@@ -17,6 +17,7 @@
 #include "host/vm/interrupt.h"
 #include "host/vm/state.h"
 #include "host/vm/traceback.h"
+#include "host/vm/weak_table.h"
 
 namespace trainhost::vm {
 namespace {
@@ -309,11 +310,7 @@ void open_protected(lua_State* L) {
   lua_pushcfunction(L, traceback_of);
   lua_setfield(L, -2, "traceback");
   lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
+  push_weak_table(L, "k");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kTraces);
   lua_getfield(L, -2, "os");
   lua_pushcfunction(L, exit_script);

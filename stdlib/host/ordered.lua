@@ -9,13 +9,9 @@ local function get_attribute(self, key)
   return attributes and attributes[key]
 end
 
--- Is what has the key "_metadata" an attribute?
-local function is_attribute(kind, value) return kind ~= "dict" and type(value) ~= "userdata" end
-
 local function add(self, key, value)
   local meta = getmetatable(self)
-  if key == "_metadata" and is_attribute(meta.kind, value) then
-    meta.attributes = meta.attributes or {}
+  if key == "_metadata" and meta.attributes and type(value) ~= "userdata" then  -- of a state dict
     meta.attributes._metadata = value
     return
   end
@@ -64,17 +60,42 @@ function ordered.new(keys, values, kind)
   local order, known = meta.order, meta.known
   for i = 1, keys and #keys or 0 do
     local key, value = keys[i], values[i]
-    if key == "_metadata" and is_attribute(kind, value) then
-      meta.attributes = {_metadata = value}
-    else
-      if value ~= nil and not known[key] then
-        known[key] = true
-        order[#order + 1] = key
-      end
-      self[key] = value
+    if value ~= nil and not known[key] then
+      known[key] = true
+      order[#order + 1] = key
     end
+    self[key] = value
   end
   return setmetatable(self, meta)
+end
+
+--- An ordered table with attributes: what a state dict says of its modules is in `_metadata`, which is no key of it.
+---@param keys? any[]
+---@param values? any[]
+---@param metadata? table
+---@return table
+function ordered.state_dict(keys, values, metadata)
+  local self = ordered.new(keys, values)
+  getmetatable(self).attributes = {_metadata = metadata}
+  return self
+end
+
+--- A copy with an order of its own.
+---@param t table an ordered one
+---@param map fun(value: any): any what is put for a key, a value or the attributes
+---@param made? fun(copy: table) gets the copy while it is empty: a value may lead back to it
+---@return table
+function ordered.copy(t, map, made)
+  local meta = getmetatable(t)
+  local copy = ordered.new(nil, nil, meta.kind)
+  if made then made(copy) end
+  for _, key in ipairs(meta.order) do
+    local value = rawget(t, key)
+    if value ~= nil then copy[map(key)] = map(value)
+    elseif meta.none and meta.none[key] then ordered.set_none(copy, map(key)) end
+  end
+  getmetatable(copy).attributes = meta.attributes and map(meta.attributes)
+  return copy
 end
 
 --- Keeps a place for a key whose value is nil: None in a dict of Python. torch.save writes it.

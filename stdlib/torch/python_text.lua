@@ -30,4 +30,14 @@ function text.pairs(...)
   return table.concat(parts, ", ")
 end
 
+--- "p=0.5, inplace=False": fields by their names.
+---@param object any
+---@param ... string
+---@return string
+function text.fields(object, ...)
+  local parts = {...}
+  for i, name in ipairs(parts) do parts[i] = name .. "=" .. text.value(object[name]) end
+  return table.concat(parts, ", ")
+end
+
 return text

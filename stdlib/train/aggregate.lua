@@ -81,20 +81,20 @@ end
 ---Adds one batch.
 ---@param loss Tensor|number the mean over the batch
 ---@param parts? table<string, Tensor|number> components by name, means over the batch
----@param samples integer the weight of this batch
+---@param count number|Tensor the weight of this batch
 ---@param pred? any given to the metrics
 ---@param target? any given to the metrics
-function Aggregate:update(loss, parts, samples, pred, target)
-  self.loss:update(loss, samples)
+function Aggregate:update(loss, parts, count, pred, target)
+  self.loss:update(loss, count)
   if not self.shown then show(self) end
-  for _, entry in ipairs(self.metrics) do measure(self, entry, pred, target, samples) end
+  for _, entry in ipairs(self.metrics) do measure(self, entry, pred, target, count) end
   local prefix = self.prefix
   logs.stale(self.target, prefix .. "loss")
   for _, name in ipairs(self.names) do logs.stale(self.target, prefix .. name) end
   if parts then
     for _, name in ipairs(ordered.keys(parts)) do
       local part = self.parts[name] or add_part(self, name)
-      part:update(parts[name], samples)
+      part:update(parts[name], count)
       logs.set_lazy(self.target, prefix .. name, function() return part:result() end)
     end
   end

@@ -1,11 +1,15 @@
 -- The arguments of train.fit: defaults, checks, and the state that comes of them.
+local Denominator = require "train.denominator"
 local State = require "train.state"
 local batches = require "train.batches"
 local callable = require "host.callable"
+local by_name = require "train.by_name"
 local callback_list = require "train.callback_list"
+local data = require "train.data"
 local interval = require "train.interval"
 local keywords = require "host.keywords"
 local ordered = require "host.ordered"
+local precision = require "train.precision"
 
 local arguments = {}
 
@@ -15,9 +19,13 @@ local DEFAULTS <const> = {
   max_time = none, metrics = none, callbacks = none, scheduler = none, accumulate = 1, clip_grad_norm = none,
   clip_grad_value = none, device = none, step = none, limit_train_batches = none, limit_valid_batches = none,
   seed = none, quiet = false, verbose = none, user = none,
-  autocast = none, scaler = none, resume = none, compat = none,
+  autocast = none, scaler = none, resume = none, compat = none, reduction = none, count = none, evaluate_train = none,
+  detect_anomaly = false, overfit_batches = none, dry_run = none,
+  batch_size = none, shuffle = none, sample_weight = none, class_weight = none, validation_data = none,
+  validation_split = none, validation_freq = none, validation_batch_size = none, validation_steps = none,
+  steps_per_epoch = none, initial_epoch = 0,
 }
-local LATER <const> = {"autocast", "scaler", "resume", "compat"}
+local LATER <const> = {"resume"}
 
 local function usage(message, hint) require("native.vm").raise("usage", "train.fit: " .. message, hint) end
 
@@ -65,7 +73,10 @@ local function maker_name(value)
 end
 
 ---The step that is used where none is given: batch[1] through the model, the loss against batch[2].
-function arguments.default_step(loss, where)
+---@param loss any callable
+---@param where string
+---@param denominator table
+function arguments.default_step(loss, where, denominator)
   return function(state, batch)
     if type(batch) ~= "table" or batch[1] == nil or batch[2] == nil then
       require("native.vm").raise("usage", where .. ": a batch must be {input, target}",
@@ -73,7 +84,7 @@ function arguments.default_step(loss, where)
     end
     local output = state.model(batch[1])
     state.output, state.target = output, batch[2]
-    return loss(output, batch[2])
+    return denominator:loss(loss, state, output, batch[2])
   end
 end
 
@@ -101,6 +112,38 @@ function arguments.check_metrics(metrics, where)
   end
 end
 
+-- What is one of a few values.
+local function check_choices(a)
+  if a.reduction ~= nil and a.reduction ~= "mean" and a.reduction ~= "sum" then
+    usage(("reduction must be \"mean\" or \"sum\", got %s"):format(tostring(a.reduction)))
+  end
+  if a.compat ~= nil and a.compat ~= "keras" then usage(("compat must be \"keras\", got %s"):format(tostring(a.compat))) end
+  if a.count ~= nil and type(a.count) ~= "function" then usage(("count must be a function, got %s"):format(type(a.count))) end
+  local first = math.type(a.initial_epoch) and math.tointeger(a.initial_epoch)
+  if not first or first < 0 then
+    usage(("initial_epoch must be a whole number of 0 or more, got %s"):format(tostring(a.initial_epoch)))
+  end
+  a.initial_epoch = first
+  if a.step ~= nil and (a.class_weight ~= nil or a.sample_weight ~= nil) then
+    usage("class_weight and sample_weight go with `loss`, not with a step of your own", "weigh the losses in step")
+  end
+end
+
+-- Is a validation due after this epoch? Keras's validation_freq: every so many epochs, or a list of epochs from 1.
+local function validation_due(frequency)
+  if frequency == nil then return function() return true end end
+  if type(frequency) == "table" then
+    local due = {}
+    for _, epoch in ipairs(frequency) do due[epoch - 1] = true end
+    return function(epoch) return due[epoch] end
+  end
+  local every = math.type(frequency) and math.tointeger(frequency)
+  if not every or every < 1 then
+    usage(("validation_freq must be a whole number of 1 or more or a list of epochs, got %s"):format(tostring(frequency)))
+  end
+  return function(epoch) return (epoch + 1) % every == 0 end
+end
+
 local function check(a)
   for _, name in ipairs(LATER) do
     if a[name] ~= nil then usage(("'%s' is not available yet"):format(name)) end
@@ -109,9 +152,11 @@ local function check(a)
   if not (a.epochs or a.max_steps or a.max_time) then
     usage("the training has no bound", "give epochs, max_steps or max_time")
   end
-  for _, name in ipairs {"epochs", "max_steps", "accumulate", "limit_train_batches", "limit_valid_batches"} do
+  for _, name in ipairs {"epochs", "max_steps", "accumulate", "limit_train_batches", "limit_valid_batches",
+    "evaluate_train", "overfit_batches", "batch_size", "validation_batch_size", "steps_per_epoch"} do
     positive_whole(a, name)
   end
+  check_choices(a)
   positive(a, "clip_grad_norm")
   positive(a, "clip_grad_value")
   if type(a.max_time) == "string" then
@@ -132,8 +177,6 @@ local function check(a)
   end
   if a.model ~= nil then arguments.check_model(a.model, "train.fit") end
   if a.optimizer ~= nil then check_optimizer(a.optimizer) end
-  batches.check(a.train, "train.fit: train")
-  if a.valid ~= nil then batches.check(a.valid, "train.fit: valid") end
   arguments.check_metrics(a.metrics, "train.fit")
   if a.verbose ~= nil and a.verbose ~= 0 and a.verbose ~= 1 and a.verbose ~= 2 and type(a.verbose) ~= "boolean" then
     usage(("verbose must be 0 (quiet), 1 (bar) or 2 (a line each epoch), got %s"):format(tostring(a.verbose)))
@@ -165,10 +208,36 @@ local function log_names(a, list)
   table.move(metrics, 1, #metrics, 2, names)
   local written = list:written_names()
   local at_batch = table.move(written, 1, #written, #names + 1, {table.unpack(names)})
+  local own = #names
   if a.valid ~= nil then
-    for i = 1, #names do names[#names + 1] = "val_" .. names[i] end
+    for i = 1, own do names[#names + 1] = "val_" .. names[i] end
+  end
+  if a.evaluate_train then
+    for i = 1, own do names[#names + 1] = "train_" .. names[i] end
   end
   return table.move(written, 1, #written, #names + 1, names), at_batch
+end
+
+-- Loaders of the data, weights of their samples, and the limits of a dry run.
+local function prepare_data(a)
+  if a.dry_run == nil then a.dry_run = false end
+  data.of_fit(a)
+  batches.check(a.train, "train.fit: train")
+  if a.valid ~= nil then batches.check(a.valid, "train.fit: valid") end
+  a.validates = a.dry_run and function() return true end or validation_due(a.validation_freq)
+  if a.dry_run then
+    a.limit_train_batches, a.limit_valid_batches, a.max_steps, a.max_time = 1, 1, nil, nil
+    a.epochs = a.initial_epoch + 1
+  end
+  if a.class_weight ~= nil then
+    local of_class, weighted = require("train.class_weight")(a.class_weight), a.weighted
+    a.weights = function(batch)
+      local weight = of_class(batch[2])
+      return weighted and weight * batch[3] or weight
+    end
+  elseif a.weighted then
+    a.weights = function(batch) return batch[3] end
+  end
 end
 
 ---Checks what was given to train.fit.
@@ -176,18 +245,27 @@ end
 ---@return table state
 function arguments.prepare(given)
   local a = keywords.check("train.fit", given, DEFAULTS)
-  a.metrics = a.metrics or {}
+  if type(a.loss) == "string" then a.loss = by_name.loss("train.fit", a.loss) end
+  if type(a.optimizer) == "string" and a.model ~= nil then
+    arguments.check_model(a.model, "train.fit")
+    a.optimizer = by_name.optimizer("train.fit", a.optimizer, a.model, a.compat)
+  end
+  a.metrics = by_name.metrics("train.fit", a.metrics or {})
   check(a)
+  prepare_data(a)
   local history = require("train.callbacks.history")()
   local state = State.new {
     model = a.model, optimizer = a.optimizer, train = a.train, valid = a.valid, metrics = a.metrics, history = history,
     epochs = a.epochs, max_steps = a.max_steps, max_time = a.max_time, phase = "train", arguments = a, user = a.user,
-    logs = require("train.logs").new(),
+    epoch = a.initial_epoch, epochs_done = a.initial_epoch, compat = a.compat, dry_run = a.dry_run,
   }
   local list = all_callbacks(a, history)
   state.callback_list = list
   state.log_names, state.batch_log_names = log_names(a, list)
-  a.step = a.step or arguments.default_step(a.loss, "train.fit")
+  a.denominator = Denominator.new {loss = not a.step and a.loss or nil, count = a.count, reduction = a.reduction,
+    compat = a.compat, where = "train.fit"}
+  a.step = precision.step(a.step or arguments.default_step(a.loss, "train.fit", a.denominator), a)
+  a.scaler = precision.scaler(a)
   list:check(state)
   return a, state
 end

@@ -7,7 +7,7 @@ local hooks = require "train.hooks"
 local nearest = require "train.nearest"
 local callback_state = require "train.callback_state"
 local ordered = require "host.ordered"
-local count_event <const> = require("train.state").count
+local follow <const> = require("train.state").follow
 
 local GROUPS <const> = {metrics = 1, user = 2, policy = 3, logging = 4, checkpoint = 5}
 
@@ -205,7 +205,13 @@ end
 ---@param state table handed to every hook: train.fit's, train.state{...}, or a plain table, which becomes a state; its
 ---counters (epoch, batch, step, epochs_done, batches_done, steps_done) follow the events
 function CallbackList:emit(event, state)
-  count_event(state, event)
+  follow(state, event)
+  self:tell(event, state)
+end
+
+---The same for a state whose counters have followed the event.
+---@private
+function CallbackList:tell(event, state)
   local list = self.handlers[event]
   if not list then
     if hooks.of_event[event] then return end

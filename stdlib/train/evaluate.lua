@@ -1,24 +1,31 @@
 -- train.evaluate: the loss and metrics of a model on data, weighted by samples.
 local Aggregate = require "train.aggregate"
+local Denominator = require "train.denominator"
 local State = require "train.state"
 local arguments = require "train.arguments"
 local batches = require "train.batches"
+local by_name = require "train.by_name"
 local callable = require "host.callable"
 local callback_list = require "train.callback_list"
+local data = require "train.data"
 local keywords = require "host.keywords"
 local logs = require "train.logs"
 local pass = require "train.pass"
+local precision = require "train.precision"
 
 ---Scores a model in evaluation mode, without gradients; its mode is as before afterwards.
----@param given table model, data, loss, metrics,
----callbacks, device, step = function(state, batch) return loss, logs end, limit_batches
+---@param given table model, data (batches; tensors {x, y [, sample_weight]} or a dataset, with batch_size = 32), loss,
+---metrics, callbacks, device, step = function(state, batch) return loss, logs end, limit_batches, reduction = "mean"|"sum"
+---of the loss, count = function(batch, state) returning what a batch counts, autocast = true | dtype
 ---@return table scores loss and metrics by name
 return function(given)
   local raise = require("native.vm").raise
   local a = keywords.check("train.evaluate", given, {
     model = keywords.none, data = keywords.required, loss = keywords.none, metrics = keywords.none,
     callbacks = keywords.none, device = keywords.none, step = keywords.none, limit_batches = keywords.none,
+    batch_size = keywords.none, reduction = keywords.none, count = keywords.none, autocast = keywords.none,
   })
+  if type(a.loss) == "string" then a.loss = by_name.loss("train.evaluate", a.loss) end
   if not a.step then
     if a.model == nil then raise("usage", "train.evaluate: keyword 'model' is required") end
     if a.loss == nil then raise("usage", "train.evaluate: keyword 'loss' is required") end
@@ -27,14 +34,19 @@ return function(given)
     end
   end
   if a.model ~= nil then arguments.check_model(a.model, "train.evaluate") end
-  a.metrics = a.metrics or {}
+  a.metrics = by_name.metrics("train.evaluate", a.metrics or {})
+  local weighted
+  a.data, weighted = data.loader(a.data, {where = "train.evaluate: data", batch_size = a.batch_size, tensors = not a.step})
   batches.check(a.data, "train.evaluate: data")
   arguments.check_metrics(a.metrics, "train.evaluate")
-  local state = State.new {model = a.model, metrics = a.metrics, phase = "evaluate", logs = logs.new(),
+  local state = State.new {model = a.model, metrics = a.metrics, phase = "evaluate",
     callback_list = callback_list(a.callbacks)}
   if a.device and a.model then a.model:to(a.device) end
+  local denominator = Denominator.new {loss = not a.step and a.loss or nil, count = a.count, reduction = a.reduction,
+    where = "train.evaluate"}
   pass(state, a.data, "evaluate", Aggregate.new(a.metrics, ""), {
-    step = a.step or arguments.default_step(a.loss, "train.evaluate"), limit = a.limit_batches, device = a.device,
+    step = precision.step(a.step or arguments.default_step(a.loss, "train.evaluate", denominator), a),
+    limit = a.limit_batches, device = a.device, denominator = denominator, weighted = weighted,
   })
   return logs.copy(state.logs)
 end

@@ -12,8 +12,24 @@ local torch = require "torch"
 local clip <const> = torch.nn.utils
 local is_tensor <const>, stop_wished <const> = torch.is_tensor, host.stop_wished
 
+-- With a flag of a device that the gradients are not finite: the kernel looks at it, the host does not wait.
+local function step_if_finite(optimizer, found_inf)
+  if not optimizer._native then
+    if found_inf:item() == 0 then optimizer:step() end
+    return
+  end
+  optimizer.found_inf = found_inf
+  local ok, err = pcall(optimizer.step, optimizer)
+  optimizer.found_inf = nil
+  if not ok then error(err, 0) end
+end
+
 -- Ends an accumulation window: the gradients become those of the mean over all its samples, then the optimizer steps.
 local function step_optimizer(state, a, window)
+  local scaler = a.scaler
+  if scaler and (window.count > 1 or a.clip_grad_value or a.clip_grad_norm or state.callback_list:hears("before_step")) then
+    scaler:unscale_(state.optimizer)
+  end
   if window.count > 1 then window:average(gradients.parameters(state)) end
   state:emit("before_step")
   if a.clip_grad_value then clip.clip_grad_value_(gradients.parameters(state), a.clip_grad_value) end
@@ -23,24 +39,33 @@ local function step_optimizer(state, a, window)
   window.count = 0
   if state.skip_step then  -- it counts towards max_steps: a training of skipped steps ends too
     state.skip_step, state.steps_done = nil, state.steps_done + 1
+    if scaler then scaler:update() end
     return
   end
-  state.optimizer:step()
+  if scaler then
+    scaler:step(state.optimizer)
+    scaler:update()
+  elseif state.found_inf then
+    step_if_finite(state.optimizer, state.found_inf)
+  else
+    state.optimizer:step()
+  end
   state:emit("after_step")
 end
 
--- Backward of one batch, weighted against the first batch of its window; the true sample count divides at its end.
-local function accumulate(state, a, loss, window)
-  if not is_tensor(loss) then
-    require("native.vm").raise("usage", ("train.fit: the loss must be a tensor, got %s"):format(type(loss)))
+-- Backward of one batch, weighted against the first batch of its window; the true count divides at its end.
+local function accumulate(state, a, window)
+  if not is_tensor(state.loss) then
+    require("native.vm").raise("usage", ("train.fit: the loss must be a tensor, got %s"):format(type(state.loss)))
   end
   if window.count == 0 then state.optimizer:zero_grad() end
-  local factor = window:factor(state.samples)
+  local factor = window:factor(state.count)
   state:emit("before_backward")
-  loss = state.loss
+  local loss = state.loss
   if factor ~= 1 then loss = loss * factor end
+  if a.scaler then loss = a.scaler:scale(loss) end
   loss:backward()
-  window:add(state.samples)
+  window:add(state.count)
   state:emit("after_backward")
   local last = state.batch_count and state.batch + 1 == state.batch_count
   if window.count == a.accumulate or last or state.stopping then step_optimizer(state, a, window) end
@@ -58,20 +83,20 @@ local function check_bounds(state)
 end
 
 local function train_epoch(state, a, aggregate)
-  local window = Window.new()
+  local window, rule = Window.new(a.denominator.sums), a.denominator
   state.phase, state.batch_count = "train", batches.count(a.train, a.limit_train_batches)
   state._train_count = state.batch_count
   aggregate:begin(state.logs)
   for _, batch in batches.each(a.train, a.limit_train_batches, state.epoch) do
     if a.device then batch = batches.to(batch, a.device) end
-    state.inputs, state.samples, state.output, state.target = batch, nil, nil, nil
+    state.inputs, state.samples, state.count, state.output, state.target = batch, nil, nil, nil, nil
+    state.sample_weight = a.weights and a.weights(batch)
     state:emit("batch_begin")
     local loss, parts = a.step(state, batch)
     if loss == nil then require("native.vm").raise("usage", "train.fit: step must return the loss, got nil") end
-    state.loss = loss
-    state.samples = state.samples or batches.samples(batch)
-    if state.optimizer then accumulate(state, a, loss, window) else state.steps_done = state.steps_done + 1 end
-    aggregate:update(loss, parts, state.samples, state.output, state.target)
+    local mean, count, means = rule:measure(state, batch, loss, parts)
+    if state.optimizer then accumulate(state, a, window) else state.steps_done = state.steps_done + 1 end
+    aggregate:update(mean, means, count, state.output, state.target)
     state:emit("batch_end")
     check_bounds(state)
     if state.stopping then break end
@@ -102,25 +127,54 @@ local function begin(state, a)
   state:emit("train_begin")
 end
 
+-- The validation of one epoch, and the loss of the training data at the weights that it ended with.
+local function evaluate_epoch(state, a, validation, again)
+  if a.valid and a.validates(state.epoch) then
+    pass(state, a.valid, "valid", validation, {step = a.step, limit = a.limit_valid_batches, device = a.device,
+      denominator = a.denominator, weighted = a.weighted_valid})
+    logs.freeze(state.logs)
+  end
+  if again and (state.epoch + 1) % a.evaluate_train == 0 then
+    pass(state, a.train, "evaluate", again, {step = a.step, limit = a.limit_train_batches, device = a.device,
+      denominator = a.denominator, weights = a.weights})
+    logs.freeze(state.logs)
+  end
+end
+
 ---Trains a model.
+---
+---The loss of an epoch, of its parts and of the validation is the mean over all that counts: samples; targets that are not
+---ignore_index and the weights of their classes under CrossEntropyLoss and NLLLoss; the weights of samples; what `count`
+---says. The gradients of a step are those of that mean too, however many batches it takes. A loss may be one number, one
+---for each example, or `total, {reconstruction = l1, kl = l2}`.
 ---@param given table model, optimizer, loss = f(pred, target), train, valid; epochs | max_steps | max_time (seconds or
 ---"30min"); metrics = {accuracy = train.metrics.Accuracy()}; callbacks; scheduler = s | {s, interval = "step"|"epoch",
 ---monitor = name}; accumulate = 1 (batches a step); clip_grad_norm; clip_grad_value; device; step = function(state, batch)
 ---return loss, logs end; limit_train_batches; limit_valid_batches; seed; quiet; verbose = 0|1|2; user = a table for state.user
+---
+---Loss, optimizer and metrics also by name: loss = "cross_entropy", optimizer = "adam" (with PyTorch's defaults),
+---metrics = {"accuracy"}. train and valid also as tensors {x, y} or datasets, with Keras's batch_size = 32, shuffle = true,
+---sample_weight, class_weight = {[0] = 1.0, [1] = 5.0}, validation_data, validation_split, validation_freq = 1 (or a list of
+---epochs from 1), validation_batch_size, validation_steps, steps_per_epoch, initial_epoch = 0.
+---
+---reduction = "mean"|"sum" of the loss (default: what a loss of torch.nn says, else "mean"; the gradients of a sum are
+---those of the sum); count = function(batch, state) returning what a batch counts; evaluate_train = k (every k epochs also
+---train_loss and train_<metric> of the training data in evaluation mode); autocast = true | dtype; scaler = true | a
+---torch.GradScaler; detect_anomaly = false; overfit_batches = n (the same first n batches again and again, for training and
+---validation); dry_run = false (one batch of each phase); compat = "keras" (Keras's behaviour where ours differs)
 ---@return table history the logs of every epoch, `history.loss[i]`, and `history.stop_reason`
 return function(given)
   local a, state = arguments.prepare(given)
   local training, validation = Aggregate.new(a.metrics, "", true), Aggregate.new(a.metrics, "val_")
+  local again = a.evaluate_train and Aggregate.new(a.metrics, "train_")
   local _ <close> = guard(state)
+  local _ <close> = a.detect_anomaly and torch.autograd.set_detect_anomaly(true) or nil
   begin(state, a)
   while not state.stopping and not (state.epochs and state.epochs_done >= state.epochs) do
     state:emit("epoch_begin")
     train_epoch(state, a, training)
     logs.freeze(state.logs)
-    if a.valid then
-      pass(state, a.valid, "valid", validation, {step = a.step, limit = a.limit_valid_batches, device = a.device})
-      logs.freeze(state.logs)
-    end
+    evaluate_epoch(state, a, validation, again)
     state:emit("epoch_end")
   end
   state:emit("train_end")

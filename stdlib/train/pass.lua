@@ -6,7 +6,8 @@ local modes = require "train.modes"
 ---@param data any what train.batches takes
 ---@param event string "valid" or "evaluate": the begin of the event names
 ---@param aggregate table takes the losses and metrics
----@param options table {step, limit, device}
+---@param options table {step, limit, device, denominator, weighted = the third of each batch is the weights of its samples,
+---weights = function(batch) returning them}
 return function(state, data, event, aggregate, options)
   local _ <close> = modes.eval(state.model)
   local _ <close> = state.model and require("torch").no_grad() or nil
@@ -17,14 +18,14 @@ return function(state, data, event, aggregate, options)
   local batch_begin, batch_end = event .. "_batch_begin", event .. "_batch_end"
   for i, batch in batches.each(data, options.limit, state.epoch) do
     if options.device then batch = batches.to(batch, options.device) end
-    state.batch, state.inputs, state.samples = i, batch, nil
+    state.batch, state.inputs, state.samples, state.count = i, batch, nil, nil
+    state.sample_weight = options.weights and options.weights(batch) or options.weighted and batch[3] or nil
     state.output, state.target = nil, nil
     state:emit(batch_begin)
     local loss, parts = options.step(state, batch)
     if loss == nil then require("native.vm").raise("usage", "step must return the loss, got nil") end
-    state.loss = loss
-    state.samples = state.samples or batches.samples(batch)
-    aggregate:update(loss, parts, state.samples, state.output, state.target)
+    local mean, count, means = options.denominator:measure(state, batch, loss, parts)
+    aggregate:update(mean, means, count, state.output, state.target)
     state:emit(batch_end)
   end
   state:emit(event .. "_end")

@@ -63,7 +63,7 @@ end
 ---Takes note of an event before its hooks run. A plain table becomes a state.
 ---@param state table
 ---@param event string
-function State.count(state, event)
+function State.follow(state, event)
   local meta = getmetatable(state)
   if meta == nil then complete(state) elseif meta ~= State then return end
   local f = counted[event]
@@ -104,7 +104,12 @@ function State:say(text)
 end
 
 ---Tells every callback of an event.
-function State:emit(event) self.callback_list:emit(event, self) end
+---@param event string
+function State:emit(event)
+  local f = counted[event]
+  if f then f(self) end
+  self.callback_list:tell(event, self)
+end
 
 function State:__tostring()
   return ("state: epoch %d, batch %d, step %d, %s"):format(self.epoch + 1, self.batch + 1, self.step + 1,

@@ -44,6 +44,22 @@ def bench_speed(wanted):
           "program is.", ["", *commands, "trainhost against the bar"], rows)
 
 
+def bench_fit():
+    figures = {"step": [], "hook": []}
+    for line in Run([PROGRAM, HERE / "fit.lua"], ONE_THREAD).output.splitlines():
+        what, *values = line.split("\t")
+        figures[what].append([float(value) for value in values])
+    raw, fit = zip(*figures["step"])
+    none, one = zip(*figures["hook"])
+    table(f"train.fit beside the same loop by hand, us of CPU time a step, one thread, median (least-most) of {len(raw)} "
+          "epochs in turns.", ["", "by hand", "train.fit", "against the bar"],
+          [["MLP step, batch 64", f"{median(raw):.1f} ({spread(raw)})", f"{median(fit):.1f} ({spread(fit)})",
+            f"{median(b / a for a, b in figures['step']):.3f} <= 1.02"]])
+    table("An event, us.", ["", "no hook", "an empty hook", "the hook against the bar"],
+          [["state:emit", f"{median(none):.3f}", f"{median(one):.3f}",
+            f"{median(b - a for a, b in figures['hook']):.3f} < 0.2"]])
+
+
 def bench_operators():
     runs = side_by_side({
         "trainhost": ([PROGRAM, HERE / "operators.lua"], ONE_THREAD),
@@ -219,7 +235,7 @@ def cpu_name():
 
 
 def main():
-    known = ["call", "mlp", "operators", "optimizers", "start", "memory", "loader", "metrics", "models", "leak"]
+    known = ["call", "mlp", "operators", "optimizers", "start", "memory", "loader", "metrics", "fit", "models", "leak"]
     names = sys.argv[1:] or known[:-1]  # leak takes minutes
     models = names[names.index("models") + 1:] if "models" in names else []
     names = names[:len(names) - len(models)]
@@ -242,6 +258,8 @@ def main():
         bench_loader()
     if "metrics" in names:
         bench_metrics()
+    if "fit" in names:
+        bench_fit()
     if "models" in names:
         bench_models(models)
     if "leak" in names:

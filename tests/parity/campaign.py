@@ -60,13 +60,15 @@ class Batch:
         self.pending, self.bytes = [], 0
 
     def add(self, wanted):
+        start = len(self.exchange.bytes)
         try:
             entry = self.prepare(wanted, self.exchange)
-        except Untranslatable as reason:
-            self.report.untranslatable[f"{wanted.operator}: {reason}"] += 1
-            return
-        except case.Dropped as reason:
-            self.report.dropped[str(reason), wanted.operator] += 1
+        except (Untranslatable, case.Dropped) as reason:
+            del self.exchange.bytes[start:]
+            if isinstance(reason, Untranslatable):
+                self.report.untranslatable[f"{wanted.operator}: {reason}"] += 1
+            else:
+                self.report.dropped[str(reason), wanted.operator] += 1
             return
         self.pending.append((wanted, *entry))
         self.bytes += sum(x.numel() * x.element_size() for x in entry[1] if isinstance(x, torch.Tensor)) if entry[1] else 0

@@ -2,7 +2,7 @@
 import opinfo
 import torch
 from messages import is_of_pytorch
-from trace import Trace, Untranslatable, leaves
+from trace import Trace, leaves
 
 
 class Dropped(Exception):
@@ -11,15 +11,6 @@ class Dropped(Exception):
 
 def prepare(wanted, exchange):
     """(trace, expected results, Lua code). Raises Dropped, or Untranslatable for what has no form in Lua."""
-    start = len(exchange.bytes)
-    try:
-        return attempt(wanted, exchange)
-    except (Untranslatable, Dropped):
-        del exchange.bytes[start:]
-        raise
-
-
-def attempt(wanted, exchange):
     trace, out = Trace(exchange), None
     function, kwargs = wanted.function, wanted.kwargs
     args = tuple(trace.copy(value) for value in wanted.args)

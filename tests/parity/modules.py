@@ -159,15 +159,6 @@ def bound(module, args, kwargs):
 
 def prepare(wanted, exchange):
     """(case, expected results, Lua code). Raises Untranslatable or Dropped for what is not run."""
-    start = len(exchange.bytes)
-    try:
-        return attempt(wanted, exchange)
-    except (Untranslatable, Dropped):
-        del exchange.bytes[start:]
-        raise
-
-
-def attempt(wanted, exchange):
     writer, case = Writer(exchange), Case(wanted.operator)
     made = [writer.copy(value) for value in wanted.made[0]]
     named = {name: writer.copy(value) for name, value in wanted.made[1].items()}

@@ -94,6 +94,21 @@ def test_what_lua_writes_python_reads(trainhost, tmp_path):
     same(torch.load(tmp_path / "sparse.pth"), torch.eye(2).to_sparse())
 
 
+def test_lazy_modules_cross_in_both_ways(trainhost, tmp_path):
+    net = "torch.nn.Sequential(torch.nn.LazyLinear(2), torch.nn.LazyBatchNorm1d())"
+    lazy = eval(net)
+    torch.save(lazy.state_dict(), tmp_path / "lazy.pt")
+    trainhost.lua(f"""
+      local torch = require "torch"
+      local net = {net}
+      assert(tostring(net:load_state_dict(torch.load("lazy.pt"))) == "<All keys matched successfully>")
+      torch.save(net:state_dict(), "lua.pt")""", cwd=tmp_path)
+    state = torch.load(tmp_path / "lua.pt", weights_only=False)
+    kinds = {name: (type(value), value.requires_grad) for name, value in state.items()}
+    assert kinds == {name: (type(value), value.requires_grad) for name, value in lazy.state_dict(keep_vars=True).items()}
+    assert not eval(net).load_state_dict(state).missing_keys
+
+
 def train(model, optimizer, steps):
     for step in range(steps):
         generator = torch.Generator().manual_seed(step)

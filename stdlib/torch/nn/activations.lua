@@ -86,7 +86,7 @@ function Softplus:forward(x)
   return softplus(x, f.beta, f.threshold)
 end
 
-function Softplus:extra_repr() return text.pairs("beta", self.beta, "threshold", self.threshold) end
+function Softplus:extra_repr() return text.fields(self, "beta", "threshold") end
 
 local gelu <const>, BY_TANH <const> = op "gelu", {approximate = "tanh"}
 
@@ -119,7 +119,7 @@ activations.GLU = GLU
 ---@param x Tensor
 ---@return Tensor half as large in that dimension
 function GLU:forward(x) return glu(x, fields(self).dim) end
-function GLU:extra_repr() return text.pairs("dim", self.dim) end
+function GLU:extra_repr() return text.fields(self, "dim") end
 
 local prelu <const> = op "prelu"
 
@@ -151,6 +151,6 @@ function PReLU:reset_parameters() init.constant_(self.weight, self.init) end
 ---@param x Tensor [batch, channels, ...]
 ---@return Tensor of x's shape
 function PReLU:forward(x) return prelu(x, fields(self).weight) end
-function PReLU:extra_repr() return text.pairs("num_parameters", self.num_parameters) end
+function PReLU:extra_repr() return text.fields(self, "num_parameters") end
 
 return activations

@@ -53,6 +53,15 @@ function methods:_apply(fn, recurse)
   return self
 end
 
+local apply <const> = methods._apply
+
+-- What _apply does with `fn`, which converts to these: at once where each module has the _apply from above.
+local function convert_all(self, device, dtype, complex, non_blocking, format, fn)
+  local ok, done = pcall(native.convert_tree, self, apply, device, dtype, complex, non_blocking, format)
+  if ok and done then return self end
+  return self:_apply(fn)  -- what is converted stays as it is, and what failed says so here
+end
+
 local parse_to = signature("Module.to", "device=nil, dtype=nil, non_blocking=false, *, memory_format=nil")
 local parse_dtype = signature("Module.to", "dtype=nil, non_blocking=false, *, memory_format=nil")
 local parse_tensor = signature("Module.to", "tensor=nil, non_blocking=false, *, memory_format=nil")
@@ -98,7 +107,7 @@ function methods:to(...)
         .. "expected.")
     end
   end
-  return self:_apply(function(tensor)
+  return convert_all(self, device, dtype, true, non_blocking, format, function(tensor)
     local number = tensor:is_floating_point() or tensor:is_complex()
     local options = {device = device or tensor.device, dtype = number and dtype or tensor.dtype, non_blocking = non_blocking}
     local dims = format and tensor:dim()
@@ -151,7 +160,9 @@ function methods:xpu(device) return self:to(device_of("xpu", device)) end
 
 local function of_floats(dtype)
   return function(self)
-    return self:_apply(function(tensor) return tensor:is_floating_point() and tensor:to(dtype) or tensor end)
+    return convert_all(self, nil, dtype, false, false, nil, function(tensor)
+      return tensor:is_floating_point() and tensor:to(dtype) or tensor
+    end)
   end
 end
 

@@ -87,7 +87,7 @@ function base.methods:reset_parameters()
 end
 
 function base.methods:extra_repr()
-  local parts = {self.in_channels, self.out_channels, text.pairs("kernel_size", self.kernel_size, "stride", self.stride)}
+  local parts = {self.in_channels, self.out_channels, text.fields(self, "kernel_size", "stride")}
   local function add(name, default)
     local value = self[name]
     if type(value) == "string" then parts[#parts + 1] = name .. "=" .. value
@@ -96,7 +96,7 @@ function base.methods:extra_repr()
   add("padding", 0)
   add("dilation", 1)
   add("output_padding", 0)
-  if self.groups ~= 1 then parts[#parts + 1] = text.pairs("groups", self.groups) end
+  if self.groups ~= 1 then parts[#parts + 1] = text.fields(self, "groups") end
   if not self.bias then parts[#parts + 1] = "bias=False" end
   if self.padding_mode ~= "zeros" then parts[#parts + 1] = "padding_mode=" .. self.padding_mode end
   return table.concat(parts, ", ")

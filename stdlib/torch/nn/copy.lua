@@ -1,6 +1,7 @@
 -- Copies of modules that share nothing with the original.
 local hooks = require("torch.nn.hooks").hooks
 local native = require "native.model"
+local ordered = require "host.ordered"
 local torch = require "torch"
 
 local methods = {}
@@ -25,6 +26,9 @@ local function copy(value, memo)
     return memo[value]
   end
   if kind == "userdata" then return value end
+  if ordered.is(value) then
+    return ordered.copy(value, function(item) return copy(item, memo) end, function(made) memo[value] = made end)
+  end
   local fresh = {}
   memo[value] = fresh
   for key, item in next, value do fresh[copy(key, memo)] = copy(item, memo) end

@@ -25,7 +25,7 @@ local function dropout(name, of)
     local f = fields(self)
     return of(x, f.p, self.training, f.inplace)
   end
-  function class:extra_repr() return text.pairs("p", self.p, "inplace", self.inplace) end
+  function class:extra_repr() return text.fields(self, "p", "inplace") end
   return class
 end
 

@@ -96,9 +96,9 @@ end
 
 function Embedding:extra_repr()
   local out = ("%d, %d"):format(self.num_embeddings, self.embedding_dim)
-  if self.padding_idx ~= nil then out = out .. ", " .. text.pairs("padding_idx", self.padding_idx) end
-  if self.max_norm ~= nil then out = out .. ", " .. text.pairs("max_norm", self.max_norm) end
-  if self.norm_type ~= 2 then out = out .. ", " .. text.pairs("norm_type", self.norm_type) end
+  if self.padding_idx ~= nil then out = out .. ", " .. text.fields(self, "padding_idx") end
+  if self.max_norm ~= nil then out = out .. ", " .. text.fields(self, "max_norm") end
+  if self.norm_type ~= 2 then out = out .. ", " .. text.fields(self, "norm_type") end
   if self.scale_grad_by_freq then out = out .. ", scale_grad_by_freq=True" end
   if self.sparse then out = out .. ", sparse=True" end
   return out
@@ -169,11 +169,11 @@ end
 
 function EmbeddingBag:extra_repr()
   local out = ("%d, %d"):format(self.num_embeddings, self.embedding_dim)
-  if self.max_norm ~= nil then out = out .. ", " .. text.pairs("max_norm", self.max_norm) end
-  if self.norm_type ~= 2 then out = out .. ", " .. text.pairs("norm_type", self.norm_type) end
+  if self.max_norm ~= nil then out = out .. ", " .. text.fields(self, "max_norm") end
+  if self.norm_type ~= 2 then out = out .. ", " .. text.fields(self, "norm_type") end
   if self.scale_grad_by_freq then out = out .. ", scale_grad_by_freq=True" end
   out = out .. ", mode=" .. text.quoted(self.mode)
-  if self.padding_idx ~= nil then out = out .. ", " .. text.pairs("padding_idx", self.padding_idx) end
+  if self.padding_idx ~= nil then out = out .. ", " .. text.fields(self, "padding_idx") end
   return out
 end
 

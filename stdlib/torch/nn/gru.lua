@@ -1,14 +1,13 @@
 -- nn.GRU: gated recurrent units (Cho 2014).
 local RNNBase = require "torch.nn.rnn_base"
-local keywords = require "host.keywords"
 local module = require "torch.nn.module"
 local native = require "native.model"
 local ops = require "native.ops"
 local recurrent = require "torch.nn.recurrent"
 local signature = require "torch.signature"
-local vm = require "native.vm"
 
 local fields <const>, run <const>, gru <const> = native.fields, recurrent.run, ops.find_any "aten::gru"
+local refuse_proj_size <const> = recurrent.refuse_proj_size
 
 ---@class GRU : RNNBase
 local GRU = module.class("GRU", RNNBase)
@@ -28,10 +27,7 @@ local parse = signature("nn.GRU", "input_size, hidden_size, num_layers=1, bias=t
 --- h.shape  --> torch.Size([2, 2, 4])
 ---@source torch.nn.GRU
 function GRU:__init(...)
-  local last = select("#", ...) > 0 and select(-1, ...)
-  if keywords.is(last) and last.proj_size ~= nil then
-    vm.raise("usage", "proj_size argument is only supported for LSTM, not RNN or GRU")
-  end
+  refuse_proj_size(...)
   local input_size, hidden_size, layers, bias, batch_first, dropout, bidirectional, device, dtype = parse(...)
   RNNBase.__init(self, "GRU", input_size, hidden_size, layers, bias, batch_first, dropout, bidirectional, 0, device, dtype)
 end

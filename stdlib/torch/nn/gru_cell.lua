@@ -6,8 +6,7 @@ local ops = require "native.ops"
 local recurrent = require "torch.nn.recurrent"
 local signature = require "torch.signature"
 
-local fields <const>, has_batch <const>, gru_cell <const> = native.fields, recurrent.has_batch,
-  ops.find_any "aten::gru_cell"
+local fields <const>, step <const>, gru_cell <const> = native.fields, recurrent.step, ops.find_any "aten::gru_cell"
 
 ---@class GRUCell : RNNCellBase
 local GRUCell = module.class("GRUCell", RNNCellBase)
@@ -28,15 +27,6 @@ end
 ---@param x Tensor [batch, input_size] or [input_size]
 ---@param hx Tensor? the state [batch, hidden_size] or [hidden_size], zeros
 ---@return Tensor the next state
-function GRUCell:forward(x, hx)
-  local f = fields(self)
-  local batched = has_batch(x, "GRUCell", "input")
-  if hx ~= nil then has_batch(hx, "GRUCell", "hidden") end
-  if not batched then x = x:unsqueeze(0) end
-  if hx == nil then hx = x:new_zeros(x:size(0), f.hidden_size)
-  elseif not batched then hx = hx:unsqueeze(0) end
-  local out = gru_cell(x, hx, f.weight_ih, f.weight_hh, f.bias_ih, f.bias_hh)
-  return batched and out or out:squeeze(0)
-end
+function GRUCell:forward(x, hx) return step(fields(self), x, hx, "GRUCell", gru_cell) end
 
 return GRUCell

@@ -225,8 +225,9 @@ function methods:load_state_dict(state, ...)
   if type(state) ~= "table" then
     vm.raise("usage", ("Expected state_dict to be dict-like, got %s."):format(python_type.class(state)))
   end
-  local given, metadata = ordered.new(), state._metadata
+  local metadata = state._metadata
   if type(metadata) ~= "table" then metadata = nil end
+  local given = ordered.state_dict(nil, nil, metadata)
   if not assign and (getmetatable(state) == nil or ordered.is(state)) then
     local ok, loaded = pcall(native.load_plain, self, state, metadata, PLAIN)
     if ok and loaded then return setmetatable({missing_keys = {}, unexpected_keys = {}}, incompatible) end
@@ -237,7 +238,6 @@ function methods:load_state_dict(state, ...)
     end
     given[key] = state[key]
   end
-  given._metadata = metadata
   local found = {missing_keys = {}, unexpected_keys = {}, errors = {}}
   local outer = pending
   pending = {}

@@ -34,8 +34,7 @@ local function max_pool(dims)
   end
 
   function class:extra_repr()
-    return text.pairs("kernel_size", self.kernel_size, "stride", self.stride, "padding", self.padding,
-      "dilation", self.dilation, "ceil_mode", self.ceil_mode)
+    return text.fields(self, "kernel_size", "stride", "padding", "dilation", "ceil_mode")
   end
 
   return class
@@ -87,7 +86,7 @@ local function adaptive(dims)
     return pool(x, f.output_size, f.return_indices)
   end
 
-  function class:extra_repr() return text.pairs("output_size", self.output_size) end
+  function class:extra_repr() return text.fields(self, "output_size") end
   return class
 end
 

@@ -13,7 +13,7 @@ local layers = {}
 local function op(name) return catalog.find_any("aten::" .. name) end
 
 local function window_repr(self)
-  return text.pairs("kernel_size", self.kernel_size, "stride", self.stride, "padding", self.padding)
+  return text.fields(self, "kernel_size", "stride", "padding")
 end
 
 local avg_pool1d <const> = op "avg_pool1d"
@@ -105,8 +105,7 @@ local function power(dims)
   end
 
   function class:extra_repr()
-    return text.pairs("norm_type", self.norm_type, "kernel_size", self.kernel_size, "stride", self.stride,
-      "ceil_mode", self.ceil_mode)
+    return text.fields(self, "norm_type", "kernel_size", "stride", "ceil_mode")
   end
   return class
 end
@@ -145,7 +144,7 @@ local function adaptive(dims)
   ---@param x Tensor [batch, channels, ...] or without batch
   ---@return Tensor [batch, channels, ...]
   function class:forward(x) return pool(x, fields(self).output_size) end
-  function class:extra_repr() return text.pairs("output_size", self.output_size) end
+  function class:extra_repr() return text.fields(self, "output_size") end
   return class
 end
 

@@ -63,11 +63,12 @@ function ModuleDict:contains(name) return native.slot(self, name) == "child" end
 
 --- Removes a module and returns it.
 ---@param name string
----@return Module? nil if there was none
+---@return Module
 ---@example local heads = nn.ModuleDict{a = nn.ReLU(), b = nn.Tanh()}
 --- heads:pop("a")  --> ReLU()
 --- heads:keys()  --> {"b"}
 function ModuleDict:pop(name)
+  if not self:contains(name) then vm.raise("usage", ("ModuleDict has no '%s'"):format(tostring(name))) end
   local child = self[name]
   self[name] = nil
   return child

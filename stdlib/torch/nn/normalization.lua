@@ -93,7 +93,7 @@ end
 
 function RMSNorm:extra_repr()
   return text.value(self.normalized_shape) .. ", "
-    .. text.pairs("eps", self.eps, "elementwise_affine", self.elementwise_affine)
+    .. text.fields(self, "eps", "elementwise_affine")
 end
 
 --- Normalization over groups of channels.
@@ -135,7 +135,7 @@ function GroupNorm:extra_repr()
 end
 
 local function response_repr(self)
-  return self.size .. ", " .. text.pairs("alpha", self.alpha, "beta", self.beta, "k", self.k)
+  return self.size .. ", " .. text.fields(self, "alpha", "beta", "k")
 end
 
 --- Division by a power of the mean square over neighbouring channels (Krizhevsky 2012).

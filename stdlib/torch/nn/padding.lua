@@ -38,7 +38,7 @@ local function constant(dims)
     local f = fields(self)
     return pad(x, f.padding, "constant", f.value)
   end
-  function class:extra_repr() return text.pairs("padding", self.padding, "value", self.value) end
+  function class:extra_repr() return text.fields(self, "padding", "value") end
   return class
 end
 

@@ -162,6 +162,12 @@ end
 ---@example nn.ParameterDict{a = torch.ones(3)}:copy():keys()  --> {"a"}
 function ParameterDict:copy() return ParameterDict(self) end
 
+--- dict | other: a new ParameterDict of both; a name of both has the value of `other`.
+function ParameterDict.__bor(a, b)
+  if native.is_module(a) and a:is_instance(ParameterDict) then return a:copy():update(b) end
+  vm.raise("usage", ("unsupported operand type(s) for |: '%s' and '%s'"):format(python_type.name(a), python_type.name(b)))
+end
+
 --- A new ParameterDict of these names, all with one value.
 ---@param keys string[]
 ---@param default any? nil

@@ -19,12 +19,24 @@ end
 
 local function name_at(self, i)
   local size = native.fields(self)._size
-  local at = math.type(i) == "integer" and (i < 0 and size + i or i) or -1
+  local exact = type(i) == "number" and math.tointeger(i)
+  if not exact then
+    vm.raise("usage", ("'%s' object cannot be interpreted as an integer"):format(python_type.name(i)))
+  end
+  local at = exact < 0 and size + exact or exact
   if at < 0 or at >= size then vm.raise("usage", ("index %s is out of range"):format(tostring(i))) end
   return tostring(at)
 end
 
-function ParameterList:__getitem(i) return native.fields(self)[name_at(self, i)] end
+--- list[i] is a value; list["1:3"] and list[torch.slice(1, 3)] are a ParameterList.
+function ParameterList:__getitem(i)
+  local fields = native.fields(self)
+  local chosen = native.slice_indices(i, fields._size)
+  if not chosen then return fields[name_at(self, i)] end
+  local made = native.class_of(self)()
+  for _, at in ipairs(chosen) do made:append(fields[tostring(at)]) end
+  return made
+end
 
 --- list[i] = tensor replaces; a tensor becomes a parameter.
 function ParameterList:__setitem(i, value)
@@ -55,7 +67,7 @@ function ParameterList:extend(values)
     return self
   end
   if type(values) ~= "table" then
-    vm.raise("usage", "ParameterList.extend should be called with an iterable, but got " .. vm.describe(values))
+    vm.raise("usage", "ParameterList.extend should be called with an iterable, but got " .. python_type.name(values))
   end
   for i = 1, #values do self:append(values[i]) end
   return self

@@ -117,7 +117,7 @@ function Threshold:forward(x)
 end
 
 function Threshold:extra_repr()
-  return with_inplace(self, text.pairs("threshold", self.threshold, "value", self.value))
+  return with_inplace(self, text.fields(self, "threshold", "value"))
 end
 
 local rrelu <const>, rrelu_in_place <const> = op "rrelu", op "rrelu_"
@@ -138,7 +138,7 @@ function RReLU:forward(x)
   return (f.inplace and rrelu_in_place or rrelu)(x, f.lower, f.upper, self.training)
 end
 
-function RReLU:extra_repr() return with_inplace(self, text.pairs("lower", self.lower, "upper", self.upper)) end
+function RReLU:extra_repr() return with_inplace(self, text.fields(self, "lower", "upper")) end
 
 local hardtanh <const>, hardtanh_in_place <const> = op "hardtanh", op "hardtanh_"
 
@@ -175,7 +175,7 @@ function Hardtanh:forward(x)
 end
 
 function Hardtanh:extra_repr()
-  return with_inplace(self, text.pairs("min_val", self.min_val, "max_val", self.max_val))
+  return with_inplace(self, text.fields(self, "min_val", "max_val"))
 end
 
 --- min(max(x, 0), 6) of each element.

@@ -1,4 +1,5 @@
--- What the forwards of RNN, LSTM and GRU share: weights, checks, packed sequences.
+-- What the forwards of RNN, LSTM, GRU and their cells share: weights, checks, packed sequences.
+local keywords = require "host.keywords"
 local packed = require "torch.nn.utils.packed_sequence"
 local torch = require "torch"
 local vm = require "native.vm"
@@ -15,6 +16,14 @@ function recurrent.weights_of(f)
   return list
 end
 local weights_of <const> = recurrent.weights_of
+
+--- Raises if the keywords that end a constructor's arguments have an LSTM's projection.
+function recurrent.refuse_proj_size(...)
+  local last = select("#", ...) > 0 and select(-1, ...)
+  if keywords.is(last) and last.proj_size ~= nil then
+    vm.raise("usage", "proj_size argument is only supported for LSTM, not RNN or GRU")
+  end
+end
 
 -- --- What forward checks, in PyTorch's words
 
@@ -99,6 +108,18 @@ function recurrent.has_batch(x, where, what)
     vm.raise("shape", ("%s: Expected %s to be 1D or 2D, got %dD instead"):format(where, what, dims))
   end
   return dims == 2
+end
+local has_batch <const> = recurrent.has_batch
+
+--- The forward of RNNCell and GRUCell, whose state is one tensor.
+function recurrent.step(f, x, hx, name, operator)
+  local batched = has_batch(x, name, "input")
+  if hx ~= nil then has_batch(hx, name, "hidden") end
+  if not batched then x = x:unsqueeze(0) end
+  if hx == nil then hx = x:new_zeros(x:size(0), f.hidden_size)
+  elseif not batched then hx = hx:unsqueeze(0) end
+  local out = operator(x, hx, f.weight_ih, f.weight_hh, f.bias_ih, f.bias_hh)
+  return batched and out or out:squeeze(0)
 end
 
 return recurrent

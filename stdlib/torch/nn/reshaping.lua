@@ -28,7 +28,7 @@ function Flatten:forward(x)
   local f = fields(self)
   return flatten(x, f.start_dim, f.end_dim)
 end
-function Flatten:extra_repr() return text.pairs("start_dim", self.start_dim, "end_dim", self.end_dim) end
+function Flatten:extra_repr() return text.fields(self, "start_dim", "end_dim") end
 
 --- One dimension becomes several.
 ---@param dim integer the dimension, from 0
@@ -58,7 +58,7 @@ function Unflatten:forward(x)
   local f = fields(self)
   return unflatten(x, f.dim, f.unflattened_size)
 end
-function Unflatten:extra_repr() return text.pairs("dim", self.dim, "unflattened_size", self.unflattened_size) end
+function Unflatten:extra_repr() return text.fields(self, "dim", "unflattened_size") end
 
 local function of_number(name, of, field)
   local class = layer(name, field, field .. ": size")
@@ -90,8 +90,7 @@ layers.ChannelShuffle = of_number("ChannelShuffle", op "channel_shuffle", "group
 local FOLD_KINDS <const> = "kernel_size: sizes, dilation: sizes, padding: sizes, stride: sizes"
 
 local function window_repr(self)
-  return text.pairs("kernel_size", self.kernel_size, "dilation", self.dilation, "padding", self.padding,
-    "stride", self.stride)
+  return text.fields(self, "kernel_size", "dilation", "padding", "stride")
 end
 
 --- Adds columns up to an image, where windows overlap too: the adjoint of Unfold.
@@ -111,7 +110,7 @@ function Fold:forward(x)
   local f = fields(self)
   return fold(x, f.output_size, f.kernel_size, f.dilation, f.padding, f.stride)
 end
-function Fold:extra_repr() return text.pairs("output_size", self.output_size) .. ", " .. window_repr(self) end
+function Fold:extra_repr() return text.fields(self, "output_size") .. ", " .. window_repr(self) end
 
 --- Every window of an image as a column.
 ---@param kernel_size integer|integer[] of the window

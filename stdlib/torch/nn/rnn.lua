@@ -1,6 +1,5 @@
 -- nn.RNN: a recurrent layer with tanh or ReLU.
 local RNNBase = require "torch.nn.rnn_base"
-local keywords = require "host.keywords"
 local module = require "torch.nn.module"
 local native = require "native.model"
 local ops = require "native.ops"
@@ -8,7 +7,7 @@ local recurrent = require "torch.nn.recurrent"
 local signature = require "torch.signature"
 local vm = require "native.vm"
 
-local fields <const>, run <const> = native.fields, recurrent.run
+local fields <const>, run <const>, refuse_proj_size <const> = native.fields, recurrent.run, recurrent.refuse_proj_size
 local rnn_tanh <const>, rnn_relu <const> = ops.find_any "aten::rnn_tanh", ops.find_any "aten::rnn_relu"
 
 ---@class RNN : RNNBase
@@ -30,10 +29,7 @@ local parse = signature("nn.RNN", "input_size, hidden_size, num_layers=1, nonlin
 --- out.shape  --> torch.Size([5, 2, 4])
 ---@source torch.nn.RNN
 function RNN:__init(...)
-  local last = select("#", ...) > 0 and select(-1, ...)
-  if keywords.is(last) and last.proj_size ~= nil then
-    vm.raise("usage", "proj_size argument is only supported for LSTM, not RNN or GRU")
-  end
+  refuse_proj_size(...)
   local input_size, hidden_size, layers, nonlinearity, bias, batch_first, dropout, bidirectional, device, dtype = parse(...)
   if nonlinearity ~= "tanh" and nonlinearity ~= "relu" then
     vm.raise("usage", ("Unknown nonlinearity '%s'. Select from 'tanh' or 'relu'."):format(tostring(nonlinearity)))

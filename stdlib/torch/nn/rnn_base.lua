@@ -146,11 +146,11 @@ end
 
 function RNNBase:extra_repr()
   local out = ("%d, %d"):format(self.input_size, self.hidden_size)
-  if self.proj_size ~= 0 then out = out .. ", " .. text.pairs("proj_size", self.proj_size) end
-  if self.num_layers ~= 1 then out = out .. ", " .. text.pairs("num_layers", self.num_layers) end
+  if self.proj_size ~= 0 then out = out .. ", " .. text.fields(self, "proj_size") end
+  if self.num_layers ~= 1 then out = out .. ", " .. text.fields(self, "num_layers") end
   if not self.bias then out = out .. ", bias=False" end
   if self.batch_first then out = out .. ", batch_first=True" end
-  if self.dropout ~= 0 then out = out .. ", " .. text.pairs("dropout", self.dropout) end
+  if self.dropout ~= 0 then out = out .. ", " .. text.fields(self, "dropout") end
   if self.bidirectional then out = out .. ", bidirectional=True" end
   return out
 end

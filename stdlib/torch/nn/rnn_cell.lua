@@ -7,7 +7,7 @@ local recurrent = require "torch.nn.recurrent"
 local signature = require "torch.signature"
 local vm = require "native.vm"
 
-local fields <const>, has_batch <const> = native.fields, recurrent.has_batch
+local fields <const>, step <const> = native.fields, recurrent.step
 local OPERATORS <const> = {tanh = ops.find_any "aten::rnn_tanh_cell", relu = ops.find_any "aten::rnn_relu_cell"}
 
 ---@class RNNCell : RNNCellBase
@@ -33,15 +33,9 @@ end
 ---@return Tensor the next state
 function RNNCell:forward(x, hx)
   local f = fields(self)
-  local batched = has_batch(x, "RNNCell", "input")
-  if hx ~= nil then has_batch(hx, "RNNCell", "hidden") end
-  local operator = OPERATORS[f.nonlinearity]
-  if not operator then vm.raise("usage", "Unknown nonlinearity: " .. tostring(f.nonlinearity)) end
-  if not batched then x = x:unsqueeze(0) end
-  if hx == nil then hx = x:new_zeros(x:size(0), f.hidden_size)
-  elseif not batched then hx = hx:unsqueeze(0) end
-  local out = operator(x, hx, f.weight_ih, f.weight_hh, f.bias_ih, f.bias_hh)
-  return batched and out or out:squeeze(0)
+  return step(f, x, hx, "RNNCell", OPERATORS[f.nonlinearity] or function()
+    vm.raise("usage", "Unknown nonlinearity: " .. tostring(f.nonlinearity))
+  end)
 end
 
 return RNNCell

@@ -38,7 +38,7 @@ end
 
 function RNNCellBase:extra_repr()
   local out = ("%d, %d"):format(self.input_size, self.hidden_size)
-  if self.bias ~= true then out = out .. ", " .. text.pairs("bias", self.bias) end
+  if self.bias ~= true then out = out .. ", " .. text.fields(self, "bias") end
   if self.nonlinearity ~= nil and self.nonlinearity ~= "tanh" then out = out .. ", nonlinearity=" .. self.nonlinearity end
   return out
 end

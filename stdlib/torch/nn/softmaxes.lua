@@ -22,7 +22,7 @@ local function over_dim(name, of, guess)
     if dim then return of(x, dim) end
     return guess(x)
   end
-  function class:extra_repr() return text.pairs("dim", self.dim) end
+  function class:extra_repr() return text.fields(self, "dim") end
   return class
 end
 

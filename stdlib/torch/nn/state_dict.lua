@@ -71,17 +71,14 @@ function methods:state_dict(...)
   local destination, prefix, keep_vars = parse_state(...)
   local keys, tensors, paths, entries = native.plain_state(self, prefix, keep_vars, PLAIN)
   if keys and destination == nil then
-    destination = ordered.new(keys, tensors)
-    destination._metadata = ordered.new(paths, entries)
-    return destination
+    return ordered.state_dict(keys, tensors, ordered.new(paths, entries))
   elseif keys then
     add_all(destination, keys, tensors)
     if type(destination._metadata) == "table" then add_all(destination._metadata, paths, entries) end
     return destination
   end
   if destination == nil then
-    destination = ordered.new()
-    destination._metadata = ordered.new()
+    destination = ordered.state_dict(nil, nil, ordered.new())
   end
   local fields, version = fields_of(self), {version = self._version}
   local metadata = destination._metadata

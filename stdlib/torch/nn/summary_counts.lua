@@ -7,7 +7,9 @@ local counts = {}
 
 local is_tensor <const> = native.is_tensor
 
-local function bytes_of(tensor) return tensor:numel() * tensor:element_size() end
+-- Of a lazy layer nothing is known yet.
+local function count_of(tensor) return native.is_uninitialized(tensor) and 0 or tensor:numel() end
+local function bytes_of(tensor) return count_of(tensor) * tensor.itemsize end
 
 -- A shape, or for tables of several tensors a list or a table by name of shapes; what is no tensor is left out.
 local function shape_of(value)
@@ -23,7 +25,7 @@ local function shape_of(value)
 end
 
 local function storage_of(tensor)
-  return tensor.layout == require("torch").strided and tensor.device.type ~= "meta" and tensor:numel() > 0
+  return tensor.layout == require("torch").strided and tensor.device.type ~= "meta" and count_of(tensor) > 0
     and tensor:untyped_storage():data_ptr() or nil
 end
 
@@ -109,7 +111,7 @@ function counts.rows(model, calls, depth)
     for _, parameter in ipairs(parameters) do
       if not met[parameter] then
         met[parameter] = true
-        total = total + parameter:numel()
+        total = total + count_of(parameter)
       end
     end
     return total
@@ -146,8 +148,8 @@ function counts.tensors(model)
   local totals = {total_params = 0, trainable_params = 0, non_trainable_params = 0, parameter_bytes = 0, buffer_bytes = 0}
   for _, parameter in ipairs(model:parameters()) do
     local kind = parameter.requires_grad and "trainable_params" or "non_trainable_params"
-    totals.total_params = totals.total_params + parameter:numel()
-    totals[kind] = totals[kind] + parameter:numel()
+    totals.total_params = totals.total_params + count_of(parameter)
+    totals[kind] = totals[kind] + count_of(parameter)
     totals.parameter_bytes = totals.parameter_bytes + bytes_of(parameter)
   end
   for _, buffer in ipairs(model:buffers()) do totals.buffer_bytes = totals.buffer_bytes + bytes_of(buffer) end

@@ -32,7 +32,7 @@ local function unpool(dims)
   end
 
   function class:extra_repr()
-    return text.pairs("kernel_size", self.kernel_size, "stride", self.stride, "padding", self.padding)
+    return text.fields(self, "kernel_size", "stride", "padding")
   end
 
   return class

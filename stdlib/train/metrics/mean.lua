@@ -2,6 +2,8 @@
 local Mean = {__name = "Mean"}
 Mean.__index = Mean
 
+local function number(value) return type(value) == "number" and value or value:item() end
+
 ---Forgets every value.
 function Mean:reset() self.total, self.weight = nil, 0 end
 
@@ -9,11 +11,19 @@ function Mean:reset() self.total, self.weight = nil, 0 end
 -- A tensor on the CPU is read at once, which waits for nothing, and summed as a Lua number, a float64 (0.25 us; a
 -- float64 tensor to add to takes 2). On another device the sum stays there, until it is read.
 
+-- value * weight as float64 on value's device; 0 where the weight is, whatever the value.
+local function weigh(value, weight)
+  local torch = require "torch"
+  local product = value:to(torch.float64):mul(weight)
+  return type(weight) == "number" and product or product:masked_fill(weight:eq(0), 0)
+end
+
 ---Adds a value, or every element of a tensor of several.
 ---@param value number|Tensor a number, or a tensor
----@param weight? number how much it counts, default 1
+---@param weight? number|Tensor how much it counts, default 1; a tensor of one element stays on its device
 function Mean:update(value, weight)
   weight = weight or 1
+  if weight == 0 then return end  -- the mean of nothing is NaN, which must not reach the sum
   local count, total = 1, self.total
   if type(value) ~= "number" then
     count = value:numel()
@@ -30,30 +40,29 @@ function Mean:update(value, weight)
       total:add_(value * weight)
     end
   else
-    value = value:detach():reshape({})
+    value = weigh(value:detach():reshape({}), weight)
     if total then
-      total:add_(value, {alpha = weight})
+      total:add_(value)
     else
-      self.total = require("native.tensor").keep(value:to(require("torch").float64):mul(weight))
+      self.total = require("native.tensor").keep(value)
     end
   end
   self.weight = self.weight + weight * count
+  if type(self.weight) ~= "number" then require("native.tensor").keep(self.weight) end
 end
 
 ---The mean so far; NaN before the first value.
 ---@return number
 function Mean:result()
   if self.weight == 0 then return 0 / 0 end
-  local total = type(self.total) == "number" and self.total or self.total:item()
-  return total / self.weight
+  return number(self.total) / number(self.weight)
 end
 
 ---Adds what another Mean has seen.
 function Mean:merge(other)
   if other.weight == 0 then return end
-  local total = type(other.total) == "number" and other.total or other.total:item()
-  local own = self.total == nil and 0 or type(self.total) == "number" and self.total or self.total:item()
-  self.total, self.weight = own + total, self.weight + other.weight
+  self.total = number(self.total or 0) + number(other.total)
+  self.weight = number(self.weight) + number(other.weight)
 end
 
 ---The weighted mean of values: `update(value, weight)`, `result()`, `reset()`.

@@ -1,5 +1,5 @@
--- Every example of a docstring runs as it stands and gives what its comments `--> text` say; how many functions of torch
--- are still without one.
+-- Every exported function says what it does. Every example of a docstring runs as it stands and gives what its comments
+-- `--> text` say; how many functions of torch are still without one.
 local test = require "test"
 local callable = require "host.callable"
 local entry = require "host.help.entry"
@@ -65,8 +65,10 @@ local function in_folder(run)
   test.truthy(mlflow.flush(20))
 end
 
-local without, count = {}, 0
+local without, undocumented, count, functions = {}, {}, 0, 0
 walk(function(path, it)
+  functions = functions + 1
+  if not it.documented and it.kind ~= "class" then undocumented[#undocumented + 1] = path end
   for number, example in ipairs(it.examples) do
     count = count + 1
     test.case(("example %d of %s"):format(number, path), function()
@@ -91,4 +93,9 @@ test.case("no more functions of torch are without an example", function()
   test.equal(#without <= kWithout, true, ("%d without one, at most %d: %s"):format(#without, kWithout,
     table.concat(without, " ")))
   test.equal(#without > kWithout - 5, true, ("only %d are without one: set kWithout to that"):format(#without))
+end)
+
+test.case("every exported function has a docstring or a schema", function()
+  test.truthy(functions > 2000)
+  test.equal(undocumented, {})
 end)

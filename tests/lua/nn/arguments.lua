@@ -53,3 +53,11 @@ test.case("torch.None is nil, and whole numbers may be floats", function()
   norm(torch.ones(4, 2))
   test.equal(norm.running_mean, torch.ones(2))
 end)
+
+test.case("what says where it was is not told twice", function()
+  for name, call in pairs{["nn.summary"] = function() return nn.summary(3) end,
+    ["nn.freeze"] = function() return nn.freeze(3) end,
+    clip_grad_norm_ = function() return nn.utils.clip_grad_norm_(3) end} do
+    test.equal(test.raises("argument", call).message:match("^[%w_.]+: %a+"), name .. ": argument")
+  end
+end)

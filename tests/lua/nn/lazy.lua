@@ -76,3 +76,33 @@ test.case("a parameter gets its shape once and stays the same tensor", function(
   test.truthy(p.requires_grad and not nn.parameter.is_lazy(p))
   test.raises("has its shape already", p.materialize, p, {2})
 end)
+
+test.case("what has no shape yet does not tell of one", function()
+  for kind, lazy in pairs{UninitializedParameter = nn.UninitializedParameter(),
+    UninitializedBuffer = nn.UninitializedBuffer()} do
+    for method, of in pairs{dim = "dim", ndimension = "dim", numel = "numel", nelement = "numel", stride = "stride",
+      is_contiguous = "is_contiguous", element_size = "element_size", data_ptr = "data_ptr", item = "item"} do
+      local err = test.raises("Attempted to use an uninitialized parameter in <method '" .. of
+        .. "' of 'torch._C.TensorBase' objects>", lazy[method], lazy)
+      test.truthy(err.message:find("`torch.nn.parameter." .. kind .. "` objects", 1, true))
+    end
+    test.raises("Can't access the shape of an uninitialized parameter", function() return lazy.shape end)
+    test.raises("uninitialized parameter in", function() return #lazy end)
+    test.raises("uninitialized parameter in", function() return lazy[0] end)
+    test.equal({lazy:size(), lazy:get_device(), lazy:is_floating_point()}, {torch.Size{0}, -1, true})
+  end
+end)
+
+test.case("a file keeps what has no shape yet", function()
+  local model, path = net(), test.tmpdir() .. "/lazy.pt"
+  torch.save(model:state_dict(), path)
+  local state = torch.load(path)
+  test.truthy(nn.parameter.is_lazy(state["0.weight"]) and nn.parameter.is_lazy(state["1.running_mean"]))
+  test.equal({tostring(state["0.weight"]), tostring(state["1.running_mean"]), state["0.weight"].requires_grad},
+    {"<UninitializedParameter>", "<UninitializedBuffer>", true})
+  local other = net()
+  test.equal(tostring(other:load_state_dict(state)), "<All keys matched successfully>")
+  other(torch.randn(2, 3, 5, 5))
+  test.equal(other[0].in_channels, 3)
+  test.raises("Can't access the shape of an uninitialized parameter", other.load_state_dict, other, state)
+end)

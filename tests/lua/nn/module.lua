@@ -194,6 +194,13 @@ test.case("to converts floating tensors in place, gradients too", function()
   test.raises("unknown keyword", net.to, net, {type = torch.float32})
 end)
 
+test.case("zero_grad fills a gradient that is a view", function()
+  local layer, all = nn.Linear(2, 1), torch.ones(2, 2)
+  layer.weight.grad = all["0:1"]
+  layer:zero_grad(false)
+  test.equal(all:tolist(), {{0.0, 0.0}, {1.0, 1.0}})
+end)
+
 test.case("zero_grad and requires_grad_ reach all parameters", function()
   local net = Net()
   net(torch.ones(1, 4)):sum():backward()

@@ -163,3 +163,31 @@ test.case("to_empty, compile and devices that are not there", function()
   test.raises("XPU", m.xpu, m)
   test.raises("argument 'dtype' must be a dtype", m.to, m, "cpu", 3)
 end)
+
+local function keys(t)
+  local all = {}
+  for key in pairs(t) do all[#all + 1] = key end
+  return all
+end
+
+test.case("a deep copy of a state dict has an order of its own", function()
+  local model = nn.Identity()
+  model.saved = nn.Linear(1, 1):state_dict()
+  local copy = model:deepcopy()
+  copy.saved.extra = torch.ones(1)
+  copy.saved.weight = nil
+  copy.saved._metadata[""].version = 7
+  test.equal({keys(model.saved), keys(copy.saved)}, {{"weight", "bias"}, {"bias", "extra"}})
+  test.equal(model.saved._metadata[""].version, 1)
+  test.equal(nn.Linear(1, 1):load_state_dict(model:deepcopy().saved).missing_keys, {})
+end)
+
+test.case("_metadata is a key like others of what is no state dict", function()
+  local path = test.tmpdir() .. "/named.pt"
+  torch.save({_metadata = {1, 2}, other = 3}, path)
+  local loaded = torch.load(path)
+  test.equal(keys(loaded), {"_metadata", "other"})
+  loaded.more, loaded._metadata = 1, "text"
+  test.equal(loaded._metadata, "text")
+  test.equal(#keys(loaded), 3)
+end)

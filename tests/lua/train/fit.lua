@@ -304,7 +304,7 @@ test.case("mistakes are found before the first step", function()
   refuse("the direction of monitor 'val_error' is unknown", {valid = batches(4, 4),
     metrics = {error = function() return 0 end}, callbacks = {train.EarlyStopping {monitor = "val_error"}}})
   refuse("unknown keyword .*epoch.*did you mean", {epoch = 3})
-  refuse("'autocast' is not available yet", {autocast = true})
+  refuse("'resume' is not available yet", {resume = true})
   refuse("'resume' is not available yet", {resume = "x"})
   refuse("epochs must be a whole number of 1 or more, got 0", {epochs = 0})
   refuse("accumulate must be a whole number of 1 or more, got 1.5", {accumulate = 1.5})

@@ -9,16 +9,11 @@ return function(c)
   local x, y = torch.randint(0, c.vocab_size, {c.batch, c.length}), torch.randint(0, c.vocab_size, {c.batch, c.length})
   local carried
 
-  local function step()
+  local function loss()
     local logits, after = net(x, carried)
     carried = {after[1]:detach(), after[2]:detach()}
-    local loss = F.cross_entropy(logits:flatten(0, 1), y:flatten())
-    optimizer:zero_grad()
-    loss:backward()
-    torch.nn.utils.clip_grad_norm_(net:parameters(), 1.0)
-    optimizer:step()
-    return loss
+    return F.cross_entropy(logits:flatten(0, 1), y:flatten())
   end
 
-  return {modules = {net}, step = step, samples = c.batch * c.length}
+  return {modules = {net}, optimizer = optimizer, loss = loss, clip_norm = 1.0, samples = c.batch * c.length}
 end

@@ -36,15 +36,10 @@ def make(vocab_size, hidden_size, layers, batch, length):
     x, y = torch.randint(0, vocab_size, (batch, length)), torch.randint(0, vocab_size, (batch, length))
     carried = None
 
-    def step():
+    def loss():
         nonlocal carried
         logits, after = net(x, carried)
         carried = (after[0].detach(), after[1].detach())
-        loss = F.cross_entropy(logits.flatten(0, 1), y.flatten())
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        return loss
+        return F.cross_entropy(logits.flatten(0, 1), y.flatten())
 
-    return {"modules": [net], "step": step, "samples": batch * length}
+    return {"modules": [net], "optimizer": optimizer, "loss": loss, "clip_norm": 1.0, "samples": batch * length}

@@ -10,15 +10,12 @@ return function(c)
   local boxes = torch.cat({corner, corner + sides}, 2)
   local labels = torch.randint(-1, 10, {c.batch, c.objects})
 
-  local function step()
+  local function loss()
     local logits, found, centers = net(x)
     local classes, giou = net:losses(logits, found, centers, boxes, labels)
     local total = classes + giou
-    optimizer:zero_grad()
-    total:backward()
-    optimizer:step()
     return total, classes, giou
   end
 
-  return {modules = {net}, step = step, samples = c.batch}
+  return {modules = {net}, optimizer = optimizer, loss = loss, samples = c.batch}
 end

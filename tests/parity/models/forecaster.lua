@@ -9,14 +9,7 @@ return function(c)
   local series = torch.randn(c.batch + c.window)
   local x, y = series:narrow(0, 0, c.batch + c.window - 1):unfold(0, c.window, 1):unsqueeze(2), series:narrow(0, c.window, c.batch)
 
-  local function step()
-    local loss = F.smooth_l1_loss(net(x), y)
-    optimizer:zero_grad()
-    loss:backward()
-    torch.nn.utils.clip_grad_norm_(net:parameters(), 1.0)
-    optimizer:step()
-    return loss
-  end
+  local function loss() return F.smooth_l1_loss(net(x), y) end
 
-  return {modules = {net}, step = step, samples = c.batch}
+  return {modules = {net}, optimizer = optimizer, loss = loss, clip_norm = 1.0, samples = c.batch}
 end

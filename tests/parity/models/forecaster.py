@@ -21,12 +21,7 @@ def make(hidden_size, window, batch):
     series = torch.randn(batch + window)
     x, y = series.narrow(0, 0, batch + window - 1).unfold(0, window, 1).unsqueeze(2), series.narrow(0, window, batch)
 
-    def step():
-        loss = F.smooth_l1_loss(net(x), y)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        return loss
+    def loss():
+        return F.smooth_l1_loss(net(x), y)
 
-    return {"modules": [net], "step": step, "samples": batch}
+    return {"modules": [net], "optimizer": optimizer, "loss": loss, "clip_norm": 1.0, "samples": batch}

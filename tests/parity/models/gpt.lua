@@ -10,14 +10,7 @@ return function(c)
   local x = torch.randint(0, c.vocab_size, {c.batch, c.block_size})
   local y = torch.randint(0, c.vocab_size, {c.batch, c.block_size})
 
-  local function step()
-    local loss = F.cross_entropy(net(x):flatten(0, 1), y:flatten())
-    optimizer:zero_grad()
-    loss:backward()
-    torch.nn.utils.clip_grad_norm_(net:parameters(), 1.0)
-    optimizer:step()
-    return loss
-  end
+  local function loss() return F.cross_entropy(net(x):flatten(0, 1), y:flatten()) end
 
-  return {modules = {net}, step = step, samples = c.batch * c.block_size}
+  return {modules = {net}, optimizer = optimizer, loss = loss, clip_norm = 1.0, samples = c.batch * c.block_size}
 end

@@ -135,12 +135,7 @@ def make(vocab_size, block_size, n_layer, n_head, n_embd, bias, batch):
     optimizer = torch.optim.AdamW(net.parameter_groups(0.1), lr=1e-3, betas=(0.9, 0.99), fused=True)
     x, y = torch.randint(0, vocab_size, (batch, block_size)), torch.randint(0, vocab_size, (batch, block_size))
 
-    def step():
-        loss = F.cross_entropy(net(x).flatten(0, 1), y.flatten())
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        return loss
+    def loss():
+        return F.cross_entropy(net(x).flatten(0, 1), y.flatten())
 
-    return {"modules": [net], "step": step, "samples": batch * block_size}
+    return {"modules": [net], "optimizer": optimizer, "loss": loss, "clip_norm": 1.0, "samples": batch * block_size}

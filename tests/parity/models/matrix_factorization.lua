@@ -9,13 +9,7 @@ return function(c)
   local users, items = torch.randint(0, c.users, {c.batch}), torch.randint(0, c.items, {c.batch})
   local scores = torch.randint(1, 6, {c.batch}):to(torch.float32)
 
-  local function step()
-    local loss = F.mse_loss(net(users, items), scores)
-    optimizer:zero_grad()
-    loss:backward()
-    optimizer:step()
-    return loss
-  end
+  local function loss() return F.mse_loss(net(users, items), scores) end
 
-  return {modules = {net}, step = step, samples = c.batch}
+  return {modules = {net}, optimizer = optimizer, loss = loss, samples = c.batch}
 end

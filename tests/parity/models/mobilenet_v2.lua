@@ -9,13 +9,7 @@ return function(c)
     momentum = 0.9})
   local x, y = torch.randn(c.batch, 3, c.size, c.size), torch.randint(0, 10, {c.batch})
 
-  local function step()
-    local loss = F.cross_entropy(net(x), y, {label_smoothing = 0.1})
-    optimizer:zero_grad()
-    loss:backward()
-    optimizer:step()
-    return loss
-  end
+  local function loss() return F.cross_entropy(net(x), y, {label_smoothing = 0.1}) end
 
-  return {modules = {net}, step = step, samples = c.batch}
+  return {modules = {net}, optimizer = optimizer, loss = loss, samples = c.batch}
 end

@@ -8,13 +8,7 @@ return function(c)
   local optimizer = torch.optim.SGD(net:parameters(), {lr = 0.05, momentum = 0.9, weight_decay = 5e-4})
   local x, y = torch.randn(c.batch, 3, c.size, c.size), torch.randint(0, 10, {c.batch})
 
-  local function step()
-    local loss = F.cross_entropy(net(x), y)
-    optimizer:zero_grad()
-    loss:backward()
-    optimizer:step()
-    return loss
-  end
+  local function loss() return F.cross_entropy(net(x), y) end
 
-  return {modules = {net}, step = step, samples = c.batch}
+  return {modules = {net}, optimizer = optimizer, loss = loss, samples = c.batch}
 end

@@ -12,15 +12,10 @@ return function(c)
   source:narrow(0, 0, 1):narrow(1, c.length - 2, 2):fill_(0)  -- shorter than the others
   target:narrow(0, 0, 1):narrow(1, c.length - 1, 2):fill_(0)
 
-  local function step()
+  local function loss()
     local logits = net(source, target["..., :-1"])
-    local loss = F.cross_entropy(logits:flatten(0, 1), target["..., 1:"]:flatten(), {ignore_index = 0, label_smoothing = 0.1})
-    optimizer:zero_grad()
-    loss:backward()
-    torch.nn.utils.clip_grad_norm_(net:parameters(), 1.0)
-    optimizer:step()
-    return loss
+    return F.cross_entropy(logits:flatten(0, 1), target["..., 1:"]:flatten(), {ignore_index = 0, label_smoothing = 0.1})
   end
 
-  return {modules = {net}, step = step, samples = c.batch * c.length}
+  return {modules = {net}, optimizer = optimizer, loss = loss, clip_norm = 1.0, samples = c.batch * c.length}
 end

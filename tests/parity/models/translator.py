@@ -53,13 +53,8 @@ def make(words, width, heads, layers, batch, length):
     source.narrow(0, 0, 1).narrow(1, length - 2, 2).fill_(0)
     target.narrow(0, 0, 1).narrow(1, length - 1, 2).fill_(0)
 
-    def step():
+    def loss():
         logits = net(source, target[..., :-1])
-        loss = F.cross_entropy(logits.flatten(0, 1), target[..., 1:].flatten(), ignore_index=0, label_smoothing=0.1)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        return loss
+        return F.cross_entropy(logits.flatten(0, 1), target[..., 1:].flatten(), ignore_index=0, label_smoothing=0.1)
 
-    return {"modules": [net], "step": step, "samples": batch * length}
+    return {"modules": [net], "optimizer": optimizer, "loss": loss, "clip_norm": 1.0, "samples": batch * length}

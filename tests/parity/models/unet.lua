@@ -8,13 +8,7 @@ return function(c)
   local optimizer = torch.optim.AdamW(net:parameters(), {lr = 0.003})
   local x, y = torch.randn(c.batch, 1, c.size, c.size), torch.randint(0, 3, {c.batch, c.size, c.size})
 
-  local function step()
-    local loss = F.cross_entropy(net(x), y)
-    optimizer:zero_grad()
-    loss:backward()
-    optimizer:step()
-    return loss
-  end
+  local function loss() return F.cross_entropy(net(x), y) end
 
-  return {modules = {net}, step = step, samples = c.batch}
+  return {modules = {net}, optimizer = optimizer, loss = loss, samples = c.batch}
 end

@@ -7,14 +7,11 @@ return function(c)
   local optimizer = torch.optim.Adam(net:parameters(), {lr = 1e-3})
   local x = torch.rand(c.batch, 1, 28, 28)
 
-  local function step()
+  local function loss()
     local reconstruction, kl = VAE.losses(x, net(x))
     local total = reconstruction + kl
-    optimizer:zero_grad()
-    total:backward()
-    optimizer:step()
     return total, reconstruction, kl
   end
 
-  return {modules = {net}, step = step, samples = c.batch}
+  return {modules = {net}, optimizer = optimizer, loss = loss, samples = c.batch}
 end

@@ -35,12 +35,9 @@ def make(batch, width, latent):
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
     x = torch.rand(batch, 1, 28, 28)
 
-    def step():
+    def loss():
         reconstruction, kl = VAE.losses(x, *net(x))
         total = reconstruction + kl
-        optimizer.zero_grad()
-        total.backward()
-        optimizer.step()
         return total, reconstruction, kl
 
-    return {"modules": [net], "step": step, "samples": batch}
+    return {"modules": [net], "optimizer": optimizer, "loss": loss, "samples": batch}

@@ -1,6 +1,5 @@
 -- nn.utils.clip_grad: gradients kept small.
 local kernels = require "native.optim"
-local ops = require "native.ops"
 local signature = require "torch.signature"
 local text = require "torch.python_text"
 local torch = require "torch"
@@ -9,60 +8,28 @@ local warn = require "torch.warn"
 
 local clip = {}
 
-local foreach_norm <const>, foreach_mul_ <const> = ops.find_any "aten::_foreach_norm", ops.find_any "aten::_foreach_mul_"
-local vector_norm <const> = ops.find_any "aten::linalg_vector_norm"
-
 local function as_list(tensors)
   if torch.is_tensor(tensors) then return {tensors} end
   return tensors
 end
 
-local function gradients_of(parameters)
-  local list = {}
-  for _, parameter in ipairs(parameters) do list[#list + 1] = parameter.grad end
-  return list
+local function order(norm_type)
+  if norm_type == nil then return 2.0 end
+  if norm_type == "inf" then return math.huge end
+  if type(norm_type) ~= "number" then
+    vm.raise("usage", "argument 'norm_type' must be a number or 'inf', got " .. vm.describe(norm_type))
+  end
+  return norm_type + 0.0
 end
 
--- Lists of one device and dtype each: what a _foreach_ kernel takes.
-local function alike(tensors)
-  local groups = {}
-  for _, tensor in ipairs(tensors) do
-    local into
-    for _, group in ipairs(groups) do
-      if group[1].device == tensor.device and group[1].dtype == tensor.dtype then into = group end
-    end
-    if into then into[#into + 1] = tensor
-    else groups[#groups + 1] = {tensor} end
-  end
-  return groups
-end
-
--- One kernel for all, unless foreach = false: the CPU and CUDA have one for each of these functions.
-local function total_norm(tensors, norm_type, error_if_nonfinite, foreach)
-  if #tensors == 0 then return torch.tensor(0.0) end
-  local norms = {}
-  for _, group in ipairs(alike(tensors)) do
-    if foreach ~= false then
-      for _, norm in ipairs(foreach_norm(group, norm_type)) do norms[#norms + 1] = norm:to(tensors[1].device) end
-    else
-      for _, tensor in ipairs(group) do norms[#norms + 1] = vector_norm(tensor, norm_type):to(tensors[1].device) end
-    end
-  end
-  local total = vector_norm(torch.stack(norms), norm_type)
+-- The total norm, finite if it is to be.
+local function checked(total, norm_type, error_if_nonfinite)
   if error_if_nonfinite and not total:isfinite():item() then
     vm.raise("usage", ("The total norm of order %s for gradients from `parameters` is non-finite, so it cannot be "
       .. "clipped. To disable this error and scale the gradients by the non-finite norm anyway, set "
       .. "`error_if_nonfinite=False`"):format(text.value(norm_type)))
   end
   return total
-end
-
-local function order(norm_type)
-  if norm_type == "inf" then return math.huge end
-  if type(norm_type) ~= "number" then
-    vm.raise("usage", "argument 'norm_type' must be a number or 'inf', got " .. vm.describe(norm_type))
-  end
-  return norm_type + 0.0
 end
 
 local parse_total = signature("nn.utils.get_total_norm", "tensors, norm_type=2.0, error_if_nonfinite=false, foreach=nil")
@@ -78,19 +45,8 @@ local parse_total = signature("nn.utils.get_total_norm", "tensors, norm_type=2.0
 function clip.get_total_norm(tensors, ...)
   local norm_type, error_if_nonfinite, foreach
   tensors, norm_type, error_if_nonfinite, foreach = parse_total(tensors, ...)
-  local _ <close> = torch.no_grad()
-  return total_norm(as_list(tensors), order(norm_type), error_if_nonfinite, foreach)
-end
-
-local function scale_down(gradients, max_norm, total, foreach)
-  local factor = torch.clamp((total + 1e-6):reciprocal() * max_norm, {max = 1.0})
-  for _, group in ipairs(alike(gradients)) do
-    local here = factor:to(group[1].device)
-    if foreach ~= false then foreach_mul_(group, here)
-    else
-      for _, gradient in ipairs(group) do gradient:mul_(here) end
-    end
-  end
+  norm_type = order(norm_type)
+  return checked(kernels.total_norm(as_list(tensors), norm_type, foreach), norm_type, error_if_nonfinite)
 end
 
 local parse_with = signature("nn.utils.clip_grads_with_norm_", "parameters, max_norm, total_norm, foreach=nil")
@@ -107,9 +63,7 @@ local parse_with = signature("nn.utils.clip_grads_with_norm_", "parameters, max_
 ---@source torch.nn.utils.clip_grads_with_norm_
 function clip.clip_grads_with_norm_(...)
   local parameters, max_norm, total, foreach = parse_with(...)
-  local _ <close> = torch.no_grad()
-  local gradients = gradients_of(as_list(parameters))
-  if #gradients > 0 then scale_down(gradients, max_norm + 0.0, total, foreach) end
+  kernels.clip_grads_with_norm(as_list(parameters), max_norm, total, foreach)
 end
 
 local parse_norm = signature("clip_grad_norm_",
@@ -129,14 +83,9 @@ local parse_norm = signature("clip_grad_norm_",
 ---@source torch.nn.utils.clip_grad_norm_
 function clip.clip_grad_norm_(...)
   local parameters, max_norm, norm_type, error_if_nonfinite, foreach = parse_norm(...)
-  parameters = as_list(parameters)
-  if foreach ~= false and not error_if_nonfinite then
-    return kernels.clip_grad_norm(parameters, max_norm, norm_type, false)
-  end
-  local _ <close> = torch.no_grad()
-  local gradients = gradients_of(parameters)
-  local total = total_norm(gradients, order(norm_type), error_if_nonfinite, foreach)
-  if #gradients > 0 then scale_down(gradients, max_norm + 0.0, total, foreach) end
+  parameters, norm_type = as_list(parameters), order(norm_type)
+  local total = checked(kernels.grad_norm(parameters, norm_type, foreach), norm_type, error_if_nonfinite)
+  kernels.clip_grads_with_norm(parameters, max_norm, total, foreach)
   return total
 end
 
@@ -167,9 +116,7 @@ local parse_value = signature("clip_grad_value_", "parameters, clip_value, forea
 ---@source torch.nn.utils.clip_grad_value_
 function clip.clip_grad_value_(...)
   local parameters, clip_value, foreach = parse_value(...)
-  if foreach ~= false then return kernels.clip_grad_value(as_list(parameters), clip_value) end
-  local _ <close> = torch.no_grad()
-  for _, gradient in ipairs(gradients_of(as_list(parameters))) do gradient:clamp_(-clip_value, clip_value) end
+  kernels.clip_grad_value(as_list(parameters), clip_value, foreach)
 end
 
 local parse_grad = signature("nn.utils.get_grad_norm", "parameters, norm_type=2.0")
@@ -181,7 +128,7 @@ local parse_grad = signature("nn.utils.get_grad_norm", "parameters, norm_type=2.
 ---@example nn.utils.get_grad_norm(nn.Linear(2, 1):parameters())  --> tensor(0.)
 function clip.get_grad_norm(...)
   local parameters, norm_type = parse_grad(...)
-  return kernels.grad_norm(as_list(parameters), norm_type)
+  return kernels.grad_norm(as_list(parameters), order(norm_type))
 end
 
 return clip

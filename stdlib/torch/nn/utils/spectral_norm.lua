@@ -3,6 +3,7 @@ local autograd = require "native.autograd"
 local native = require "native.model"
 local normalize = require("torch.nn.functional").normalize
 local output_dim = require "torch.nn.utils.output_dim"
+local outputs_first = require "torch.nn.utils.outputs_first"
 local signature = require "torch.signature"
 local torch = require "torch"
 local vm = require "native.vm"
@@ -13,13 +14,7 @@ local norms = {}
 local SpectralNorm = {__name = "SpectralNorm"}
 
 local function as_matrix(weight, dim)
-  if dim ~= 0 then
-    local order = {dim}
-    for d = 0, weight:dim() - 1 do
-      if d ~= dim then order[#order + 1] = d end
-    end
-    weight = weight:permute(order)
-  end
+  weight = outputs_first(weight, dim)
   return weight:reshape(weight:size(0), -1)
 end
 

@@ -2,6 +2,7 @@
 local autograd = require "native.autograd"
 local module = require "torch.nn.module"
 local native = require "native.model"
+local outputs_first = require "torch.nn.utils.outputs_first"
 local torch = require "torch"
 local vm = require "native.vm"
 local normalize <const> = require("torch.nn.functional").normalize
@@ -10,15 +11,6 @@ local fields <const> = native.fields
 
 ---@class _SpectralNorm : Module
 local SpectralNorm = module.class("_SpectralNorm")
-
-local function as_matrix(weight, dim)
-  if dim == 0 then return weight:flatten(1) end
-  local order = {dim}
-  for d = 0, weight:dim() - 1 do
-    if d ~= dim then order[#order + 1] = d end
-  end
-  return weight:permute(order):flatten(1)
-end
 
 -- The vectors are written in place: whoever shares them sees it.
 local function iterate(f, matrix, count)
@@ -44,7 +36,7 @@ function SpectralNorm:__init(weight, n_power_iterations, dim, eps)
   self.dim, self.eps = dim >= 0 and dim or dim + dims, eps
   if dims < 2 then return end
   self.n_power_iterations = n_power_iterations
-  local matrix = as_matrix(weight, self.dim)
+  local matrix = outputs_first(weight, self.dim):flatten(1)
   local u = matrix:new_empty(matrix:size(0)):normal_(0, 1)
   local v = matrix:new_empty(matrix:size(1)):normal_(0, 1)
   self:register_buffer("_u", normalize(u, {dim = 0, eps = eps}))
@@ -57,7 +49,7 @@ end
 function SpectralNorm:forward(weight)
   local f = fields(self)
   if weight:dim() == 1 then return normalize(weight, {dim = 0, eps = f.eps}) end
-  local matrix = as_matrix(weight, f.dim)
+  local matrix = outputs_first(weight, f.dim):flatten(1)
   if self.training then iterate(f, matrix, f.n_power_iterations) end
   local u, v = f._u:clone({memory_format = torch.contiguous_format}), f._v:clone({memory_format = torch.contiguous_format})
   return weight / torch.vdot(u, torch.mv(matrix, v))

@@ -1,0 +1,121 @@
+-- Losses, optimizers and metrics by their names in PyTorch and Keras.
+local nearest = require "train.nearest"
+local ordered = require "host.ordered"
+local torch = require "torch"
+
+local by_name = {}
+
+local function unknown(where, what, name, names)
+  require("native.vm").raise("usage", ("%s: unknown %s '%s'%s"):format(where, what, name, nearest.suggest(name, names)))
+end
+
+-- Keras's losses are of probabilities, PyTorch's of logits: those of Keras's names are Keras's.
+local function from_probabilities(f)
+  return function(output, target) return f(output:clamp(1e-7, 1 - 1e-7), target) end
+end
+
+local function categorical(output, target)
+  return -(target * output:clamp(1e-7, 1 - 1e-7):log()):sum(-1)
+end
+
+local function sparse_categorical(output, target)
+  return torch.nn.functional.nll_loss(output:clamp(1e-7, 1 - 1e-7):log(), target, {reduction = "none"})
+end
+
+local LOSSES <const> = {
+  mse = "mse_loss", mean_squared_error = "mse_loss", mae = "l1_loss", mean_absolute_error = "l1_loss",
+  l1 = "l1_loss", huber = "huber_loss", smooth_l1 = "smooth_l1_loss", cross_entropy = "cross_entropy", nll = "nll_loss",
+  kl_div = "kl_div", poisson_nll = "poisson_nll_loss", hinge_embedding = "hinge_embedding_loss",
+  binary_cross_entropy = "binary_cross_entropy",
+  binary_cross_entropy_with_logits = "binary_cross_entropy_with_logits",
+}
+
+local KERAS_LOSSES <const> = {
+  binary_crossentropy = function() return from_probabilities(torch.nn.functional.binary_cross_entropy) end,
+  categorical_crossentropy = function() return categorical end,
+  sparse_categorical_crossentropy = function() return sparse_categorical end,
+}
+
+---A loss: "mse", "cross_entropy", "CrossEntropyLoss", a function's name in torch.nn.functional; Keras's crossentropies,
+---which take probabilities: "binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy".
+---@param where string
+---@param name string
+---@return any loss
+function by_name.loss(where, name)
+  local F = torch.nn.functional
+  if LOSSES[name] then return F[LOSSES[name]] end
+  if KERAS_LOSSES[name] then return KERAS_LOSSES[name]() end
+  local classes = {}
+  for key in pairs(torch.nn) do
+    if type(key) == "string" and key:find("Loss$") then classes[#classes + 1] = key end
+  end
+  table.sort(classes)
+  for _, class in ipairs(classes) do
+    if class == name then return torch.nn[name]() end
+  end
+  local names = ordered.keys(LOSSES)
+  table.move(ordered.keys(KERAS_LOSSES), 1, 3, #names + 1, names)
+  unknown(where, "loss", name, table.move(classes, 1, #classes, #names + 1, names))
+end
+
+local OPTIMIZERS <const> = {}
+for class in ("Adadelta Adafactor Adagrad Adam Adamax AdamW ASGD LBFGS Muon NAdam RAdam RMSprop Rprop SGD SparseAdam"):gmatch "%S+" do
+  OPTIMIZERS[class:lower()] = class
+end
+
+-- What Keras's defaults are where they are not PyTorch's.
+local KERAS_DEFAULTS <const> = {
+  adam = {eps = 1e-7}, adamw = {eps = 1e-7, weight_decay = 4e-3}, adamax = {lr = 1e-3, eps = 1e-7},
+  nadam = {lr = 1e-3, eps = 1e-7}, sgd = {lr = 1e-2}, rmsprop = {lr = 1e-3, alpha = 0.9, eps = 1e-7},
+  adagrad = {lr = 1e-3, eps = 1e-7}, adadelta = {lr = 1e-3, rho = 0.95, eps = 1e-7},
+}
+
+---An optimizer of a model's parameters by its class's name in any case: "adam", "AdamW"; PyTorch's defaults, Keras's with
+---compat = "keras".
+---@param where string
+---@param name string
+---@param model userdata
+---@param compat string?
+---@return userdata optimizer
+function by_name.optimizer(where, name, model, compat)
+  local class = OPTIMIZERS[name:lower()]
+  if not class then unknown(where, "optimizer", name, ordered.keys(OPTIMIZERS)) end
+  return torch.optim[class](model:parameters(), compat == "keras" and KERAS_DEFAULTS[name:lower()] or {})
+end
+
+-- Keras's short names.
+local METRICS <const> = {acc = "Accuracy", accuracy = "Accuracy", mse = "MeanSquaredError", mae = "MeanAbsoluteError",
+  rmse = "RootMeanSquaredError", auc = "AUC"}
+
+local function key_of(class) return (class:gsub("(%l)(%u)", "%1_%2"):lower()) end
+
+---Metrics by name: names in a list become metrics under these names.
+---@param where string
+---@param given table metrics by name, and names: {"accuracy", f1 = train.metrics.F1()}
+---@return table metrics by name
+function by_name.metrics(where, given)
+  if type(given) ~= "table" then return given end
+  local all, classes, names = {}, {}, {}
+  for class in pairs(require "train.metrics") do
+    classes[key_of(class)] = class
+    names[#names + 1] = key_of(class)
+  end
+  table.sort(names)
+  for _, key in ipairs(ordered.keys(given)) do
+    local value = given[key]
+    if math.type(key) == "integer" and type(value) == "string" then
+      local class = METRICS[value] or classes[value]
+      if not class then unknown(where, "metric", value, names) end
+      all[value] = require("train.metrics")[class]()
+    elseif type(value) == "string" then
+      local class = METRICS[value] or classes[value]
+      if not class then unknown(where, "metric", value, names) end
+      all[key] = require("train.metrics")[class]()
+    else
+      all[key] = value
+    end
+  end
+  return all
+end
+
+return by_name
