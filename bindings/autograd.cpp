@@ -1,6 +1,7 @@
 // native.autograd: backward and grad, and what a Tensor has of them.
 #include "bindings/autograd.h"
 
+#include <ATen/FuncTorchTLS.h>
 #include <torch/csrc/autograd/variable.h>
 
 #include <limits>
@@ -197,10 +198,19 @@ std::vector<at::Tensor> check_tensor_list(lua_State* L, int index, const char* f
   return tensors;
 }
 
-void set_requires_grad(const at::Tensor& tensor, bool on) {
-  if (!on && !tensor.is_leaf())
-    throw_usage("you can only change requires_grad flags of leaf variables.",
-                "a computed tensor is taken out of the graph with x:detach()");
+void refuse_integers(const at::Tensor& tensor, const char* types) {
+  if (!tensor.is_floating_point() && !tensor.is_complex())
+    throw Error(ErrorKind::dtype, std::string("only Tensors of ") + types + " dtype can require gradients");
+}
+
+void set_requires_grad(const at::Tensor& tensor, bool on, bool assigned) {
+  if (const auto& transforms = at::functorch::functorchTLSAccessor()) transforms->checkSupportsInplaceRequiresGrad();
+  if ((!on || assigned) && !tensor.is_leaf())
+    throw_usage(std::string("you can only change requires_grad flags of leaf variables.") +
+                (on ? ""
+                    : " If you want to use a computed variable in a subgraph that doesn't require differentiation use "
+                      "var_no_grad = var.detach()."));
+  if (on) refuse_integers(tensor, assigned ? "floating point and complex" : "floating point");
   tensor.set_requires_grad(on);
 }
 

@@ -69,8 +69,10 @@ void push_output(lua_State* L, int index);
 // A tensor, or a list of them where nil or torch.None stands for an undefined one.
 std::vector<at::Tensor> check_tensor_list(lua_State* L, int index, const char* function, const char* name);
 
-// tensor.requires_grad = on, with PyTorch's error for a tensor that is no leaf.
-void set_requires_grad(const at::Tensor& tensor, bool on);
+// tensor:requires_grad_(on), or the assignment, whose rules are stricter; with PyTorch's errors.
+void set_requires_grad(const at::Tensor& tensor, bool on, bool assigned = false);
+// The error for a tensor of numbers that have no gradient.
+void refuse_integers(const at::Tensor& tensor, const char* types = "floating point");
 // tensor.grad = grad, with PyTorch's checks of shape, dtype and device.
 void set_grad(at::Tensor& tensor, const at::Tensor& grad);
 // Sets backward, requires_grad_, register_hook ... in the methods table on top of the stack.

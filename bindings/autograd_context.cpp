@@ -78,6 +78,7 @@ constexpr Row kMethods[] = {
 
 // Upvalues: methods, attributes.
 int context_index(lua_State* L) {
+  if (!test<FunctionContext>(L, 1)) raise_not_a(L, Type<FunctionContext>::name, 1);
   lua_settop(L, 2);
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;

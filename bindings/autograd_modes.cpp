@@ -12,6 +12,7 @@
 #include "bindings/settings.h"
 #include "host/autograd/backward.h"
 #include "host/autograd/engine.h"
+#include "host/autograd/jvp_rules.h"
 #include "host/vm/coroutine_modes.h"
 #include "host/vm/errors.h"
 #include "host/vm/traceback.h"
@@ -160,6 +161,7 @@ int is_anomaly_enabled(lua_State* L) { return lua_pushboolean(L, AnomalyMode::is
 int is_anomaly_check_nan_enabled(lua_State* L) { return lua_pushboolean(L, AnomalyMode::should_check_nan()), 1; }
 
 int enter_dual_level(lua_State* L) {
+  autograd::install_jvp_rules();
   return lua_pushinteger(L, static_cast<lua_Integer>(torch::autograd::forward_ad::enter_dual_level())), 1;
 }
 int exit_dual_level(lua_State* L) {

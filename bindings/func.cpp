@@ -10,7 +10,9 @@
 
 #include "bindings/autograd.h"
 #include "bindings/keywords.h"
+#include "host/autograd/jvp_rules.h"
 #include "host/autograd/vmap_rules.h"
+#include "host/tensor/fresh.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -51,6 +53,7 @@ int grad_layer(lua_State* L) {
 }
 
 int jvp_layer(lua_State* L) {
+  autograd::install_jvp_rules();
   return push_layer(L, [] {
     return ft::initAndPushDynamicLayer(ft::TransformType::Jvp, std::nullopt, std::nullopt, std::nullopt,
                                        c10::AutogradState::get_tls_state().get_fw_grad_mode());
@@ -61,6 +64,19 @@ int jvp_layer(lua_State* L) {
 int call(lua_State* L) {
   lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
   return lua_gettop(L);
+}
+
+// call_below(f, ...): f(...) as if no transform were active, with what the layers of grad and jvp wrap.
+int call_below(lua_State* L) {
+  for (int i = 2; i <= lua_gettop(L); ++i) {
+    const at::Tensor* given = test_tensor(L, i);
+    if (!given || !ft::maybeGetTensorWrapper(*given)) continue;
+    at::Tensor tensor = *given;
+    while (auto* wrapper = ft::maybeGetTensorWrapper(tensor)) tensor = wrapper->value();
+    push_view(L, std::move(tensor));
+    lua_replace(L, i);
+  }
+  return tensor::below_transforms([&] { return call(L); });
 }
 
 int64_t level_at(lua_State* L, int index) { return check_integer(L, index, "torch.func", "level"); }
@@ -130,6 +146,7 @@ int unwrap_for_grad(lua_State* L) {
 // x:requires_grad_() on a wrapper, which scripts may not call inside a transform.
 int require_grad(lua_State* L) {
   const at::Tensor& tensor = check_tensor(L, 1);
+  refuse_integers(tensor);
   const bool before = ft::getInplaceRequiresGradAllowed();
   ft::setInplaceRequiresGradAllowed(true);
   struct Restore {
@@ -191,6 +208,9 @@ void set_transforms(lua_State* L) {
       {"call", guarded<call>,
        "Calls a function, which cannot yield: what it runs in is the thread's.\n@param f function\n@param ... "
        "any\n@return any ..."},
+      {"call_below", guarded<call_below>,
+       "Calls a function as if no transform were active, with the tensors that grad and jvp wrap.\n@param f "
+       "function\n@param ... any\n@return any ..."},
       {"grad_layer", guarded<grad_layer>, "Enters a grad until the scope ends.\n@return scope\n@return integer level"},
       {"jvp_layer", guarded<jvp_layer>, "Enters a jvp until the scope ends.\n@return scope\n@return integer level"},
       {"add_batch_dim", guarded<add_batch_dim>,

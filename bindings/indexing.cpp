@@ -11,6 +11,7 @@
 #include "bindings/guard.h"
 #include "bindings/nested.h"
 #include "bindings/size.h"
+#include "bindings/slice.h"
 #include "bindings/tensor.h"
 #include "bindings/tensor_type.h"
 #include "host/tensor/indexing.h"
@@ -48,8 +49,8 @@ at::Tensor table_value(lua_State* L, int index, const at::Tensor& target) {
   return value.to(target.options().device(at::kCPU).requires_grad(false));
 }
 
-int free_parsed(lua_State* L) {
-  if (auto* parsed = static_cast<Indices*>(lua_touserdata(L, 1))) parsed->~Indices();
+int free_parsed(lua_State* L) {  // an empty one needs no destructor
+  if (has_metatable(L, 1, &kParsedMeta)) *static_cast<Indices*>(lua_touserdata(L, 1)) = Indices();
   return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "bindings/autograd.h"
+#include "bindings/owned.h"
 #include "bindings/tensor.h"
 #include "host/vm/weak_table.h"
 
@@ -29,21 +30,20 @@ const char kWeak = 0;    // the metatable of those lists
 
 constexpr int kMostOwners = 64;
 
-std::shared_ptr<Alive>* token(lua_State* L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &kAlive);
-  auto* alive = static_cast<std::shared_ptr<Alive>*>(lua_touserdata(L, -1));
-  lua_pop(L, 1);
-  return alive;
-}
-
-int collect_token(lua_State* L) {
-  auto* alive = static_cast<std::shared_ptr<Alive>*>(lua_touserdata(L, 1));
-  {
-    std::lock_guard lock((*alive)->mutex);
-    (*alive)->state = nullptr;
+// The state's hold: when it is let go, the state has ended.
+struct Token {
+  std::shared_ptr<Alive> alive;
+  ~Token() {
+    const std::lock_guard lock(alive->mutex);
+    alive->state = nullptr;
   }
-  alive->~shared_ptr();
-  return 0;
+};
+
+const std::shared_ptr<Alive>* token(lua_State* L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kAlive);
+  const auto* found = static_cast<Token*>(lua_touserdata(L, -1));
+  lua_pop(L, 1);
+  return found ? &found->alive : nullptr;
 }
 
 bool is_lent(lua_State* L, int index) { return lua_touserdata(L, index) == &kLent; }
@@ -138,15 +138,11 @@ class CollectorStopped {
 }  // namespace
 
 const std::shared_ptr<Alive>& alive_of(lua_State* L) {
-  if (auto* alive = token(L)) return *alive;
+  if (const auto* alive = token(L)) return *alive;
   auto fresh = std::make_shared<Alive>();
   fresh->state = &vm::State::of(L);
-  auto* block = lua_newuserdatauv(L, sizeof(fresh), 0);
-  auto* alive = new (block) std::shared_ptr<Alive>(std::move(fresh));
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, collect_token);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
+  const auto* made = new (lua_newuserdatauv(L, sizeof(Token), 0)) Token{std::move(fresh)};
+  set_collected<Token>(L);
   lua_newtable(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kValues);
   lua_newtable(L);
@@ -158,7 +154,7 @@ const std::shared_ptr<Alive>& alive_of(lua_State* L) {
   vm::push_weak_table(L, "k");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kLent);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kAlive);
-  return *alive;
+  return made->alive;
 }
 
 void push_values(lua_State* L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &kValues); }
@@ -228,7 +224,7 @@ void unwatch(lua_State* L, Alive& alive, int id) noexcept {
 }
 
 void lend(lua_State* L) {
-  auto* alive = token(L);
+  const auto* alive = token(L);
   if (!alive || (*alive)->watched.empty() || !lua_checkstack(L, 8)) return;
   take_back(L);
   const CollectorStopped stopped(L);
@@ -240,7 +236,7 @@ void lend(lua_State* L) {
 }
 
 void take_back(lua_State* L) {
-  auto* alive = token(L);
+  const auto* alive = token(L);
   if (!alive || !(*alive)->lent || !lua_checkstack(L, 8)) return;
   const int top = lua_gettop(L);
   push_values(L);

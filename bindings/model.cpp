@@ -2,6 +2,7 @@
 #include <string>
 
 #include "bindings/model_fields.h"
+#include "bindings/owned.h"
 #include "bindings/slice.h"
 #include "bindings/tensor.h"
 #include "host/model/module.h"
@@ -94,6 +95,7 @@ int call(lua_State* L) {
 
 // Metamethods that a class may define itself.
 int forward_to_class(lua_State* L, const char* method, int nresults) {
+  check<Module>(L, 1);
   if (push_class_field(L, method) == LUA_TNIL) throw_usage(model::class_name(module_at(L, 1)) + " has no " + method);
   lua_pushvalue(L, 1);
   lua_call(L, 1, nresults);
@@ -141,11 +143,6 @@ void push_new(lua_State* L, ModulePtr module) {
   lua_pushvalue(L, -2);
   lua_rawsetp(L, -2, address);
   lua_pop(L, 1);
-}
-
-int collect_names(lua_State* L) {
-  static_cast<ModuleNames*>(lua_touserdata(L, 1))->~ModuleNames();
-  return 0;
 }
 
 }  // namespace
@@ -268,10 +265,7 @@ int open_model(lua_State* L) {
   auto* names = new (lua_newuserdatauv(L, sizeof(ModuleNames), 1)) ModuleNames();
   names->training = lua_pushstring(L, "training");
   lua_setiuservalue(L, -2, 1);
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, collect_names);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
+  set_collected<ModuleNames>(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kNames);
   lua_newtable(L);
   set_module_slots(L);

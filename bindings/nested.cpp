@@ -11,11 +11,12 @@
 #include "bindings/complex.h"
 #include "bindings/size.h"
 #include "bindings/value.h"
+#include "host/tensor/fresh.h"
 
 namespace trainhost::bindings {
 namespace {
 
-constexpr int kMostDims = 64;
+constexpr int kMostDims = 128;  // as torch/csrc/utils/tensor_new.cpp
 
 // What the numbers of a nested table are, in the order of type promotion.
 enum class Found { nothing, boolean, integer, real, complex };
@@ -34,7 +35,8 @@ struct Reader {
       const int64_t size = list_length(L, index);
       sizes.push_back(size);
       if (sizes.size() > kMostDims)
-        throw Error(ErrorKind::shape, std::string(what) + ": more than 64 dimensions (a table inside itself?)");
+        throw Error(ErrorKind::shape, std::string(what) + ": more than " + std::to_string(kMostDims) +
+                                          " dimensions (a table inside itself?)");
       if (size == 0) return;
       luaL_checkstack(L, 8, "nested table");
       push_list_item(L, index, 1);
@@ -158,7 +160,7 @@ at::Tensor nested_to_tensor(lua_State* L, int index, std::optional<at::ScalarTyp
   }
   if (dtype && reader.found == Found::complex && !at::isComplexType(*dtype))
     throw Error(ErrorKind::dtype, std::string(what) + ": must be real number, not complex");
-  return reader.wide().to(dtype.value_or(reader.natural()));
+  return tensor::lifted(tensor::below_transforms([&] { return reader.wide().to(dtype.value_or(reader.natural())); }));
 }
 
 }  // namespace trainhost::bindings

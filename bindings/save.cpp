@@ -11,6 +11,7 @@
 #include "host/save/checkpoint.h"
 #include "host/save/png.h"
 #include "host/save/safetensors.h"
+#include "host/tensor/fresh.h"
 
 namespace trainhost::bindings {
 
@@ -27,7 +28,7 @@ void push_named(lua_State* L, std::vector<save::NamedTensor>& tensors) {
     lua_createtable(L, 2, 0);
     lua_pushlstring(L, tensors[i].name.data(), tensors[i].name.size());
     lua_rawseti(L, -2, 1);
-    push_tensor(L, std::move(tensors[i].tensor));
+    push_tensor(L, tensor::lifted(std::move(tensors[i].tensor)));
     lua_rawseti(L, -2, 2);
     lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
   }
@@ -60,8 +61,9 @@ std::vector<std::pair<std::string, std::string>> check_texts(lua_State* L, int i
 }
 
 int read_safetensors(lua_State* L) {
-  auto file = save::read_safetensors(std::string(check_string(L, 1, "torch.load", "path")), lua_toboolean(L, 2),
-                                     check_limit(L, 3));
+  const std::string path(check_string(L, 1, "torch.load", "path"));
+  auto file =
+      tensor::below_transforms([&] { return save::read_safetensors(path, lua_toboolean(L, 2), check_limit(L, 3)); });
   push_named(L, file.tensors);
   lua_createtable(L, 0, static_cast<int>(file.metadata.size()));
   for (const auto& [key, value] : file.metadata) {
@@ -98,7 +100,8 @@ int write_checkpoint(lua_State* L) {
 }
 
 int read_checkpoint(lua_State* L) {
-  auto checkpoint = save::read_checkpoint(std::string(check_string(L, 1, "host.checkpoint.load", "folder")));
+  const std::string folder(check_string(L, 1, "host.checkpoint.load", "folder"));
+  auto checkpoint = tensor::below_transforms([&] { return save::read_checkpoint(folder); });
   lua_createtable(L, 0, static_cast<int>(checkpoint.tensors.size()));
   for (auto& [name, tensors] : checkpoint.tensors) {
     push_named(L, tensors);

@@ -6,6 +6,7 @@
 #include "bindings/save.h"
 #include "bindings/tensor.h"
 #include "host/save/npy.h"
+#include "host/tensor/fresh.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -26,21 +27,21 @@ void push_strings(lua_State* L, const save::NpyArray& array, size_t dim, size_t&
 }
 
 void push_array(lua_State* L, save::NpyArray& array) {
-  if (!array.strings) return push_tensor(L, std::move(array.tensor));
+  if (!array.strings) return push_tensor(L, tensor::lifted(std::move(array.tensor)));
   size_t next = 0;
   push_strings(L, array, 0, next);
 }
 
 int read_npy(lua_State* L) {
-  auto array =
-      save::read_npy(std::string(check_string(L, 1, "torch.load", "f")), lua_toboolean(L, 2) != 0, check_limit(L, 3));
+  const std::string path(check_string(L, 1, "torch.load", "f"));
+  auto array = tensor::below_transforms([&] { return save::read_npy(path, lua_toboolean(L, 2), check_limit(L, 3)); });
   push_array(L, array);
   return 1;
 }
 
 int read_npz(lua_State* L) {
-  auto arrays =
-      save::read_npz(std::string(check_string(L, 1, "torch.load", "f")), lua_toboolean(L, 2) != 0, check_limit(L, 3));
+  const std::string path(check_string(L, 1, "torch.load", "f"));
+  auto arrays = tensor::below_transforms([&] { return save::read_npz(path, lua_toboolean(L, 2), check_limit(L, 3)); });
   lua_createtable(L, static_cast<int>(arrays.size()), 0);
   for (size_t i = 0; i < arrays.size(); ++i) {
     lua_createtable(L, 2, 0);

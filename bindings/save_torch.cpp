@@ -8,6 +8,7 @@
 #include "bindings/tensor.h"
 #include "host/base/error.h"
 #include "host/save/location.h"
+#include "host/tensor/fresh.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -20,7 +21,8 @@ std::string location_text(lua_State* L, int index) {
 
 void place(save::Storage& storage, const std::string& location) {
   const at::Device device = save::device_of(location);
-  if (device.is_meta() || !device.is_cpu()) storage.data = storage.data.to(device);
+  if (device.is_meta() || !device.is_cpu())
+    storage.data = tensor::below_transforms([&] { return storage.data.to(device); });
 }
 
 // map_location(storage, location): a tensor on the storage's new place, the name of that place, or nil.
@@ -71,8 +73,15 @@ int read_torch(lua_State* L) {
   const std::string path(check_string(L, 1, "torch.load", "f"));
   save::TorchFile file(path, lua_toboolean(L, 3) != 0, check_limit(L, 5));
   auto& storages = file.document().storages;
-  for (uint32_t i = 0; i < storages.size(); ++i)
-    if (storages[i].root == i) place_storage(L, file, i, 4);
+  for (uint32_t i = 0; i < storages.size(); ++i) {
+    if (storages[i].root != i) continue;
+    try {
+      place_storage(L, file, i, 4);
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::device) throw;
+      throw Error(e.kind(), path + ": " + e.message(), e.hint());
+    }
+  }
   push_document(L, file, 2);
   return 1;
 }

@@ -14,14 +14,6 @@ namespace {
 // Addresses that stand for entries of Lua's registry.
 constexpr char kNone = 0, kNoneMeta = 0, kSliceMeta = 0;
 
-bool has_metatable(lua_State* L, int index, const char* key) noexcept {
-  if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index)) return false;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, key);
-  const bool same = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  return same;
-}
-
 int none_text(lua_State* L) {
   lua_pushliteral(L, "None");
   return 1;
@@ -56,6 +48,14 @@ const Row kSliceRows[] = {{"__tostring", guarded<slice_text>, "---@return string
                           {nullptr, nullptr, nullptr}};
 
 }  // namespace
+
+bool has_metatable(lua_State* L, int index, const char* key) noexcept {
+  if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index)) return false;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, key);
+  const bool same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return same;
+}
 
 void push_metatable(lua_State* L, const char* key, const char* name, const Row* rows) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE) return;

@@ -30,5 +30,7 @@ int slice_indices(lua_State* L);
 std::optional<int64_t> integer_at(lua_State* L, int index);
 // Pushes the locked metatable kept under `key`; makes it from `rows` at the first use.
 void push_metatable(lua_State* L, const char* key, const char* name, const Row* rows);
+// Is the value at `index` a userdata with that metatable?
+bool has_metatable(lua_State* L, int index, const char* key) noexcept;
 
 }  // namespace trainhost::bindings

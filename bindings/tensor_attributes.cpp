@@ -142,7 +142,7 @@ void assign_attribute(lua_State* L, const char* name) {
   at::Tensor& tensor = check_tensor(L, 1);
   if (std::strcmp(name, "requires_grad") == 0) {
     if (!lua_isboolean(L, 3)) throw_argument(L, "Tensor.requires_grad", "value", "a boolean", 3);
-    set_requires_grad(tensor, lua_toboolean(L, 3));
+    set_requires_grad(tensor, lua_toboolean(L, 3), /*assigned=*/true);
   } else if (std::strcmp(name, "grad") == 0) {
     if (lua_isnil(L, 3)) tensor.mutable_grad().reset();
     else if (!test<at::Tensor>(L, 3))

@@ -100,6 +100,16 @@ int divide(lua_State* L) {
   return 1;
 }
 
+// ~x. Upvalue: bitwise_not.
+int invert(lua_State* L) {
+  if (!at::isIntegralType(check_tensor(L, 1).scalar_type(), /*includeBool=*/true))
+    throw Error(ErrorKind::dtype, "~ (operator.invert) is only implemented on integer and Boolean-type tensors");
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
 void set_operator(lua_State* L, const char* metamethod, const char* op, Form form) {
   push_operator(L, op, form);
   lua_setfield(L, -2, metamethod);
@@ -131,10 +141,12 @@ void set_tensor_metamethods(lua_State* L) {
                                        {"__band", "bitwise_and"},
                                        {"__bor", "bitwise_or"},
                                        {"__bxor", "bitwise_xor"},
-                                       {"__bnot", "bitwise_not", Form::unary},
                                        {"__shl", "bitwise_left_shift"},
                                        {"__shr", "bitwise_right_shift"}})
     set_operator(L, name, op, form);
+  push_operator(L, "bitwise_not", Form::unary);
+  lua_pushcclosure(L, guarded<invert>, 1);
+  lua_setfield(L, -2, "__bnot");
   push_operator(L, "div", Form::function);
   push_operator(L, "reciprocal", Form::method);
   push_operator(L, "mul", Form::commutative);

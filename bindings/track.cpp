@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "bindings/object.h"
+#include "bindings/owned.h"
 #include "bindings/tensor.h"
 #include "host/base/log.h"
 #include "host/track/text.h"
@@ -46,11 +47,6 @@ struct Context {
 };
 
 const char kContext = 0;  // its address is the registry key
-
-int collect_context(lua_State* L) {
-  static_cast<Context*>(lua_touserdata(L, 1))->~Context();
-  return 0;
-}
 
 Context& context(lua_State* L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kContext);
@@ -427,10 +423,7 @@ constexpr Row kRows[] = {
 int open_track(lua_State* L) {
   auto* block = lua_newuserdatauv(L, sizeof(Context), 0);
   new (block) Context();  // before the metatable: if a line below fails, it is lost with the state, not destroyed twice
-  lua_newtable(L);
-  lua_pushcfunction(L, collect_context);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
+  set_collected<Context>(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kContext);
   define<Run>(L, nullptr, kRunMetamethods);
   lua_newtable(L);

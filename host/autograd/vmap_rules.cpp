@@ -12,6 +12,8 @@
 #include <tuple>
 #include <vector>
 
+#include "host/autograd/losses.h"
+
 namespace trainhost::autograd {
 namespace {
 
@@ -47,18 +49,6 @@ std::tuple<Tensor, Tensor> nll_loss_forward(const Tensor& given, const Tensor& t
   return {result, total};
 }
 
-Tensor nll_loss_backward(const Tensor& given_grad, const Tensor& input, const Tensor& target, const Weight& weight,
-                         int64_t reduction, c10::SymInt ignore_index, const Tensor& total) {
-  const int64_t channel = channel_of(input);
-  Tensor grad = reduction == at::Reduction::Mean ? given_grad.div(total) : given_grad;
-  const Tensor index = target.unsqueeze(channel);
-  const Tensor counts = index.ne(ignore_index.expect_int());
-  const Tensor ones = at::scatter(at::zeros_like(input), channel, at::where(counts, index, 0), -1.0);
-  if (input.dim() > grad.dim() && grad.dim() > 0) grad = grad.unsqueeze(channel);
-  if (weight && weight->defined()) grad = grad.mul(shaped(*weight, input));
-  return ones.mul(at::where(counts, grad, 0));
-}
-
 double scale(const Tensor& input, int64_t reduction) {
   return reduction == at::Reduction::Mean ? 1.0 / static_cast<double>(input.numel()) : 1.0;
 }
@@ -85,6 +75,19 @@ Tensor addr(const Tensor& input, const Tensor& a, const Tensor& b, const at::Sca
 }
 
 }  // namespace
+
+Tensor nll_loss_backward(const Tensor& given_grad, const Tensor& input, const Tensor& target, const Weight& weight,
+                         int64_t reduction, c10::SymInt ignore_index, const Tensor& total) {
+  const int64_t channel = channel_of(input);
+  Tensor grad = reduction == at::Reduction::Mean ? given_grad.div(total) : given_grad;
+  // Of one example the C++ operator reads the first target.
+  const Tensor index = (input.dim() == 1 && target.dim() > 0 ? target.select(0, 0) : target).unsqueeze(channel);
+  const Tensor counts = index.ne(ignore_index.expect_int());
+  const Tensor ones = at::scatter(at::zeros_like(input), channel, at::where(counts, index, 0), -1.0);
+  if (input.dim() > grad.dim() && grad.dim() > 0) grad = grad.unsqueeze(channel);
+  if (weight && weight->defined()) grad = grad.mul(shaped(*weight, input));
+  return ones.mul(at::where(counts, grad, 0));
+}
 
 void install_vmap_rules() {
   static const torch::Library library = [] {

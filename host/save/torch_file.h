@@ -42,7 +42,9 @@ class TorchFile {
   bool read_legacy_head(Unpickler& unpickler);
   void place_legacy(Unpickler& unpickler, Value keys);
   std::string record(const ZipEntry& entry);
+  void read_bytes(uint32_t index);
   at::Tensor build(const TensorNode& node);
+  at::Tensor build_plain(const TensorNode& node);
   at::Tensor build_nested(const TensorNode& node);
 
   file::ReadFile file_;

@@ -9,6 +9,7 @@
 #include "host/save/dtypes.h"
 #include "host/save/safetensors_header.h"
 #include "host/save/torch_file.h"
+#include "host/tensor/fresh.h"
 
 namespace trainhost::save {
 namespace {
@@ -189,6 +190,10 @@ void TorchFile::place_legacy(Unpickler& unpickler, Value keys) {
 }
 
 void TorchFile::read_storage(uint32_t index) {
+  tensor::below_transforms([&] { read_bytes(index); });
+}
+
+void TorchFile::read_bytes(uint32_t index) {
   Storage& storage = document_.storages[index];
   const auto bytes = static_cast<int64_t>(storage.bytes);
   const ZipEntry* entry = zip_ ? records_[index] : nullptr;

@@ -9,6 +9,7 @@
 
 #include "host/save/torch_file.h"
 #include "host/save/unpickle.h"
+#include "host/tensor/fresh.h"
 #include "host/tensor/uninitialized.h"
 
 namespace trainhost::save {
@@ -44,6 +45,10 @@ at::Tensor TorchFile::build_nested(const TensorNode& node) {
 }
 
 at::Tensor TorchFile::build(const TensorNode& node) {
+  return tensor::below_transforms([&] { return build_plain(node); });
+}
+
+at::Tensor TorchFile::build_plain(const TensorNode& node) {
   auto options = at::TensorOptions().dtype(node.dtype);
   if (node.form == Form::meta) return at::empty_strided(node.sizes, node.strides, options.device(at::kMeta));
   if (node.form == Form::uninitialized) {

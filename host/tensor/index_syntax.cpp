@@ -125,9 +125,13 @@ class Parser {
     fail("expected an integer, a slice such as 1:10:2, '...', None, True, False or a list", begin);
   }
 
+  void enter(size_t begin) {
+    if (++depth_ > 64) fail("a list nested more than 64 deep", begin);
+  }
+
   // What follows "[" or "(": a list, a tuple, or a value in parentheses.
   Node sequence(Node::Type type, const char* close, size_t begin) {
-    if (++depth_ > 64) fail("a list nested more than 64 deep", begin);
+    enter(begin);
     Node result{type, begin};
     bool comma = false;
     for (skip_spaces(); !accept(close); skip_spaces()) {
@@ -148,12 +152,14 @@ class Parser {
   Node slice_call(size_t begin) {
     skip_spaces();
     if (!accept("(")) fail("expected '(' after slice", position_);
+    enter(begin);
     std::vector<Node> sides;
     for (skip_spaces(); !accept(")"); skip_spaces()) {
       sides.push_back(expression());
       skip_spaces();
       if (!accept(",") && peek() != ')') fail("expected ',' or ')'", position_);
     }
+    --depth_;
     if (sides.empty() || sides.size() > 3)
       fail("slice expected 1 to 3 arguments, got " + std::to_string(sides.size()), begin);
     Node result{Node::Type::slice, begin};

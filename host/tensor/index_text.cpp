@@ -1,11 +1,13 @@
 // Items from the text of an index expression, by PyTorch's rules and with its error texts.
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
+#include <c10/core/InferenceMode.h>
 #include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "host/tensor/fresh.h"
 #include "host/tensor/index_syntax.h"
 
 namespace trainhost::tensor {
@@ -65,7 +67,13 @@ class Reader {
   }
 
   // A sequence as the tensor that torch.tensor makes of it, whose numbers become integers.
+  // The text is parsed once: what comes of it serves outside the transform or the inference mode it is first met in.
   at::Tensor values(const Node& sequence) const {
+    const c10::InferenceMode normal(false);
+    return below_transforms([&] { return tensor(sequence); });
+  }
+
+  at::Tensor tensor(const Node& sequence) const {
     const bool mask = is_mask(sequence);
     std::vector<int64_t> sizes;
     for (const Node* node = &sequence; node && node->is_sequence();

@@ -7,6 +7,8 @@
 
 #include <utility>
 
+#include "host/base/error.h"
+
 namespace trainhost::tensor {
 namespace {
 
@@ -28,7 +30,15 @@ at::indexing::TensorIndex torch_index(const Index& index) {
   return std::visit(convert, index);
 }
 
+// Each item is a view of all dimensions: more of them would take minutes.
+constexpr size_t kMostItems = 10000;
+// The place of a failure is looked for by trying what stands before it.
+constexpr size_t kMostTried = 100;
+
 std::vector<at::indexing::TensorIndex> torch_indices(const Indices& indices) {
+  if (indices.size() > kMostItems)
+    throw Error(ErrorKind::usage,
+                "tensor index: " + std::to_string(indices.size()) + " items, more than " + std::to_string(kMostItems));
   std::vector<at::indexing::TensorIndex> result;
   result.reserve(indices.size());
   for (const auto& index : indices) result.push_back(torch_index(index));
@@ -42,6 +52,7 @@ std::string bound_text(const std::optional<int64_t>& bound) { return bound ? std
 size_t failing_column(const at::Tensor& tensor, std::string_view text) {
   std::vector<size_t> columns;
   const Indices items = parse_indices(text, /*part=*/false, &columns);
+  if (items.size() > kMostTried) return 0;
   for (size_t count = 1; count <= items.size(); ++count) {
     try {
       get(tensor, Indices(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(count)));

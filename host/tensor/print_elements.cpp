@@ -81,10 +81,9 @@ at::ScalarType shown_type(at::ScalarType type) {
 
 // Copies the edges of `from` that a summary shows (see PrintOptions::edgeitems) into `to`.
 void copy_edges(at::Tensor to, at::Tensor from, int64_t dim, int64_t edge) {
+  while (dim < from.dim() && from.size(dim) <= 2 * edge) ++dim;  // no call for each: there may be thousands of size 1
   if (dim == from.dim()) {
     to.copy_(from);
-  } else if (from.size(dim) <= 2 * edge) {
-    copy_edges(to, from, dim + 1, edge);
   } else {
     copy_edges(to.narrow(dim, 0, edge), from.narrow(dim, 0, edge), dim + 1, edge);
     copy_edges(to.narrow(dim, edge, edge), from.narrow(dim, from.size(dim) - edge, edge), dim + 1, edge);
@@ -114,7 +113,10 @@ class Contents {
   std::string text(int64_t indent) {
     if (elements_.empty()) return sizes_.empty() && !summarize_ ? "[]" : "[...]";
     next_ = 0;
-    return sizes_.empty() ? elements_[0] : text_of(0, indent);
+    if (sizes_.empty()) return elements_[0];
+    std::string result;
+    append(result, 0, indent);
+    return result;
   }
 
  private:
@@ -177,17 +179,26 @@ class Contents {
     return result + "]";
   }
 
-  std::string text_of(size_t dim, int64_t indent) {
-    if (dim + 1 == sizes_.size()) return vector_text(dim, indent);
-    const std::string separator = "," + std::string(sizes_.size() - dim - 1, '\n') + spaces(indent + 1);
-    const int64_t count = is_cut(dim) ? 2 * options_.edgeitems : sizes_[dim];
-    std::string result = "[";
-    for (int64_t i = 0; i < count; ++i) {
-      if (i > 0) result += separator;
-      if (is_cut(dim) && i == options_.edgeitems) result += "..." + separator;
-      result += text_of(dim + 1, indent + 1);
+  // The rows from `dim` on. A dimension of size 1 is no call of its own: there may be thousands.
+  void append(std::string& text, size_t dim, int64_t indent) {
+    const size_t begin = dim;
+    while (dim + 1 < sizes_.size() && sizes_[dim] == 1) ++dim;
+    text.append(dim - begin, '[');
+    indent += static_cast<int64_t>(dim - begin);
+    if (dim + 1 == sizes_.size()) {
+      text += vector_text(dim, indent);
+    } else {
+      const std::string separator = "," + std::string(sizes_.size() - dim - 1, '\n') + spaces(indent + 1);
+      const int64_t count = is_cut(dim) ? 2 * options_.edgeitems : sizes_[dim];
+      text += '[';
+      for (int64_t i = 0; i < count; ++i) {
+        if (i > 0) text += separator;
+        if (is_cut(dim) && i == options_.edgeitems) text += "..." + separator;
+        append(text, dim + 1, indent + 1);
+      }
+      text += ']';
     }
-    return result + "]";
+    text.append(dim - begin, ']');
   }
 
   const PrintOptions& options_;

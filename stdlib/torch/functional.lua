@@ -163,8 +163,10 @@ do
   ---@return Tensor
   ---@example torch.norm(torch.tensor{3., 4.})  --> tensor(5.)
   function functional.norm(...)
-    local count, second = select("#", ...), select(2, ...)
-    if (count == 1 or count == 2 and type(second) == "number") and is_tensor((...)) then return of(...) end
+    local count, first, second = select("#", ...), ...
+    if (count == 1 or count == 2 and type(second) == "number") and is_tensor(first) and first.layout == strided then
+      return vector(first, second or 2)
+    end
     local input, p, dim, keepdim, out, dtype = parse(...)
     if math.type(dim) then dim = {dim} end
     if input.layout ~= strided then return sparse_norm(input, p, dim, keepdim, out, dtype) end

@@ -1,6 +1,7 @@
 -- Nested tables of tensors as a flat list and back: what torch.func and torch.autograd mean by structure. A plain table
 -- is a list (keys 1..n) or a map of names (in sorted or insertion order); everything else is one leaf.
 local ordered = require "host.ordered"
+local vm = require "native.vm"
 
 local pytree = {}
 
@@ -20,21 +21,28 @@ local function is_node(value)
   return meta == nil or meta == Tuple or ordered.is(value)
 end
 
-local function flatten(value, leaves)
+-- Beyond this a table contains itself.
+local DEEPEST <const> = 1000
+
+local function flatten(value, leaves, depth)
   if not is_node(value) then
     leaves.n = leaves.n + 1
     leaves[leaves.n] = value
     return LEAF
   end
+  if depth > DEEPEST then
+    vm.raise("usage", ("tables nested more than %d deep (a table that contains itself?)"):format(DEEPEST))
+  end
+  depth = depth + 1
   local spec, from = {specs = {}}, leaves.n
   local tuple = getmetatable(value) == Tuple
   local size = tuple and value.n or #value
   if size > 0 or next(value) == nil or tuple then
     spec.size, spec.tuple = size, tuple
-    for i = 1, size do spec.specs[i] = flatten(value[i], leaves) end
+    for i = 1, size do spec.specs[i] = flatten(value[i], leaves, depth) end
   else
     spec.keys, spec.ordered = ordered.keys(value), ordered.is(value)
-    for i, key in ipairs(spec.keys) do spec.specs[i] = flatten(value[key], leaves) end
+    for i, key in ipairs(spec.keys) do spec.specs[i] = flatten(value[key], leaves, depth) end
   end
   spec.count = leaves.n - from
   return spec
@@ -46,7 +54,7 @@ end
 ---@return table spec
 function pytree.flatten(value)
   local leaves = {n = 0}
-  return leaves, flatten(value, leaves)
+  return leaves, flatten(value, leaves, 1)
 end
 
 local function unflatten(leaves, spec, from)

@@ -1,4 +1,5 @@
 -- Constructors of sparse tensors, from tensors or lists, with the check of their indices.
+local autograd = require "native.autograd"
 local is_tensor = require("native.model").is_tensor
 local mode = require "torch.mode"
 local native = require "native.tensor"
@@ -67,7 +68,16 @@ local function finish(tensor, requires_grad)
   return tensor
 end
 
-local coo <const>, validate_coo <const> = op "sparse_coo_tensor", op "_validate_sparse_coo_tensor_args"
+-- What checks of memory: below the transforms of torch.func, which have none.
+local function validator(name)
+  local validate = op(name)
+  return function(...)
+    if autograd.is_transforming() then return autograd.call_below(validate, ...) end
+    return validate(...)
+  end
+end
+
+local coo <const>, validate_coo <const> = op "sparse_coo_tensor", validator "_validate_sparse_coo_tensor_args"
 local parse_coo = signature("torch.sparse_coo_tensor", "indices, values=nil, size=nil, *, dtype=nil, layout=nil, device=nil, "
   .. "pin_memory=false, requires_grad=false, check_invariants=nil, is_coalesced=nil")
 
@@ -108,7 +118,7 @@ function factories.sparse_coo_tensor(...)
   return finish(coo(indices, values, size, options), requires_grad)
 end
 
-local validate_compressed <const> = op "_validate_sparse_compressed_tensor_args"
+local validate_compressed <const> = validator "_validate_sparse_compressed_tensor_args"
 
 -- Without a size: as many compressed rows as the indices say, as many plain ones as the greatest index needs.
 local function compressed(make, layout, rows, columns, values, size, options)

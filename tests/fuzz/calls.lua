@@ -63,7 +63,11 @@ end
 -- "native_tensor.slice(args)" or "torch.ones(2):size(args)" for anything that a script can call.
 local function export_call(name)
   local arguments = {}
-  for i = 1, math.random(0, 5) do arguments[i] = values.anything() end
+  -- A metamethod closes what it is meant for: none of those that all calls share.
+  local own = name:find "^META" ~= nil
+  for i = 1, math.random(0, 5) do
+    repeat arguments[i] = values.anything() until not (own and arguments[i]:find "^torch%.%l+%d*$")
+  end
   local owner, method = name:match "^(.*):(.*)$"
   if owner and math.random() < 0.7 then
     return ("(%s)[%q](%s)"):format(owner, method, table.concat({owner, table.unpack(arguments)}, ", "))

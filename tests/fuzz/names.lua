@@ -2,7 +2,8 @@
 local names = require "host.help.names"
 local torch = require "torch"
 
-local native = dofile((arg[0]:match "^(.*)/" or ".") .. "/values.lua").native()
+local values = dofile((arg[0]:match "^(.*)/" or ".") .. "/values.lua")
+local native = values.native()
 
 if arg[1] == "operators" then
   for _, name in ipairs(native["native.ops"].names()) do print(name) end
@@ -42,3 +43,7 @@ for _, space in ipairs {
   list(space == "" and "torch." or "torch." .. space .. ".", all)
 end
 list("torch.ones(2, 3):", native["native.tensor"].methods)
+local metatables, kinds = values.metatables(), {}
+for kind in pairs(metatables) do kinds[#kinds + 1] = kind end
+table.sort(kinds)
+for _, kind in ipairs(kinds) do list(("META[%q]."):format(kind), metatables[kind]) end

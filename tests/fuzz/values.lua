@@ -106,6 +106,34 @@ function values.native()
   return native
 end
 
+-- The metatables that debug gets hold of, by their names: those in the registry, and those of the values in it. Lua's
+-- own, which have names there, are not ours to mend.
+function values.metatables()
+  local torch = require "torch"
+  assert(torch.slice(1) and torch.ones(2)["0:1"])  -- whose metatables are made at the first use
+  local found, seen = {}, {}
+  local function add(meta)
+    if type(meta) ~= "table" or seen[meta] then return end
+    seen[meta] = true
+    local names = {}
+    for key, value in next, meta do
+      if type(key) == "string" and key:sub(1, 2) == "__" and type(value) == "function" then names[#names + 1] = key end
+    end
+    if #names == 0 then return end
+    table.sort(names)
+    local name, n = rawget(meta, "__name") or table.concat(names), 1
+    while found[n > 1 and name .. "#" .. n or name] do n = n + 1 end
+    found[n > 1 and name .. "#" .. n or name] = meta
+  end
+  for key, value in next, debug.getregistry() do
+    if type(key) ~= "string" then
+      add(value)
+      add(debug.getmetatable(value))
+    end
+  end
+  return found
+end
+
 -- What the names above stand for.
 function values.environment(torch)
   local cycle = {}
@@ -118,7 +146,7 @@ function values.environment(torch)
     __call = function() error("hostile __call") end,
   })
   return setmetatable({
-    torch = torch, CYCLE = cycle, CLOSED = closed, HOSTILE = hostile, FAILING = function() error("failing") end,
+    torch = torch, META = values.metatables(), CYCLE = cycle, CLOSED = closed, HOSTILE = hostile, FAILING = function() error("failing") end,
   }, {__index = _G})
 end
 

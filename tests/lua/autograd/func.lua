@@ -240,3 +240,72 @@ test.case("vmap says how None is written, and what it does not take", function()
     test.raises("vmap: It looks like you're calling .item%(%) on a Tensor", torch.vmap(function(v) return v * v:item() end), x)
   end
 end)
+
+test.case("tensors of Lua data inside transforms", function()
+  local grad, x = torch.func.grad, vector(1, 2)
+  test.equal(grad(function(a) return (a * torch.tensor {3, 4.5}):sum() end)(x):tolist(), {3.0, 4.5})
+  test.equal(grad(function(a) return (a * a:new_tensor {3, 4} * torch.tensor(2.0)):sum() end)(x):tolist(), {6.0, 8.0})
+  test.equal(grad(function(a) return a[{{0, 0}}]:sum() + a["[1]"]:sum() end)(x):tolist(), {2.0, 1.0})
+  test.equal(grad(function(a)
+    local y = a * 2
+    y[{{0}}] = {7}
+    return y:sum()
+  end)(x):tolist(), {0.0, 2.0})
+  -- A new tensor belongs to the transform: what it is changed by is differentiated.
+  test.equal(grad(function(a) return torch.tensor {3., 4.}:mul_(a):sum() end)(vector(1, 2):float()):tolist(), {3.0, 4.0})
+  test.equal(torch.func.vmap(function(a) return a + torch.tensor {1, 2} end)(torch.zeros(3, 2)):tolist()[3], {1.0, 2.0})
+  test.equal(torch.func.jvp(function(a) return a * torch.tensor {1, 2} end, {x}, {x}):tolist(), {1.0, 4.0})
+end)
+
+test.case("a list in an index text serves in every mode, wherever it was met first", function()
+  local x = torch.ones(3, {requires_grad = true})
+  torch.inference_mode(function() return torch.ones(3)["[0, 2, 2]"] end)
+  x["[0, 2, 2]"]:sum():backward()
+  test.equal(x.grad:tolist(), {1.0, 0.0, 2.0})
+  test.equal(torch.func.grad(function(a) return a["[2, 1]"]:sum() end)(torch.ones(3)):tolist(), {0.0, 1.0, 1.0})
+  test.equal(torch.ones(3)["[2, 1]"]:tolist(), {1.0, 1.0})
+end)
+
+test.case("files are read inside transforms", function()
+  local path = os.tmpname()
+  for _, ending in ipairs {"pt", "npy", "npz", "safetensors"} do
+    local file, value = path .. "." .. ending, torch.tensor {2., 3.}
+    torch.save(ending == "npy" and value or {a = value}, file)
+    local read = function()
+      local got = torch.load(file)
+      return ending == "npy" and got or got.a
+    end
+    test.equal(torch.func.grad(function(x) return (x * read()):sum() end)(torch.ones(2)):tolist(), {2.0, 3.0})
+    os.remove(file)
+  end
+  os.remove(path)
+end)
+
+test.case("the Hessian of a model with softmax, layer_norm and cross-entropy", function()
+  local F = nn.functional
+  local f = function(a) return F.cross_entropy(F.layer_norm(a, {3}), torch.tensor {0, 2}) end
+  local x = torch.randn({2, 3}, {dtype = torch.float64})
+  local h = torch.func.hessian(f)(x)
+  test.equal(h:size(), {2, 3, 2, 3})
+  local numeric, eps, grad = torch.zeros_like(h), 1e-5, torch.func.grad(f)
+  for i = 0, 1 do
+    for j = 0, 2 do
+      local step = torch.zeros_like(x)
+      step[{i, j}] = eps
+      numeric[{":", ":", i, j}] = (grad(x + step) - grad(x - step)) / (2 * eps)
+    end
+  end
+  test.truthy(torch.allclose(h, numeric, 1e-6, 1e-8))
+end)
+
+test.case("what cannot be differentiated is said as PyTorch says it", function()
+  for _, api in ipairs {"grad", "jacrev"} do
+    test.raises(": only Tensors of floating point dtype can require gradients", torch.func[api](torch.sum), torch.arange(2))
+  end
+  test.raises("attempting to call Tensor.requires_grad_%(%)", torch.func.grad(function(x)
+    return x:requires_grad_():sum()
+  end), torch.ones(2))
+  local own = {torch.ones(2)}
+  own[2] = own
+  test.raises("a table that contains itself", torch.func.grad(function(x) return x[1]:sum() end), own)
+end)

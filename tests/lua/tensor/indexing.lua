@@ -102,8 +102,8 @@ end)
 test.case("a table that holds itself is an error", function()
   local t = {}
   t[1] = t
-  test.raises("64", function() return cube()[{t}] end)
-  test.raises("64", function() cube()[0] = t end)
+  test.raises("128 dim", function() return cube()[{t}] end)
+  test.raises("128 dim", function() cube()[0] = t end)
 end)
 
 test.case("many different expressions do not pile up", function()
@@ -120,4 +120,12 @@ test.case("torch.slice and torch.None show what they are", function()
   test.equal(tostring(torch.None), "None")
   test.raises("expected %(stop%)", function() torch.slice() end)
   test.raises("an integer or nil", function() torch.slice("a") end)
+end)
+
+test.case("an index has an end", function()
+  local x = torch.ones(2)
+  test.equal(x[("None,"):rep(1000)]:dim(), 1001)
+  test.raises("100000 items, more than 10000", function() return x[("None,"):rep(100000)] end)
+  test.raises("nested more than 64 deep", function() return x[("slice("):rep(100000)] end)
+  test.raises("nested more than 64 deep", function() return x[("["):rep(100000)] end)
 end)

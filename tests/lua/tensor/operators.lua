@@ -114,8 +114,13 @@ end)
 test.case("requires_grad of a computed tensor cannot be switched off", function()
   local y = torch.ones(1, {requires_grad = true}) * 2
   test.raises("leaf variables", function() y.requires_grad = false end)
-  test.raises("leaf variables", function() y:requires_grad_(false) end)
-  y.requires_grad = true
+  test.raises("use var_no_grad = var.detach%(%)", function() y:requires_grad_(false) end)
+  test.raises("leaf variables", function() y.requires_grad = true end)
+  test.equal(y:requires_grad_().requires_grad, true)
+  local counts = torch.arange(2)
+  test.raises("only Tensors of floating point dtype can require", function() counts:requires_grad_() end)
+  test.raises("floating point and complex dtype can require", function() counts.requires_grad = true end)
+  test.raises("~ %(operator.invert%) is only implemented on integer and Boolean", function() return ~y end)
   test.equal(y:detach():requires_grad_(false).requires_grad, false)
 end)
 

@@ -61,3 +61,14 @@ test.case("a dual tensor shows its tangent", function()
     test.equal(tostring(x[0]), "tensor(1., tangent=3.0)")
   end)
 end)
+
+test.case("as many dimensions as there are", function()
+  local sizes = {}
+  for i = 1, 40000 do sizes[i] = 1 end
+  test.equal(tostring(torch.ones(sizes)), "tensor(" .. ("["):rep(40000) .. "1." .. ("]"):rep(40000) .. ")")
+  sizes[20000] = 2
+  local text = tostring(torch.arange(2):reshape(sizes))
+  local open, close = ("["):rep(20000), ("]"):rep(20000)
+  test.equal(text, "tensor(" .. open .. "[" .. ("["):rep(19999) .. "0" .. close .. "," .. ("\n"):rep(20000)
+    .. (" "):rep(7 + 20000) .. open .. "1" .. close .. "]" .. close:sub(2) .. ")")
+end)
