@@ -25,6 +25,9 @@ constexpr char kHelp[] =
     "trainhost -e CODE [-- args]                             runs code\n"
     "trainhost [-i [script.lua]]                             opens the console (after the script)\n"
     "trainhost test FILE|FOLDER ...                          runs Lua tests\n"
+    "trainhost check [--explain] SCRIPT ...                  finds mistakes before a script runs; --explain shows the "
+    "order\n"
+    "                                                        in which its callbacks hear each event\n"
     "trainhost doc [NAME ...]                                shows what there is about torch.add, nn.Linear, "
     "train.fit\n"
     "trainhost new FOLDER                                    makes a small project to start from\n"
@@ -49,6 +52,7 @@ struct Verb {
 };
 constexpr Verb kVerbs[] = {
     {"test", "os.exit(require('test').main(arg))"},
+    {"check", "os.exit(require('host.check.command')(arg))"},
     {"doc", "os.exit(require('host.help.command')(arg))"},
     {"new", "os.exit(require('host.new_project')(arg))"},
     {"stubs", "os.exit(require('host.stubs.command')(arg))"},

@@ -1,0 +1,49 @@
+# trainhost check: findings as FILE:LINE: TEXT, its exit codes, and --explain, which runs up to the training.
+FIT = """
+local torch, train, mlflow = require "torch", require "train", require "mlflow"
+print("script", arg[1])
+local run <close> = mlflow.start_run()
+local x = torch.randn(4, 2)
+local model = torch.nn.Linear(2, 2)
+train.fit{model = model, optimizer = "sgd", loss = "mse", train = {x, x}, validation_data = {x, x}, epochs = 3,
+  callbacks = {train.ModelCheckpoint{filepath = "out/{epoch}"}, mlflow.callback(), train.EarlyStopping{patience = 2},
+    {name = "mine", on_epoch_end = function() error "never called" end}}}
+"""
+
+
+def test_findings_and_exit_codes(trainhost, tmp_path):
+    good, bad = tmp_path / "good.lua", tmp_path / "bad.lua"
+    good.write_text("local torch = require 'torch'\nprint(torch.zeros(2))\n")
+    bad.write_text("local torch = require 'torch'\nprint(torch.zerros(2))\nerror 'it is not run'\n")
+    clean = trainhost.run("check", good)
+    assert clean.stdout == "" and clean.stderr == ""
+    failed = trainhost.run("check", tmp_path, check=False)
+    assert failed.returncode == 1
+    assert failed.stdout.startswith(f"{bad}:2: torch has no 'zerros'; did you mean 'zeros'") and failed.stdout.count("\n") == 1
+    for words in [[], ["--explian", good], [tmp_path / "none.lua"], ["--explain", good, bad]]:
+        wrong = trainhost.run("check", *words, check=False)
+        assert wrong.returncode == 2 and wrong.stderr.startswith("trainhost check: ") and wrong.stderr.count("\n") == 1
+
+
+def test_explain_shows_the_order_and_writes_nothing(trainhost, tmp_path):
+    script = tmp_path / "train.lua"
+    script.write_text(FIT)
+    work = tmp_path / "work"
+    work.mkdir()
+    out = trainhost.run("check", "--explain", script, "--", "word", cwd=work).stdout.splitlines()
+    assert out[0] == "script\tword"
+    assert out[1] == f"{script}: the callbacks of its train.fit, in the order in which they hear each event"
+    order = dict(line.split(None, 1) for line in out[2:])
+    assert order["epoch_end"].split(", ") == ["mine (user)", "EarlyStopping (policy)", "History (logging)", "mlflow (logging)",
+                                               "Progress (logging)", "ModelCheckpoint (checkpoint)"]
+    assert list(work.iterdir()) == []
+
+
+def test_explain_tells_what_the_training_would_refuse(trainhost, tmp_path):
+    script = tmp_path / "train.lua"
+    script.write_text(FIT.replace("patience = 2", 'monitor = ("val_los")'))
+    failed = trainhost.run("check", "--explain", script, cwd=tmp_path, check=False)
+    assert failed.returncode == 1 and "unknown monitor 'val_los'; did you mean 'val_loss'?" in failed.stderr
+    script.write_text("print(1)")
+    failed = trainhost.run("check", "--explain", script, check=False)
+    assert failed.returncode == 1 and "ended without train.fit" in failed.stderr

@@ -1,0 +1,114 @@
+-- trainhost check: what it finds in a text, and that it finds nothing in texts that are right.
+local check = require "host.check"
+local host = require "host"
+local test = require "test"
+
+local HEAD <const> = 'local torch, train, mlflow = require "torch", require "train", require "mlflow"\n'
+  .. "local nn, F = torch.nn, torch.nn.functional\nlocal x = torch.randn(3)\nprint(nn, F, x, train, mlflow)\n"
+
+-- The findings of a text below the head, without their lines.
+local function found(text)
+  local texts = {}
+  for i, finding in ipairs(check.text(HEAD .. text, "script.lua")) do
+    test.equal(finding.line, 5, finding.text)
+    texts[i] = finding.text
+  end
+  return texts
+end
+
+test.case("syntax, and PyTorch's names that are words of Lua", function()
+  test.equal(found "local y = x:repeat(2, 2)", {"'repeat' is a word of Lua: Tensor.repeat is x:rep(2, 2)"})
+  test.equal(found "torch.arange{start = 0, end = 3}",
+    {"'end' is a word of Lua: the keyword argument is end_ = ... or [\"end\"] = ..."})
+  test.equal(found "if x then", {"'end' expected near <eof>"})
+  test.equal(found "print(('x'):rep(3)) repeat break until true", {})
+end)
+
+test.case("globals that nobody sets, and those set by mistake", function()
+  test.equal(found "prnit(1)", {"unknown global 'prnit'; did you mean 'print'?"})
+  test.equal(found "host.exit(1)", {"unknown global 'host'; local host = require \"host\""})
+  test.equal(found "total = 1 print(total)", {"'total' is a global: `local` is missing"})
+  test.equal(found "function f() end f()", {"'f' is a global: `local` is missing"})
+  test.equal(found "for i = 1, 3 do print(i, arg[i], _VERSION, utf8.char(65)) end", {})
+  test.equal(found "do local inner = 1 print(inner) end print(inner)", {"unknown global 'inner'; the local of that name is not seen here"})
+  test.equal(found "repeat local done = true until done", {})
+  test.equal(found "goto over ::over:: local t = {[1] = 2, a = 3; 4} print(t.a, -t[1] ^ 2, #t, not t, 0x1p4, 1e-3, 3 // 2)", {})
+end)
+
+test.case("variables and functions that are never read", function()
+  test.equal(found "local a = 1", {"unused variable 'a'"})
+  test.equal(found "local a a = 1", {"unused variable 'a'"})
+  test.equal(found "local function f() end", {"unused function 'f'"})
+  test.equal(found "local _a, b = 1, 2 print(b) for i in pairs({}) do end local function g(unused) end g()", {})
+  test.equal(found "local run <close> = nil", {})
+end)
+
+test.case("names that torch, train, mlflow and host do not have", function()
+  test.equal(found "nn.Liner(2, 3)", {"torch.nn has no 'Liner'; did you mean 'Linear'?"})
+  test.equal(found "print(train.EarlyStoping)", {"train has no 'EarlyStoping'; did you mean 'EarlyStopping'?"})
+  test.equal(found "mlflow.log_metrc('a', 1)", {"mlflow has no 'log_metrc'; did you mean 'log_metric'?"})
+  test.equal(found "print(torch.utils.data.DataLoder)",
+    {"torch.utils.data has no 'DataLoder'; did you mean 'DataLoader'?"})
+  test.equal(found "print(require('host').fiel)", {"host has no 'fiel'; did you mean 'file'?"})
+  test.equal(found "torch.mine = 1 nn.Linear.x = 2 print(pcall(function() return torch.nope end))", {})
+  test.equal(found "local n = nn if x then n = {} end print(n.whatever)", {})
+end)
+
+test.case("a tensor as a condition", function()
+  local function always(word, what) return {("a tensor under '%s' is always true: add :item() to %s"):format(word, what)} end
+  test.equal(found "if x:gt(0) then end", always("if", ":gt(...)"))
+  test.equal(found "if false then elseif torch.any(x) then end", always("elseif", "any(...)"))
+  test.equal(found "while (x:isnan()) do end", always("while", ":isnan(...)"))
+  test.equal(found "repeat until x:sum()", always("until", ":sum(...)"))
+  test.equal(found "print(not x:any())", always("not", ":any(...)"))
+  test.equal(found "print(x:any() and 1 or 2)", always("and", ":any(...)"))
+  test.equal(found "print(x:any() or 2)", always("or", ":any(...)"))
+  test.equal(found "if print and x:max():isnan() then end", always("if", ":isnan(...)"))
+  test.equal(found "if F.relu(x) then end", always("if", "relu(...)"))
+  test.equal(found [[if x:any():item() or torch.equal(x, x) or x:sum():item() > 3 or x:is_floating_point() then end
+    ]], {})
+  test.equal(found "local y = print and torch.zeros(2) or x print(y or torch.zeros(3))", {})
+  test.equal(found "local s = 'a' if s:sub(1) or string.rep('a', 2) or math.max(1, 2) then end", {})
+  test.equal(found "local queue = setmetatable({}, {}) if queue:any() or queue.list:max() then end", {})
+end)
+
+test.case("monitors and options of callbacks that are written out", function()
+  local fit = "train.fit{model = x, valid = x, metrics = {accuracy = train.metrics.Accuracy()}, callbacks = {%s}}"
+  test.equal(found(fit:format "train.EarlyStopping{monitor = 'val_acc'}"),
+    {"unknown monitor 'val_acc'; did you mean 'val_accuracy'? valid: loss, accuracy, val_loss, val_accuracy"})
+  test.equal(found("local stop = train.EarlyStopping{monitor = 'vl_loss'} " .. fit:format "stop"),
+    {"unknown monitor 'vl_loss'; did you mean 'val_loss'? valid: loss, accuracy, val_loss, val_accuracy"})
+  test.equal(found(fit:format "train.EarlyStopping{monitor = 'val_accuracy'}, train.ModelCheckpoint{filepath = 'x'}"), {})
+  test.equal(found(fit:format "train.EarlyStopping{monitor = 'mine', mode = 'min'}, {writes = {'mine'}}"), {})
+  test.equal(found(fit:format "train.EarlyStopping{monitor = 'mine', mode = 'min'}, train.on('epoch_end', print)"), {})
+  test.truthy(found "print(train.EarlyStopping{patiens = 3})"[1]:find("unknown keyword string \"patiens\".*did you mean 'patience'"))
+  test.truthy(found "print(train.ReduceLROnPlateau{factor = -1})"[1]:find("factor must be a number of 0 or more"))
+end)
+
+-- Every Lua text below a folder.
+local function each(folder, visit)
+  for _, name in ipairs(host.file.list(folder)) do
+    local path = folder .. "/" .. name
+    if host.file.is_folder(path) then each(path, visit) elseif name:find("%.lua$") then visit(path, host.file.read(path)) end
+  end
+end
+
+test.case("no false alarm in the scripts, the tests and the README", function()
+  local alarms, count = {}, 0
+  local function visit(path, text)
+    count = count + 1
+    local lines = {}
+    for line in (text .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = line end
+    for _, finding in ipairs(check.text(text, path)) do
+      -- What a test has refused is wrong on purpose.
+      if not lines[finding.line]:find("refused%(") then alarms[#alarms + 1] = ("%s:%d: %s"):format(path, finding.line, finding.text) end
+    end
+  end
+  each("scripts", visit)
+  each("tests", visit)
+  for block in host.file.read("README.md"):gmatch("\n```lua\n(.-)\n```") do
+    if not block:find("fashion_mnist", 1, true) then visit("README.md", block) end  -- a part of a script
+  end
+  test.equal(alarms, {})
+  test.truthy(count > 100, count)
+end)
