@@ -4,6 +4,7 @@ for name, file in pairs {
   Accumulator = "accumulator",
   callback_list = "callback_list",
   CSVLogger = "callbacks.csv_logger",
+  Diagnose = "callbacks.diagnose",
   EarlyStopping = "callbacks.early_stopping",
   evaluate = "evaluate",
   fit = "fit",
