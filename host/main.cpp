@@ -51,10 +51,8 @@ struct Verb {
   const char* chunk;
 };
 constexpr Verb kVerbs[] = {
-    {"test", "os.exit(require('test').main(arg))"},
-    {"check", "os.exit(require('host.check.command')(arg))"},
-    {"doc", "os.exit(require('host.help.command')(arg))"},
-    {"new", "os.exit(require('host.new_project')(arg))"},
+    {"test", "os.exit(require('test').main(arg))"},           {"check", "os.exit(require('host.check.command')(arg))"},
+    {"doc", "os.exit(require('host.help.command')(arg))"},    {"new", "os.exit(require('host.new_project')(arg))"},
     {"stubs", "os.exit(require('host.stubs.command')(arg))"},
 };
 
