@@ -27,6 +27,7 @@ int open_context(lua_State* L);
 int open_autocast(lua_State* L);
 int open_device(lua_State* L);
 int open_metric(lua_State* L);
+int open_serve(lua_State* L);
 
 void open_all(lua_State* L) {
   static constexpr struct {
@@ -42,7 +43,7 @@ void open_all(lua_State* L) {
       {"native.context", open_context},   {"native.autocast", open_autocast},
       {"native.device", open_device},     {"native.doc", open_doc},
       {"native.autograd", open_autograd}, {"native.metric", open_metric},
-      {"native.trace", open_trace},
+      {"native.trace", open_trace},       {"native.serve", open_serve},
   };
   for (const auto& row : kModules) vm::add_native(L, row.module, row.open);
 }
