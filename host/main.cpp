@@ -52,12 +52,9 @@ struct Verb {
   const char* chunk;
 };
 constexpr Verb kVerbs[] = {
-    {"test", "os.exit(require('test').main(arg))"},
-    {"attach", "os.exit(require('host.attach')(arg))"},
-    {"check", "os.exit(require('host.check.command')(arg))"},
-    {"doc", "os.exit(require('host.help.command')(arg))"},
-    {"new", "os.exit(require('host.new_project')(arg))"},
-    {"stubs", "os.exit(require('host.stubs.command')(arg))"},
+    {"test", "os.exit(require('test').main(arg))"},           {"attach", "os.exit(require('host.attach')(arg))"},
+    {"check", "os.exit(require('host.check.command')(arg))"}, {"doc", "os.exit(require('host.help.command')(arg))"},
+    {"new", "os.exit(require('host.new_project')(arg))"},     {"stubs", "os.exit(require('host.stubs.command')(arg))"},
 };
 
 struct CommandLine {

@@ -54,8 +54,7 @@ std::string runtime_folder() {
   const char* given = std::getenv("XDG_RUNTIME_DIR");
   struct stat above {};
   const bool usable = given && *given == '/' && ::stat(given, &above) == 0 && S_ISDIR(above.st_mode);
-  const std::string folder =
-      usable ? std::string(given) + "/trainhost" : "/tmp/trainhost-" + std::to_string(geteuid());
+  const std::string folder = usable ? std::string(given) + "/trainhost" : "/tmp/trainhost-" + std::to_string(geteuid());
   if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) fail("make folder", folder, errno);
   struct stat st {};
   if (::lstat(folder.c_str(), &st) != 0) fail("look at folder", folder, errno);

@@ -1,4 +1,5 @@
-// A unix socket that the owner of a process alone can open: one client at a time asks in lines, and is never waited for.
+// A unix socket that the owner of a process alone can open: one client at a time asks in lines, and is never waited
+// for.
 #pragma once
 
 #include <functional>
