@@ -30,6 +30,7 @@ int open_events(lua_State* L);
 int open_metric(lua_State* L);
 int open_metric_text(lua_State* L);
 int open_magnitude(lua_State* L);
+int open_serve(lua_State* L);
 
 void open_all(lua_State* L) {
   static constexpr struct {
@@ -47,6 +48,7 @@ void open_all(lua_State* L) {
       {"native.autograd", open_autograd}, {"native.metric", open_metric},
       {"native.trace", open_trace},       {"native.metric_text", open_metric_text},
       {"native.events", open_events},     {"native.magnitude", open_magnitude},
+      {"native.serve", open_serve},
   };
   for (const auto& row : kModules) vm::add_native(L, row.module, row.open);
 }

@@ -2,6 +2,7 @@
 local modules = {}
 for name, file in pairs {
   Accumulator = "accumulator",
+  Attach = "callbacks.attach",
   callback_list = "callback_list",
   CSVLogger = "callbacks.csv_logger",
   Diagnose = "callbacks.diagnose",
@@ -21,6 +22,7 @@ for name, file in pairs {
   Progress = "callbacks.progress",
   ReduceLROnPlateau = "callbacks.reduce_lr_on_plateau",
   reload = "callbacks.reload",
+  replay = "callbacks.replay",
   state = "loop",
   TensorBoard = "callbacks.tensorboard",
   TerminateOnNaN = "callbacks.terminate_on_nan",

@@ -1,0 +1,1 @@
+return {scale = function(x) return 10 * x end}
