@@ -2,6 +2,7 @@
 local modules = {}
 for name, file in pairs {
   Accumulator = "accumulator",
+  batch_size_find = "batch_size_find",
   callback_list = "callback_list",
   CSVLogger = "callbacks.csv_logger",
   Diagnose = "callbacks.diagnose",
@@ -11,7 +12,11 @@ for name, file in pairs {
   GradientMonitor = "callbacks.gradient_monitor",
   History = "callbacks.history",
   LambdaCallback = "callbacks.lambda_callback",
+  LayerFreeze = "callbacks.layer_freeze",
+  LearningRateMonitor = "callbacks.learning_rate_monitor",
   LearningRateScheduler = "callbacks.learning_rate_scheduler",
+  lr_find = "lr_find",
+  MemoryMonitor = "callbacks.memory_monitor",
   metrics = "metrics",
   ModelCheckpoint = "callbacks.model_checkpoint",
   NanGuard = "callbacks.nan_guard",
@@ -21,7 +26,10 @@ for name, file in pairs {
   Progress = "callbacks.progress",
   ReduceLROnPlateau = "callbacks.reduce_lr_on_plateau",
   state = "loop",
+  SWA = "callbacks.swa",
+  SwapEMAWeights = "callbacks.swap_ema_weights",
   TerminateOnNaN = "callbacks.terminate_on_nan",
+  Throughput = "callbacks.throughput",
 } do
   modules[name] = "train." .. file
 end
