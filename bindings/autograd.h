@@ -17,13 +17,18 @@ namespace trainhost::bindings {
 // collector it would change the mode in the middle of other code.
 class Scope {
  public:
-  explicit Scope(std::function<void()> leave) : leave_(std::move(leave)) {}
+  // Calls the function at index 1 with what stands above it under the mode, and leaves the results.
+  using Call = std::function<int(lua_State*)>;
+
+  explicit Scope(std::function<void()> leave, Call call = nullptr) : leave_(std::move(leave)), call_(std::move(call)) {}
   void leave() {
     if (auto leave = std::exchange(leave_, nullptr)) leave();
   }
+  const Call& call() const noexcept { return call_; }
 
  private:
   std::function<void()> leave_;
+  Call call_;
 };
 
 template <>

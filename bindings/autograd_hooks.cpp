@@ -68,7 +68,9 @@ at::Tensor call_hook(const Hook& hook, const at::Tensor& tensor) {
     lua_call(inner, 1, 1);
     if (const at::Tensor* given = test_tensor(inner, -1)) result = *given;
     else if (!lua_isnil(inner, -1))
-      throw_usage("hook '" + hook.name + "' must return nil or a Tensor, got " + describe(inner, lua_gettop(inner)));
+      throw_usage(
+          "hook '" + hook.name + "': expected Variable, but hook returned " + describe(inner, lua_gettop(inner)),
+          "it must return nil or a Tensor");
     lua_settop(inner, 0);
   });
   if (result.defined()) torch::autograd::check_variable_result(tensor, result, hook.name);
@@ -160,12 +162,12 @@ variable_list call_node_hook(const Hook& hook, const variable_list& now, const v
     if (!lua_isnil(inner, -1)) {
       const int given = lua_gettop(inner);
       if (!lua_istable(inner, given) && !test_tensor(inner, given))
-        throw_usage("hook '" + hook.name + "' must return nil, a Tensor or a list of Tensors, got " +
-                    describe(inner, given));
+        throw_usage("hook '" + hook.name + "': expected tuple, but hook returned " + describe(inner, given),
+                    "it must return nil, a Tensor or a list of Tensors");
       result = check_tensor_list(inner, given, hook.name.c_str(), "result");
       if (result.size() != now.size())
-        throw_usage("hook '" + hook.name + "' returned incorrect number of values: got " +
-                    std::to_string(result.size()) + ", but expected " + std::to_string(now.size()));
+        throw_usage("hook '" + hook.name + "' has returned an incorrect number of values (got " +
+                    std::to_string(result.size()) + ", but expected " + std::to_string(now.size()) + ")");
       for (size_t i = 0; i < now.size(); ++i)
         if (now[i].defined() && result[i].defined())
           torch::autograd::check_variable_result(now[i], result[i], hook.name);

@@ -28,14 +28,16 @@ int call_under(lua_State* L, int function, Arguments... arguments) {
   return lua_gettop(L) - below;
 }
 
-int push_scope(lua_State* L, std::function<void()> leave) {
-  push<Scope>(L, std::make_shared<Scope>(std::move(leave)));
+int push_scope(lua_State* L, std::function<void()> leave, Scope::Call call) {
+  push<Scope>(L, std::make_shared<Scope>(std::move(leave), std::move(call)));
   return 1;
 }
 
 int push_mode(lua_State* L, bool enabled) {
   const bool before = c10::GradMode::is_enabled();
-  push_scope(L, [before] { c10::GradMode::set_enabled(before); });
+  push_scope(
+      L, [before] { c10::GradMode::set_enabled(before); },
+      [enabled](lua_State* L) { return call_under<at::AutoGradMode>(L, 1, enabled); });
   c10::GradMode::set_enabled(enabled);
   return 1;
 }
@@ -75,7 +77,8 @@ int inference_mode(lua_State* L) {
   }
   if (!lua_isnone(L, 1)) return call_under<c10::InferenceMode>(L, 1, mode);
   const InferenceState before;
-  push_scope(L, [before] { before.set(); });
+  push_scope(
+      L, [before] { before.set(); }, [mode](lua_State* L) { return call_under<c10::InferenceMode>(L, 1, mode); });
   const InferenceState entered = [mode] {
     const c10::InferenceMode guard(mode);
     return InferenceState();
@@ -91,7 +94,9 @@ int set_multithreading_enabled(lua_State* L) {
   spread_keywords(L, "torch.autograd.set_multithreading_enabled", 1, {"mode"});
   const bool mode = check_boolean(L, 1, "torch.autograd.set_multithreading_enabled", "mode");
   if (!lua_isnone(L, 2)) return call_under<Multithreading>(L, 2, mode);
-  push_scope(L, [before = Multithreading::is_enabled()] { Multithreading::set_enabled(before); });
+  push_scope(
+      L, [before = Multithreading::is_enabled()] { Multithreading::set_enabled(before); },
+      [mode](lua_State* L) { return call_under<Multithreading>(L, 1, mode); });
   Multithreading::set_enabled(mode);
   return 1;
 }
@@ -136,7 +141,9 @@ int set_detect_anomaly(lua_State* L) {
   const int fn = lua_isfunction(L, 2) ? 2 : 3;
   const bool check_nan = fn == 2 || lua_isnoneornil(L, 2) || check_boolean(L, 2, kName, "check_nan");
   if (!lua_isnone(L, fn)) return call_under<AnomalyGuard>(L, fn, L, mode, check_nan);
-  push_scope(L, [anomaly = Anomaly()] { anomaly.leave(); });
+  push_scope(
+      L, [anomaly = Anomaly()] { anomaly.leave(); },
+      [mode, check_nan](lua_State* L) { return call_under<AnomalyGuard>(L, 1, L, mode, check_nan); });
   Anomaly::enter(L, mode, check_nan);
   return 1;
 }
@@ -222,6 +229,26 @@ int close_scope(lua_State* L) {
   return 0;
 }
 
+// The function that scope(fn) made: fn(...) under the mode.
+int call_wrapped(lua_State* L) {
+  const Scope::Call& call = (*test<Scope>(L, lua_upvalueindex(1)))->call();
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_insert(L, 1);
+  return call(L);
+}
+
+// scope(fn): what was entered is left again; fn enters it each time it is called. As a decorator of Python's.
+int wrap(lua_State* L) {
+  Scope& scope = **test<Scope>(L, 1);
+  if (!scope.call()) throw_usage("this scope cannot be put around a function");
+  if (lua_type(L, 2) != LUA_TFUNCTION && luaL_getmetafield(L, 2, "__call") == LUA_TNIL)
+    throw_usage("a mode is put around a function or a module, got " + describe(L, 2));
+  scope.leave();
+  lua_settop(L, 2);
+  lua_pushcclosure(L, guarded<call_wrapped>, 2);
+  return 1;
+}
+
 }  // namespace
 
 void set_modes(lua_State* L) {
@@ -230,10 +257,13 @@ void set_modes(lua_State* L) {
   vm::add_hint(L, "got a non-closable value",
                "<close> takes what a call has entered: no_grad() and set_default_device(d) return such scopes");
   static constexpr Row kScope[] = {{nullptr, nullptr, nullptr}};
+  static constexpr Row kScopeMeta[] = {{"__call", guarded<wrap>, "A function that enters the mode."},
+                                       {nullptr, nullptr, nullptr}};
   static constexpr Row kRows[] = {
       {"no_grad", guarded<no_grad>,
        "Runs fn(...) without recording, or, without arguments, switches recording off until the scope ends:\nlocal _ "
-       "<close> = torch.no_grad()\nWithout <close> it stays switched off.\n@param fn? function\n@return "
+       "<close> = torch.no_grad()\nWithout <close> it stays switched off. torch.no_grad()(fn) is a function that runs "
+       "so.\n@param fn? function\n@return "
        "any|scope\n@example local x = torch.ones(2, {requires_grad = true})\ntorch.no_grad(function() return (x * "
        "2).requires_grad end)  --> false"},
       {"enable_grad", guarded<enable_grad>,
@@ -280,7 +310,7 @@ void set_modes(lua_State* L) {
       {"set_forward_grad_enabled", guarded<set_forward_grad_enabled>,
        "Switches the recording of forward gradients.\n@param mode boolean\n@return boolean what it was"},
       {nullptr, nullptr, nullptr}};
-  define(L, Type<Scope>::id, Type<Scope>::name, &close<Scope>, guarded<close_scope>, kScope, nullptr);
+  define(L, Type<Scope>::id, Type<Scope>::name, &close<Scope>, guarded<close_scope>, kScope, kScopeMeta);
   set_functions(L, kRows);
 }
 

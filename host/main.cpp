@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
@@ -187,8 +188,15 @@ std::string read_all(std::FILE* in) {
   return text;
 }
 
-void warn_of_unread(const Host& host) {
+// Misspelt names in --set: before the script runs, where its text tells. Returns them.
+std::vector<Value> warn_of_unknown(Host& host, const CommandLine& line) {
+  if (line.options.params.empty() || line.verb || line.code || !line.script || *line.script == "-") return {};
+  return host.run_string("return require 'host.given_params'(arg[0])", "=(command line)");
+}
+
+void warn_of_unread(const Host& host, const std::vector<Value>& told) {
   for (const auto& param : host.unread_params()) {
+    if (std::ranges::any_of(told, [&](const Value& name) { return name.as_string() == param.name; })) continue;
     std::string text = "--set " + param.name + " was never read by the script";
     for (size_t i = 0; i < param.nearest.size(); ++i)
       text += (i == 0 ? "; did you mean '" : i + 1 < param.nearest.size() ? "', '" : "' or '") + param.nearest[i];
@@ -230,10 +238,11 @@ int main(int argc, char** argv) {
     Host host(line.options);
     running = &host;
     try {
+      const std::vector<Value> told = warn_of_unknown(host, line);
       code = run(host, line);
       // A script that stopped in good order after Ctrl-C was interrupted all the same.
       if (code == 0 && last_signal && !console_open(line)) code = kSignal + last_signal;
-      if (!line.verb) warn_of_unread(host);
+      if (!line.verb) warn_of_unread(host, told);
     } catch (const Error& error) {
       print_error(error);
       code = error.kind() == ErrorKind::interrupted && last_signal ? kSignal + last_signal : kFailed;

@@ -44,11 +44,36 @@ local noise = torch.randn(64, latent)
 
 mlflow.set_experiment("fashion-mnist")
 local run <close> = mlflow.start_run {run_name = "gan"}
-run:log_params(host.params())
 
-for epoch = 0, epochs - 1 do
+-- What is done after every epoch: the losses are logged, and the generator draws the same noise again.
+local function draw(state)
+  local _ <close> = torch.no_grad()
+  generator:eval()
+  run:log_artifact(png.write(("%s/epoch_%02d.png"):format(out, state.epoch + 1), generator(noise) * 0.5 + 0.5), "pictures")
+  generator:train()
+end
+
+local function save(state)
+  host.checkpoint.save(out .. "/last", {tensors = {generator = generator:state_dict(),
+    discriminator = discriminator:state_dict()}, state = {epochs = state.epochs_done}})
+end
+
+-- The callbacks of train.fit: two models and two optimizers make no difference to them.
+local state = train.state {epochs = epochs, batch_count = #loader, callbacks = {
+  train.TerminateOnNaN(),
+  train.on("epoch_end", {group = "logging"}, draw),
+  train.on("epoch_end", {every = 5, group = "checkpoint"}, save),
+  train.on("train_end", {group = "checkpoint"}, save),
+  mlflow.callback(),
+  train.Progress(),
+}}
+
+state:emit("train_begin")
+while not state.stopping and state.epochs_done < epochs do
+  state:emit("epoch_begin")
   local loss_d, loss_g, taken = train.metrics.Mean(), train.metrics.Mean(), train.metrics.Mean()
   for real in loader:iter() do
+    state:emit("batch_begin")
     -- The discriminator tells real from drawn; nothing of it reaches the generator.
     local fake = generator(torch.randn(batch_size, latent))
     local for_real, for_fake = discriminator(real), discriminator(fake:detach())
@@ -66,17 +91,13 @@ for epoch = 0, epochs - 1 do
     loss_d:update(d, batch_size)
     loss_g:update(g, batch_size)
     taken:update(for_fake:detach():gt(0):float():mean(), batch_size)
+    state.logs.loss = d:detach() + g:detach()  -- read only by who looks
+    state:emit("batch_end")
   end
-  local logs = {loss_d = loss_d:result(), loss_g = loss_g:result(), fakes_taken = taken:result()}
-  run:log_metrics(logs, {step = epoch})
-  print(("epoch %d/%d: discriminator %.3f  generator %.3f  drawn ones taken for real %.3f"):format(epoch + 1, epochs,
-    logs.loss_d, logs.loss_g, logs.fakes_taken))
-
-  local _ <close> = torch.no_grad()
-  generator:eval()
-  run:log_artifact(png.write(("%s/epoch_%02d.png"):format(out, epoch + 1), generator(noise) * 0.5 + 0.5), "pictures")
-  generator:train()
+  state.logs.loss_d = loss_d:result()
+  state.logs.loss_g = loss_g:result()
+  state.logs.fakes_taken = taken:result()
+  state:emit("epoch_end")
 end
-host.checkpoint.save(out .. "/last", {tensors = {generator = generator:state_dict(), discriminator = discriminator:state_dict()},
-  state = {epochs = epochs}})
+state:emit("train_end")
 print(("pictures of every epoch and the weights are in %s"):format(out))

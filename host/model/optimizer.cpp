@@ -7,6 +7,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "host/base/error.h"
@@ -20,6 +21,10 @@ bool is_set(const at::Tensor& flag) { return flag.defined() && flag.is_cpu() && 
 bool has_kernels(const at::Tensor& parameter) {
   return parameter.is_floating_point() && (parameter.is_cpu() || parameter.is_cuda()) &&
          parameter.layout() == at::kStrided;
+}
+
+bool fuses_unasked(const at::Tensor& parameter) {
+  return has_kernels(parameter) && (parameter.scalar_type() == at::kFloat || parameter.scalar_type() == at::kDouble);
 }
 
 // Fused kernels walk parameter, gradient and state by memory position, so all need the parameter's strides.
@@ -38,10 +43,10 @@ void view_as_real(Tensors& list) {
 }  // namespace
 
 void Optimizer::add_group(std::vector<at::Tensor> parameters, bool differentiable) {
-  std::unordered_set<const c10::TensorImpl*> known;
+  std::unordered_set<const c10::TensorImpl*> others;
   for (const Group& group : groups_)
-    for (const Slot& slot : group.slots) known.insert(slot.parameter.unsafeGetTensorImpl());
-  const size_t in_other_groups = known.size();
+    for (const Slot& slot : group.slots) others.insert(slot.parameter.unsafeGetTensorImpl());
+  std::unordered_map<const c10::TensorImpl*, size_t> own;
   Group group;
   for (at::Tensor& parameter : parameters) {
     if (!differentiable && !parameter.is_leaf() && !parameter.retains_grad())
@@ -49,10 +54,11 @@ void Optimizer::add_group(std::vector<at::Tensor> parameters, bool differentiabl
     if (!parameter.is_floating_point() && !parameter.is_complex())
       throw Error(ErrorKind::dtype, std::string("expected parameters of a floating point or complex dtype, got ") +
                                         c10::toString(parameter.scalar_type()));
-    if (!known.insert(parameter.unsafeGetTensorImpl()).second)
-      throw_usage(in_other_groups ? "some parameters appear in more than one parameter group"
-                                  : "a parameter appears twice in one parameter group");
-    group.slots.push_back({std::move(parameter), Tensors(rule_->states().size())});
+    if (others.count(parameter.unsafeGetTensorImpl()))
+      throw_usage("some parameters appear in more than one parameter group");
+    const auto [first, is_new] = own.emplace(parameter.unsafeGetTensorImpl(), group.slots.size());
+    group.has_repeats = group.has_repeats || !is_new;
+    group.slots.push_back({std::move(parameter), first->second, Tensors(is_new ? rule_->states().size() : 0)});
   }
   groups_.push_back(std::move(group));
 }
@@ -86,8 +92,8 @@ Optimizer::Path Optimizer::choose(const Group& group) const {
   }
   const bool is_open = !rule.foreach_chosen && !rule.fused_chosen && !rule.differentiable;
   if (!is_open) return Path::single;
-  if (rule.has_fused() && !rule.capturable && !rule.lr.is_tensor() &&
-      all([&](const at::Tensor& p) { return has_kernels(p) && is_dense(p); }))
+  if (rule.has_fused() && !rule.capturable && !rule.lr.is_tensor() && !group.has_repeats &&
+      all([&](const at::Tensor& p) { return fuses_unasked(p) && is_dense(p); }))
     return Path::fused;
   if (rule.prefers_foreach() && (rule.capturable || !rule.lr.is_tensor()) &&
       all([](const at::Tensor& p) { return p.is_cuda() || p.is_xpu(); }))
@@ -120,12 +126,14 @@ void Optimizer::look(Group& group) {
 void Optimizer::make_parts(Group& group) {
   group.parts.clear();
   const size_t states = rule_->states().size();
+  std::vector<bool> is_new(group.slots.size());
   for (size_t i = 0; i < group.slots.size(); ++i) {
     if (!group.has_gradient[i]) continue;
-    Slot& slot = group.slots[i];
+    Slot& slot = group.slots[group.slots[i].first];
     const at::Tensor& p = slot.parameter;
-    const bool is_first =
-        std::none_of(slot.state.begin(), slot.state.end(), [](const at::Tensor& t) { return t.defined(); });
+    if (group.slots[i].first == i)  // a parameter that comes again comes as it came first
+      is_new[i] = std::none_of(slot.state.begin(), slot.state.end(), [](const at::Tensor& t) { return t.defined(); });
+    const bool is_first = is_new[group.slots[i].first];
     rule_->begin(p, p.grad(), slot.state, group.path == Path::fused);
     Part* into = nullptr;
     for (Part& part : group.parts)
@@ -220,7 +228,8 @@ void Optimizer::step_part(Group& group, Part& part, const at::Tensor& found_inf,
   }
   if (!batch.is_first) return;
   for (size_t k = 0; k < batch.states.size(); ++k)
-    for (size_t i = 0; i < part.slots.size(); ++i) group.slots[part.slots[i]].state[k] = batch.states[k][i];
+    for (size_t i = 0; i < part.slots.size(); ++i)
+      group.slots[group.slots[part.slots[i]].first].state[k] = batch.states[k][i];
   group.is_stale = true;
 }
 
@@ -228,9 +237,10 @@ void Optimizer::begin(size_t index, const Hyper& hyper) {
   c10::NoGradGuard no_grad;
   rule_->read_all(hyper);
   Group& group = groups_.at(index);
-  bool fused = rule_->fused_chosen.value_or(!rule_->foreach_chosen && !rule_->differentiable);
-  for (Slot& slot : group.slots) fused = fused && has_kernels(slot.parameter);
-  for (Slot& slot : group.slots) rule_->begin(slot.parameter, slot.parameter, slot.state, fused);
+  bool fused = rule_->fused_chosen.value_or(!rule_->foreach_chosen && !rule_->differentiable && !group.has_repeats);
+  for (const Slot& slot : group.slots)
+    fused = fused && (rule_->fused_chosen ? has_kernels(slot.parameter) : fuses_unasked(slot.parameter));
+  for (Slot& slot : group.slots) rule_->begin(slot.parameter, slot.parameter, group.slots[slot.first].state, fused);
 }
 
 void Optimizer::zero_grad(bool set_to_none) {

@@ -14,14 +14,16 @@ namespace trainhost::model {
 
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
-// Bit-equal with PyTorch's optimizers on the same kernels: fused ones where the rule has them and nothing else was
-// chosen, else as PyTorch chooses between _foreach_ and one parameter after another. Not for two threads at once.
+// Bit-equal with PyTorch's optimizers on the same kernels. Where nothing was chosen these are fused ones if the rule
+// has them and all parameters are float32 or float64: the last bit is what differs there, in half precision fused
+// kernels round less often and end up elsewhere. Else as PyTorch chooses between _foreach_ and one parameter after
+// another. Not for two threads at once.
 class Optimizer {
  public:
   explicit Optimizer(const std::string& rule) : rule_(make_rule(rule)) {}
 
-  // Leaves of a floating point or complex dtype that are in no group yet; usage error otherwise. Where steps are
-  // differentiable, others than leaves too.
+  // Leaves of a floating point or complex dtype that are in no other group; usage error otherwise. Where steps are
+  // differentiable, others than leaves too. One that the list has twice steps twice, on one state.
   void add_group(std::vector<at::Tensor> parameters, bool differentiable);
   size_t group_count() const noexcept { return groups_.size(); }
 
@@ -43,6 +45,7 @@ class Optimizer {
   enum class Path : unsigned char { single, multi, fused };
   struct Slot {
     at::Tensor parameter;
+    size_t first;   // the slot in its group that has the state: this one, or that of the same parameter before it
     Tensors state;  // by the rule's names, undefined where it has none
   };
   struct Part {
@@ -53,7 +56,7 @@ class Optimizer {
     std::vector<Slot> slots;
     std::vector<bool> has_gradient;  // for which the parts were made
     std::vector<Part> parts;
-    bool is_stale = true;
+    bool is_stale = true, has_repeats = false;
     Path path = Path::single;
     unsigned wanted = 0;
   };

@@ -11,7 +11,7 @@ namespace trainhost::model {
 
 Optimizer::Slot& Optimizer::slot_at(size_t index) {
   for (Group& group : groups_) {
-    if (index < group.slots.size()) return group.slots[index];
+    if (index < group.slots.size()) return group.slots[group.slots[index].first];
     index -= group.slots.size();
   }
   throw_usage("no parameter with that index in this optimizer");

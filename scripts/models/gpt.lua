@@ -5,6 +5,9 @@ local nn, F = torch.nn, torch.nn.functional
 local Attention = nn.class("CausalSelfAttention")
 
 function Attention:__init(config)
+  if config.n_embd % config.n_head ~= 0 then
+    error(("GPT: n_embd must be divisible by n_head, got n_embd = %d and n_head = %d"):format(config.n_embd, config.n_head), 0)
+  end
   self.c_attn = nn.Linear(config.n_embd, 3 * config.n_embd, config.bias)
   self.c_proj = nn.Linear(config.n_embd, config.n_embd, config.bias)
   self.resid_dropout = nn.Dropout(config.dropout)

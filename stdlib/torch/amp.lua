@@ -63,6 +63,7 @@ end
 --- Operators choose their dtype, until the scope ends or while a function runs:
 --- local _ <close> = torch.autocast("cpu", {dtype = torch.bfloat16})
 --- local y = torch.autocast("cuda", {dtype = torch.float16}, model, x)
+--- Net.forward = torch.autocast("cuda")(Net.forward)
 ---@param device_type string "cuda", "cpu" ...
 ---@param dtype? dtype float16 on CUDA, bfloat16 on the CPU
 ---@param enabled? boolean true

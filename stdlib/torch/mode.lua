@@ -30,13 +30,14 @@ end
 
 local function scope_of(stays, enter, ...)
   local leave = enter(...)
-  if stays or leave == nil or select(2, coroutine.running()) then
-    return type(leave) == "function" and setmetatable({leave = leave}, meta) or leave
-  end
+  if type(leave) ~= "function" and (stays or leave == nil or select(2, coroutine.running())) then return leave end
   local arguments = table.pack(...)
-  local function again() return leaver(enter(table.unpack(arguments, 1, arguments.n))) end
-  local scope = setmetatable({leave = leaver(leave), enter = again}, meta)
-  vm.keep_scope(scope)
+  local scope = setmetatable({leave = leaver(leave)}, meta)
+  function scope.anew() return scope_of(stays, enter, table.unpack(arguments, 1, arguments.n)) end
+  if not stays and not select(2, coroutine.running()) then
+    function scope.enter() return leaver(enter(table.unpack(arguments, 1, arguments.n))) end
+    vm.keep_scope(scope)
+  end
   return scope
 end
 
@@ -48,8 +49,18 @@ local function run(scope, fn, ...)
   return fn(...)
 end
 
+-- As a decorator of Python's: what was entered is left again, and fn enters it each time it is called.
+function meta.__call(scope, fn)
+  if not callable(fn) then
+    vm.raise("usage", "a mode is put around a function or a module, got " .. vm.describe(fn))
+  end
+  meta.__close(scope)
+  return function(...) return run(scope.anew(), fn, ...) end
+end
+
 --- A function mode(arguments ...) that enters and gives a scope, mode(arguments ..., fn, ...) the results of fn(...),
---- where fn is a function, a module or another value that can be called.
+--- where fn is a function, a module or another value that can be called; scope(fn) is a function that enters it anew
+--- whenever it is called.
 --- The arguments may be given by name: mode({name = value}, fn, ...).
 ---@param name string as the user writes it: "torch.autocast"
 ---@param spec string its parameters, as torch.signature reads them

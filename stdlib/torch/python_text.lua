@@ -1,7 +1,15 @@
 -- Values as Python's str() writes them: True, None, 1e-05, (3, 3).
 local float <const> = require("native.track").python_float
+local is_tensor <const> = require("native.model").is_tensor
 
 local text = {}
+
+-- A string in a list is quoted, as repr does.
+local function items(value)
+  local parts = {}
+  for i, item in ipairs(value) do parts[i] = type(item) == "string" and text.quoted(item) or text.value(item) end
+  return parts
+end
 
 --- One value; a list is written as a tuple.
 ---@param value any
@@ -12,10 +20,22 @@ function text.value(value)
   if value == false then return "False" end
   if math.type(value) == "float" then return float(value) end
   if type(value) ~= "table" then return tostring(value) end
-  local parts = {}
-  for i, item in ipairs(value) do parts[i] = text.value(item) end
+  local parts = items(value)
   return "(" .. table.concat(parts, ", ") .. (#parts == 1 and ",)" or ")")
 end
+
+--- A value as an f-string writes it: a tensor without dimensions by its number.
+---@param value any
+---@return string
+function text.format(value)
+  if is_tensor(value) and value:dim() == 0 and not value.is_meta then value = value:item() end
+  return text.value(value)
+end
+
+--- A list in brackets.
+---@param value any[]
+---@return string
+function text.list(value) return "[" .. table.concat(items(value), ", ") .. "]" end
 
 --- A string in quotes.
 ---@param value string

@@ -7,8 +7,11 @@ monitor.__index = monitor
 
 local function usage(message, hint) require("native.vm").raise("usage", message, hint) end
 
--- The better direction of a log name: "min", "max", or nil when nothing tells it.
-local function direction_of(name, state)
+---The better direction of a log name: "min", "max", or nil when nothing tells it.
+---@param name string
+---@param state table
+---@return string?
+function monitor.direction(name, state)
   local stripped = name:gsub("^val_", "")
   if stripped == "loss" then return "min" end
   for _, log in ipairs(state.metrics and metric_logs.of(state.metrics) or {}) do
@@ -40,7 +43,7 @@ function monitor.new(name, options, state, at)
     usage(("mode must be \"auto\", \"min\" or \"max\", got %s"):format(tostring(mode)))
   end
   if mode == "auto" then
-    mode = direction_of(name, state)
+    mode = monitor.direction(name, state)
     if not mode then
       usage(("the direction of monitor '%s' is unknown"):format(name), 'give mode = "min" or mode = "max"')
     end

@@ -26,6 +26,13 @@ function numbers.json(value)
   return '"' .. text .. '"'
 end
 
+---The time of one batch of several as "7ms/batch" or "1.2s/batch".
+---@return string
+function numbers.rate(batches, seconds)
+  local each = seconds / math.max(batches, 1)
+  return each >= 1 and ("%.1fs/batch"):format(each) or ("%.0fms/batch"):format(each * 1000)
+end
+
 ---Seconds as "4.2s", "3:07" or "1:02:03".
 ---@return string
 function numbers.duration(seconds)

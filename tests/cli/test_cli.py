@@ -205,6 +205,23 @@ def test_a_parameter_that_is_never_read_is_warned_of(trainhost):
     assert trainhost.run("-e", "", "--set", "x=1", "--quiet").stderr == ""
 
 
+def test_a_misspelt_parameter_is_told_before_the_script_runs(trainhost, tmp_path):
+    script, module = tmp_path / "train.lua", tmp_path / "models" / "net.lua"
+    module.parent.mkdir()
+    module.write_text("return require('host').param('width', 8)\n")
+    script.write_text("local host, width = require 'host', require 'models.net'\n"
+                      "io.stderr:write('runs\\n')\nprint(width)\nlocal late = host.param('late', 0)\n")
+    done = trainhost.run(script, "--set", "width=3", "--set", "late=1", "--set", "lat=2")
+    assert done.stdout == "3\n"
+    assert done.stderr == f"warning: --set lat: {script} has no host.param(\"lat\"); did you mean 'late'?\nruns\n"
+    assert trainhost.run(script, "--set", "lat=2", "--quiet").stderr == "runs\n"
+    # Where the text does not tell, the end of the run does.
+    script.write_text("local host = require 'host'\nio.stderr:write('runs\\n')\n"
+                      "for _, name in ipairs{'a1', 'b1'} do host.param(name, 0) end\n")
+    done = trainhost.run(script, "--set", "a1=1", "--set", "c1=1")
+    assert done.stderr.startswith("runs\nwarning: --set c1 was never read by the script")
+
+
 def test_a_warning_of_torch_names_the_line_of_the_script_once(trainhost, tmp_path):
     script = tmp_path / "warn.lua"
     script.write_text("local torch = require 'torch'\n"

@@ -31,6 +31,10 @@ RUNS = {
     "12_recommender.lua": ("epochs=2", r"democrat 1: \S+ \(0\.\d+\), \S+ \(0\.\d+\)", []),
     "13_translator.lua": ("epochs=1 limit=60 width=16 layers=1 beam=2", r"BLEU: \d+\.\d greedy, \d+\.\d with a beam of 2", []),
     "14_forecaster.lua": ("epochs=2 hidden_size=4 out=forecast.csv", r"\d+ anomalies beyond 3 deviations", ["forecast.csv"]),
+    "15_odd_and_even.lua": ("samples=500 epochs=2", r"odd or even: \d+\.\d % of the validation set", ["mlflow.db"]),
+    "16_mlflow_callback.lua": ("", r"class: 2 entries, val_loss \d+\.\d+", ["mlflow.db"]),
+    "17_learning_rates.lua": ("samples=500 epochs=2 rates=0.1,0.01", r"best learning rate: 0\.\d+ .*", ["mlflow.db"]),
+    "19_cart_pole.lua": ("episodes=20", r"after 20 episodes the pole stands for \d+ steps", []),
 }
 
 

@@ -100,6 +100,85 @@ def test_prints_as_pytorch_prints(ours, rule, i):
     assert ours[f"{rule}{i}/text"] == repr(opt)
 
 
+def test_prints_groups_as_pytorch_prints(trainhost):
+    code = exact.LUA + """
+local a, b, c = torch.nn.Parameter(torch.zeros(1)), torch.nn.Parameter(torch.zeros(1)), torch.nn.Parameter(torch.zeros(2))
+local adam = torch.optim.Adam({{params = {a}}, {params = {b}, lr = 1e-5, betas = {0.5, 0.75}, name = "head"}}, {lr = 0.1})
+adam:add_param_group{params = {c}, weight_decay = 1}
+say("adam", adam)
+local sgd = torch.optim.SGD({{"a", a}, {"b.weight", b}}, {lr = torch.tensor(0.1), momentum = 0.9})
+say("sgd", sgd)
+torch.optim.lr_scheduler.StepLR(adam, 2)
+say("scheduled", adam)
+say("tensors", torch.optim.AdamW({c}, {lr = torch.tensor({0.5}), betas = {torch.tensor(0.5), torch.tensor(0.75)}}))
+say("adafactor", torch.optim.Adafactor({{params = {a}}, {params = {b}}}))
+say("lbfgs", torch.optim.LBFGS({a}))
+"""
+    got = exact.read(trainhost.lua(code))
+    a, b, c = (nn.Parameter(torch.zeros(n)) for n in (1, 1, 2))
+    adam = torch.optim.Adam([{"params": [a]}, {"params": [b], "lr": 1e-5, "betas": (0.5, 0.75), "name": "head"}], lr=0.1)
+    adam.add_param_group({"params": [c], "weight_decay": 1})
+    assert got["adam"] == repr(adam)
+    assert got["sgd"] == repr(torch.optim.SGD([("a", a), ("b.weight", b)], lr=torch.tensor(0.1), momentum=0.9))
+    torch.optim.lr_scheduler.StepLR(adam, 2)
+    assert got["scheduled"] == repr(adam)
+    assert got["tensors"] == repr(torch.optim.AdamW([c], lr=torch.tensor([0.5]),
+                                                    betas=(torch.tensor(0.5), torch.tensor(0.75))))
+    assert got["adafactor"] == repr(torch.optim.Adafactor([{"params": [a]}, {"params": [b]}]))
+    assert got["lbfgs"] == repr(torch.optim.LBFGS([a]))
+
+
+@pytest.mark.parametrize("rule, options", [("SGD", {"lr": 0.1, "momentum": 0.9}), ("Adam", {"amsgrad": True}), ("AdamW", {}),
+                                           ("Adagrad", {}), ("RMSprop", {"momentum": 0.5}), ("Rprop", {}), ("Adam", {"foreach": True}),
+                                           ("Adam", {"fused": True}), ("SGD", {"lr": 0.1, "fused": True})])
+def test_a_parameter_twice_in_one_group_steps_twice_on_one_state(trainhost, tmp_path, rule, options):
+    make = f"torch.optim.{rule}(params, {exact.lua_value(options)})"
+    code = exact.LUA + f"""
+torch.manual_seed(3)
+local p, q = nn.Parameter(torch.randn(3, 4)), nn.Parameter(torch.randn(5))
+local params = {{p, p, q}}
+local opt = {make}
+for step = 1, 4 do
+  p.grad, q.grad = torch.randn(3, 4), torch.randn(5)
+  opt:step()
+  if step == 2 then  -- half of it there
+    torch.save(opt:state_dict(), "{tmp_path}/lua.pt")
+    local kept = opt:state_dict()
+    opt = {make}
+    opt:load_state_dict(kept)
+  end
+  dump("p" .. step, p) dump("q" .. step, q)
+end
+local dict, known, pairs_of = opt:state_dict(), {{}}, 0
+say("params", table.concat(dict.param_groups[1].params, " "))
+for index in pairs(dict.state) do known[#known + 1] = index end
+table.sort(known)
+say("states", table.concat(known, " "))
+for param in pairs(opt.state) do pairs_of = pairs_of + 1 end
+say("pairs", pairs_of)
+"""
+    done = trainhost.run("-e", code)
+    got = exact.read(done.stdout)
+    assert done.stderr.count("optimizer contains a parameter group with duplicate parameters; in future, this will cause "
+                             "an error; see github.com/pytorch/pytorch/issues/40967 for more information") == 2
+    torch.manual_seed(3)
+    p, q = nn.Parameter(torch.randn(3, 4)), nn.Parameter(torch.randn(5))
+    with pytest.warns(UserWarning, match="duplicate parameters"):
+        opt = getattr(torch.optim, rule)([p, p, q], **options)
+        for step in range(1, 5):
+            p.grad, q.grad = torch.randn(3, 4), torch.randn(5)
+            opt.step()
+            if step == 2:
+                opt = getattr(torch.optim, rule)([p, p, q], **options)
+                opt.load_state_dict(torch.load(tmp_path / "lua.pt"))
+            exact.same_bits(got[f"p{step}"], p)
+            exact.same_bits(got[f"q{step}"], q)
+    dict_ = opt.state_dict()
+    assert got["params"] == " ".join(map(str, dict_["param_groups"][0]["params"]))
+    assert got["states"] == " ".join(map(str, sorted(dict_["state"])))
+    assert got["pairs"] == str(len(opt.state))
+
+
 def test_groups_have_their_own_hyperparameters_and_are_live(trainhost):
     code = exact.LUA + """
 torch.manual_seed(2)

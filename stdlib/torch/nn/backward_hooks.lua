@@ -76,6 +76,12 @@ local function returned(count, what, first, ...)
   if given ~= count then
     vm.raise("usage", ("%s, got %d, but expected %d"):format(what, given, count))
   end
+  for i = 1, count do
+    local value = list[i]
+    if value ~= nil and value ~= None and not is_tensor(value) then
+      vm.raise("usage", "expected Variable, but hook returned '" .. python_type.name(value) .. "'")
+    end
+  end
   return list
 end
 

@@ -13,7 +13,7 @@ local text = require "torch.python_text"
 ---@source torch.optim.Adafactor
 local Adafactor = native.over("Adafactor", "adafactor", "lr=0.01, beta2_decay=-0.8, eps={nil, 0.001}, d=1.0, "
   .. "weight_decay=0.0, *, foreach=nil, maximize=false", {
-    checks.at_least_0("lr", "Learning rate should be >= 0 but is"),
+    checks.learning_rate,
     checks.that("beta2_decay", "beta2_decay should be <= 0 but is", function(v) return v <= 0 end),
     function(self, group, fail)
       local first, second = group.eps[1], group.eps[2]

@@ -6,7 +6,7 @@ local vm = require "native.vm"
 local checks = {}
 
 local function shown(value)
-  if math.type(value) or torch.is_tensor(value) then return text.value(value) end
+  if math.type(value) or torch.is_tensor(value) then return text.format(value) end
   return vm.describe(value)
 end
 
@@ -24,15 +24,23 @@ function checks.that(key, message, is_valid)
   end
 end
 
---- group[key] is a number of at least 0.
-function checks.at_least_0(key, message) return checks.that(key, message, function(v) return v >= 0 end) end
+local function at_least_0(value) return value >= 0 end
 
---- group.lr is a number of at least 0, or a tensor of one such.
-checks.lr = function(self, group, fail)
-  if torch.is_tensor(group.lr) and group.lr:numel() ~= 1 then fail(self, "Tensor lr must be 1-element") end
-  local lr = number(group.lr)
-  if not lr or not (lr >= 0) then fail(self, "Invalid learning rate: " .. shown(group.lr)) end
+--- group[key] is a number of at least 0.
+function checks.at_least_0(key, message) return checks.that(key, message, at_least_0) end
+
+--- group.lr is a number for which is_valid holds, or a tensor of one such; else "<message>: <value>".
+function checks.lr_that(message, is_valid)
+  local check = checks.that("lr", message, is_valid)
+  return function(self, group, fail)
+    if torch.is_tensor(group.lr) and group.lr:numel() ~= 1 then fail(self, "Tensor lr must be 1-element") end
+    check(self, group, fail)
+  end
 end
+
+checks.lr = checks.lr_that("Invalid learning rate", at_least_0)
+--- The same in other words.
+checks.learning_rate = checks.lr_that("Learning rate should be >= 0 but is", at_least_0)
 checks.eps = checks.at_least_0("eps", "Invalid epsilon value")
 checks.momentum = checks.at_least_0("momentum", "Invalid momentum value")
 checks.weight_decay = checks.at_least_0("weight_decay", "Invalid weight_decay value")

@@ -1,6 +1,7 @@
 -- What an optimizer takes for parameters, as groups: lists of tensors, of {name, tensor}, of tables with params; what
 -- model:parameters() and model:named_parameters() return.
 local model = require "native.model"
+local python_type = require "torch.nn.python_type"
 local vm = require "native.vm"
 
 local groups = {}
@@ -26,7 +27,7 @@ function groups.read(class, params)
   if type(params) == "function" then params = collect(params) end
   if type(params) ~= "table" then
     fail("params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
-      .. vm.describe(params))
+      .. (model.is_tensor(params) and params:type() or python_type.name(params)))
   end
   if params.params ~= nil then return {params} end
   if #params == 0 then fail "optimizer got an empty parameter list" end
@@ -38,7 +39,7 @@ end
 ---@return table
 function groups.make(self, given)
   local function fail(message, hint) vm.raise("usage", ("%s: %s"):format(self.__name, message), hint) end
-  if type(given) ~= "table" then fail("param_group must be a dict, but got " .. vm.describe(given)) end
+  if type(given) ~= "table" then fail("param_group must be a dict, but got " .. python_type.class(given)) end
   local params = given.params
   if model.is_tensor(params) then params = {params} end
   if type(params) == "function" then params = collect(params) end
@@ -54,8 +55,8 @@ function groups.make(self, given)
       param = param[2]
     end
     if not model.is_tensor(param) then
-      fail(("optimizer can only optimize Tensors, but one of the params (number %d) is %s"):format(i,
-        vm.describe(param)))
+      fail("optimizer can only optimize Tensors, but one of the params is " .. python_type.name(param),
+        "it is number " .. i)
     end
     group.params[i] = param
   end

@@ -12,7 +12,7 @@ local vm = require "native.vm"
 ---@source torch.optim.Muon
 local Muon = native.over("Muon", "muon", "lr=0.001, weight_decay=0.1, momentum=0.95, nesterov=true, "
   .. "ns_coefficients={3.4445, -4.7750, 2.0315}, eps=1e-7, ns_steps=5, adjust_lr_fn=nil", {
-    checks.at_least_0("lr", "Learning rate should be >= 0 but is"),
+    checks.learning_rate,
     checks.at_least_0("momentum", "momentum should be >= 0 but is"),
     checks.at_least_0("weight_decay", "weight decay should be >= 0 but is"),
     function(self, group, fail)

@@ -37,12 +37,12 @@ local function state_of(self)
     end,
     __pairs = function()
       return coroutine.wrap(function()
-        local index = 0
+        local index, seen = 0, {}
         for _, group in ipairs(self.param_groups) do
           for _, param in ipairs(group.params) do
-            local state = self._native:state(index)
+            local state = not seen[param] and self._native:state(index)
             if state then coroutine.yield(param, state) end
-            index = index + 1
+            index, seen[param] = index + 1, true
           end
         end
       end)

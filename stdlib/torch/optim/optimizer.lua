@@ -120,9 +120,16 @@ end
 function Optimizer:add_param_group(group)
   local made = groups.make(self, group)
   if self._check_group then self:_check_group(made) end
-  local known = {}
+  local known, own, is_repeated = {}, {}, false
   for _, other in ipairs(self.param_groups) do
     for _, param in ipairs(other.params) do known[param] = true end
+  end
+  for _, param in ipairs(made.params) do
+    is_repeated, own[param] = is_repeated or own[param], true
+  end
+  if is_repeated then
+    require "torch.warn"("optimizer contains a parameter group with duplicate parameters; in future, this will cause an "
+      .. "error; see github.com/pytorch/pytorch/issues/40967 for more information")
   end
   for _, param in ipairs(made.params) do
     if not self.defaults.differentiable and not (param.is_leaf or param.retains_grad) then
@@ -174,10 +181,21 @@ function Optimizer:zero_grad(...)
   end
 end
 
+local function shown(self, group, key)
+  local value, width = group[key], self._widths[key]
+  if key == "param_names" then return text.list(value) end
+  if width and type(value) == "table" then  -- (None, 0.001)
+    local parts = {}
+    for k = 1, width do parts[k] = text.value(value[k]) end
+    return "(" .. table.concat(parts, ", ") .. ")"
+  end
+  return text.format(value)
+end
+
 function Optimizer:__tostring()
   local lines = {}
   for i, group in ipairs(self.param_groups) do
-    lines[#lines + 1] = "Parameter Group " .. i - 1
+    lines[#lines + 1] = (i > 1 and "\n" or "") .. "Parameter Group " .. i - 1
     local keys, seen = {}, {params = true}
     for _, source in ipairs {self._keys, group} do
       for key, value in pairs(source) do
@@ -189,15 +207,7 @@ function Optimizer:__tostring()
       end
     end
     table.sort(keys)
-    for _, key in ipairs(keys) do
-      local value, width = group[key], self._widths[key]
-      if width and type(value) == "table" then  -- (None, 0.001)
-        local parts = {}
-        for k = 1, width do parts[k] = text.value(value[k]) end
-        value = "(" .. table.concat(parts, ", ") .. ")"
-      end
-      lines[#lines + 1] = ("    %s: %s"):format(key, text.value(value))
-    end
+    for _, key in ipairs(keys) do lines[#lines + 1] = ("    %s: %s"):format(key, shown(self, group, key)) end
   end
   return ("%s (\n%s\n)"):format(self.__name, table.concat(lines, "\n"))
 end

@@ -13,7 +13,7 @@ local function positive(v) return v > 0 end
 --- table_of_words:detach()[1]  --> tensor([0.5000, 0.5000])
 ---@source torch.optim.SparseAdam
 local SparseAdam = native.over("SparseAdam", "sparse_adam", "lr=0.001, betas={0.9, 0.999}, eps=1e-8, maximize=false", {
-  checks.that("lr", "Invalid learning rate", positive), checks.that("eps", "Invalid epsilon value", positive),
+  checks.lr_that("Invalid learning rate", positive), checks.that("eps", "Invalid epsilon value", positive),
   checks.betas,
 })
 

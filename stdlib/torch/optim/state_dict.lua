@@ -16,8 +16,9 @@ local function copy(value, width)
   return table.move(value, 1, width or #value, 1, {})
 end
 
--- A group's hyperparameters in order, with a place for those that are None.
-local function pack_group(self, group, first)
+-- A group's hyperparameters in order, with a place for those that are None, and its parameters' numbers: that of the
+-- last place where one is there twice, as PyTorch counts.
+local function pack_group(self, group, numbers)
   local packed, known = ordered.new(nil, nil, "dict"), {params = true}
   local function put(key)
     known[key] = true
@@ -33,8 +34,6 @@ local function pack_group(self, group, first)
   for _, key in ipairs(ordered.keys(group)) do
     if not known[key] then put(key) end
   end
-  local numbers = {}
-  for i = 1, #group.params do numbers[i] = first + i - 1 end
   packed.params = numbers
   return packed
 end
@@ -48,10 +47,14 @@ function methods:state_dict()
   -- Ordered, so that it is a dict whatever its keys are: {[1] = ...} would be a list.
   local state, packed, index = ordered.new(nil, nil, "dict"), {}, 0
   for i, group in ipairs(self.param_groups) do
-    packed[i] = pack_group(self, group, index)
-    for _, param in ipairs(group.params) do
+    local numbers, last = {}, {}
+    for k, param in ipairs(group.params) do last[param] = index + k - 1 end
+    for k, param in ipairs(group.params) do
       local values
-      if self._native then
+      numbers[k] = last[param]
+      if last[param] ~= index then
+        values = nil
+      elseif self._native then
         values = self._native:state(index)
       else
         local own = rawget(self.state, param)
@@ -63,6 +66,7 @@ function methods:state_dict()
       state[index] = values
       index = index + 1
     end
+    packed[i] = pack_group(self, group, numbers)
   end
   return hooks.run(self, "_state_dict_post", {state = state, param_groups = packed})
 end

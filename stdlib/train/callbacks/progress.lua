@@ -2,6 +2,7 @@
 local keywords = require "host.keywords"
 local numbers = require "train.numbers"
 local options = require "train.options"
+local outcome = require "train.outcome"
 
 local Progress = {__name = "Progress", group = "logging", state_fields = {}}
 Progress.__index = Progress
@@ -20,9 +21,17 @@ local function values(state)
   return table.concat(words, "  ")
 end
 
-local function epoch_title(state)
-  if state.epochs then return ("epoch %d/%d"):format(state.epoch + 1, state.epochs) end
-  return ("epoch %d"):format(state.epoch + 1)
+local function epoch_title(self, state)
+  local title = self.title and self.title .. " " or ""
+  if state.epochs then return title .. ("epoch %d/%d"):format(state.epoch + 1, state.epochs) end
+  return title .. ("epoch %d"):format(state.epoch + 1)
+end
+
+-- What is left of the whole training, by what is done of it.
+local function time_left(self, state)
+  local done = state:progress()
+  if not self._began or done <= 0 or done >= 1 then return nil end
+  return numbers.duration((self.clock() - self._began) / done * (1 - done)) .. " left"
 end
 
 local function bar(fraction)
@@ -30,20 +39,15 @@ local function bar(fraction)
   return "[" .. ("="):rep(full) .. (full < BAR_WIDTH and ">" or "") .. ("."):rep(BAR_WIDTH - full - 1) .. "]"
 end
 
-local function rate(batches, seconds)
-  local each = seconds / math.max(batches, 1)
-  return each >= 1 and ("%.1fs/batch"):format(each) or ("%.0fms/batch"):format(each * 1000)
-end
-
 local function draw(self, line)
   local width = columns()
   if #line >= width then line = line:sub(1, width - 1) end
   self.write("\r\27[2K" .. line)
-  self._drawn = true
+  self._drawn = line
 end
 
-local function batch_line(state, done, total, seconds)
-  local words = {epoch_title(state)}
+local function batch_line(self, state, done, total, seconds)
+  local words = {epoch_title(self, state)}
   if total then
     words[#words + 1] = bar(done / total)
     words[#words + 1] = ("%d/%d"):format(done, total)
@@ -51,12 +55,21 @@ local function batch_line(state, done, total, seconds)
   else
     words[#words + 1] = ("batch %d"):format(done)
   end
-  words[#words + 1] = rate(done, seconds)
+  words[#words + 1] = numbers.rate(done, seconds)
   words[#words + 1] = values(state)
   return table.concat(words, " ")
 end
 
-function Progress:on_train_begin() self._drawn = false end
+function Progress:on_train_begin()
+  self._drawn, self._outcome, self._began = false, outcome.new(), self.clock()
+end
+
+---Prints a line above the bar.
+---@param text string
+function Progress:say(text)
+  local drawn = self._drawn
+  self.write((drawn and "\r\27[2K" or "") .. text .. "\n" .. (drawn or ""))
+end
 
 function Progress:on_epoch_begin(state)
   self._started, self._last = self.clock(), self.clock()
@@ -67,7 +80,7 @@ function Progress:on_batch_end(state)
   local now = self.clock()
   if now - self._last < INTERVAL then return end
   self._last = now
-  draw(self, batch_line(state, state.batch + 1, state.batch_count, now - self._started))
+  draw(self, batch_line(self, state, state.batch + 1, state.batch_count, now - self._started))
 end
 
 function Progress:on_valid_batch_end(state)
@@ -75,20 +88,25 @@ function Progress:on_valid_batch_end(state)
   local now = self.clock()
   if now - self._last < INTERVAL then return end
   self._last = now
-  draw(self, ("%s validating %d%s"):format(epoch_title(state), state.batch + 1,
+  draw(self, ("%s validating %d%s"):format(epoch_title(self, state), state.batch + 1,
     state.batch_count and "/" .. state.batch_count or ""))
 end
 
 function Progress:on_epoch_end(state)
   local seconds = self.clock() - self._started
-  local line = ("%s: %s  (%s, %s)"):format(epoch_title(state), values(state), numbers.duration(seconds),
-    rate(state.epoch_batches, seconds))
+  local notes = {numbers.duration(seconds)}
+  if state.epoch_batches > 0 then notes[2] = numbers.rate(state.epoch_batches, seconds) end
+  notes[#notes + 1] = not state.stopping and time_left(self, state) or nil
+  local line = ("%s: %s  (%s)"):format(epoch_title(self, state), values(state), table.concat(notes, ", "))
+  if self._outcome then self._outcome:add(state) end
   self.write((self._bar and "\r\27[2K" or "") .. line .. "\n")
   self._drawn = false
 end
 
 function Progress:on_train_end(state)
   if state.stop_reason then self.write(("stopped after epoch %d: %s\n"):format(state.epoch + 1, state.stop_reason)) end
+  local text = self.summary and self._outcome:text(state, self.clock() - self._began)
+  if text then self.write(text) end
 end
 
 -- The half-drawn bar must not run into the error's text.
@@ -96,15 +114,18 @@ function Progress:on_exception()
   if self._drawn then self.write("\n") end
 end
 
----Shows the progress on the standard output. train.fit adds one unless `quiet = true`.
----@param arguments? table bar = whether to draw a bar (default: standard output is a terminal), write = function(text),
----clock = function() returning seconds
+---Shows the progress on the standard output: a bar of the batches with their rate and what is left, a line for each epoch,
+---and at the end a table of the last and best values. train.fit adds one unless `quiet = true`.
+---@param arguments? table bar = whether to draw a bar (default: standard output is a terminal), title = what stands before
+---each line ("trial 3/20"), summary = true (the table at the end), write = function(text), clock = function() returning seconds
 ---@return table callback
 return function(arguments)
   local self = setmetatable(keywords.check("train.Progress", arguments, {
-    bar = keywords.none, write = keywords.none, clock = keywords.none, name = "Progress",
+    bar = keywords.none, title = keywords.none, summary = true, write = keywords.none, clock = keywords.none,
+    name = "Progress",
   }), Progress)
-  options.check("train.Progress", self, {bar = "flag", write = "function", clock = "function", name = "text"})
+  options.check("train.Progress", self, {bar = "flag", title = "text", summary = "flag", write = "function",
+    clock = "function", name = "text"})
   local host = require "host"
   self._bar = self.bar
   if self._bar == nil then self._bar = host.is_tty("stdout") end

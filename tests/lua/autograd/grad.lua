@@ -157,3 +157,26 @@ test.case("a gradient of another dtype is refused as PyTorch does", function()
   end)
   test.raises("assigned grad expected to be a Tensor or None but got grad of type", function() x.grad = 3 end)
 end)
+
+test.case("a mode that is put around a function is entered whenever that is called, and not before", function()
+  local w = torch.ones(1, {requires_grad = true})
+  local function double(x) return (x * 2).requires_grad, torch.is_grad_enabled(), torch.is_inference_mode_enabled() end
+  local plain = torch.no_grad()(double)
+  test.equal(torch.is_grad_enabled(), true)
+  for _ = 1, 2 do test.equal({plain(w)}, {false, false, false}) end
+  test.equal({torch.enable_grad()(double)(w)}, {true, true, false})
+  test.equal({torch.no_grad(torch.enable_grad()(double), w)}, {true, true, false})
+  test.equal({torch.set_grad_enabled(false)(double)(w)}, {false, false, false})
+  test.equal({torch.inference_mode()(double)(w)}, {false, false, true})
+  test.equal(torch.autograd.set_detect_anomaly(true)(torch.is_anomaly_enabled)(), true)
+  test.equal(torch.autograd.detect_anomaly()(torch.is_anomaly_enabled)(), true)
+  test.equal(torch.no_grad()(torch.nn.Linear(1, 1))(w).requires_grad, false)
+  test.raises("out", torch.no_grad()(error), "out")
+  test.equal(torch.is_grad_enabled(), true)
+  test.equal(torch.is_anomaly_enabled(), false)
+  do
+    local _ <close> = torch.no_grad()
+    test.raises("around a function or a module, got number 3", function() return torch.no_grad()(3) end)
+  end
+  torch.set_grad_enabled(true)
+end)

@@ -52,7 +52,7 @@ test.case("hooks say what they cannot do", function()
   end)
   local x = leaf {1}
   x:register_hook(function() return 5 end)
-  test.raises("must return nil or a Tensor, got number 5", function() (x * 1):backward() end)
+  test.raises("expected Variable, but hook returned number 5", function() (x * 1):backward() end)
 end)
 
 test.case("an optimizer in the backward, by post accumulate hooks", function()
@@ -186,14 +186,14 @@ test.case("errors of hooks name the hook, its line and what it is on", function(
   test.raises("on an output of MulBackward0' has changed the type of value", backward, function(_, y)
     y:register_hook(function(g) return g:double() end)
   end)
-  test.raises("on a leaf of size %[3%]' must return nil or a Tensor, got number 3", backward, function(x)
+  test.raises("on a leaf of size %[3%]': expected Variable, but hook returned number 3", backward, function(x)
     x:register_hook(function() return 3 end)
   end)
   test.raises("hook 'Node.register_hook at .*hooks.lua:%d+ on MulBackward0' has changed the size", backward, function(_, y)
     y.grad_fn:register_hook(function(grads) return {grads[1][0], torch.None} end)
   end)
-  test.raises("hook 'Node.register_prehook at .* on MulBackward0' returned incorrect number of values: got 0", backward,
+  test.raises("hook 'Node.register_prehook at .* on MulBackward0' has returned an incorrect number of values %(got 0", backward,
     function(_, y) y.grad_fn:register_prehook(function() return {} end) end)
-  test.raises("hook 'Node.register_prehook at .* on MulBackward0' must return nil, a Tensor or a list of Tensors, got number 3",
+  test.raises("hook 'Node.register_prehook at .* on MulBackward0': expected tuple, but hook returned number 3",
     backward, function(_, y) y.grad_fn:register_prehook(function() return 3 end) end)
 end)

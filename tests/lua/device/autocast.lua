@@ -90,3 +90,29 @@ test.case("what cannot be called is an error that names the mode, before it is e
   end
   do local _ <close> = torch.autocast("cpu", torch.bfloat16, true, true, nil) end
 end)
+
+test.case("put around a function it is entered whenever that is called, and not before", function()
+  local product = torch.autocast("cpu", {dtype = torch.float16})(function(x, n) return torch.mm(x, b), n end)
+  test.equal(torch.is_autocast_enabled("cpu"), false)
+  for _ = 1, 2 do
+    local y, two = product(a, 2)
+    test.equal(y.dtype, torch.float16)
+    test.equal(two, 2)
+    test.equal(torch.is_autocast_enabled("cpu"), false)
+  end
+  local off = torch.autocast("cpu", {enabled = false})(torch.mm)
+  torch.autocast("cpu", function()
+    test.equal(off(a, b).dtype, torch.float32)
+    test.equal(product(a).dtype, torch.float16)
+    test.equal(torch.mm(a, b).dtype, torch.bfloat16)
+  end)
+  test.equal(torch.autocast("cpu")(torch.nn.Linear(4, 4))(a).dtype, torch.bfloat16)
+  test.raises("out", torch.autocast("cpu")(error), "out")
+  test.equal(torch.is_autocast_enabled("cpu"), false)
+  test.equal(coroutine.wrap(function() return torch.autocast("cpu")(torch.mm)(a, b) end)().dtype, torch.bfloat16)
+  do
+    local _ <close> = torch.autocast("cpu")
+    test.raises("around a function or a module, got number 3", function() return torch.autocast("cpu")(3) end)
+  end
+  torch.set_autocast_enabled("cpu", false)
+end)

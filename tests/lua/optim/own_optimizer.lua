@@ -50,7 +50,7 @@ test.case("groups, closures and zero_grad are the base class's", function()
   test.equal(a.grad:item(), 0.0)
   opt:zero_grad()
   test.equal(a.grad, nil)
-  test.equal(tostring(opt), "Plain (\nParameter Group 0\n    decay: None\n    lr: 0.1\nParameter Group 1\n    decay: None\n"
+  test.equal(tostring(opt), "Plain (\nParameter Group 0\n    decay: None\n    lr: 0.1\n\nParameter Group 1\n    decay: None\n"
     .. "    lr: 0.5\n)")
   test.raises("unknown keyword", plain(), {a}, {rate = 1})
   test.raises("step is not implemented", function() torch.optim.class("Empty", "lr=1")({a}):step() end)

@@ -19,14 +19,45 @@ local function run(arguments, seconds, epochs)
 end
 
 test.case("piped: one plain line an epoch", function()
-  test.equal(run({bar = false}, 0.01), "epoch 1/2: loss 0.25  val_loss 0.5  (0.0s, 10ms/batch)\n" ..
+  test.equal(run({bar = false, summary = false}, 0.01), "epoch 1/2: loss 0.25  val_loss 0.5  (0.0s, 10ms/batch, 0.0s left)\n" ..
     "epoch 2/2: loss 0.25  val_loss 0.5  (0.0s, 10ms/batch)\n")
+  test.truthy(run({bar = false, title = "trial 3/20"}, 0.01):find("^trial 3/20 epoch 1/2: loss"))
+end)
+
+test.case("the table at the end has the last and the best values, by each log's own direction", function()
+  local text, values = {}, {{3.0, 0.5}, {1.0, 0.75}, {2.0, 0.25}}
+  local accuracy = train.metrics.Accuracy()
+  train.fit {
+    train = {{1}, {2}}, epochs = 3, quiet = true, metrics = {accuracy = accuracy},
+    step = function(state)
+      accuracy.result = function() return values[state.epoch + 1][2] end
+      state.output, state.target = require("torch").zeros(1), require("torch").zeros(1)
+      return values[state.epoch + 1][1], {speed = state.epoch}
+    end,
+    callbacks = {train.Progress{bar = false, clock = function() return 0 end, write = function(piece) text[#text + 1] = piece end}},
+  }
+  test.equal(text[#text], "trained 3 epochs, 6 steps in 0.0s, 0ms/batch\n" ..
+    "          last  best  epoch\nloss         2     1      2\naccuracy  0.25  0.75      2\nspeed        2\n")
+end)
+
+test.case("lines of others go above the bar", function()
+  local text, now = {}, 0
+  train.fit {
+    train = {{1}, {2}}, epochs = 1, quiet = true, step = function() return 1.0 end,
+    callbacks = {
+      train.on("batch_end", function() now = now + 1 end),
+      train.Progress{bar = true, clock = function() return now end, write = function(piece) text[#text + 1] = piece end},
+      train.on("batch_end", {group = "checkpoint", once = 1}, function(state) state:say("hello") end),
+    },
+  }
+  test.equal(text[2]:sub(1, 11), "\r\27[2Khello\n")
+  test.equal(text[2]:sub(12), text[1]:sub(6))
 end)
 
 test.case("the bar shows how far, how fast and how long", function()
   local text = run({bar = true}, 2)
   test.truthy(text:find("epoch 1/2 [======>.............] 1/3 eta 4.0s 2.0s/batch loss 0.25", 1, true), text)
-  test.truthy(text:find("\r\27[2Kepoch 1/2: loss 0.25  val_loss 0.5  (6.0s, 2.0s/batch)\n", 1, true), text)
+  test.truthy(text:find("\r\27[2Kepoch 1/2: loss 0.25  val_loss 0.5  (6.0s, 2.0s/batch, 6.0s left)\n", 1, true), text)
 end)
 
 test.case("the bar is redrawn at most 20 times a second", function()
@@ -45,5 +76,5 @@ test.case("the reason of a stop is told", function()
     train.on("epoch_end", {once = 2}, function(state) state:stop("enough") end),
     train.Progress {bar = false, clock = function() return 0 end, write = function(piece) text[#text + 1] = piece end},
   }}
-  test.equal(text[#text], "stopped after epoch 2: enough\n")
+  test.equal(text[#text - 1], "stopped after epoch 2: enough\n")
 end)

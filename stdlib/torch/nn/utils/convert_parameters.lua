@@ -40,11 +40,12 @@ convert.vector_to_parameters = named("vector_to_parameters", "vec, parameters", 
     vm.raise("usage", "expected torch.Tensor, but got: " .. vm.describe(vector))
   end
   check_devices(parameters)
-  local at = 0
+  local at, length = 0, vector.shape[1]
   for _, parameter in ipairs(parameters) do
     local count = parameter:numel()
-    parameter.data = vector:narrow(0, at, count):view_as(parameter).data
-    at = at + count
+    local there = math.min(count, length - at)  -- too few do not fit the shape
+    parameter.data = vector:narrow(0, at, there):view_as(parameter).data
+    at = at + there
   end
 end)
 

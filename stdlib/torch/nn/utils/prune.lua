@@ -126,8 +126,8 @@ function prune.global_unstructured(parameters, ...)
   local container, method = Container(), class(next(options) and options or nil)
   container._tensor_name, method._tensor_name = "temp", "temp"
   if method.PRUNING_TYPE ~= "unstructured" then
-    fail('Only "unstructured" PRUNING_TYPE supported for the `pruning_method`. Found method %s of type %s', class,
-      method.PRUNING_TYPE)
+    fail('Only "unstructured" PRUNING_TYPE supported for the `pruning_method`. Found method %s of type %s',
+      "<class 'torch.nn.utils.prune." .. class.__name .. "'>", method.PRUNING_TYPE)
   end
   container:add_pruning_method(method)
   local final, at = container:compute_mask(values, mask), 0

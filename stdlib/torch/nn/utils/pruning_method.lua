@@ -1,5 +1,6 @@
 -- nn.utils.prune.BasePruningMethod: masks over parameters, and the containers of several.
 local keywords = require "host.keywords"
+local python_type = require "torch.nn.python_type"
 local torch = require "torch"
 local vm = require "native.vm"
 
@@ -103,8 +104,10 @@ end
 
 -- Prunes module[name] with class(...): a new method, or one more in the container of those that prune it already.
 function Base._apply_to(class, module, name, importance_scores, ...)
-  local old = take_off(module, name)
   local method = class(...)
+  local original = module[name]
+  if original == nil then fail("'%s' object has no attribute '%s'", python_type.name(module), name) end
+  local old = take_off(module, name)
   method._tensor_name = name
   if old ~= nil then
     if old.is_container then old:add_pruning_method(method)
@@ -115,7 +118,6 @@ function Base._apply_to(class, module, name, importance_scores, ...)
     end
     method = old
   end
-  local original = module[name]
   if importance_scores ~= nil and tostring(importance_scores.shape) ~= tostring(original.shape) then
     fail("importance_scores should have the same shape as parameter %s of %s, got %s vs %s", name, module,
       importance_scores.shape, original.shape)

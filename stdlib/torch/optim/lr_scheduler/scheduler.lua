@@ -3,6 +3,7 @@
 -- A scheduler is a table with the fields of Python's object: its state dict is these fields.
 local Optimizer = require "torch.optim.optimizer"
 local ordered = require "host.ordered"
+local python_type = require "torch.nn.python_type"
 local signature = require "torch.signature"
 local text = require "torch.python_text"
 local torch = require "torch"
@@ -41,7 +42,7 @@ end
 --- Raises unless the value is an optimizer.
 ---@private
 function LRScheduler:_check_optimizer(value)
-  if not is_optimizer(value) then fail(self, vm.describe(value) .. " is not an Optimizer") end
+  if not is_optimizer(value) then fail(self, python_type.name(value) .. " is not an Optimizer") end
 end
 
 local function copy(value) return torch.is_tensor(value) and value:clone() or value end
