@@ -15,9 +15,9 @@ namespace trainhost::model {
 namespace {
 
 // Note [Sums of float vectors]
-// The compiler may not reorder sums of floats, so lanes are written out: eight vectors hide the latency of the additions,
-// and a block is as long as a sum in float may be. Blocks are added in double. Where the processor has AVX2 the same loops
-// run compiled for it: twice as wide, they are as fast as the cache.
+// The compiler may not reorder sums of floats, so lanes are written out: eight vectors hide the latency of the
+// additions, and a block is as long as a sum in float may be. Blocks are added in double. Where the processor has AVX2
+// the same loops run compiled for it: twice as wide, they are as fast as the cache.
 typedef float Lanes __attribute__((vector_size(32), aligned(4)));
 constexpr int64_t kStep = 64;
 constexpr int64_t kBlock = 4096;
@@ -82,9 +82,7 @@ float squares_avx2(const float* data, const float* other, int64_t count) {
 #endif
 
 // Of finite values that do not overflow it is finite; of others it is not.
-float sum_of(const float* data, int64_t count) {
-  return kHasAvx2 ? sum_avx2(data, count) : sum_loop(data, count);
-}
+float sum_of(const float* data, int64_t count) { return kHasAvx2 ? sum_avx2(data, count) : sum_loop(data, count); }
 
 bool is_finite(const float* data, int64_t count) {
   if (std::isfinite(sum_of(data, count))) return true;

@@ -134,8 +134,8 @@ return function(given)
   if type(a.optimizer) == "string" then a.optimizer = by_name.optimizer("train.lr_find", a.optimizer, a.model) end
   check(a)
   if a.device then a.model:to(a.device) end
-  local result, ratios = nil, {}
-  local first = a.optimizer.param_groups[1].lr
+  local result
+  local first, ratios = a.optimizer.param_groups[1].lr, {}
   for k, group in ipairs(a.optimizer.param_groups) do ratios[k] = first ~= 0 and group.lr / first or 1 end
   do
     local before = rewind.take {model = a.model, optimizer = a.optimizer, data = a.train, random = true}
