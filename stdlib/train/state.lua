@@ -4,7 +4,8 @@
 -- batches_done, steps_done (how many are complete), batch_count (batches in this pass, nil when unknown), epochs,
 -- max_steps, max_time, phase ("train", "valid", "evaluate", "predict"), inputs (the batch), output, target, loss,
 -- samples, epoch_batches (done in this epoch), logs, metrics, history, stopping, stop_reason, skip_step (a hook of
--- before_step sets it: this step of the optimizer is left out), dry_run (nothing is to be written), user (yours, saved with the checkpoints).
+-- before_step sets it: this step of the optimizer is left out), found_inf (a flag of the device for the same), count (what the
+-- batch counts: samples, tokens or weights), dry_run (nothing is to be written), user (yours, saved with the checkpoints).
 local logs = require "train.logs"
 
 local State = {__name = "state"}

@@ -1,1 +1,0 @@
-return {scale = function(x) return 10 * x end}
