@@ -86,6 +86,9 @@ end
 
 local function add_run(store, chosen, word)
   local run = store:run(word)
+  for _, each in ipairs(run and chosen or {}) do
+    if each.id == run.id and each.path == run.path then return run end
+  end
   if run then chosen[#chosen + 1] = run end
   return run
 end
