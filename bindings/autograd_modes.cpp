@@ -241,11 +241,13 @@ int call_wrapped(lua_State* L) {
 
 // scope(fn): what was entered is left again; fn enters it each time it is called. As a decorator of Python's.
 int wrap(lua_State* L) {
-  Scope& scope = **test<Scope>(L, 1);
+  auto* held = test<Scope>(L, 1);
+  if (!held || !*held) throw_usage("expected a scope, got " + describe(L, 1));
+  Scope& scope = **held;
   if (!scope.call()) throw_usage("this scope cannot be put around a function");
+  scope.leave();
   if (lua_type(L, 2) != LUA_TFUNCTION && luaL_getmetafield(L, 2, "__call") == LUA_TNIL)
     throw_usage("a mode is put around a function or a module, got " + describe(L, 2));
-  scope.leave();
   lua_settop(L, 2);
   lua_pushcclosure(L, guarded<call_wrapped>, 2);
   return 1;

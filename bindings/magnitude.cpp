@@ -48,7 +48,8 @@ int first_not_finite(lua_State* L) {
 
 constexpr Row kFunctions[] = {
     {"norms", guarded<norms>,
-     "---The 2-norm of each tensor, waiting for the device.\n---@param tensors Tensor[]\n---@param of_gradients boolean? "
+     "---The 2-norm of each tensor, waiting for the device.\n---@param tensors Tensor[]\n---@param of_gradients "
+     "boolean? "
      "of their gradients instead\n---@return (number|false)[] false where there is no gradient"},
     {"distances", guarded<distances>,
      "---The 2-norm of each tensor less its partner, waiting for the device.\n---@param tensors Tensor[]\n---@param "

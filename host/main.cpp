@@ -25,6 +25,7 @@ constexpr char kHelp[] =
     "trainhost -e CODE [-- args]                             runs code\n"
     "trainhost [-i [script.lua]]                             opens the console (after the script)\n"
     "trainhost test FILE|FOLDER ...                          runs Lua tests\n"
+    "trainhost attach [RUN [CODE]]                           a console in a training that runs, or the list of those\n"
     "trainhost check [--explain] SCRIPT ...                  finds mistakes before a script runs; --explain shows the "
     "order\n"
     "                                                        in which its callbacks hear each event\n"
@@ -53,11 +54,9 @@ struct Verb {
   const char* chunk;
 };
 constexpr Verb kVerbs[] = {
-    {"test", "os.exit(require('test').main(arg))"},
-    {"check", "os.exit(require('host.check.command')(arg))"},
-    {"doc", "os.exit(require('host.help.command')(arg))"},
-    {"plot", "os.exit(require('train.plot.command')(arg))"},
-    {"new", "os.exit(require('host.new_project')(arg))"},
+    {"test", "os.exit(require('test').main(arg))"},           {"attach", "os.exit(require('host.attach')(arg))"},
+    {"check", "os.exit(require('host.check.command')(arg))"}, {"doc", "os.exit(require('host.help.command')(arg))"},
+    {"plot", "os.exit(require('train.plot.command')(arg))"},  {"new", "os.exit(require('host.new_project')(arg))"},
     {"stubs", "os.exit(require('host.stubs.command')(arg))"},
 };
 

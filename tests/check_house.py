@@ -9,7 +9,7 @@ import sys
 import docstrings
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PLAIN_ROOMS = ("base", "vm", "track", "sweep", "metric")  # these never know Torch
+PLAIN_ROOMS = ("base", "vm", "track", "sweep", "metric", "serve")  # these never know Torch
 LUA_HEADER = re.compile(r"^(lua|lualib|lauxlib|luaconf)\.h(pp)?$")
 TORCH_HEADER = re.compile(r"^(ATen|torch|c10|caffe2)/")
 UMBRELLAS = {"torch/torch.h", "torch/all.h", "torch/script.h", "torch/extension.h", "ATen/ATen.h", "ATen/Functions.h"}

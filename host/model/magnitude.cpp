@@ -15,9 +15,9 @@ namespace trainhost::model {
 namespace {
 
 // Note [Sums of float vectors]
-// The compiler may not reorder sums of floats, so lanes are written out: eight vectors hide the latency of the additions,
-// and a block is as long as a sum in float may be. Blocks are added in double. Where the processor has AVX2 the same loops
-// run compiled for it: twice as wide, they are as fast as the cache.
+// The compiler may not reorder sums of floats, so lanes are written out: eight vectors hide the latency of the
+// additions, and a block is as long as a sum in float may be. Blocks are added in double. Where the processor has AVX2
+// the same loops run compiled for it: twice as wide, they are as fast as the cache.
 typedef float Lanes __attribute__((vector_size(32), aligned(4)));
 constexpr int64_t kStep = 64;
 constexpr int64_t kBlock = 4096;
@@ -82,9 +82,7 @@ float squares_avx2(const float* data, const float* other, int64_t count) {
 #endif
 
 // Of finite values that do not overflow it is finite; of others it is not.
-float sum_of(const float* data, int64_t count) {
-  return kHasAvx2 ? sum_avx2(data, count) : sum_loop(data, count);
-}
+float sum_of(const float* data, int64_t count) { return kHasAvx2 ? sum_avx2(data, count) : sum_loop(data, count); }
 
 bool is_finite(const float* data, int64_t count) {
   if (std::isfinite(sum_of(data, count))) return true;
@@ -98,11 +96,13 @@ double squares_of_block(const float* data, const float* other, int64_t count) {
   const float sum =
       kHasAvx2 ? squares_avx2<with_other>(data, other, count) : squares_loop<with_other>(data, other, count);
   if (sum > 1e-30f && sum < 1e37f) return sum;
-  double exact = 0;  // squares of very small and very large values leave the range of a float
+  double sums[8] = {};  // squares of very small and very large values leave the range of a float
   for (int64_t i = 0; i < count; ++i) {
     const double x = with_other ? double(data[i]) - other[i] : data[i];
-    exact += x * x;
+    sums[i % 8] += x * x;
   }
+  double exact = 0;
+  for (double each : sums) exact += each;
   return exact;
 }
 

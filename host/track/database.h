@@ -25,7 +25,8 @@ class DatabaseError : public Error {
   int code_;
 };
 
-// read: no statement may write, and closing leaves no file of SQLite's behind; create: the file is made if it is absent.
+// read: no statement may write, and closing leaves no file of SQLite's behind; create: the file is made if it is
+// absent.
 enum class Access { read, write, create };
 
 // One connection; belongs to one thread at a time.

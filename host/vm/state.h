@@ -42,6 +42,8 @@ enum class TypeId : unsigned char {
   function,
   stream,
   event,
+  door,
+  caller,
   count
 };
 

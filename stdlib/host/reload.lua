@@ -87,11 +87,13 @@ end
 ---the script's to handle.
 ---@param path string a file that returns a table, or a function
 ---@return table proxy of that table: its fields, its functions, `pairs`; of a function: called as it is
----@example host.file.write_atomic("policy.lua", "return {scale = function(x) return 2 * x end}")
---- local policy = host.reload("policy.lua")
+---@example local path = os.tmpname()
+--- host.file.write_atomic(path, "return {scale = function(x) return 2 * x end}")
+--- local policy = host.reload(path)
 --- policy.scale(3)  --> 6
---- host.file.write_atomic("policy.lua", "return {scale = function(x) return 10 * x end}")
+--- host.file.write_atomic(path, "return {scale = function(x) return 10 * x end}")
 --- policy.scale(3)  --> 30
+--- os.remove(path)
 return function(path)
   local unit = {source = Source.open(path, "host.reload")}
   local ok, err = take(unit)

@@ -51,10 +51,10 @@ end
 
 -- As a decorator of Python's: what was entered is left again, and fn enters it each time it is called.
 function meta.__call(scope, fn)
+  meta.__close(scope)
   if not callable(fn) then
     vm.raise("usage", "a mode is put around a function or a module, got " .. vm.describe(fn))
   end
-  meta.__close(scope)
   return function(...) return run(scope.anew(), fn, ...) end
 end
 

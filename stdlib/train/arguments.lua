@@ -21,6 +21,7 @@ local DEFAULTS <const> = {
   seed = none, quiet = false, verbose = none, user = none,
   autocast = none, scaler = none, resume = none, compat = none, reduction = none, count = none, evaluate_train = none,
   detect_anomaly = false, overfit_batches = none, dry_run = none,
+  attach = true,
   batch_size = none, shuffle = none, sample_weight = none, class_weight = none, validation_data = none,
   validation_split = none, validation_freq = none, validation_batch_size = none, validation_steps = none,
   steps_per_epoch = none, initial_epoch = 0,
@@ -178,6 +179,7 @@ local function check(a)
   if a.model ~= nil then arguments.check_model(a.model, "train.fit") end
   if a.optimizer ~= nil then check_optimizer(a.optimizer) end
   arguments.check_metrics(a.metrics, "train.fit")
+  if type(a.attach) ~= "boolean" then usage("attach must be true or false, got " .. tostring(a.attach)) end
   if a.verbose ~= nil and a.verbose ~= 0 and a.verbose ~= 1 and a.verbose ~= 2 and type(a.verbose) ~= "boolean" then
     usage(("verbose must be 0 (quiet), 1 (bar) or 2 (a line each epoch), got %s"):format(tostring(a.verbose)))
   end
@@ -195,6 +197,11 @@ local function all_callbacks(a, history)
   if a.verbose == nil and require("host").log.is_quiet() then quiet = true end
   if not quiet then
     list:add(require("train.callbacks.progress")(a.verbose == 2 and {bar = false} or nil))
+  end
+  if a.attach and not a.dry_run and require("native.serve").is_program() then
+    local there = false
+    for _, entry in ipairs(list.entries) do there = there or entry.base_name == "Attach" end
+    if not there then list:add(require("train.callbacks.attach")()) end
   end
   return list
 end

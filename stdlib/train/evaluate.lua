@@ -41,6 +41,7 @@ return function(given)
   arguments.check_metrics(a.metrics, "train.evaluate")
   local state = State.new {model = a.model, metrics = a.metrics, phase = "evaluate",
     callback_list = callback_list(a.callbacks)}
+  local _ <close> = state:guard()
   if a.device and a.model then a.model:to(a.device) end
   local denominator = Denominator.new {loss = not a.step and a.loss or nil, count = a.count, reduction = a.reduction,
     where = "train.evaluate"}

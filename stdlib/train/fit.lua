@@ -110,10 +110,7 @@ local function guard(state)
   host.graceful(true)
   return setmetatable({}, {__close = function(_, err)
     host.graceful(false)
-    if err == nil then return end
-    state.error = err
-    local ok, second = pcall(state.emit, state, "exception")
-    if not ok then host.log.warn(("in an exception hook: %s"):format(tostring(second))) end
+    state:fail(err)
   end})
 end
 
@@ -161,7 +158,8 @@ end
 ---those of the sum); count = function(batch, state) returning what a batch counts; evaluate_train = k (every k epochs also
 ---train_loss and train_<metric> of the training data in evaluation mode); autocast = true | dtype; scaler = true | a
 ---torch.GradScaler; detect_anomaly = false; overfit_batches = n (the same first n batches again and again, for training and
----validation); dry_run = false (one batch of each phase); compat = "keras" (Keras's behaviour where ours differs)
+---validation); dry_run = false (one batch of each phase; nothing is written); attach = true (`trainhost attach`
+---may look in); compat = "keras" (Keras's behaviour where ours differs)
 ---@return table history the logs of every epoch, `history.loss[i]`, and `history.stop_reason`
 return function(given)
   local a, state = arguments.prepare(given)

@@ -2,6 +2,8 @@
 local modules = {}
 for name, file in pairs {
   Accumulator = "accumulator",
+  Attach = "callbacks.attach",
+  batch_size_find = "batch_size_find",
   callback_list = "callback_list",
   CSVLogger = "callbacks.csv_logger",
   Diagnose = "callbacks.diagnose",
@@ -11,7 +13,11 @@ for name, file in pairs {
   GradientMonitor = "callbacks.gradient_monitor",
   History = "callbacks.history",
   LambdaCallback = "callbacks.lambda_callback",
+  LayerFreeze = "callbacks.layer_freeze",
+  LearningRateMonitor = "callbacks.learning_rate_monitor",
   LearningRateScheduler = "callbacks.learning_rate_scheduler",
+  lr_find = "lr_find",
+  MemoryMonitor = "callbacks.memory_monitor",
   metrics = "metrics",
   ModelCheckpoint = "callbacks.model_checkpoint",
   NanGuard = "callbacks.nan_guard",
@@ -21,9 +27,13 @@ for name, file in pairs {
   Progress = "callbacks.progress",
   ReduceLROnPlateau = "callbacks.reduce_lr_on_plateau",
   reload = "callbacks.reload",
+  replay = "callbacks.replay",
   state = "loop",
+  SWA = "callbacks.swa",
+  SwapEMAWeights = "callbacks.swap_ema_weights",
   TensorBoard = "callbacks.tensorboard",
   TerminateOnNaN = "callbacks.terminate_on_nan",
+  Throughput = "callbacks.throughput",
 } do
   modules[name] = "train." .. file
 end

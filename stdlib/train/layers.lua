@@ -8,7 +8,7 @@ local is_tensor <const> = torch.is_tensor
 local layers = {}
 layers.__index = layers
 
-local function count(state)
+local function parameters_of(state)
   return (state.model and #state.model:parameters() or 0) + (state.optimizer and #gradients.parameters(state) or 0)
 end
 
@@ -37,13 +37,13 @@ function layers.new(state)
       if not known[tensor] then add("parameter " .. i - 1, tensor, "parameter " .. i - 1) end
     end
   end
-  self.on_cpu, self.count = true, count(state)
+  self.on_cpu, self.count = true, parameters_of(state)
   for _, tensor in ipairs(self.tensors) do self.on_cpu = self.on_cpu and tensor.device.type == "cpu" end
   return self
 end
 
 ---Are there as many parameters as when this was made?
-function layers:is_current(state) return count(state) == self.count end
+function layers:is_current(state) return parameters_of(state) == self.count end
 
 ---A layer as a message names it: "layer '0' (Linear)".
 function layers:layer(name)

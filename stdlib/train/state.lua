@@ -4,7 +4,8 @@
 -- batches_done, steps_done (how many are complete), batch_count (batches in this pass, nil when unknown), epochs,
 -- max_steps, max_time, phase ("train", "valid", "evaluate", "predict"), inputs (the batch), output, target, loss,
 -- samples, epoch_batches (done in this epoch), logs, metrics, history, stopping, stop_reason, skip_step (a hook of
--- before_step sets it: this step of the optimizer is left out), dry_run (nothing is to be written), user (yours, saved with the checkpoints).
+-- before_step sets it: this step of the optimizer is left out), found_inf (a flag of the device for the same), count (what the
+-- batch counts: samples, tokens or weights), dry_run (nothing is to be written), user (yours, saved with the checkpoints).
 local logs = require "train.logs"
 
 local State = {__name = "state"}
@@ -77,6 +78,21 @@ function State:stop(reason)
   reason = reason or "stop requested"
   self.stopping = true
   self.stop_reason = self.stop_reason and self.stop_reason .. "; " .. reason or reason
+end
+
+---Tells the callbacks of an error on its way out of a loop; nil is none.
+---@param err any
+function State:fail(err)
+  if err == nil then return end
+  self.error = err
+  local ok, second = pcall(self.emit, self, "exception")
+  if not ok then require("host").log.warn(("in an exception hook: %s"):format(tostring(second))) end
+end
+
+---Until it is closed an error on its way out is told to the callbacks.
+---@return table to be closed
+function State:guard()
+  return setmetatable({}, {__close = function(_, err) self:fail(err) end})
 end
 
 ---Seconds since the training began.

@@ -18,7 +18,11 @@ local function is_namespace(value)
   local meta = type(value) == "table" and getmetatable(value)
   return type(meta) == "table" and rawget(meta, "__names") ~= nil
 end
-values.is_namespace = is_namespace
+
+---Is it a namespace of the standard library, such as torch or torch.nn?
+---@param value any
+---@return boolean
+function values.is_namespace(value) return is_namespace(value) end
 
 -- The name of a module of the standard library that is a plain table, such as torch.utils.data.
 local function name_of_plain(value)
@@ -29,7 +33,9 @@ local function name_of_plain(value)
   return nil
 end
 
--- The expression behind a local that is never assigned again.
+---The expression behind a local that is never assigned again.
+---@param node table
+---@return table
 function values.origin(node)
   for _ = 1, 20 do
     if node.type == "paren" then

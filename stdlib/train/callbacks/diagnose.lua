@@ -81,7 +81,8 @@ local function diagnose(self, current, current_valid)
   local change, is_trend = trend(self.training, window)
   local first, third = self.training[1], math.max(1, window // 3)
   local now = mean_of_last(self.training, third)
-  if (is_trend and change > self.min_change and now > math.min(table.unpack(self.training, math.max(1, #self.training - 200))) * (1 + self.min_change))
+  local least = math.min(table.unpack(self.training, math.max(1, #self.training - 200)))
+  if (is_trend and change > self.min_change and now > least * (1 + self.min_change))
     or now > math.abs(first) * self.divergence_factor then
     return "divergence", ("%s has risen by %.0f%% over %d epochs, to %s"):format(self.monitor, change * 100, window, short(now))
   end

@@ -80,7 +80,13 @@ end
 -- The folder or file of now.
 local function path_of(self, state)
   local values = setmetatable({epoch = state.epoch + 1, batch = state.batch + 1, step = state.steps_done},
-    {__index = state.logs})
+    {__index = function(_, key)
+      local value, at_epoch = state.logs[key], not self._at_batches and state.log_names
+      if value ~= nil or not at_epoch then return value end
+      for _, name in ipairs(at_epoch) do
+        if name == key then return 0 / 0 end  -- an epoch without validation
+      end
+    end})
   local path = self._template:fill(values)
   if self.save_weights_only and not path:find("%.safetensors$") then path = path .. ".safetensors" end
   return path

@@ -11,8 +11,8 @@ local layers = require "train.layers"
 local learning_rate = require "train.learning_rate"
 local native = require "native.magnitude"
 local options = require "train.options"
+local rewind = require "train.rewind"
 local torch = require "torch"
-local weights = require "train.weights"
 
 local NanGuard = {__name = "NanGuard", group = "policy", state_fields = {"found", "bad_steps"}}
 NanGuard.__index = NanGuard
@@ -47,18 +47,10 @@ local function float_buffers(model)
   return list
 end
 
-local function clone_all(value)
-  if torch.is_tensor(value) then return keep(value:detach():clone()) end
-  if type(value) ~= "table" then return value end
-  local copy = {}
-  for key, item in pairs(value) do copy[key] = clone_all(item) end
-  return copy
-end
-
 local function copy_buffers(self, into)
   if #self._own == 0 then return nil end
   local _ <close> = torch.no_grad()
-  if not into or #into ~= #self._own then return clone_all(self._own) end
+  if not into or #into ~= #self._own then return rewind.clone(self._own) end
   torch.ops.aten._foreach_copy_(into, self._own)
   return into
 end
@@ -88,8 +80,7 @@ local function restore_buffers(self)
 end
 
 local function snapshot_of(state)
-  return {step = state.step, weights = weights.copy(state.model),
-    optimizer = state.optimizer.state_dict and clone_all(state.optimizer:state_dict())}
+  return rewind.take {model = state.model, optimizer = state.optimizer, step = state.step}
 end
 
 -- Is it time for a new snapshot of what roll_back goes back to?
@@ -126,13 +117,7 @@ function act.roll_back(self, state)
     restore_buffers(self)
     return "the step is left out: there is no good state yet to roll back to"
   end
-  local rates = {}
-  for i, group in ipairs(state.optimizer.param_groups) do rates[i] = group.lr end
-  weights.restore(state.model, snapshot.weights)
-  if snapshot.optimizer then
-    state.optimizer:load_state_dict(clone_all(snapshot.optimizer))
-    for i, group in ipairs(state.optimizer.param_groups) do group.lr = rates[i] end  -- a scheduler has gone on
-  end
+  snapshot:restore(true)  -- the learning rates stay: a scheduler has gone on
   self._since = 0
   return ("rolled back to the state of step %d"):format(snapshot.step + 1)
 end

@@ -144,11 +144,13 @@ function Reload:on_predict_begin(state) install(self, state, "predict_begin") en
 ---@param files string|string[]|table the files, or {files = {...}, interval = 0.25, name = "Reload"}
 ---@param arguments? table interval = 0.25 (seconds, 0: after every step), name
 ---@return table callback
----@example host.file.write_atomic("policies.lua", [[
+---@example local path = os.tmpname()
+--- host.file.write_atomic(path, [[
 --- local train = require "train"
 --- return {train.on("epoch_end", function(state) state.logs.half = 0.5 * state.logs.loss end)}
 --- ]])
---- local reload = train.reload("policies.lua", {interval = 1})
+--- local reload = train.reload(path, {interval = 1})
+--- os.remove(path)
 return function(files, arguments)
   if type(files) == "table" and next(files) ~= nil and files[1] == nil then files, arguments = files.files, files end
   local self = setmetatable(keywords.check("train.reload", arguments, {

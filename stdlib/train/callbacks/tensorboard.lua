@@ -170,7 +170,7 @@ function TensorBoard:on_epoch_end(state)
     local seconds = math.max(require("host").clock() - self._epoch_from, 1e-9)
     writer:add_scalar("epoch_steps_per_second", (self.batches - self._epoch_batches) / seconds, step)
   end
-  if self.histogram_freq > 0 and step % self.histogram_freq == 0 and state.model then write_weights(self, state) end
+  if self.histogram_freq > 0 and step % self.histogram_freq == 0 and type(state.model) == "userdata" then write_weights(self, state) end
 end
 
 function TensorBoard:on_evaluate_end(state)

@@ -49,7 +49,12 @@ local function add_weighted(self, value, weight)
   local float64 = require("torch").float64
   if type(value) == "number" then value = require("torch").full_like(weight, value, {dtype = float64}) end
   local weights = expand(self, weight, value)
-  self.total = plus(self.total, value:detach():to(float64):mul(weights):masked_fill(weights:eq(0), 0):sum())
+  if value:is_floating_point() then
+    value = value:detach():to(float64):mul(weights):masked_fill(weights:eq(0), 0)
+  else
+    value = value:mul(weights)
+  end
+  self.total = plus(self.total, value:sum({dtype = float64}))
   self.weight = plus(self.weight, weights:sum({dtype = float64}))
 end
 
@@ -57,7 +62,7 @@ end
 function WeightedSum:add(value, weight)
   weight = weight or 1
   if type(weight) == "userdata" then
-    if weight:numel() > 1 or not weight.is_cpu then return add_weighted(self, value, weight) end
+    if weight:numel() ~= 1 or not weight.is_cpu then return add_weighted(self, value, weight) end
     weight = weight:item()
   end
   if weight == 0 then return end  -- the mean of nothing is NaN, which must not reach the sum

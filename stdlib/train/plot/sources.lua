@@ -115,12 +115,12 @@ end
 
 local function of_table(history)
   local all = rawget(history, "history")
-  local run, epochs = {axis = "epoch", series = {}}, nil
+  local run, epochs = {axis = "epoch", series = {}}, history.epoch
   if all then  -- of train.fit: its epochs count from 0
     epochs = {}
     for i, epoch in ipairs(history.epoch or {}) do epochs[i] = epoch + 1 end
   else
-    all, epochs = history, history.epoch
+    all = history
   end
   for name, values in pairs(all) do
     if is_series(values) and type(name) == "string" and not (name == "epoch" and all == history) then

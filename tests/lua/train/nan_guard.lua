@@ -215,6 +215,38 @@ test.case("callback hears of it", function()
   test.equal(got.said, {})
 end)
 
+test.case("gradients of every kind are looked at: long, half, double, complex, sparse", function()
+  local cases = {
+    {torch.zeros(100000), 77777}, {torch.zeros(70, {dtype = torch.bfloat16}), 69}, {torch.zeros(5, {dtype = torch.float64}), 4},
+    {torch.zeros(65, {dtype = torch.float16}), 0}, {torch.zeros(3, {dtype = torch.complex64}), 2}, {torch.zeros(600000), 599999},
+  }
+  for _, case in ipairs(cases) do
+    for _, value in ipairs {NAN, INF, 3e4} do
+      local net = nn.Module()
+      net:register_parameter("first", nn.Parameter(torch.ones(3)))
+      net:register_parameter("w", nn.Parameter(case[1]))
+      local guard = train.NanGuard {policy = "skip", verbose = false}
+      local state = train.state {model = net, optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1}), callbacks = {guard}}
+      state:emit("train_begin")
+      local grad = torch.zeros_like(case[1])
+      grad[{case[2]}] = value
+      net:get_parameter("w").grad = grad
+      net:get_parameter("first").grad = torch.full({3}, 3e38)  -- whose sum is infinite
+      state:emit("before_step")
+      test.equal(state.skip_step or false, value ~= 3e4, tostring(case[1].dtype))
+      test.equal(guard.found[1] and guard.found[1].name, value ~= 3e4 and "w" or nil)
+    end
+  end
+  local net = nn.Embedding(10, 3, {sparse = true})
+  local guard = train.NanGuard {policy = "skip", verbose = false}
+  local state = train.state {model = net, optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1}), callbacks = {guard}}
+  state:emit("train_begin")
+  local loss = (net(torch.tensor {1, 2}) * torch.tensor {1.0, NAN, 1.0}):sum()
+  loss:backward()
+  state:emit("before_step")
+  test.equal(guard.found[1].name, "weight")
+end)
+
 test.case("as on a device: the flag leaves the step out at once, the policy follows one step later", function()
   local layers = require "train.layers"
   local new = layers.new

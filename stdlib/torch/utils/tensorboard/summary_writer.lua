@@ -85,7 +85,7 @@ function SummaryWriter:_add_histogram_of(tag, values, step)
 end
 
 -- How the files beside this one add their methods.
-SummaryWriter._parts = {GRAPH = GRAPH, SUMMARY = SUMMARY, TAGGED = TAGGED, file_of = file_of, 
+SummaryWriter._parts = {GRAPH = GRAPH, SUMMARY = SUMMARY, TAGGED = TAGGED, file_of = file_of,
   check_text = check_text, check_table = check_table, tensor_of = tensor_of}
 
 local scalar_arguments = signature("SummaryWriter.add_scalar",

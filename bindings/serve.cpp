@@ -1,0 +1,125 @@
+// native.serve: the socket at which a running training is asked, and the client's side of it.
+#include "host/serve/door.h"
+
+#include <unistd.h>
+
+#include <csignal>
+
+#include "bindings/guard.h"
+#include "bindings/object.h"
+#include "host/base/error.h"
+#include "host/vm/state.h"
+
+namespace trainhost::bindings {
+
+template <>
+struct Type<serve::Door> {
+  using Handle = std::shared_ptr<serve::Door>;
+  static constexpr TypeId id = TypeId::door;
+  static constexpr const char* name = "Door";
+  static constexpr int user_values = 0;
+};
+
+template <>
+struct Type<serve::Caller> {
+  using Handle = std::shared_ptr<serve::Caller>;
+  static constexpr TypeId id = TypeId::caller;
+  static constexpr const char* name = "Caller";
+  static constexpr int user_values = 0;
+};
+
+namespace {
+
+std::string text_at(lua_State* L, int arg, const char* function, const char* name) {
+  if (lua_type(L, arg) != LUA_TSTRING) throw_argument(L, function, name, "a string", arg);
+  size_t size = 0;
+  const char* text = lua_tolstring(L, arg, &size);
+  return {text, size};
+}
+
+int push_line(lua_State* L, const std::optional<std::string>& line) {
+  if (line) lua_pushlstring(L, line->data(), line->size());
+  else lua_pushnil(L);
+  return 1;
+}
+
+int folder(lua_State* L) { return push_line(L, serve::runtime_folder()); }
+
+int is_program(lua_State* L) {
+  lua_pushboolean(L, !vm::State::of(L).options().program.empty());
+  return 1;
+}
+
+int is_alive(lua_State* L) {
+  const lua_Integer pid = luaL_checkinteger(L, 1);
+  lua_pushboolean(L, pid > 0 && (::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM));
+  return 1;
+}
+
+int open_door(lua_State* L) {
+  push<serve::Door>(L, std::make_shared<serve::Door>(text_at(L, 1, "door", "path"), text_at(L, 2, "door", "busy")));
+  return 1;
+}
+
+int take(lua_State* L) { return push_line(L, check<serve::Door>(L, 1)->take()); }
+
+int answer(lua_State* L) {
+  check<serve::Door>(L, 1)->answer(text_at(L, 2, "answer", "line"));
+  return 0;
+}
+
+int call(lua_State* L) {
+  push<serve::Caller>(L, std::make_shared<serve::Caller>(text_at(L, 1, "call", "path")));
+  return 1;
+}
+
+int send(lua_State* L) {
+  check<serve::Caller>(L, 1)->send(text_at(L, 2, "send", "line"));
+  return 0;
+}
+
+int receive(lua_State* L) {
+  auto& interrupts = vm::State::of(L).interrupts();
+  return push_line(L, check<serve::Caller>(L, 1)->receive([&] { return interrupts.requested(); }));
+}
+
+constexpr Row kDoor[] = {
+    {"take", guarded<take>, "Returns the next line of the client without waiting.\n@return string|nil"},
+    {"answer", guarded<answer>, "Sends a line to the client without waiting.\n@param line string"},
+    {"close", guarded<close<serve::Door>>, "Closes it; its path is gone."},
+    {nullptr, nullptr, nullptr},
+};
+
+constexpr Row kCaller[] = {
+    {"send", guarded<send>, "Sends a line.\n@param line string"},
+    {"receive", guarded<receive>, "Waits for a line; nil when the other side has closed.\n@return string|nil"},
+    {"close", guarded<close<serve::Caller>>, "Closes it."},
+    {nullptr, nullptr, nullptr},
+};
+
+constexpr Row kRows[] = {
+    {"folder", guarded<folder>,
+     "Returns the folder of the sockets, which is made for the owner alone; an io error if it is not his alone.\n"
+     "@return string"},
+    {"is_program", guarded<is_program>,
+     "Tells whether the process is the trainhost program, and not one that embeds it.\n@return boolean"},
+    {"is_alive", guarded<is_alive>, "Tells whether there is a process.\n@param pid integer\n@return boolean"},
+    {"door", guarded<open_door>,
+     "Listens at a unix socket.\n@param path string\n@param busy string the line for a second client\n@return Door"},
+    {"call", guarded<call>, "Connects to one; an io error if nobody listens.\n@param path string\n@return Caller"},
+    {nullptr, nullptr, nullptr},
+};
+
+constexpr Row kNone[] = {{nullptr, nullptr, nullptr}};
+
+}  // namespace
+
+int open_serve(lua_State* L) {
+  define<serve::Door>(L, kDoor, kNone);
+  define<serve::Caller>(L, kCaller, kNone);
+  lua_newtable(L);
+  set_functions(L, kRows);
+  return 1;
+}
+
+}  // namespace trainhost::bindings

@@ -1,0 +1,64 @@
+// host/serve: the door of a process, and who calls there.
+#include <sys/stat.h>
+
+#include "host/base/error.h"
+#include "host/serve/door.h"
+#include "tests/cpp/catch.h"
+#include "tests/cpp/folder.h"
+
+using namespace trainhost;
+using serve::Caller;
+using serve::Door;
+
+namespace {
+const auto kNever = [] { return false; };
+}
+
+TEST_CASE("serve: lines of one client are taken and answered without waiting, a second one is sent away") {
+  const test::Folder folder;
+  const std::string path = folder / "door";
+  {
+    Door door(path, "busy");
+    struct stat st {};
+    REQUIRE(::stat(path.c_str(), &st) == 0);
+    CHECK((st.st_mode & 0777) == 0600);
+    CHECK_FALSE(door.take());
+    CHECK_THROWS_AS(Door(path, "busy"), Error);
+    {
+      Caller first(path);
+      CHECK_FALSE(door.take());
+      first.send("one");
+      first.send("two");
+      CHECK(door.take() == "one");
+      door.answer("1");
+      CHECK(door.take() == "two");
+      door.answer("2");
+      CHECK(first.receive(kNever) == "1");
+      CHECK(first.receive(kNever) == "2");
+      CHECK_FALSE(first.receive([] { return true; }));
+      Caller second(path);
+      CHECK_FALSE(door.take());
+      CHECK(second.receive(kNever) == "busy");
+      CHECK_FALSE(second.receive(kNever));
+    }
+    CHECK_FALSE(door.take());
+    Caller third(path);
+    third.send("three");
+    CHECK(door.take() == "three");
+  }
+  CHECK(folder.entries() == 0);
+  CHECK_THROWS_AS(Caller(path), Error);
+}
+
+TEST_CASE("serve: a client that asks without an end or never reads is sent away") {
+  const test::Folder folder;
+  Door door(folder / "door", "busy");
+  Caller deaf(folder / "door");
+  deaf.send("x");
+  CHECK(door.take() == "x");
+  const std::string much(1 << 20, 'y');
+  for (int i = 0; i < 8; ++i) door.answer(much);
+  Caller other(folder / "door");
+  other.send("z");
+  CHECK(door.take() == "z");
+}
