@@ -23,14 +23,14 @@ end
 
 local function kind_of(path)
   if type(path) ~= "string" then usage(("the path must be a string, got %s"):format(type(path))) end
-  local kind = (path:match("%.(%w+)$") or ""):lower()
+  local kind = (path:match("[^/]*$"):match("%.([^.]*)$") or "svg"):lower()
   if kind ~= "svg" and kind ~= "png" then
     usage(("the name of the file must end in .svg or .png, got '%s'"):format(path))
   end
   return kind
 end
 
----Draws the curves of a training into a picture: SVG or PNG, by the end of the file's name.
+---Draws the curves of a training into a picture: SVG or PNG, by the end of the file's name; SVG for a name without one.
 ---
 ---The curves come from what train.fit returns; from a table of series by name, each a list of numbers or of points as
 ---mlflow.get_metric_history returns them; from the name of a file of train.CSVLogger (.csv, .jsonl); or from a table of

@@ -110,6 +110,8 @@ end)
 test.case("what is wrong is said before a file is written", function()
   local path = test.tmpdir() .. "/x.pdf"
   test.raises("must end in .svg or .png, got '" .. path, train.plot, {loss = {1}}, path)
+  local bare = test.tmpdir() .. "/picture"
+  test.truthy(host.file.read(train.plot({loss = {1}}, bare)):find("^<svg"), "without an ending")
   test.raises("the history must be a table or the name of a CSV file, got number", train.plot, 3, "x.svg")
   test.raises("there is no file 'none.csv'", train.plot, "none.csv", "x.svg")
   test.raises("unknown keyword string \"hight\"", draw, {loss = {1}}, {hight = 3})
