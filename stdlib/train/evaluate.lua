@@ -25,6 +25,7 @@ return function(given)
     callbacks = keywords.none, device = keywords.none, step = keywords.none, limit_batches = keywords.none,
     batch_size = keywords.none, reduction = keywords.none, count = keywords.none, autocast = keywords.none,
   })
+  local loss = a.loss
   if type(a.loss) == "string" then a.loss = by_name.loss("train.evaluate", a.loss) end
   if not a.step then
     if a.model == nil then raise("usage", "train.evaluate: keyword 'model' is required") end
@@ -34,7 +35,7 @@ return function(given)
     end
   end
   if a.model ~= nil then arguments.check_model(a.model, "train.evaluate") end
-  a.metrics = by_name.metrics("train.evaluate", a.metrics or {})
+  a.metrics = by_name.metrics("train.evaluate", a.metrics or {}, loss)
   local weighted
   a.data, weighted = data.loader(a.data, {where = "train.evaluate: data", batch_size = a.batch_size, tensors = not a.step})
   batches.check(a.data, "train.evaluate: data")
