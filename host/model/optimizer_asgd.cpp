@@ -21,7 +21,8 @@ namespace {
 
 enum : size_t { kStep, kEta, kMu, kAverage };
 
-// A number goes through the default dtype, which a state that was loaded need not have: PyTorch makes a tensor of it first.
+// A number goes through the default dtype, which a state that was loaded need not have: PyTorch makes a tensor of it
+// first.
 void assign(at::Tensor& into, const Number& value) {
   const at::ScalarType type = c10::get_default_dtype_as_scalartype();
   if (value.is_tensor()) into.copy_(value.tensor());
