@@ -17,6 +17,7 @@ int open_model(lua_State* L);
 int open_trace(lua_State* L);
 int open_optim(lua_State* L);
 int open_track(lua_State* L);
+int open_track_reader(lua_State* L);
 int open_vm(lua_State* L);
 int open_file(lua_State* L);
 int open_json(lua_State* L);
@@ -37,17 +38,29 @@ void open_all(lua_State* L) {
     const char* module;
     lua_CFunction open;
   } kModules[] = {
-      {"native.tensor", open_tensor},     {"native.ops", open_ops},
-      {"native.data", open_data},         {"native.save", open_save},
-      {"native.model", open_model},       {"native.optim", open_optim},
-      {"native.track", open_track},       {"native.vm", open_vm},
-      {"native.file", open_file},         {"native.json", open_json},
-      {"native.log", open_log},           {"native.library", open_library},
-      {"native.context", open_context},   {"native.autocast", open_autocast},
-      {"native.device", open_device},     {"native.doc", open_doc},
-      {"native.autograd", open_autograd}, {"native.metric", open_metric},
-      {"native.trace", open_trace},       {"native.metric_text", open_metric_text},
-      {"native.events", open_events},     {"native.magnitude", open_magnitude},
+      {"native.tensor", open_tensor},
+      {"native.ops", open_ops},
+      {"native.data", open_data},
+      {"native.save", open_save},
+      {"native.model", open_model},
+      {"native.optim", open_optim},
+      {"native.track", open_track},
+      {"native.track_reader", open_track_reader},
+      {"native.vm", open_vm},
+      {"native.file", open_file},
+      {"native.json", open_json},
+      {"native.log", open_log},
+      {"native.library", open_library},
+      {"native.context", open_context},
+      {"native.autocast", open_autocast},
+      {"native.device", open_device},
+      {"native.doc", open_doc},
+      {"native.autograd", open_autograd},
+      {"native.metric", open_metric},
+      {"native.trace", open_trace},
+      {"native.metric_text", open_metric_text},
+      {"native.events", open_events},
+      {"native.magnitude", open_magnitude},
       {"native.serve", open_serve},
   };
   for (const auto& row : kModules) vm::add_native(L, row.module, row.open);

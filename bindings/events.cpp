@@ -6,6 +6,7 @@
 #include <string>
 
 #include "bindings/keywords.h"
+#include "bindings/owned.h"
 #include "bindings/tensor.h"
 #include "host/track/event.h"
 #include "host/track/event_file.h"
@@ -40,16 +41,6 @@ Handle& check_file(lua_State* L) {
 // What was added is written all the same.
 int close(lua_State* L) {
   check_file(L).reset();
-  return 0;
-}
-
-int collect(lua_State* L) {
-  static_cast<Handle*>(lua_touserdata(L, 1))->reset();
-  return 0;
-}
-
-int drop_service(lua_State* L) {
-  static_cast<std::shared_ptr<track::EventFiles>*>(lua_touserdata(L, 1))->reset();
   return 0;
 }
 
@@ -298,13 +289,11 @@ int open_events(lua_State* L) {
       {nullptr, nullptr, nullptr}};
   new (lua_newuserdatauv(L, sizeof(std::shared_ptr<track::EventFiles>), 0))
       std::shared_ptr<track::EventFiles>(track::EventFiles::shared());
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, drop_service);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
+  set_collected<std::shared_ptr<track::EventFiles>>(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kService);
   lua_createtable(L, 0, 3);
-  lua_pushcfunction(L, collect);
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, collect_owned<Handle>, 1);
   lua_setfield(L, -2, "__gc");
   lua_pushliteral(L, "EventFile");
   lua_setfield(L, -2, "__name");

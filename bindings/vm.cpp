@@ -171,13 +171,16 @@ int is_tty(lua_State* L) {
   return 1;
 }
 
-int terminal_width(lua_State* L) {
+int terminal_side(lua_State* L, const char* function, unsigned short winsize::*side) {
   winsize size{};
-  if (ioctl(stream_of(L, 1, "terminal_width"), TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-    lua_pushinteger(L, size.ws_col);
+  if (ioctl(stream_of(L, 1, function), TIOCGWINSZ, &size) == 0 && size.*side > 0) lua_pushinteger(L, size.*side);
   else lua_pushnil(L);
   return 1;
 }
+
+int terminal_width(lua_State* L) { return terminal_side(L, "terminal_width", &winsize::ws_col); }
+
+int terminal_height(lua_State* L) { return terminal_side(L, "terminal_height", &winsize::ws_row); }
 
 int process_id(lua_State* L) {
   lua_pushinteger(L, getpid());
@@ -263,6 +266,9 @@ constexpr Row kRows[] = {
      "@return boolean"},
     {"terminal_width", guarded<terminal_width>,
      "Returns the columns of the terminal, nil if the stream is none.\n@param stream string|nil default stdout\n"
+     "@return integer|nil"},
+    {"terminal_height", guarded<terminal_height>,
+     "Returns the rows of the terminal, nil if the stream is none.\n@param stream string|nil default stdout\n"
      "@return integer|nil"},
     {"pid", guarded<process_id>, "Returns the process id.\n@return integer"},
     {"getenv", guarded<environment>, "Returns a variable of the environment.\n@param name string\n@return string|nil"},

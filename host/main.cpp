@@ -31,6 +31,8 @@ constexpr char kHelp[] =
     "                                                        in which its callbacks hear each event\n"
     "trainhost doc [NAME ...]                                shows what there is about torch.add, nn.Linear, "
     "train.fit\n"
+    "trainhost plot RUN|FILE.csv ... [METRIC ...]            draws what runs have logged: in the terminal, or --out "
+    "FILE.png\n"
     "trainhost new FOLDER                                    makes a small project to start from\n"
     "trainhost stubs FOLDER                                  writes the editor's stubs of everything (LuaCATS)\n"
     "\n"
@@ -54,7 +56,8 @@ struct Verb {
 constexpr Verb kVerbs[] = {
     {"test", "os.exit(require('test').main(arg))"},           {"attach", "os.exit(require('host.attach')(arg))"},
     {"check", "os.exit(require('host.check.command')(arg))"}, {"doc", "os.exit(require('host.help.command')(arg))"},
-    {"new", "os.exit(require('host.new_project')(arg))"},     {"stubs", "os.exit(require('host.stubs.command')(arg))"},
+    {"plot", "os.exit(require('train.plot.command')(arg))"},  {"new", "os.exit(require('host.new_project')(arg))"},
+    {"stubs", "os.exit(require('host.stubs.command')(arg))"},
 };
 
 struct CommandLine {

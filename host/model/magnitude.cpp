@@ -96,11 +96,13 @@ double squares_of_block(const float* data, const float* other, int64_t count) {
   const float sum =
       kHasAvx2 ? squares_avx2<with_other>(data, other, count) : squares_loop<with_other>(data, other, count);
   if (sum > 1e-30f && sum < 1e37f) return sum;
-  double exact = 0;  // squares of very small and very large values leave the range of a float
+  double sums[8] = {};  // squares of very small and very large values leave the range of a float
   for (int64_t i = 0; i < count; ++i) {
     const double x = with_other ? double(data[i]) - other[i] : data[i];
-    exact += x * x;
+    sums[i % 8] += x * x;
   }
+  double exact = 0;
+  for (double each : sums) exact += each;
   return exact;
 }
 

@@ -19,9 +19,9 @@ bool DatabaseError::is_busy() const noexcept {
   return (code_ & 0xff) == SQLITE_BUSY || (code_ & 0xff) == SQLITE_LOCKED;
 }
 
-Database::Database(std::string path, std::chrono::milliseconds busy, bool may_create)
+Database::Database(std::string path, std::chrono::milliseconds busy, Access access)
     : path_(std::move(path)), busy_(busy) {
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (may_create ? SQLITE_OPEN_CREATE : 0);
+  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (access == Access::create ? SQLITE_OPEN_CREATE : 0);
   const int code = sqlite3_open_v2(path_.c_str(), &handle_, flags, nullptr);
   if (code != SQLITE_OK) {
     const std::string reason = handle_ ? sqlite3_errmsg(handle_) : sqlite3_errstr(code);
@@ -30,6 +30,8 @@ Database::Database(std::string path, std::chrono::milliseconds busy, bool may_cr
   }
   sqlite3_extended_result_codes(handle_, 1);
   sqlite3_busy_handler(handle_, &Database::wait_for_lock, this);
+  // Not SQLITE_OPEN_READONLY: such a connection makes the -wal and -shm files of a store and cannot remove them.
+  if (access == Access::read) sqlite3_exec(handle_, "PRAGMA query_only = ON", nullptr, nullptr, nullptr);
 }
 
 Database::~Database() { sqlite3_close_v2(handle_); }

@@ -25,12 +25,16 @@ class DatabaseError : public Error {
   int code_;
 };
 
+// read: no statement may write, and closing leaves no file of SQLite's behind; create: the file is made if it is
+// absent.
+enum class Access { read, write, create };
+
 // One connection; belongs to one thread at a time.
 class Database {
  public:
-  // Opens the file; makes it if it is absent and may be made. A lock held by another process is waited for as long as
+  // Opens the file. A lock held by another process is waited for as long as
   // `busy`, see `hurry`.
-  Database(std::string path, std::chrono::milliseconds busy, bool may_create = true);
+  Database(std::string path, std::chrono::milliseconds busy, Access access = Access::create);
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;

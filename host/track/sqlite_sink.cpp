@@ -22,7 +22,7 @@ bool is_artifact(RecordKind kind) { return kind == RecordKind::text || kind == R
 }  // namespace
 
 struct SqliteSink::Connection {
-  Connection(const std::string& path, bool hurried) : database(path, std::chrono::seconds(30), false) {
+  Connection(const std::string& path, bool hurried) : database(path, std::chrono::seconds(30), Access::write) {
     if (hurried) database.hurry();
     set_journal(database);
   }

@@ -16,6 +16,7 @@ local host = {
   sleep = vm.sleep,
   is_tty = vm.is_tty,
   terminal_width = vm.terminal_width,
+  terminal_height = vm.terminal_height,
   pid = vm.pid,
   collect = vm.collect,
   native_bytes = vm.native_bytes,

@@ -252,12 +252,13 @@ end
 ---@return table state
 function arguments.prepare(given)
   local a = keywords.check("train.fit", given, DEFAULTS)
+  local loss = a.loss
   if type(a.loss) == "string" then a.loss = by_name.loss("train.fit", a.loss) end
   if type(a.optimizer) == "string" and a.model ~= nil then
     arguments.check_model(a.model, "train.fit")
     a.optimizer = by_name.optimizer("train.fit", a.optimizer, a.model, a.compat)
   end
-  a.metrics = by_name.metrics("train.fit", a.metrics or {})
+  a.metrics = by_name.metrics("train.fit", a.metrics or {}, loss)
   check(a)
   prepare_data(a)
   local history = require("train.callbacks.history")()

@@ -85,15 +85,16 @@ end
 
 -- Keras's short names.
 local METRICS <const> = {acc = "Accuracy", accuracy = "Accuracy", mse = "MeanSquaredError", mae = "MeanAbsoluteError",
-  rmse = "RootMeanSquaredError", auc = "AUC"}
+  rmse = "RootMeanSquaredError", auc = "AUC", iou = "JaccardIndex"}
 
 local function key_of(class) return (class:gsub("(%l)(%u)", "%1_%2"):lower()) end
 
 ---Metrics by name: names in a list become metrics under these names.
 ---@param where string
 ---@param given table metrics by name, and names: {"accuracy", f1 = train.metrics.F1()}
+---@param loss any Keras's categorical_crossentropy says that targets are one-hot
 ---@return table metrics by name
-function by_name.metrics(where, given)
+function by_name.metrics(where, given, loss)
   if type(given) ~= "table" then return given end
   local all, classes, names = {}, {}, {}
   for class in pairs(require "train.metrics") do
@@ -103,14 +104,11 @@ function by_name.metrics(where, given)
   table.sort(names)
   for _, key in ipairs(ordered.keys(given)) do
     local value = given[key]
-    if math.type(key) == "integer" and type(value) == "string" then
+    if type(value) == "string" then
       local class = METRICS[value] or classes[value]
       if not class then unknown(where, "metric", value, names) end
-      all[value] = require("train.metrics")[class]()
-    elseif type(value) == "string" then
-      local class = METRICS[value] or classes[value]
-      if not class then unknown(where, "metric", value, names) end
-      all[key] = require("train.metrics")[class]()
+      local options = class == "Accuracy" and loss == "categorical_crossentropy" and {one_hot = true} or nil
+      all[math.type(key) == "integer" and value or key] = require("train.metrics")[class](options)
     else
       all[key] = value
     end

@@ -25,6 +25,7 @@ return function(given)
     callbacks = keywords.none, device = keywords.none, step = keywords.none, limit_batches = keywords.none,
     batch_size = keywords.none, reduction = keywords.none, count = keywords.none, autocast = keywords.none,
   })
+  local loss = a.loss
   if type(a.loss) == "string" then a.loss = by_name.loss("train.evaluate", a.loss) end
   if not a.step then
     if a.model == nil then raise("usage", "train.evaluate: keyword 'model' is required") end
@@ -34,13 +35,14 @@ return function(given)
     end
   end
   if a.model ~= nil then arguments.check_model(a.model, "train.evaluate") end
-  a.metrics = by_name.metrics("train.evaluate", a.metrics or {})
+  a.metrics = by_name.metrics("train.evaluate", a.metrics or {}, loss)
   local weighted
   a.data, weighted = data.loader(a.data, {where = "train.evaluate: data", batch_size = a.batch_size, tensors = not a.step})
   batches.check(a.data, "train.evaluate: data")
   arguments.check_metrics(a.metrics, "train.evaluate")
   local state = State.new {model = a.model, metrics = a.metrics, phase = "evaluate",
     callback_list = callback_list(a.callbacks)}
+  local _ <close> = state:guard()
   if a.device and a.model then a.model:to(a.device) end
   local denominator = Denominator.new {loss = not a.step and a.loss or nil, count = a.count, reduction = a.reduction,
     where = "train.evaluate"}

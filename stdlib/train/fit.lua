@@ -110,10 +110,7 @@ local function guard(state)
   host.graceful(true)
   return setmetatable({}, {__close = function(_, err)
     host.graceful(false)
-    if err == nil then return end
-    state.error = err
-    local ok, second = pcall(state.emit, state, "exception")
-    if not ok then host.log.warn(("in an exception hook: %s"):format(tostring(second))) end
+    state:fail(err)
   end})
 end
 

@@ -21,6 +21,7 @@ return function(given)
   batches.check(a.data, "train.predict: data")
   local state = State.new {model = a.model, phase = "predict",
     callback_list = callback_list(a.callbacks)}
+  local _ <close> = state:guard()
   local step = a.step or function(_, batch) return a.model(type(batch) == "table" and batch[1] or batch) end
   if a.device then a.model:to(a.device) end
   local _ <close> = modes.eval(a.model)

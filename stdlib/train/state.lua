@@ -80,6 +80,21 @@ function State:stop(reason)
   self.stop_reason = self.stop_reason and self.stop_reason .. "; " .. reason or reason
 end
 
+---Tells the callbacks of an error on its way out of a loop; nil is none.
+---@param err any
+function State:fail(err)
+  if err == nil then return end
+  self.error = err
+  local ok, second = pcall(self.emit, self, "exception")
+  if not ok then require("host").log.warn(("in an exception hook: %s"):format(tostring(second))) end
+end
+
+---Until it is closed an error on its way out is told to the callbacks.
+---@return table to be closed
+function State:guard()
+  return setmetatable({}, {__close = function(_, err) self:fail(err) end})
+end
+
 ---Seconds since the training began.
 function State:elapsed() return self.clock() - self.started end
 

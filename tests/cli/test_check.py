@@ -15,6 +15,8 @@ def test_findings_and_exit_codes(trainhost, tmp_path):
     good, bad = tmp_path / "good.lua", tmp_path / "bad.lua"
     good.write_text("local torch = require 'torch'\nprint(torch.zeros(2))\n")
     bad.write_text("local torch = require 'torch'\nprint(torch.zerros(2))\nerror 'it is not run'\n")
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / ".hidden/stub.lua").write_text("nothing()\n")
     clean = trainhost.run("check", good)
     assert clean.stdout == "" and clean.stderr == ""
     failed = trainhost.run("check", tmp_path, check=False)

@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "host/track/artifact.h"
+#include "host/track/reader.h"
 #include "host/track/schema.h"
 #include "host/track/sqlite_sink.h"
 #include "host/track/text.h"
@@ -370,6 +371,31 @@ TEST_CASE("metrics keep every point, the latest one by step, and NaN and infinit
   CHECK(logged.store->metric_history(logged.run->id(), "loss").size() == 3);
   CHECK(logged.store->metric_history(logged.run->id(), "same").size() == 1);
   CHECK(count("SELECT count(*) FROM metrics WHERE key = 'bad' AND is_nan = 1 AND value = 0") == 1);
+}
+
+TEST_CASE("a reader lists runs and points, writes nothing and makes no store") {
+  Logged logged;
+  for (const int64_t step : {2, 0, 1}) logged.run->log_metric("loss", 10.0 + static_cast<double>(step), step, 1234);
+  logged.run->log_metric("loss", 20.0, 0, 1235);
+  logged.run->log_metric("big", -INFINITY, 0);
+  logged.stored();
+  Reader reader("mlflow.db");
+  const auto runs = reader.runs();
+  REQUIRE(runs.size() == 1);
+  CHECK(runs[0].info.id == logged.run->id());
+  CHECK(runs[0].metrics == std::vector<std::string>{"big", "loss"});
+  const auto points = reader.points(logged.run->id(), "loss");
+  REQUIRE(points.size() == 4);
+  CHECK(points[0].value == 10.0);
+  CHECK(points[1].value == 20.0);  // of one step the later one comes later
+  CHECK(points[3].step == 2);
+  CHECK(reader.points(logged.run->id(), "big")[0].value == -INFINITY);
+  CHECK(reader.points("none", "loss").empty());
+
+  Database database("mlflow.db", 1s, Access::read);
+  CHECK_THROWS_AS(database.run("DELETE FROM metrics"), DatabaseError);
+  CHECK_THROWS_AS(Reader("none.db"), DatabaseError);
+  CHECK(!fs::exists("none.db"));
 }
 
 TEST_CASE("a param that is logged again keeps its first value, and another value is an event") {

@@ -433,6 +433,24 @@ def test_the_callback_s_files_are_read(trainhost, tmp_path):
     assert not valid.Tags()["graph"] and not any(tag.startswith("epoch_val") for tag in train.Tags()["scalars"])
 
 
+def test_what_the_gradient_monitor_counts_is_read(trainhost, tmp_path):
+    trainhost.lua(HEAD + f"""local train = require 'train'
+      local model = torch.nn.Sequential(torch.nn.Linear(3, 1))
+      train.fit{{model = model, optimizer = 'sgd', loss = 'mse', quiet = true, train = {{torch.ones(8, 3), torch.ones(8, 1)}},
+        batch_size = 2, epochs = 2, callbacks = {{train.GradientMonitor{{log_freq = 4, histograms = true, bins = 8}},
+          train.TensorBoard{{log_dir = '{tmp_path}/logs', write_graph = false}}}}}}""")
+    found = load(tmp_path / "logs/train")
+    tags = {f"{kind}/0.{name}" for kind in ("weights", "gradients") for name in ("weight", "bias")}
+    assert set(found.Tags()["histograms"]) == tags
+    for tag in tags:
+        taken = found.Histograms(tag)
+        assert len(taken) == 2 and taken[1].step - taken[0].step == 4
+        for event in taken:
+            value = event.histogram_value
+            assert sum(value.bucket) == value.num == (3 if tag.endswith("weight") else 1)
+            assert value.bucket_limit[-1] >= value.max and len(value.bucket) <= 8
+
+
 def start(trainhost, code, **options):
     return subprocess.Popen([str(trainhost.path), "-e", HEAD + code], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                             text=True, **options)

@@ -9,7 +9,7 @@ local function wrong_usage(text)
   return USAGE
 end
 
--- The Lua files of a file or folder.
+-- The Lua files of a file or folder; hidden ones, such as the editor's stubs, are left out.
 local function files_of(path, list)
   if not file.is_folder(path) then
     list[#list + 1] = path
@@ -17,7 +17,8 @@ local function files_of(path, list)
   end
   for _, name in ipairs(file.list(path)) do
     local inner = path:gsub("/+$", "") .. "/" .. name
-    if file.is_folder(inner) or name:find("%.lua$") then files_of(inner, list) end
+    local hidden = name:sub(1, 1) == "."
+    if not hidden and (file.is_folder(inner) or name:find("%.lua$")) then files_of(inner, list) end
   end
 end
 

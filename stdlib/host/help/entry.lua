@@ -149,9 +149,11 @@ local function head_of(value, path)
     return ("Operators of the library %s, by their names in the dispatcher."):format(path:match("([%w_]+)$"))
   end
   if path:find("^torch%.backends%.") then return "Flags and versions of a library below LibTorch." end
-  for module, file in pairs(comments.files()) do
-    if package.loaded[module] == value then return without_name(comments.of(file).head), module end
+  local found  -- where a short name gives the same value, the longest one
+  for module in pairs(comments.files()) do
+    if package.loaded[module] == value and (not found or #module > #found) then found = module end
   end
+  if found then return without_name(comments.of(comments.files()[found]).head), found end
   local file = comments.files()[path]
   return file and without_name(comments.of(file).head) or "", path
 end

@@ -6,6 +6,7 @@ local layers = require "train.layers"
 local numbers = require "train.numbers"
 local options = require "train.options"
 local ordered = require "host.ordered"
+local running_median = require "train.running_median"
 local torch = require "torch"
 
 local GradientMonitor = {__name = "GradientMonitor", group = "metrics", errors = "raise", writes = {"grad_norm"},
@@ -22,9 +23,23 @@ function GradientMonitor:check(state)
   if not state.model and not state.optimizer then require("native.vm").raise("usage", "needs a model or an optimizer") end
 end
 
+-- "grad_norm/0" and so on, made once.
+local KEYS <const> = {"grad_norm", "update_ratio", "finite", "vanishing", "exploding", "small", "large"}
+
+local function look_at(self, state)
+  local known = layers.new(state)
+  known.keys = {}
+  for _, kind in ipairs(KEYS) do
+    known.keys[kind] = {}
+    for _, name in ipairs(known.order) do known.keys[kind][name] = kind .. "/" .. name end
+  end
+  self._layers, self._copies = known, nil
+end
+
 function GradientMonitor:on_train_begin(state)
   self.recent, self.warned, self.listed = {}, {}, false
-  self._layers, self._copies = layers.new(state), nil
+  self._median = running_median(self.recent)
+  look_at(self, state)
   self._sums, self._counts = {}, {}
 end
 
@@ -36,7 +51,7 @@ end
 function GradientMonitor:on_epoch_begin(state)
   self._sums, self._counts = {}, {}
   if not self._layers or not self._layers:is_current(state) then
-    self._layers, self._copies = layers.new(state), nil
+    look_at(self, state)
   end
 end
 
@@ -56,24 +71,19 @@ local function log(self, state, name, value)
   self._counts[name] = (self._counts[name] or 0) + 1
 end
 
--- Warns once for what `key` says, until `is_bad` is false again.
-local function warn(self, state, key, is_bad, text, ...)
+-- Is what `key` says to be told now? Once, until it is no longer bad.
+local function is_news(self, key, is_bad)
   if not is_bad then
     self.warned[key] = nil
     return false
   end
-  if self.warned[key] then return false end
+  local news = not self.warned[key]
   self.warned[key] = true
-  text = text:format(...)
-  if self.verbose then state:say(("warning: GradientMonitor: step %d: %s"):format(state.step + 1, text)) end
-  return true
+  return news
 end
 
-local function median(values)
-  local sorted = table.move(values, 1, #values, 1, {})
-  table.sort(sorted)
-  local middle = (#sorted + 1) // 2
-  return #sorted % 2 == 1 and sorted[middle] or (sorted[middle] + sorted[middle + 1]) / 2
+local function tell(self, state, text, ...)
+  if self.verbose then state:say(("warning: GradientMonitor: step %d: %s"):format(state.step + 1, text:format(...))) end
 end
 
 local function list_without_gradient(self, state, norms)
@@ -115,23 +125,27 @@ end
 -- The whole norm against max_norm and the median of those before.
 local function judge(self, state, by_layer, total)
   local known = self._layers
-  local middle = #self.recent >= LEAST and median(self.recent) or nil
+  if self._median.recent ~= self.recent then self._median = running_median(self.recent) end  -- of a checkpoint
+  local middle = #self.recent >= LEAST and self._median:value() or nil
   local is_finite = total - total == 0
   local is_over = is_finite and self.max_norm and total > self.max_norm
   local is_spike = is_finite and middle and middle > 0 and total > self.spike * middle
-  local name = largest(by_layer, known.order)
-  local from = name and ", most of it in " .. known:layer(name) or ""
-  warn(self, state, "max_norm", is_over, "the gradient's norm %s is above max_norm = %s%s", short(total),
-    short(self.max_norm or 0), from)
-  warn(self, state, "spike", is_spike, "the gradient's norm %s is a spike: %s times the running median %s%s", short(total),
-    short(is_spike and total / middle or 0), short(middle or 0), from)
   if is_over or is_spike then
+    local name = largest(by_layer, known.order)
+    local from = name and ", most of it in " .. known:layer(name) or ""
+    if is_over and is_news(self, "max_norm", true) then
+      tell(self, state, "the gradient's norm %s is above max_norm = %s%s", short(total), short(self.max_norm), from)
+    end
+    if is_spike and is_news(self, "spike", true) then
+      tell(self, state, "the gradient's norm %s is a spike: %s times the running median %s%s", short(total),
+        short(total / middle), short(middle), from)
+    end
     intervene(self, state, {kind = is_over and "max_norm" or "spike", norm = total, median = middle, layer = name,
       bound = is_over and self.max_norm or middle * self.spike, step = state.step})
   end
-  if not is_finite then return end
-  self.recent[#self.recent + 1] = total
-  if #self.recent > self.window then table.remove(self.recent, 1) end
+  if not is_over then self.warned.max_norm = nil end
+  if not is_spike then self.warned.spike = nil end
+  if is_finite then self._median:push(total, self.window) end
 end
 
 local function judge_layers(self, state, by_layer)
@@ -139,12 +153,17 @@ local function judge_layers(self, state, by_layer)
   for _, name in ipairs(known.order) do
     local norm = by_layer[name]
     if norm then
-      warn(self, state, "finite/" .. name, norm - norm ~= 0, "the gradient of %s is not finite (train.NanGuard tells why)",
-        known:layer(name))
-      warn(self, state, "vanishing/" .. name, norm < self.vanishing, "vanishing gradient: the norm of %s is %s, below %s",
-        known:layer(name), short(norm), short(self.vanishing))
-      warn(self, state, "exploding/" .. name, norm > self.exploding and norm < math.huge,
-        "exploding gradient: the norm of %s is %s, above %s", known:layer(name), short(norm), short(self.exploding))
+      if is_news(self, known.keys.finite[name], norm - norm ~= 0) then
+        tell(self, state, "the gradient of %s is not finite (train.NanGuard tells why)", known:layer(name))
+      end
+      if is_news(self, known.keys.vanishing[name], norm < self.vanishing) then
+        tell(self, state, "vanishing gradient: the norm of %s is %s, below %s", known:layer(name), short(norm),
+          short(self.vanishing))
+      end
+      if is_news(self, known.keys.exploding[name], norm > self.exploding and norm < math.huge) then
+        tell(self, state, "exploding gradient: the norm of %s is %s, above %s", known:layer(name), short(norm),
+          short(self.exploding))
+      end
     end
   end
 end
@@ -185,8 +204,9 @@ function GradientMonitor:on_before_step(state)
     if due then
       if not self.listed then list_without_gradient(self, state, norms) end
       log(self, state, "grad_norm", total)
-      for _, name in ipairs(self._layers.order) do
-        if by_layer[name] then log(self, state, "grad_norm/" .. name, by_layer[name]) end
+      local known = self._layers
+      for _, name in ipairs(known.order) do
+        if by_layer[name] then log(self, state, known.keys.grad_norm[name], by_layer[name]) end
       end
       if self._activations then
         local sizes = self._activations:sizes()
@@ -210,12 +230,16 @@ function GradientMonitor:on_after_step(state)
   for _, name in ipairs(known.order) do
     if weights[name] > 0 then
       local ratio = updates[name] / weights[name]
-      log(self, state, "update_ratio/" .. name, ratio)
+      log(self, state, known.keys.update_ratio[name], ratio)
       local is_trained = ratio > 0 or known:has_gradient(name)
-      warn(self, state, "small/" .. name, is_trained and ratio < self.least_update,
-        "the update of %s is %s of its weights, below %s", known:layer(name), short(ratio), short(self.least_update))
-      warn(self, state, "large/" .. name, ratio > self.greatest_update,
-        "the update of %s is %s of its weights, above %s", known:layer(name), short(ratio), short(self.greatest_update))
+      if is_news(self, known.keys.small[name], is_trained and ratio < self.least_update) then
+        tell(self, state, "the update of %s is %s of its weights, below %s", known:layer(name), short(ratio),
+          short(self.least_update))
+      end
+      if is_news(self, known.keys.large[name], ratio > self.greatest_update) then
+        tell(self, state, "the update of %s is %s of its weights, above %s", known:layer(name), short(ratio),
+          short(self.greatest_update))
+      end
     end
   end
 end

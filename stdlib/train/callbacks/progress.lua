@@ -12,11 +12,13 @@ local BAR_WIDTH <const> = 20
 
 local function columns() return require("host").terminal_width("stdout") or 80 end
 
--- "loss 0.2341 accuracy 0.9123": four significant digits
+-- "loss 0.2341 accuracy 0.9123": four significant digits. What is of one layer, "grad_norm/fc1", is for pictures.
 local function values(state)
   local words = {}
   for key, value in pairs(state.logs) do
-    words[#words + 1] = type(value) == "number" and ("%s %.4g"):format(key, value) or ("%s %s"):format(key, tostring(value))
+    if not key:find("/", 1, true) then
+      words[#words + 1] = (type(value) == "number" and "%s %.4g" or "%s %s"):format(key, value)
+    end
   end
   return table.concat(words, "  ")
 end

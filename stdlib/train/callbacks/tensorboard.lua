@@ -96,10 +96,24 @@ function TensorBoard:on_batch_begin()
   if self.write_steps_per_second then self._batch_from = require("host").clock() end
 end
 
+-- What train.GradientMonitor has counted since the last batch.
+local function write_histograms(self, state)
+  self._histograms = state.histograms
+  local writer = self:writer()
+  for _, name in ipairs(ordered.keys(state.histograms)) do
+    local h = state.histograms[name]
+    if h.count > 0 then
+      writer:add_histogram_raw(name, h.min, h.max, h.count, h.sum, h.sum_squares, table.move(h.edges, 2, #h.edges, 1, {}),
+        h.counts, self.batches)
+    end
+  end
+end
+
 function TensorBoard:on_batch_end(state)
   if state.dry_run then return end
   self.batches = self.batches + 1
   if not self._drawn then draw(self, state) end
+  if state.histograms ~= self._histograms then write_histograms(self, state) end
   local every = self._every
   if not every or self.batches % every ~= 0 then return end
   local writer, step = self:writer(), self.batches
@@ -190,6 +204,7 @@ TensorBoard.on_exception = TensorBoard.on_train_end
 ---Writes a training for TensorBoard: into <log_dir>/train epoch_<name> of each log, epoch_learning_rate,
 ---batch_<name> every `update_freq` batches (numbered from 1), the graph of the model (after the first batch it is called
 ---once more for it, in evaluation mode, and is as before), <weight>/histogram and <weight>/gradient of the parameters;
+---and what train.GradientMonitor{histograms = true} counts, at its batches;
 ---into <log_dir>/validation epoch_<name> of logs that begin with val_, without it, and evaluation_<name>_vs_iterations.
 ---Epochs are counted from 0. In a loop by hand: emit its events with a state that has epoch and logs, and optimizer and
 ---model where they are to be seen.

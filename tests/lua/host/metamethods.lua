@@ -5,7 +5,7 @@ for _, name in ipairs {"mlflow", "torch.utils.data", "torch.optim", "torch.cuda"
 
 -- Every metatable in the registry or of a value in it, but Lua's own, which have names there.
 local function metatables()
-  assert(torch.slice(1) and torch.ones(2)["0:1"])  -- whose metatables are made at the first use
+  local _ = {torch.slice(1), torch.ones(2)["0:1"]}  -- whose metatables are made at the first use
   local found, seen = {}, {}
   local function add(meta)
     if type(meta) ~= "table" or seen[meta] then return end

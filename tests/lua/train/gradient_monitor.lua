@@ -106,6 +106,16 @@ test.case("a spike against the running median is told, with the layer", function
   test.equal(#monitor.recent, 12)
 end)
 
+test.case("the running median is that of the last values", function()
+  local recent = {}
+  local median = require "train.running_median"(recent)
+  for i, value in ipairs {5, 1, 4, 1, 3, 9} do
+    median:push(value, 4)
+    test.equal(median:value(), ({5, 3.0, 4, 2.5, 2.0, 3.5})[i])
+  end
+  test.equal(recent, {4, 1, 3, 9})
+end)
+
 test.case("a norm that grows tenfold within ten steps is a spike, one that grows slowly is none", function()
   local said = drive({log_freq = 1, update_ratio = false, spike = 10}, 40, function(k, p)
     for _, tensor in pairs(p) do tensor.grad:fill_(1.05 ^ k) end

@@ -110,3 +110,15 @@ test.case("a hook may leave a step out", function()
     }}
   test.equal({steps, model.weight:equal(before), #history.epoch}, {1, false, 3})
 end)
+
+test.case("an error in evaluate or predict is told to the callbacks", function()
+  local heard = {}
+  local listener = {on_exception = function(_, state) heard[#heard + 1] = state.error.message or tostring(state.error) end}
+  local model = torch.nn.Linear(2, 1)
+  for _, call in ipairs {train.evaluate, train.predict} do
+    test.raises("on purpose", call, {model = model, data = {{torch.ones(1, 2), torch.ones(1, 1)}}, callbacks = {listener},
+      loss = call == train.evaluate and torch.nn.MSELoss() or nil,
+      step = function() error("on purpose") end})
+  end
+  test.equal(#heard, 2)
+end)

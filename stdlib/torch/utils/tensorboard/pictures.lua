@@ -1,5 +1,5 @@
 -- Tensors as pictures: the order of their dimensions, grids, boxes, moving ones.
-local glyph = require "torch.nn.plot.font"
+local glyph = require "host.font"
 local save = require "native.save"
 local torch = require "torch"
 local vm = require "native.vm"
