@@ -169,6 +169,7 @@ int load_plain(lua_State* L) {
       const at::Tensor& value = check_tensor(L, -1);
       if (tensor::is_uninitialized(tensor) || tensor::is_uninitialized(value) || tensor.sizes() != value.sizes())
         return 0;
+      if (tensor.is_meta() && !value.is_meta()) return 0;  // which warns
       pairs.emplace_back(std::move(tensor), value);
     }
     lua_settop(L, kPlain);

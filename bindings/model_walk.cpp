@@ -69,6 +69,10 @@ void push_names(lua_State* L, const std::vector<std::string>& names) {
   }
 }
 
+int child_slots(lua_State* L) {
+  push_names(L, model::child_slots(module_at(L, 1)));
+  return 1;
+}
 int slots(lua_State* L) {
   push_names(L, model::tensor_slots(module_at(L, 1)));
   return 1;
@@ -180,6 +184,7 @@ constexpr Row kFunctions[] = {
     {"children", guarded<children>, "---Names and modules of the children.\n---@return string[], Module[]"},
     {"child_list", guarded<child_list>,
      "---Names and modules of the children, repeated ones too.\n---@return string[], Module[]"},
+    {"child_slots", guarded<child_slots>, "---Names of the children, those that are nil too.\n---@return string[]"},
     {"slots", guarded<slots>, "---Names of the parameters and buffers, those that are nil too.\n---@return string[]"},
     {"slice_indices", guarded<slice_indices>,
      "---The indices that a slice has in a list of a size, from 0; nil if the key is no slice.\n---@param key "

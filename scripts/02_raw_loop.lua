@@ -8,9 +8,9 @@ local torch = require "torch"
 local nn, F = torch.nn, torch.nn.functional
 local data = torch.utils.data
 
-local lr, decay = host.param("lr", 2e-3), host.param("decay", 0.8)
-local epochs, batch_size = host.param("epochs", 12), host.param("batch_size", 64)
-local patience, save_every = host.param("patience", 3), host.param("save_every", 5)
+local lr, decay = host.param("lr", 2e-3, {min = 0}), host.param("decay", 0.8)
+local epochs, batch_size = host.param("epochs", 12, {min = 1}), host.param("batch_size", 64, {min = 1})
+local patience, save_every = host.param("patience", 3, {min = 1}), host.param("save_every", 5, {min = 1})
 local seed, out = host.param("seed", 1), host.param("out", "out/raw")
 local samples = host.param("samples", 60000, {min = 600, max = 60000, doc = "fewer for a quick try"})
 

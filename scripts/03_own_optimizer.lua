@@ -3,7 +3,7 @@ local torch = require "torch"
 local host = require "host"
 local nn, F = torch.nn, torch.nn.functional
 
-local steps = host.param("steps", 200)
+local steps = host.param("steps", 200, {min = 1})
 
 -- The options with their defaults make the constructor; groups, hooks and state dicts come from the base class.
 local Lion = torch.optim.class("Lion", "lr=1e-4, betas={0.9, 0.99}, weight_decay=0")

@@ -29,6 +29,10 @@ local function part(of, count)
 end
 
 local valid_count = samples // 12
+if batch_size > samples - valid_count then
+  error(("batch_size = %d: there are %d samples to train on, and each batch is a whole one"):format(batch_size,
+    samples - valid_count), 0)
+end
 local fit_set, valid_set = data.random_split(part(set.train, samples), {samples - valid_count, valid_count}, {seed = seed})
 
 local make = {

@@ -29,6 +29,9 @@ if class >= 0 then
   wanted = data.Subset(wanted, set.train.tensors[2]:eq(class):nonzero():flatten():tolist())
 end
 if samples < #wanted then wanted = data.random_split(wanted, {samples, #wanted - samples}, {seed = seed}) end
+if #wanted < batch_size then
+  error(("batch_size = %d: there are %d samples to train on, and each batch is a whole one"):format(batch_size, #wanted), 0)
+end
 local loader = data.DataLoader(wanted, {batch_size = batch_size, shuffle = true, drop_last = true, seed = seed})
 
 local generator = gan.Generator {latent = latent, width = width}

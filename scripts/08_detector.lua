@@ -22,6 +22,7 @@ local batch_size = host.param("batch_size", 16, {min = 1})
 local lr = host.param("lr", 2e-3, {min = 0})
 local seed = host.param("seed", 1)
 local out = host.param("out", "out/detector")
+if size < 16 or size % 8 ~= 0 then error(("size = %d: expected a multiple of 8, at least 16"):format(size), 0) end
 
 local set = torch.datasets.fashion_mnist()
 

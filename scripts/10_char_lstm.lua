@@ -16,7 +16,7 @@ local epochs = host.param("epochs", 20, {min = 1})
 local batch_size = host.param("batch_size", 16, {min = 1, doc = "pieces of the text that are read side by side"})
 local length = host.param("length", 64, {min = 1, doc = "characters between two steps of the optimizer"})
 local lr = host.param("lr", 4e-3, {min = 0})
-local temperature = host.param("temperature", 0.7, {doc = "below 1 likely characters become likelier"})
+local temperature = host.param("temperature", 0.7, {min = 0, doc = "below 1 likely characters become likelier; 0: greedy"})
 local count = host.param("count", 400, {min = 1, doc = "characters to write"})
 local limit = host.param("limit", 0, {min = 0, doc = "characters of the text to read, for a quick try; 0 reads all"})
 local seed = host.param("seed", 1)
@@ -25,6 +25,7 @@ torch.manual_seed(seed)
 local ids, characters, encode, decode = read.characters(file)
 if limit > 0 then ids = ids:narrow(0, 0, math.min(limit, #ids)) end
 local fit_count = #ids * 9 // 10
+read.at_least(file, "sonnets.txt", #ids, 10 * (batch_size + 1), "characters (10 * (batch_size + 1))")
 print(("%d characters, %d of them different; the last tenth is for validation"):format(#ids, #characters))
 
 -- Row r of batch k goes on where row r of batch k - 1 ended.

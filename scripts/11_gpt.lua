@@ -28,6 +28,7 @@ local seed = host.param("seed", 1)
 torch.manual_seed(seed)
 local ids, characters, encode, decode = read.characters(file)
 local fit_count = #ids * 9 // 10
+read.at_least(file, "sonnets.txt", #ids, 10 * (block_size + 1), "characters (10 * (block_size + 1))")
 local window = torch.arange(block_size)
 
 -- Endless batches of windows from anywhere in the text: x, and y one character later.

@@ -19,6 +19,7 @@ local seed = host.param("seed", 1)
 
 torch.manual_seed(seed)
 local users, items, known = read.scores(file)
+read.at_least(file, "votes.csv", #known, 10, "scores")
 local columns = torch.tensor(known, {dtype = torch.float32})[torch.randperm(#known)]
 local user_of, item_of, score = columns["...,0"]:to(torch.int64), columns["...,1"]:to(torch.int64), columns["...,2"]
 local test_count = #known // 10

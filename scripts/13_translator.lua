@@ -30,6 +30,7 @@ for _, pair in ipairs(read.sentence_pairs(file)) do
     sentences[#sentences + 1] = each
   end
 end
+read.at_least(file, "eng_deu.tsv", #sentences, 2, "pairs of sentences")
 local order = torch.randperm(#sentences):tolist()
 local test_count = math.max(1, #sentences // 10)
 local tested, fitted = {}, {}

@@ -25,15 +25,16 @@ local seed = host.param("seed", 1)
 
 torch.manual_seed(seed)
 local times, values = read.series(file)
-local series = torch.tensor(values)
 local fit_count = math.floor(share * #values)
+local learned = fit_count - window - ahead + 1  -- rows that lie in the first part as a whole
+read.at_least(file, "elnino.csv", learned, 5, "rows to learn from (share * values - window - ahead + 1)")
+local series = torch.tensor(values)
 local mean, deviation = series:narrow(0, 0, fit_count):mean(), series:narrow(0, 0, fit_count):std()
 local scaled = (series - mean) / deviation
 
 -- Row i: `window` values from place i on, and the value `ahead` places after the last of them.
 local x = scaled:narrow(0, 0, #values - ahead):unfold(0, window, 1):unsqueeze(2)
 local y = scaled:narrow(0, window + ahead - 1, #x)
-local learned = fit_count - window - ahead + 1  -- rows that lie in the first part as a whole
 local valid_count = learned // 5
 local function rows(from, count) return x:narrow(0, from, count):contiguous(), y:narrow(0, from, count) end
 local fit_set = data.TensorDataset(rows(0, learned - valid_count))

@@ -11,6 +11,7 @@ local nn, F = torch.nn, torch.nn.functional
 local data = torch.utils.data
 
 local rates = host.param("rates", {0.1, 0.01, 0.001})
+if #rates == 0 then error("rates is empty: give it as --set rates=0.1,0.01", 0) end
 local epochs = host.param("epochs", 30, {min = 1})
 local patience = host.param("patience", 3, {min = 0})
 local samples = host.param("samples", 6000, {min = 100, max = 60000})

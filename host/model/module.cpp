@@ -3,6 +3,7 @@
 
 #include <torch/csrc/api/include/torch/nn/module.h>
 
+#include <algorithm>
 #include <functional>
 #include <set>
 #include <sstream>
@@ -44,12 +45,20 @@ class Scripted final : public Module {
     else transient_.insert(name);
   }
 
-  // LibTorch's walks do not expect null children: a reserved name is only a slot.
+  // LibTorch's walks do not expect null children: a reserved name is only a slot, and has its place in the order.
   void set_child(const std::string& name, ModulePtr child) {
-    const bool there = named_children().contains(name);
+    const bool there = named_children().contains(name), is_new = child && !there;
     if (!child && there) unregister_module(name);
     if (child && there) replace_module(name, std::move(child));
     else if (child) register_module(name, std::move(child));
+    auto place = std::find(child_order_.begin(), child_order_.end(), name);
+    if (place == child_order_.end()) child_order_.push_back(name);
+    else if (is_new)  // it came last: those that were behind its name go there again
+      for (++place; place != child_order_.end(); ++place)
+        if (const auto all = named_children(); const ModulePtr* later = all.find(*place)) {
+          unregister_module(*place);
+          register_module(*place, *later);
+        }
     slots_[name] = Slot::child;
   }
 
@@ -65,6 +74,7 @@ class Scripted final : public Module {
         break;
       case Slot::child:
         if (named_children().contains(name)) unregister_module(name);
+        std::erase(child_order_, name);
         break;
     }
     slots_.erase(slots_.find(name));
@@ -76,6 +86,8 @@ class Scripted final : public Module {
     names.insert(names.end(), buffer_order_.begin(), buffer_order_.end());
     return names;
   }
+
+  const std::vector<std::string>& child_slots() const { return child_order_; }
 
   bool persistent(const std::string& name) const { return transient_.count(name) == 0; }
 
@@ -122,7 +134,7 @@ class Scripted final : public Module {
   }
 
   std::unordered_map<std::string, Slot, NameHash, std::equal_to<>> slots_;
-  std::vector<std::string> buffer_order_;
+  std::vector<std::string> buffer_order_, child_order_;
   std::set<std::string> transient_;       // buffers that are not saved
   bool training_ = true, wanted_ = true;  // wanted_: what it was set to last, frozen or not
   bool frozen_ = false;
@@ -252,6 +264,11 @@ NamedModules children(const Module& module, bool unique) {
 std::vector<std::string> tensor_slots(const Module& module) {
   const Scripted* own = scripted(module);
   return own ? own->tensor_slots() : std::vector<std::string>();
+}
+
+std::vector<std::string> child_slots(const Module& module) {
+  const Scripted* own = scripted(module);
+  return own ? own->child_slots() : module.named_children().keys();
 }
 
 NamedModules modules(const ModulePtr& module, bool unique) {

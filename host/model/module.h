@@ -51,6 +51,8 @@ NamedTensors buffers(const Module& module, bool recurse = true, bool unique = tr
 NamedModules children(const Module& module, bool unique = true);
 // The names of its own parameters, then buffers, undefined ones too. Scripted modules only.
 std::vector<std::string> tensor_slots(const Module& module);
+// The names of its children, null ones too.
+std::vector<std::string> child_slots(const Module& module);
 NamedModules modules(const ModulePtr& module, bool unique = true);
 
 bool is_training(const Module& module) noexcept;

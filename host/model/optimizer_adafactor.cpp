@@ -71,7 +71,7 @@ class Adafactor final : public Rule {
     const at::Tensor g = gradient(b, i);
     count(step_t);
     const double eps1 = first_epsilon(p), step = value_of(step_t), weight = std::pow(step, beta2_decay_);
-    const double rate = lr.value(), alpha = step_size(p, step, rate);
+    const Number size = step_size(p, step);
     if (weight_decay_ != 0) scale(p, 1 - lr * weight_decay_);
     at::Tensor estimate;
     if (g.dim() > 1) {
@@ -87,7 +87,7 @@ class Adafactor final : public Rule {
     }
     at::Tensor update = estimate.clamp_min_(eps1 * eps1).rsqrt_();
     update.mul_(g);
-    p.add_(update, -alpha / clipping(update));
+    p.add_(update, (-size / clipping(update)).scalar());
   }
 
   void multi(Batch& b) override {
@@ -105,8 +105,11 @@ class Adafactor final : public Rule {
 
  private:
   double first_epsilon(const at::Tensor& p) const { return std::isnan(eps1_) ? epsilon_of(p.scalar_type()) : eps1_; }
-  double step_size(const at::Tensor& p, double step, double rate) const {
-    return std::max(eps2_, root_mean_square(p)) * std::min(rate, 1 / std::pow(step, 0.5));
+  // Of a rate that is a tensor a tensor, compared and multiplied in its dtype, where it is the smaller one.
+  Number step_size(const at::Tensor& p, double step) const {
+    const double highest = 1 / std::pow(step, 0.5);
+    const bool is_above = lr.is_tensor() ? lr.tensor().gt(highest).item<bool>() : highest < lr.value();
+    return std::max(eps2_, root_mean_square(p)) * (is_above ? Number(highest) : lr);
   }
   double clipping(const at::Tensor& update) const {
     return std::max(1.0, update.norm(2).item<double>() / (std::pow(double(update.numel()), 0.5) * d_));
@@ -116,10 +119,10 @@ class Adafactor final : public Rule {
     Tensors &p = b.parameters, &steps = b.states[kStep];
     const Tensors g = gradients(b, 0);
     count(steps);
-    const double eps1 = first_epsilon(p[0]), rate = lr.value();
+    const double eps1 = first_epsilon(p[0]);
     const auto weights = scalars(steps, [&](double step) { return std::pow(step, beta2_decay_); });
-    std::vector<double> alphas;
-    for (size_t i = 0; i < p.size(); ++i) alphas.push_back(step_size(p[i], value_of(steps[i]), rate));
+    std::vector<Number> step_sizes;
+    for (size_t i = 0; i < p.size(); ++i) step_sizes.push_back(step_size(p[i], value_of(steps[i])));
     if (weight_decay_ != 0) scale(p, 1 - lr * weight_decay_);
     Tensors estimates;
     if (are_matrices) {
@@ -151,8 +154,12 @@ class Adafactor final : public Rule {
     at::_foreach_rsqrt_(estimates);
     at::_foreach_mul_(estimates, g);
     std::vector<at::Scalar> sizes;
-    for (size_t i = 0; i < p.size(); ++i) sizes.emplace_back(-alphas[i] / clipping(estimates[i]));
-    at::_foreach_mul_(estimates, sizes);
+    for (size_t i = 0; i < p.size(); ++i) {
+      const Number size = -step_sizes[i] / clipping(estimates[i]);
+      if (lr.is_tensor()) scale(estimates[i], size);
+      else sizes.emplace_back(size.scalar());
+    }
+    if (!lr.is_tensor()) at::_foreach_mul_(estimates, sizes);
     at::_foreach_add_(p, estimates);
   }
 

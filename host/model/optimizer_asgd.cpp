@@ -9,6 +9,8 @@
 #include <ATen/ops/_foreach_sub.h>
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/ones_like.h>
+#include <ATen/ops/scalar_tensor.h>
+#include <c10/core/DefaultDtype.h>
 
 #include <algorithm>
 
@@ -19,9 +21,13 @@ namespace {
 
 enum : size_t { kStep, kEta, kMu, kAverage };
 
+// A number goes through the default dtype, which a state that was loaded need not have: PyTorch makes a tensor of it
+// first.
 void assign(at::Tensor& into, const Number& value) {
+  const at::ScalarType type = c10::get_default_dtype_as_scalartype();
   if (value.is_tensor()) into.copy_(value.tensor());
-  else into.fill_(value.scalar());
+  else if (into.scalar_type() == type) into.fill_(value.scalar());
+  else into.copy_(at::scalar_tensor(value.scalar(), at::dtype(type)));
 }
 
 class Asgd final : public Rule {
@@ -70,7 +76,7 @@ class Asgd final : public Rule {
     if (value_of(mu) != 1) average.add_(p.sub(average).mul_(mu));
     else average.copy_(p);
     assign(eta, lr / pow(1 + lambd_ * lr * now, alpha_));
-    mu.fill_(1 / std::max(1.0, now - t0_));
+    assign(mu, 1 / std::max(1.0, now - t0_));
   }
 
   void multi(Batch& b) override {
@@ -100,7 +106,7 @@ class Asgd final : public Rule {
     }
     for (size_t i = 0; i < steps.size(); ++i) {  // in the counter's dtype, as PyTorch's
       assign(etas[i], lr / pow(1 + lambd_ * lr * Number(steps[i]), alpha_));
-      mus[i].fill_(1 / std::max(1.0, value_of(steps[i]) - t0_));
+      assign(mus[i], 1 / std::max(1.0, value_of(steps[i]) - t0_));
     }
   }
 

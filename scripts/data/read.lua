@@ -14,6 +14,13 @@ local function lines(file, name)
   end
 end
 
+--- An error that names the file, if it has too few of what a script reads of it.
+function read.at_least(file, name, count, least, what)
+  if count < least then
+    error(("%s is too short: expected at least %d %s, got %d"):format(file ~= "" and file or name, least, what, count), 0)
+  end
+end
+
 local function split(line, separator)
   local fields = {}
   for field in (line .. separator):gmatch("(.-)" .. separator) do fields[#fields + 1] = field end

@@ -18,7 +18,7 @@ function CharLSTM:forward(ids, state)
   return self.head(self.dropout(out)), state
 end
 
---- Reads `ids` [1, length], then draws `count` characters; the state makes each one step.
+--- Reads `ids` [1, length], then draws `count` characters (at a temperature of 0 the likeliest); the state makes each one step.
 function CharLSTM:generate(ids, count, temperature)
   local _ <close> = torch.no_grad()
   local was_training = self.training
@@ -26,7 +26,9 @@ function CharLSTM:generate(ids, count, temperature)
   local drawn = {ids}
   local logits, state = self(ids)
   for i = 1, count do
-    local last = torch.multinomial(F.softmax(logits:select(1, -1) / temperature, -1), 1)
+    local last = logits:select(1, -1)
+    if temperature == 0 then last = last:argmax(-1, true)
+    else last = torch.multinomial(F.softmax(last / temperature, -1), 1) end
     drawn[i + 1] = last
     if i < count then logits, state = self(last, state) end
   end

@@ -74,6 +74,46 @@ def test_script_runs_to_its_end(trainhost, tmp_path, datasets, name):
             assert found.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
 
 
+# script: settings that it refuses at its start, the error
+REFUSED = [
+    ("02_raw_loop.lua", "epochs=0", "--set epochs=0: expected a number at least 1"),
+    ("02_raw_loop.lua", "save_every=0", "--set save_every=0: expected a number at least 1"),
+    ("03_own_optimizer.lua", "steps=0", "--set steps=0: expected a number at least 1"),
+    ("04_image_classifier.lua", "samples=120 batch_size=111", "batch_size = 111: there are 110 samples to train on"),
+    ("05_segmentation.lua", "size=30", "size = 30: expected a multiple of 8, at least 16"),
+    ("05_segmentation.lua", "size=8", "size = 8: expected a multiple of 8, at least 16"),
+    ("07_gan.lua", "samples=128 batch_size=129", "batch_size = 129: there are 128 samples to train on"),
+    ("08_detector.lua", "size=47", "size = 47: expected a multiple of 8, at least 16"),
+    ("10_char_lstm.lua", "temperature=-1", "--set temperature=-1: expected a number at least 0"),
+    ("10_char_lstm.lua", "file=short.txt", "short.txt is too short: expected at least 170 characters"),
+    ("10_char_lstm.lua", "file=empty.txt", "empty.txt is too short: expected at least 170 characters"),
+    ("11_gpt.lua", "file=short.txt", "short.txt is too short: expected at least 650 characters"),
+    ("12_recommender.lua", "file=empty.txt", "empty.txt is too short: expected at least 10 scores"),
+    ("13_translator.lua", "file=short.txt", "short.txt is too short: expected at least 2 pairs of sentences"),
+    ("14_forecaster.lua", "file=short.txt", "short.txt is too short: expected at least 5 rows to learn from"),
+    ("17_learning_rates.lua", "rates=", "rates is empty"),
+]
+
+
+@pytest.mark.parametrize("name,settings,error", REFUSED, ids=[f"{name} {settings}" for name, settings, _ in REFUSED])
+def test_script_refuses_settings_before_it_trains(trainhost, tmp_path, datasets, name, settings, error):
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "short.txt").write_text("a\tb\n")
+    given = [part for setting in settings.split() for part in ("--set", setting)]
+    done = trainhost.run(ROOT / "scripts" / name, *given, cwd=tmp_path, check=False,
+                         env={"TRAINHOST_DATASETS": str(datasets), "OMP_NUM_THREADS": "1"})
+    assert done.returncode != 0
+    assert error in done.stderr
+    assert "epoch" not in done.stdout
+
+
+def test_a_temperature_of_zero_writes_the_likeliest(trainhost, tmp_path):
+    settings = "epochs=1 limit=3000 hidden_size=8 count=30 temperature=0".split()
+    done = trainhost.run(ROOT / "scripts/10_char_lstm.lua", *[part for each in settings for part in ("--set", each)],
+                         cwd=tmp_path, env={"OMP_NUM_THREADS": "1"})
+    assert done.stdout.splitlines()[-1].startswith("validation: ")
+
+
 def test_every_script_is_run_and_in_the_readme():
     assert SCRIPTS == sorted({name.split()[0] for name in RUNS})
     shown = re.findall(r"^\| `(\d\S+)`", (ROOT / "scripts/README.md").read_text(), re.M)

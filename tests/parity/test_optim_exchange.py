@@ -173,6 +173,48 @@ def test_sparse_gradients(more, name):
         assert text is None, f"{foreach}: {text}"
 
 
+@pytest.mark.parametrize("way", [{}, {"foreach": False}, {"foreach": True}], ids=["default", "single", "foreach"])
+@pytest.mark.parametrize("lr", ["torch.tensor(0.3)", "torch.tensor([0.3])", "torch.tensor(0.3, dtype=torch.float64)"])
+def test_adafactor_steps_by_a_tensor_rate_as_pytorch(trainhost, tmp_path, way, lr):
+    """The first steps go by the rate, which is the smaller one, the later ones by 1 / sqrt(step)."""
+    info = next(case[3] for case in CASES if case[0] == "Adafactor")
+    exchange = Exchange(tmp_path)
+    kwargs = {"lr": eval(lr), "weight_decay": 0.1} | way
+    for dtype in (torch.float32, torch.float64):
+        exchange.case(str(dtype), PRELUDE + f"""
+return (steps_of({make(exchange, "Adafactor", kwargs)}, 20, false, {dtype}))""")
+    got = exchange.run(trainhost)
+    for dtype in (torch.float32, torch.float64):
+        seen = run(info, kwargs, 20, False, dtype)[0]
+        assert got[str(dtype)].error is None, got[str(dtype)].error
+        text = difference([seen], got[str(dtype)].values)
+        assert text is None, f"{dtype}: {text}"
+
+
+@pytest.mark.parametrize("foreach", [False, True])
+def test_asgd_goes_on_with_states_in_double(trainhost, tmp_path, foreach):
+    """A loaded state has the parameter's dtype; what a step writes to it is of the default dtype all the same."""
+    info = next(case[3] for case in CASES if case[0] == "ASGD")
+    kwargs = {"lr": 0.1, "lambd": 0.01, "t0": 3, "foreach": foreach}
+    exchange = Exchange(tmp_path)
+    exchange.case("asgd", PRELUDE + f"""
+local _, opt, params, step_once = steps_of({make(exchange, "ASGD", kwargs)}, 5, false, torch.float64)
+opt:load_state_dict(opt:state_dict())
+for _ = 1, 10 do step_once() end
+local flat = {{}}
+for i, p in ipairs(params) do flat[i] = p:detach():reshape(-1) end
+return torch.cat(flat), states_of(opt)""")
+    got = exchange.run(trainhost)["asgd"]
+    assert got.error is None, got.error
+    _, opt, params, step_once = run(info, kwargs, 5, False, torch.float64)
+    opt.load_state_dict(opt.state_dict())
+    for _ in range(10):
+        step_once()
+    assert opt.state[params[0]]["eta"].dtype == torch.float64
+    text = difference([torch.cat([p.detach().reshape(-1) for p in params]), states_of(opt)], got.values)
+    assert text is None, text
+
+
 def test_lbfgs_goes_on_on_the_other_side(trainhost, tmp_path):
     info = next(case[3] for case in CASES if case[0] == "LBFGS")
     options = {"line_search_fn": "strong_wolfe", "max_iter": 4}

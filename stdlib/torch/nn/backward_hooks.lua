@@ -85,6 +85,19 @@ local function returned(count, what, first, ...)
   return list
 end
 
+-- What hooks gave in place of gradients must be of their kind. Found here, it is the user's line that the error names.
+local function check_kinds(places, list, gradients)
+  for k, place in ipairs(places) do
+    local now, was = list[place], gradients[k]
+    if is_tensor(now) and is_tensor(was) then
+      if now.dtype ~= was.dtype or now.device.type ~= was.device.type or now.layout ~= was.layout then
+        vm.raise("dtype", ("hook 'hook' has changed the type of value (was %s got %s)"):format(was:type(), now:type()))
+      end
+      if now.shape ~= was.shape then vm.raise("shape", "hook 'hook' has changed the size of value") end
+    end
+  end
+end
+
 -- All hooks of one kind: those of all modules, then the module's.
 local function both(first, second)
   local all = table.move(first or {}, 1, #(first or {}), 1, {})
@@ -107,6 +120,7 @@ local function full(module, hooks, pre_hooks)
         entry.call(module, list, grad_outputs)) or list
     end
     grad_outputs = nil
+    check_kinds(input_places, list, grad_input)
     return gather(input_places, list)
   end
 
@@ -146,6 +160,7 @@ local function full(module, hooks, pre_hooks)
           entry.call(module, grad_outputs)) or grad_outputs
       end
       local now = grad_outputs
+      check_kinds(output_places, now, grad_output)
       if not input_places then without_inputs() end
       return gather(output_places, now)
     end)

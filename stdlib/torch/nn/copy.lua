@@ -58,7 +58,12 @@ function copy_module(self, memo)
     end
   end
   local child_names, children = native.child_list(self)
-  for i, name in ipairs(child_names) do fresh[name] = copy(children[i], memo) end
+  local child_of = {}
+  for i, name in ipairs(child_names) do child_of[name] = children[i] end
+  for _, name in ipairs(native.child_slots(self)) do
+    if child_of[name] then fresh[name] = copy(child_of[name], memo)
+    else native.reserve_child(fresh, name) end
+  end
   local into = native.fields(fresh)
   for key, value in pairs(fields) do
     if type(key) == "string" and into[key] == nil and native.slot(self, key) == "none" then

@@ -51,7 +51,9 @@ end
 --- Freezes a module and all below it: evaluation mode and requires_grad = false, which `train()` and `requires_grad_()` of
 --- this module or of one above it leave as they are, until nn.unfreeze. Running statistics stay bit-equal, dropout is off,
 --- and gradients are dropped, so that an optimizer made before leaves the parameters alone and keeps its state. Modules and
---- parameters that are added later are not frozen. State dicts are the same; copies are frozen too.
+--- parameters that are added later, by assignment or by a method, are not frozen: they follow `train()` and
+--- `requires_grad_()` as under any module, so that a frozen model gets a head that trains; freezing again takes them in.
+--- State dicts are the same; copies are frozen too.
 ---@param module Module
 ---@return Module module
 ---@example local net = nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 1))

@@ -79,6 +79,10 @@ local function find_unexpected(module, state, prefix, own, unexpected)
   end
 end
 
+local COPY_INTO_META <const> = "for %s: copying from a non-meta parameter in the checkpoint to a meta parameter in the "
+  .. "current model, which is a no-op. (Did you mean to pass `assign=True` to assign items in the state dictionary to "
+  .. "their corresponding key in the module instead of copying them in place?)"
+
 --- Takes the tensors and the extra state of this module alone from a state dict: override it to load something else.
 ---@param state table<string, any> a copy, which it may change
 ---@param prefix string begin of the module's names
@@ -108,6 +112,9 @@ function methods:_load_from_state_dict(state, prefix, local_metadata, strict, mi
       if strict then missing_keys[#missing_keys + 1] = key end
     else
       local fits, reason = fitting(key, tensors[i], value)
+      if fits ~= nil and not assign and not is_lazy(tensors[i]) and tensors[i].is_meta and not value.is_meta then
+        require("torch.warn")(COPY_INTO_META:format(key))
+      end
       if fits ~= nil then copy(self, name, tensors[i], fits, assign, key, error_msgs)
       else error_msgs[#error_msgs + 1] = reason end
     end

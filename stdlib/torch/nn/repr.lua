@@ -24,8 +24,11 @@ function methods:__repr()
   end
   local extra_lines = #lines
   local names, children = native.child_list(self)
-  for i, name in ipairs(names) do
-    lines[#lines + 1] = ("(%s): %s"):format(name, indented(tostring(children[i])))
+  local child_of = {}
+  for i, name in ipairs(names) do child_of[name] = children[i] end
+  for _, name in ipairs(native.child_slots(self)) do
+    local child = child_of[name]
+    lines[#lines + 1] = ("(%s): %s"):format(name, child and indented(tostring(child)) or "None")
   end
   local head = self:_get_name()
   if #lines == 0 then return head .. "()" end

@@ -117,6 +117,33 @@ test.case("a part of what is frozen can be unfrozen alone, and a new head is tra
     "0.1.num_batches_tracked", "1.weight", "1.bias"})
 end)
 
+test.case("what is added to a frozen module in any way trains as under any other, until it is frozen again", function()
+  local add = {
+    function(model, new) model:append(new) end,
+    function(model, new) model[1] = new end,
+    function(model, new) model.head = new end,
+    function(model, new) model:add_module("head", new) end,
+  }
+  for _, way in ipairs(add) do
+    local model, new = nn.freeze(net()), nn.Linear(4, 2)
+    way(model, new)
+    local function state() return {new.training, new.weight.requires_grad, model.training, model[0][0].training} end
+    test.equal(state(), {true, true, false, false})
+    model:eval()
+    test.equal(state(), {false, true, false, false})
+    model:train()
+    model:requires_grad_(false)
+    test.equal(state(), {true, false, false, false})
+    model:requires_grad_(true)
+    test.equal({state(), model[0][0].weight.requires_grad}, {{true, true, false, false}, false})
+    nn.freeze(model)
+    model:train()
+    test.equal(state(), {false, false, false, false})
+    nn.unfreeze(model)
+    test.equal({state(), model[0][0].weight.requires_grad}, {{true, true, true, true}, true})
+  end
+end)
+
 test.case("a parameter tied to a frozen one is frozen until both are not", function()
   local a, b = nn.Linear(2, 2), nn.Linear(2, 2)
   b.weight = a.weight
