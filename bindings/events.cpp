@@ -186,6 +186,7 @@ int add_histogram(lua_State* L) {
 // Adds the field {number, kind, value} at `index`, which is the top.
 void add_field(lua_State* L, Message& message, int index) {
   constexpr const char* kName = "protobuf";
+  if (!lua_istable(L, index)) throw_usage("protobuf: a field must be {number, kind, value}, got " + describe(L, index));
   for (lua_Integer i = 1; i <= 3; ++i) lua_rawgeti(L, index, i);
   const int value = index + 3;
   const auto field = static_cast<int>(check_integer(L, index + 1, kName, "number"));
