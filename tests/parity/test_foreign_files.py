@@ -79,13 +79,13 @@ def test_map_location_is_pythons(trainhost, tmp_path):
     if not torch.cuda.is_available():
         with pytest.raises(RuntimeError) as missing:
             torch.load(tmp_path / "cuda.pt")
-        refused = f"device: {missing.value}"
+        refused = f"device: cuda.pt: {missing.value}"
         assert [out[0], out[4], out[8]] == [refused] * 3
     assert out[1:4] == ["cpu cpu 3.0"] * 3 and out[5:8] == ["cpu cpu 3.0", "cuda:03 cuda:02", "cpu cpu 3.0"]
     assert out[9] == "meta meta "
     with pytest.raises(RuntimeError) as missing:
         torch.load(tmp_path / "odd.pt")
-    assert out[10] == f"device: {missing.value}"
+    assert out[10] == f"device: odd.pt: {missing.value}"
 
 
 def test_big_endian_files_are_turned_around(trainhost, tmp_path):
