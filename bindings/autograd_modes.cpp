@@ -233,7 +233,9 @@ int close_scope(lua_State* L) {
 
 // The function that scope(fn) made: fn(...) under the mode.
 int call_wrapped(lua_State* L) {
-  const Scope::Call& call = (*test<Scope>(L, lua_upvalueindex(1)))->call();
+  const auto* held = test<Scope>(L, lua_upvalueindex(1));
+  if (!held || !*held) throw_usage("the scope of this function is closed");
+  const Scope::Call call = (*held)->call();  // the scope may be closed meanwhile
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_insert(L, 1);
   return call(L);

@@ -50,10 +50,9 @@ int open(lua_State* L) {
   auto* handle = new (lua_newuserdatauv(L, sizeof(Handle), 0)) Handle();
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kFile);
   lua_setmetatable(L, -2);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &kService);
-  const auto& service = *static_cast<std::shared_ptr<track::EventFiles>*>(lua_touserdata(L, -1));
-  lua_pop(L, 1);
-  *handle = std::make_shared<EventFile>(service, folder, suffix);
+  const auto* service = owned<std::shared_ptr<track::EventFiles>>(L, &kService);
+  if (!service) throw_usage("SummaryWriter: its Host is closed");
+  *handle = std::make_shared<EventFile>(*service, folder, suffix);
   return 1;
 }
 

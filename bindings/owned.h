@@ -17,6 +17,16 @@ int collect_owned(lua_State* L) {
   return 0;
 }
 
+// What the registry holds under this key; nullptr once it is destroyed, as the state closes.
+template <class T>
+T* owned(lua_State* L, const void* key) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, key);
+  const bool there = lua_getmetatable(L, -1) != 0;
+  auto* value = there ? static_cast<T*>(lua_touserdata(L, -2)) : nullptr;
+  lua_pop(L, there ? 2 : 1);
+  return value;
+}
+
 // Gives the userdata on top of the stack, which holds a T, a metatable that destroys it.
 template <class T>
 void set_collected(lua_State* L) {

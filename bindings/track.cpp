@@ -49,9 +49,8 @@ struct Context {
 const char kContext = 0;  // its address is the registry key
 
 Context& context(lua_State* L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &kContext);
-  auto* found = static_cast<Context*>(lua_touserdata(L, -1));
-  lua_pop(L, 1);
+  auto* found = owned<Context>(L, &kContext);
+  if (!found) throw_usage("mlflow: its Host is closed");
   return *found;
 }
 

@@ -177,9 +177,13 @@ class Rules final : public torch::autograd::impl::JitDecompInterface {
 }  // namespace
 
 void install_jvp_rules() {
-  static Rules rules(torch::autograd::impl::getJitDecompImpl());
-  static const bool installed = (torch::autograd::impl::setJitDecompImpl(&rules), true);
-  static_cast<void>(installed);
+  // Never destroyed: LibTorch keeps the pointer, and its threads may run until the process ends.
+  static Rules* const rules = [] {
+    auto* made = new Rules(torch::autograd::impl::getJitDecompImpl());
+    torch::autograd::impl::setJitDecompImpl(made);
+    return made;
+  }();
+  static_cast<void>(rules);
 }
 
 }  // namespace trainhost::autograd

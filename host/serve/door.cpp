@@ -117,6 +117,7 @@ void Door::receive() {
     if (count <= 0 || in_.size() > kLongestLine) {
       // What a client asked before it went away is done all the same.
       std::string asked = in_.size() > kLongestLine ? std::string() : std::move(in_);
+      asked.resize(asked.rfind('\n') + 1);  // npos + 1 is 0: half a line is nobody's
       drop();
       in_ = std::move(asked);
       return;
@@ -139,7 +140,7 @@ std::optional<std::string> Door::take() {
   const bool any = ::poll(ready, client_ >= 0 ? 2 : 1, 0) > 0;
   if (any) {
     receive();
-    admit();
+    if (client_ >= 0 || in_.empty()) admit();  // what one client has asked is never taken for another's
     receive();
   }
   if (!out_.empty()) send();

@@ -17,10 +17,11 @@ local function trainings()
     local id = name:match("^(.*)%.json$")
     if id then
       local ok, about = pcall(function() return host.json.decode(file.read(folder .. "/" .. name)) end)
-      if ok and type(about) == "table" and math.type(about.pid) and serve.is_alive(about.pid) then
+      local is_one = ok and type(about) == "table" and math.type(about.pid)
+      if is_one and serve.is_alive(about.pid) then
         about.path = ("%s/%s.sock"):format(folder, id)
         found[#found + 1] = about
-      else
+      elseif is_one then
         pcall(file.remove, folder .. "/" .. name)
         pcall(file.remove, ("%s/%s.sock"):format(folder, id))
       end

@@ -38,7 +38,7 @@ local function open(self)
   host.file.remove(self._place .. ".sock")  -- of a process that was killed and had this number
   host.file.remove(self._place .. ".json")
   self._door = serve.door(self._place .. ".sock", BUSY)
-  host.file.append(self._place .. ".json", describe(self))
+  host.file.write_atomic(self._place .. ".json", describe(self))
 end
 
 local function close(self)

@@ -35,7 +35,7 @@ function TensorBoard:check(state)
   if state.dry_run then return end
   local host = require "host"
   local folder = self.log_dir .. "/train"
-  local probe = ("%s/.write-test-%d"):format(folder, math.random(0, 1 << 30))
+  local probe = ("%s/.write-test-%d"):format(folder, host.pid())
   local ok, err = pcall(function()
     host.file.mkdir(folder)
     host.file.write_atomic(probe, "")
