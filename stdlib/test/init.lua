@@ -114,6 +114,19 @@ function test.raises(pattern, fn, ...)
   return err
 end
 
+--- The warnings that are logged while `fn()` runs, instead of being shown.
+---@param fn fun()
+---@return string[] texts
+function test.warnings(fn)
+  local log, texts = require("host").log, {}
+  local warn = log.warn
+  log.warn = function(text) texts[#texts + 1] = text end
+  local ok, err = pcall(fn)
+  log.warn = warn
+  if not ok then error(err, 0) end
+  return texts
+end
+
 --- Checks that a value is neither nil nor false, and returns it.
 function test.truthy(value, note)
   if not value then expected("a true value", show.value(value), note) end

@@ -59,7 +59,8 @@ function Version.new(unit)
         require("native.vm").describe(value)))
     end
     local is_list = getmetatable(value) == nil and (value[1] ~= nil or next(value) == nil)
-    for i, entry in ipairs(callback_list(is_list and value or {value}).entries) do
+    self.list = callback_list(is_list and value or {value})
+    for i, entry in ipairs(self.list.entries) do
       entry.proven, entry.initial = {}, copy(callback_state.get(entry.callback), false, {})
       self.entries[i], self.by_name[entry.name] = entry, entry
     end
@@ -70,13 +71,7 @@ end
 
 ---The log names that its callbacks write.
 ---@return string[]
-function Version:writes()
-  local names = {}
-  for _, entry in ipairs(self.entries) do
-    for _, name in ipairs(entry.callback.writes or {}) do names[#names + 1] = name end
-  end
-  return names
-end
+function Version:writes() return self.list:written_names() end
 
 ---What of it the list of callbacks depends on, as a text.
 ---@return string

@@ -4,14 +4,11 @@ local classes = require "train.metrics.classes"
 local keywords = require "host.keywords"
 local vm = require "native.vm"
 
-local Accuracy = WeightedSum("Accuracy", "max")
+local Accuracy = WeightedSum.of_classes("Accuracy", "max")
 local ByClass  -- made when first used
 local AVERAGES <const> = {"micro", "macro", "weighted", "none"}
 
 local function usage(message, hint) vm.raise("usage", "Accuracy: " .. message, hint) end
-
----Forgets every sample.
-function Accuracy:reset() self.total, self.weight, self.wrong = nil, 0, nil end
 
 -- Whether each sample is right.
 local function right(self, pred, target)
@@ -50,15 +47,6 @@ function Accuracy:update(pred, target, weight)
     weight = weight and weight:flatten(1):select(1, 0)
   end
   self:add(hits, weight)
-end
-
----The fraction so far; NaN before the first sample.
----@return number
-function Accuracy:result()
-  classes.confirm(self)
-  local value = WeightedSum.methods.result(self)
-  if value ~= value then classes.warn(self, "no samples: the result is NaN") end
-  return value
 end
 
 -- The rate of a class is how many of its samples were found; that of a label how often its yes or no is right.

@@ -3,10 +3,7 @@ local classes = require "train.metrics.classes"
 local keywords = require "host.keywords"
 
 local WeightedSum = require "train.metrics.weighted_sum"
-local Brier = WeightedSum("Brier", "min")
-
----Forgets every sample.
-function Brier:reset() self.total, self.weight, self.wrong = nil, 0, nil end
+local Brier = WeightedSum.of_classes("Brier", "min")
 
 ---Adds a batch.
 ---@param pred Tensor probabilities (logits with from_logits): of yes [n, ...] or [n, 1, ...], of classes [n, classes, ...], or
@@ -32,15 +29,6 @@ function Brier:update(pred, target, weight)
     if half == false then score = score * 2 end
   end
   self:add(score, weight)
-end
-
----The mean so far; NaN before the first sample.
----@return number
-function Brier:result()
-  classes.confirm(self)
-  local value = WeightedSum.methods.result(self)
-  if value ~= value then classes.warn(self, "no samples: the result is NaN") end
-  return value
 end
 
 ---The mean squared distance of probabilities from what is true, as scikit-learn's brier_score_loss: of yes and no 0 to 1, of

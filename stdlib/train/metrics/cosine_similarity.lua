@@ -36,7 +36,7 @@ end
 ---@return number
 function CosineSimilarity:result()
   local weight = sums.read(self.sums.weight or 0)
-  if weight == 0 then return undefined(self, "CosineSimilarity: there are no vectors") end
+  if weight == 0 then return undefined(self, "there are no vectors") end
   local total = sums.read(self.sums.total)
   return self.reduction == "sum" and total or total / weight
 end

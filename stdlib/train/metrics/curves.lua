@@ -1,6 +1,7 @@
 -- Curves over all thresholds, and the areas under them, of what train.metrics.scores keeps.
 local classes = require "train.metrics.classes"
 local keywords = require "host.keywords"
+local undefined = require "train.metrics.undefined"
 
 local NAN <const> = 0 / 0
 
@@ -78,8 +79,6 @@ function curves.precision_area(sums)
   if yes <= 0 then return NAN, yes end
   return sum / yes, yes
 end
-
-local function undefined(self, why) classes.warn(self, why .. ": the result is NaN") end
 
 --- The mean over classes or labels of an area.
 ---@param self table of train.metrics.scores, with average, labels

@@ -48,7 +48,7 @@ return function(name, characters)
   ---The rate so far: 0 is perfect, it may be above 1; NaN before the first text.
   ---@return number
   function Class:result()
-    if (self.sums.texts or 0) == 0 then return undefined(self, name .. ": there are no texts") end
+    if (self.sums.texts or 0) == 0 then return undefined(self, "there are no texts") end
     return self:details().error_rate
   end
 

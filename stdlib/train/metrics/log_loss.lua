@@ -3,10 +3,7 @@ local classes = require "train.metrics.classes"
 local keywords = require "host.keywords"
 
 local WeightedSum = require "train.metrics.weighted_sum"
-local LogLoss = WeightedSum("LogLoss", "min")
-
----Forgets every sample.
-function LogLoss:reset() self.total, self.weight, self.wrong = nil, 0, nil end
+local LogLoss = WeightedSum.of_classes("LogLoss", "min")
 
 local function of_probability(p)
   local torch = require "torch"
@@ -41,15 +38,6 @@ function LogLoss:update(pred, target, weight)
     end
   end
   self:add(loss, weight)
-end
-
----The mean so far; NaN before the first sample.
----@return number
-function LogLoss:result()
-  classes.confirm(self)
-  local value = WeightedSum.methods.result(self)
-  if value ~= value then classes.warn(self, "no samples: the result is NaN") end
-  return value
 end
 
 ---The mean cross-entropy of probabilities, as scikit-learn's log_loss; of labels the mean over all of them. Probabilities are

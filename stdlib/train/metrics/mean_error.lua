@@ -44,7 +44,7 @@ return function(name, error_of, finish)
   ---@return number|number[]
   function Class:result()
     local weight = sums.read(self.sums.weight or 0)
-    if weight == 0 then return undefined(self, name .. ": there are no values") end
+    if weight == 0 then return undefined(self, "there are no values") end
     local total = sums.read(self.sums.total)
     local function of(value) return finish and finish(value / weight) or value / weight end
     if not self.multioutput then return of(total) end

@@ -146,7 +146,7 @@ end
 local function read_mean(self, total, weight)
   total, weight = sums.read(total), sums.read(weight)
   if type(total) == "number" then
-    return weight ~= 0 and total / weight or undefined(self, self.__name .. ": no sample has the class")
+    return weight ~= 0 and total / weight or undefined(self, "no sample has the class")
   end
   for i = 1, #total do total[i] = weight[i] ~= 0 and total[i] / weight[i] or 0 / 0 end
   return total
@@ -188,7 +188,7 @@ return function(name, score)
   ---@return number|number[]
   function Class:result()
     local held = self.sums
-    if not (held.both or held.total) then return undefined(self, name .. ": there are no samples") end
+    if not (held.both or held.total) then return undefined(self, "there are no samples") end
     if self.aggregation_level == "samplewise" then return read_mean(self, held.total, held.weight) end
     local nothing = self.zero_division or 0.0
     if self.average == "none" and held.both:size(0) > 1 then
@@ -197,7 +197,7 @@ return function(name, score)
     end
     local value, some = average(self, held.both, held.predicted, held.there)
     value = torch.where(some, value, nothing):item()
-    return value == value and value or undefined(self, name .. ": no class is there")
+    return value == value and value or undefined(self, "no class is there")
   end
 
   return function(arguments)

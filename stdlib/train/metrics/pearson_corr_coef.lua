@@ -31,7 +31,7 @@ end
 ---multioutput = "raw_values".
 ---@return number|number[]
 function PearsonCorrCoef:result()
-  if not self.sums.rows then return undefined(self, "PearsonCorrCoef: there are no values") end
+  if not self.sums.rows then return undefined(self, "there are no values") end
   local values, constant = {}, false
   for i, scatter in ipairs(sums.read(self.sums.scatter)) do
     local xx, xy, yy = scatter[1][1], scatter[1][2], scatter[2][2]
@@ -39,7 +39,7 @@ function PearsonCorrCoef:result()
     local value = xy / (math.sqrt(xx) * math.sqrt(yy))
     values[i] = value == value and math.max(-1.0, math.min(1.0, value)) or value
   end
-  if constant then undefined(self, "PearsonCorrCoef: predictions or targets never change") end
+  if constant then undefined(self, "predictions or targets never change") end
   return regression.combine(self, values)
 end
 

@@ -48,11 +48,11 @@ end
 ---@return number
 function Perplexity:result()
   local weight = sums.read(self.sums.weight or 0)
-  if weight == 0 then return undefined(self, "Perplexity: there are no tokens") end
+  if weight == 0 then return undefined(self, "there are no tokens") end
   local perplexity = math.exp(sums.read(self.sums.total) / weight)
   if perplexity ~= perplexity then
-    return undefined(self, self.from_logits and "Perplexity: the logits hold NaN"
-      or "Perplexity: these are no probabilities (from_logits = true takes logits)")
+    return undefined(self, self.from_logits and "the logits hold NaN"
+      or "these are no probabilities (from_logits = true takes logits)")
   end
   return perplexity
 end

@@ -45,17 +45,17 @@ end
 ---@return number|number[]
 function R2Score:result()
   local rows = self.sums.rows or 0
-  if rows < 2 then return undefined(self, ("R2Score: two rows are needed, there are %d"):format(rows)) end
-  if sums.read(self.sums.weight) == 0 then return undefined(self, "R2Score: all weights are 0") end
+  if rows < 2 then return undefined(self, ("two rows are needed, there are %d"):format(rows)) end
+  if sums.read(self.sums.weight) == 0 then return undefined(self, "all weights are 0") end
   local freedom = rows - self.adjusted - 1
   if freedom <= 0 then
-    return undefined(self, ("R2Score: adjusted = %d needs more than %d rows, there are %d"):format(self.adjusted,
+    return undefined(self, ("adjusted = %d needs more than %d rows, there are %d"):format(self.adjusted,
       self.adjusted + 1, rows))
   end
   local values, variances = sums.read(self.sums.residual), sums.read(self.sums.scatter:flatten())
   for i, residual in ipairs(values) do values[i] = score(self, residual, variances[i]) end
   local combined = regression.combine(self, values, variances)
-  if combined ~= combined then return undefined(self, "R2Score: the targets never change") end
+  if combined ~= combined then return undefined(self, "the targets never change") end
   if self.adjusted == 0 then return combined end
   local function adjust(value) return 1 - (1 - value) * (rows - 1) / freedom end
   if type(combined) == "number" then return adjust(combined) end

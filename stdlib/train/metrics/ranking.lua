@@ -164,7 +164,7 @@ function ranking.class(name, score)
       vm.raise("usage", ("%s: %d queries have nothing that is relevant"):format(name, total("empty")))
     end
     local weight = total("weight")
-    if weight == 0 then return undefined(self, name .. ": there are no queries") end
+    if weight == 0 then return undefined(self, "there are no queries") end
     return total("total") / weight
   end
 

@@ -40,7 +40,7 @@ end
 ---@return table<string, number>
 function ROUGE:result()
   local weight, result = self.sums.weight or 0, {}
-  local nothing = weight == 0 and undefined(self, "ROUGE: there are no texts") or nil
+  local nothing = weight == 0 and undefined(self, "there are no texts") or nil
   for i, name in ipairs(self.rouge_types) do
     for p, part in ipairs(PARTS) do
       result[name .. "_" .. part] = nothing or self.totals[(i - 1) * #PARTS + p] / weight

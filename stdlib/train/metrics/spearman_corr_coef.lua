@@ -38,7 +38,7 @@ end
 ---@return number|number[]
 function SpearmanCorrCoef:result()
   local rows = kept.all(self)
-  if not rows then return undefined(self, "SpearmanCorrCoef: there are no values") end
+  if not rows then return undefined(self, "there are no values") end
   local pred, target, weight = rows[1], rows[2], rows[3]
   local values, constant = {}, false
   for output = 0, pred:size(1) - 1 do
@@ -56,7 +56,7 @@ function SpearmanCorrCoef:result()
       values[output + 1] = value == value and math.max(-1.0, math.min(1.0, value)) or value
     end
   end
-  if constant then undefined(self, "SpearmanCorrCoef: predictions or targets never change") end
+  if constant then undefined(self, "predictions or targets never change") end
   return regression.combine(self, values)
 end
 

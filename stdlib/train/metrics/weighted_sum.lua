@@ -125,4 +125,20 @@ local function new_class(_, name, direction)
   return class
 end
 
-return setmetatable({methods = WeightedSum}, {__call = new_class})
+-- A class of metrics of classes: targets that were wrong on a device are told of in the result, no samples once.
+---@param name string
+---@param direction string "min" or "max"
+---@return table class
+local function of_classes(name, direction)
+  local classes, undefined = require "train.metrics.classes", require "train.metrics.undefined"
+  local class = new_class(nil, name, direction)
+  function class:reset() self.total, self.weight, self.wrong = nil, 0, nil end
+  function class:result()
+    classes.confirm(self)
+    local value = WeightedSum.result(self)
+    return value == value and value or undefined(self, "no samples")
+  end
+  return class
+end
+
+return setmetatable({methods = WeightedSum, of_classes = of_classes}, {__call = new_class})

@@ -17,16 +17,6 @@ local function open(text)
   return host.reload(path), write
 end
 
-local function warnings(f)
-  local log, texts = host.log, {}
-  local warn = log.warn
-  log.warn = function(text) texts[#texts + 1] = text end
-  local ok, err = pcall(f)
-  log.warn = warn
-  if not ok then error(err, 0) end
-  return texts
-end
-
 test.case("the next call takes the newest version, with the state of before", function()
   local counter, write = open(COUNTER)
   test.equal({counter.next(), counter.next()}, {1, 2})
@@ -55,7 +45,7 @@ end)
 test.case("an edit that does not compile or fails as it runs is warned of once and not used", function()
   local counter, write = open(COUNTER)
   test.equal(counter.next(), 1)
-  local texts = warnings(function()
+  local texts = test.warnings(function()
     write(COUNTER .. " if")
     test.equal({counter.next(), counter.next()}, {2, 3})
     write("leaked_name = 1 error 'no'")
@@ -71,7 +61,7 @@ end)
 test.case("where a function of an edit fails, the version of before is called in its place", function()
   local counter, write = open(COUNTER)
   counter.next()
-  local texts = warnings(function()
+  local texts = test.warnings(function()
     write((COUNTER:gsub("return M.n end", "return M.nothing.n end", 1)))
     test.equal({counter.next(), counter.next()}, {2, 3})
   end)

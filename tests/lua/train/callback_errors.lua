@@ -6,17 +6,6 @@ local hooks = require "train.hooks"
 local host = require "host"
 local nn, F = torch.nn, torch.nn.functional
 
--- The warnings that are logged while `f` runs.
-local function warnings_of(f)
-  local log, told = host.log, {}
-  local warn = log.warn
-  log.warn = function(text) told[#told + 1] = text end
-  local ok, err = pcall(f)
-  log.warn = warn
-  if not ok then error(err, 0) end
-  return told
-end
-
 -- A callback whose hook of `event` throws at its first `fails` calls.
 local function thrower(event, errors, fails, thrown)
   local bad = {name = "Bad", errors = errors, calls = 0}
@@ -47,7 +36,7 @@ test.case("a throw in each hook under each policy", function()
       local bad, other = thrower(event, errors, fails), {name = "Other", calls = 0}
       other["on_" .. event] = function(self) self.calls = self.calls + 1 end
       local list, state = train.callback_list {bad, other}, {}
-      local told = warnings_of(function()
+      local told = test.warnings(function()
         if message then
           test.raises(("callback Bad, on_%s: "):format(event) .. "boom", list.emit, list, event, state)
         else
@@ -92,7 +81,7 @@ test.case("a training goes on to the same weights where a callback is switched o
   for _, event in ipairs(HEARD_BY_FIT) do
     for _, errors in ipairs {"disable", "retry"} do
       local bad = thrower(event, errors, 1)
-      warnings_of(function()
+      test.warnings(function()
         local history, after = training(bad, folder .. "/" .. event .. errors)
         test.equal(history.loss, reference.loss, event)
         test.equal(after, weight, event)
@@ -107,7 +96,7 @@ end)
 test.case("an error in the exception hook does not hide the error that ended the training", function()
   for _, errors in ipairs {"raise", "disable", {"retry", times = 1}} do
     local bad = thrower("exception", errors, 9)
-    warnings_of(function()
+    test.warnings(function()
       test.raises("the cause", train.fit, {train = {{1}}, epochs = 1, quiet = true, step = function() error("the cause") end,
         callbacks = {bad}})
     end)
@@ -119,7 +108,7 @@ test.case("evaluate and predict keep to the policies", function()
   local net, x, y = nn.Linear(1, 1), torch.ones(2, 1), torch.ones(2, 1)
   for _, event in ipairs {"evaluate_begin", "evaluate_batch_begin", "evaluate_batch_end", "evaluate_end"} do
     local run = {model = net, data = {{x, y}}, loss = F.mse_loss, callbacks = {thrower(event, "disable", 9)}}
-    warnings_of(function() test.truthy(train.evaluate(run).loss) end)
+    test.warnings(function() test.truthy(train.evaluate(run).loss) end)
     run.callbacks = {thrower(event, nil, 9)}
     test.raises("callback Bad, on_" .. event .. ": boom", train.evaluate, run)
   end
@@ -127,7 +116,7 @@ end)
 
 test.case("whatever is thrown, the callback and its hook are named", function()
   for _, thrown in ipairs {"text", 42, false} do
-    local told = warnings_of(function()
+    local told = test.warnings(function()
       local bad = {name = "Bad", errors = "disable", on_epoch_end = function() error(thrown or nil) end}
       train.callback_list({bad}):emit("epoch_end", {})
     end)
@@ -203,7 +192,7 @@ end
 
 test.case("a call beyond its budget warns once with the callback's name and the times, and goes on", function()
   local list, state, callback = slow(0.2, {budget = "50ms"})
-  local told = warnings_of(function()
+  local told = test.warnings(function()
     for _ = 1, 5 do list:emit("epoch_end", state) end
   end)
   test.equal(told, {"callback Slow, on_epoch_end: took 200ms, its budget is 50ms a call; this is said once"})
@@ -214,7 +203,7 @@ test.case("where an error would switch the callback off, so does an overrun", fu
   for _, fields in ipairs {{errors = "disable"}, {group = "logging"}, {errors = {"retry", otherwise = "disable"}}} do
     fields.budget = "2s"
     local list, state, callback = slow(3, fields)
-    local told = warnings_of(function()
+    local told = test.warnings(function()
       for _ = 1, 5 do list:emit("epoch_end", state) end
     end)
     test.equal(told, {"callback Slow, on_epoch_end: took 3s, its budget is 2s a call; callback Slow is switched off, " ..
@@ -225,7 +214,7 @@ end)
 
 test.case("within the budget nothing is said", function()
   local list, state, callback = slow(0.04, {budget = "50ms", errors = "disable"})
-  test.equal(warnings_of(function()
+  test.equal(test.warnings(function()
     for _ = 1, 5 do list:emit("epoch_end", state) end
   end), {})
   test.equal(callback.calls, 5)
@@ -233,7 +222,7 @@ end)
 
 test.case("a share is one of the training's time, all hooks of the callback together", function()
   local list, state, callback, pass = slow(0.4, {budget = "5%"})
-  local told = warnings_of(function()
+  local told = test.warnings(function()
     list:emit("train_begin", state)
     for _ = 1, 3 do
       pass(9.6)  -- 4 of 100
@@ -241,7 +230,7 @@ test.case("a share is one of the training's time, all hooks of the callback toge
     end
   end)
   test.equal(told, {})
-  told = warnings_of(function()
+  told = test.warnings(function()
     for _ = 1, 3 do list:emit("epoch_end", state) end
   end)
   test.equal(told, {"callback Slow: its hooks took 1.6s of 30.4s (5.26%), its budget is 5% of the training; this is said once"})
@@ -253,7 +242,7 @@ test.case("what a callback does before the first epoch has ended is no share of 
   local list = train.callback_list {{budget = "5%", name = "Eager",
     on_train_begin = function() now = now + 0.5 end, on_batch_end = function() now = now + 0.01 end}}
   local state = {clock = function() return now end}
-  test.equal(warnings_of(function()
+  test.equal(test.warnings(function()
     list:emit("train_begin", state)
     for _ = 1, 3 do list:emit("batch_end", state) end
   end), {})
@@ -261,7 +250,7 @@ end)
 
 test.case("a budget holds within train.fit, by the real clock too", function()
   local calls = 0
-  local told = warnings_of(function()
+  local told = test.warnings(function()
     train.fit {train = {{1}}, epochs = 4, quiet = true, step = function() return 1.0 end, callbacks = {
       train.on("epoch_end", {budget = "1ms", name = "Sleepy", errors = "disable"}, function()
         calls = calls + 1

@@ -1,5 +1,4 @@
 -- What every metric of numbers, rankings, overlaps and texts keeps: directions, NaN with one warning, state, merging, scopes.
-local host = require "host"
 local test = require "test"
 local torch = require "torch"
 local train = require "train"
@@ -58,16 +57,6 @@ local function same(got, want, note)
   for i = 1, #got do test.near(got[i], want[i], 1e-12, note) end
 end
 
--- The warnings of body().
-local function warnings(body)
-  local list, warn = {}, host.log.warn
-  host.log.warn = function(message) list[#list + 1] = message end
-  local ok, err = pcall(body)
-  host.log.warn = warn
-  if not ok then error(err, 0) end
-  return list
-end
-
 test.case("a metric knows its direction, and its short name is the same metric", function()
   each(function(name, new, _, direction)
     test.equal({new().direction, new().__name}, {direction, name}, name)
@@ -79,7 +68,7 @@ end)
 test.case("nothing seen: NaN and one warning that names the metric; reset forgets", function()
   each(function(name, new, batch)
     local metric
-    local list = warnings(function()
+    local list = test.warnings(function()
       metric = new()
       for _ = 1, 3 do
         for _, value in ipairs(numbers(metric:result())) do test.truthy(value ~= value, name) end

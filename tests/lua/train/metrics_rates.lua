@@ -1,20 +1,9 @@
 -- Metrics that count decisions: what is yes, which classes count, what is not defined, weights, states, the device.
-local host = require "host"
 local test = require "test"
 local torch = require "torch"
 local metrics = require("train").metrics
 
 local NAN <const> = 0 / 0
-
--- The warnings of fn().
-local function warnings(fn)
-  local list, warn = {}, host.log.warn
-  host.log.warn = function(text) list[#list + 1] = text end
-  local ok, err = pcall(fn)
-  host.log.warn = warn
-  if not ok then error(err, 0) end
-  return list
-end
 
 local function is_nan(value) return value ~= value end
 
@@ -36,10 +25,10 @@ end)
 
 test.case("F1 with no positives anywhere is 0; zero_division changes it", function()
   local pred, target = {0.1, 0.2}, {0, 0}
-  test.equal(#warnings(function() test.equal(of("F1", nil, pred, target), 0) end), 0)
+  test.equal(#test.warnings(function() test.equal(of("F1", nil, pred, target), 0) end), 0)
   test.equal(of("F1", {zero_division = 1}, pred, target), 1)
   local metric = metrics.F1 {zero_division = NAN}
-  local said = warnings(function()
+  local said = test.warnings(function()
     metric:update(torch.tensor(pred), torch.tensor(target))
     test.truthy(is_nan(metric:result()))
     metric:reset()
@@ -179,8 +168,8 @@ end)
 
 test.case("correlation and agreement of one class only: 0, and NaN with a warning", function()
   local pred, target = {0.9, 0.8}, {1, 1}
-  test.equal(#warnings(function() test.equal(of("MatthewsCorrCoef", nil, pred, target), 0) end), 0)
-  local said = warnings(function()
+  test.equal(#test.warnings(function() test.equal(of("MatthewsCorrCoef", nil, pred, target), 0) end), 0)
+  local said = test.warnings(function()
     test.truthy(is_nan(of("CohenKappa", nil, pred, target)))
     test.truthy(is_nan(of("MatthewsCorrCoef", {zero_division = NAN}, pred, target)))
   end)
@@ -193,7 +182,7 @@ test.case("without samples the result is NaN, with one warning", function()
   for _, name in ipairs {"Accuracy", "F1", "Precision", "BalancedAccuracy", "MatthewsCorrCoef", "CohenKappa", "AUC",
     "AveragePrecision", "LogLoss", "Brier", "CalibrationError"} do
     local metric = metrics[name]()
-    local said = warnings(function()
+    local said = test.warnings(function()
       test.truthy(is_nan(metric:result()), name)
       metric:update(torch.zeros(0, 3), torch.zeros(0, {dtype = torch.int64}))
       metric:update(torch.zeros(0, 3), torch.zeros(0, {dtype = torch.int64}), torch.zeros(0))

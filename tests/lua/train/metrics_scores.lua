@@ -1,18 +1,8 @@
 -- Metrics of scores: areas and curves over all thresholds, probabilities and their calibration; what fit logs of lists.
-local host = require "host"
 local test = require "test"
 local torch = require "torch"
 local train = require "train"
 local metrics = train.metrics
-
-local function warnings(fn)
-  local list, warn = {}, host.log.warn
-  host.log.warn = function(text) list[#list + 1] = text end
-  local ok, err = pcall(fn)
-  host.log.warn = warn
-  if not ok then error(err, 0) end
-  return list
-end
 
 local function is_nan(value) return value ~= value end
 
@@ -38,7 +28,7 @@ end)
 test.case("AUC of one class only is NaN, with one warning", function()
   for _, target in ipairs {{1, 1}, {0, 0}} do
     local metric = metrics.AUC()
-    local said = warnings(function()
+    local said = test.warnings(function()
       for _ = 1, 2 do
         metric:update(torch.tensor {0.2, 0.8}, torch.tensor(target))
         test.truthy(is_nan(metric:result()))
@@ -63,7 +53,7 @@ end)
 
 test.case("AP without positives is NaN, with one warning", function()
   local metric = metrics.AveragePrecision()
-  local said = warnings(function()
+  local said = test.warnings(function()
     metric:update(torch.tensor {0.2, 0.8}, torch.tensor {0, 0})
     test.truthy(is_nan(metric:result()))
     test.truthy(is_nan(metric:result()))
@@ -74,9 +64,9 @@ end)
 
 test.case("a class that is absent is left out of the mean with a warning; labels counts it", function()
   local pred, target = {{0.7, 0.2, 0.1}, {0.3, 0.6, 0.1}, {0.4, 0.35, 0.25}}, {0, 1, 1}
-  local said = warnings(function() test.equal(of("AUC", nil, pred, target), 1.0) end)
+  local said = test.warnings(function() test.equal(of("AUC", nil, pred, target), 1.0) end)
   test.equal(said, {"AUC: for class 2 the targets are of one class only: it is left out of the mean (labels counts it)"})
-  warnings(function()
+  test.warnings(function()
     test.truthy(is_nan(of("AUC", {labels = {0, 1, 2}}, pred, target)))
     local each = of("AUC", {average = "none"}, pred, target):tolist()
     test.equal({each[1], each[2], is_nan(each[3])}, {1.0, 1.0, true})
@@ -88,7 +78,7 @@ test.case("AUC one against one, weighted by the size of the pair", function()
   -- pairs: 0 and 1: 1 of 3 samples, 0 and 2: (1 + 0.75) / 2 of 3, 1 and 2: 1 of 2
   test.near(of("AUC", {multi_class = "ovo"}, pred, {0, 1, 2, 0}), (1 + 0.875 + 1) / 3, 1e-12)
   test.near(of("AUC", {multi_class = "ovo", average = "weighted"}, pred, {0, 1, 2, 0}), (3 + 3 * 0.875 + 2) / 8, 1e-12)
-  warnings(function() test.truthy(is_nan(of("AUC", {multi_class = "ovo"}, pred, {1, 1, 1, 1}))) end)
+  test.warnings(function() test.truthy(is_nan(of("AUC", {multi_class = "ovo"}, pred, {1, 1, 1, 1}))) end)
 end)
 
 test.case("curves: the first point of ROC is at infinity, the last of precision and recall has no threshold", function()
@@ -104,7 +94,7 @@ test.case("curves: the first point of ROC is at infinity, the last of precision 
   local several = of("ROCCurve", nil, {{0.7, 0.2, 0.1}, {0.3, 0.6, 0.1}, {0.4, 0.25, 0.35}}, {0, 1, 2})
   test.equal({#several.fpr, #several.tpr, #several.thresholds}, {3, 3, 3})
   test.equal(several.tpr[2]:tolist()[1], 0.0)
-  local said = warnings(function()
+  local said = test.warnings(function()
     local one = of("ROCCurve", nil, {0.2, 0.8}, {1, 1})
     test.truthy(is_nan(one.fpr:tolist()[1]) and one.tpr:tolist()[1] == 0.0)
   end)

@@ -39,17 +39,6 @@ local function run(policy, edits, more)
     callbacks = callbacks}
 end
 
--- What is warned of while `f` runs.
-local function warnings(f)
-  local log, texts = require("host").log, {}
-  local warn = log.warn
-  log.warn = function(text) texts[#texts + 1] = text end
-  local ok, err = pcall(f)
-  log.warn = warn
-  if not ok then error(err, 0) end
-  return texts
-end
-
 local function edited(from, to, text) return (text or POLICY):gsub(from, to) end
 
 test.case("an edit that keeps the meaning leaves the loss curve as it was, bit for bit", function()
@@ -67,7 +56,7 @@ test.case("an edit with a syntax error, one that fails while it loads and one th
     [4] = edited("state.logs.count = self.count", "group.lr = 1"), [5] = "return 5", [6] = edited("on_epoch_end", "on_epoch_ends"),
   }
   local history
-  texts = warnings(function() history = run(POLICY, bad) end)
+  texts = test.warnings(function() history = run(POLICY, bad) end)
   test.equal(history.loss, plain.loss)
   test.equal(history.count, plain.count)
   test.equal(#texts, 6)
@@ -81,7 +70,7 @@ end)
 test.case("what a failing hook had changed is put back", function()
   local plain = run(POLICY, {})
   local history
-  warnings(function()
+  test.warnings(function()
     history = run(POLICY, {[3] = edited("self.count = self.count %+ 1", [[
       self.count = self.count + 100
       state.optimizer.param_groups[1].lr = 5
@@ -109,7 +98,7 @@ end)
 
 test.case("a failing edit that comes after a good one leaves the good one", function()
   local history
-  local texts = warnings(function()
+  local texts = test.warnings(function()
     history = run(POLICY, {[2] = edited("self.count %+ 1", "self.count + 10"), [5] = edited("self.count %+ 1", "nothing + 1")})
   end)
   test.equal(history.count, {1, 2, 12, 22, 32, 42, 52, 62})
