@@ -1,4 +1,4 @@
-// native.save: safetensors files, checkpoint folders, links.
+// native.save: safetensors files, pictures, links.
 #include <string>
 #include <utility>
 
@@ -8,7 +8,6 @@
 #include "bindings/save.h"
 #include "bindings/tensor.h"
 #include "host/base/publish.h"
-#include "host/save/checkpoint.h"
 #include "host/save/png.h"
 #include "host/save/safetensors.h"
 #include "host/tensor/fresh.h"
@@ -41,9 +40,6 @@ std::optional<uint64_t> check_limit(lua_State* L, int index) {
   return static_cast<uint64_t>(limit);
 }
 
-namespace {
-
-// The list {{key, text}, ...} at `index`.
 std::vector<std::pair<std::string, std::string>> check_texts(lua_State* L, int index, const char* function) {
   std::vector<std::pair<std::string, std::string>> texts;
   if (lua_isnoneornil(L, index)) return texts;
@@ -59,6 +55,8 @@ std::vector<std::pair<std::string, std::string>> check_texts(lua_State* L, int i
   }
   return texts;
 }
+
+namespace {
 
 int read_safetensors(lua_State* L) {
   const std::string path(check_string(L, 1, "torch.load", "path"));
@@ -78,41 +76,6 @@ int write_safetensors(lua_State* L) {
   const std::string path(check_string(L, 1, "torch.save", "path"));
   save::write_safetensors(path, check_named(L, 2, "torch.save"), check_texts(L, 3, "torch.save"));
   return 0;
-}
-
-// write_checkpoint(folder, {{name, {{name, tensor}, ...}}, ...}, {{name, text}, ...})
-int write_checkpoint(lua_State* L) {
-  constexpr const char* kName = "host.checkpoint.save";
-  const std::string folder(check_string(L, 1, kName, "folder"));
-  save::Checkpoint checkpoint;
-  if (!lua_istable(L, 2)) throw_argument(L, kName, "tensors", "a list of {name, tensors}", 2);
-  for (lua_Integer i = 1, n = static_cast<lua_Integer>(lua_rawlen(L, 2)); i <= n; ++i) {
-    if (lua_rawgeti(L, 2, i) != LUA_TTABLE) throw_argument(L, kName, "tensors", "a list of {name, tensors}", 2);
-    lua_rawgeti(L, -1, 1);
-    std::string name(check_string(L, lua_gettop(L), kName, "name"));
-    lua_rawgeti(L, -2, 2);
-    checkpoint.tensors.emplace_back(std::move(name), check_named(L, lua_gettop(L), kName));
-    lua_pop(L, 3);
-  }
-  checkpoint.texts = check_texts(L, 3, kName);
-  save::write_checkpoint(folder, checkpoint);
-  return 0;
-}
-
-int read_checkpoint(lua_State* L) {
-  const std::string folder(check_string(L, 1, "host.checkpoint.load", "folder"));
-  auto checkpoint = tensor::below_transforms([&] { return save::read_checkpoint(folder); });
-  lua_createtable(L, 0, static_cast<int>(checkpoint.tensors.size()));
-  for (auto& [name, tensors] : checkpoint.tensors) {
-    push_named(L, tensors);
-    lua_setfield(L, -2, name.c_str());
-  }
-  lua_createtable(L, 0, static_cast<int>(checkpoint.texts.size()));
-  for (const auto& [name, text] : checkpoint.texts) {
-    lua_pushlstring(L, text.data(), text.size());
-    lua_setfield(L, -2, name.c_str());
-  }
-  return 2;
 }
 
 int publish_link(lua_State* L) {
@@ -142,16 +105,12 @@ int open_save(lua_State* L) {
       {"write_safetensors", guarded<write_safetensors>,
        "Replaces the file in one step.\n@param path string\n@param tensors table {{name, Tensor}, ...}\n@param "
        "metadata? table {{key, text}, ...}"},
-      {"write_checkpoint", guarded<write_checkpoint>,
-       "Replaces the folder in one step.\n@param folder string\n@param tensors table {{name, {{name, Tensor}, ...}}, "
-       "...}\n@param texts? table {{file, text}, ...}"},
-      {"read_checkpoint", guarded_repeatable<read_checkpoint>,
-       "@param folder string\n@return table name -> {{name, Tensor}, ...}\n@return table file -> text"},
       {"publish_link", guarded<publish_link>,
        "Makes a symbolic link, over an older one in one step.\n@param target string\n@param link string"},
       {nullptr, nullptr, nullptr}};
   lua_newtable(L);
   set_functions(L, kFunctions);
+  set_checkpoints(L);
   set_torch_files(L);
   set_numpy_files(L);
   return 1;

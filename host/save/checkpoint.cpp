@@ -4,43 +4,70 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <set>
+#include <unordered_map>
 
+#include "host/base/checksum.h"
 #include "host/base/error.h"
 #include "host/base/publish.h"
 #include "host/base/read_file.h"
+#include "host/save/manifest.h"
 
 namespace trainhost::save {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-constexpr const char* kManifest = "manifest.json";
-constexpr const char* kFormat = "trainhost-checkpoint";
 constexpr const char* kSuffix = ".safetensors";
-constexpr int kVersion = 1;
-constexpr uint64_t kMostManifestBytes = uint64_t{1} << 20;
+constexpr uint64_t kMostManifestBytes = uint64_t{256} << 20;
 constexpr uint64_t kMostTextBytes = uint64_t{256} << 20;
 
-bool is_file_name(const std::string& name) {
-  return !name.empty() && name.size() <= 200 && name.front() != '.' && name != kManifest &&
-         std::all_of(name.begin(), name.end(), [](unsigned char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-                  c == '.';
-         });
-}
+bool is_tensor_file(const std::string& name) { return name.size() > 12 && name.ends_with(kSuffix); }
 
 uint64_t size_of(const std::string& path) { return file::ReadFile("checkpoint file", path).size(); }
 
-bool is_tensor_file(const std::string& name) { return name.size() > 12 && name.ends_with(kSuffix); }
+std::string sum_of_file(const std::string& path) {
+  const file::ReadFile file("checkpoint file", path);
+  std::vector<char> buffer(std::min<uint64_t>(file.size(), uint64_t{1} << 20));
+  Checksum sum;
+  for (uint64_t at = 0; at < file.size(); at += buffer.size()) {
+    const size_t count = std::min<uint64_t>(buffer.size(), file.size() - at);
+    file.read(at, buffer.data(), count);
+    sum.update(buffer.data(), count);
+  }
+  return sum.text();
+}
+
+// Which of its tensors makes a file's checksum another; empty if that cannot be told.
+std::string damaged_tensor(const std::string& path, const ManifestRow& row) {
+  try {
+    const std::unordered_map<std::string, std::string> sums(row.tensors.begin(), row.tensors.end());
+    for (const auto& [name, tensor] : read_safetensors(path).tensors) {
+      const auto known = sums.find(name);
+      if (known != sums.end() && known->second != checksum_of_tensor(tensor)) return name;
+    }
+  } catch (const Error&) {  // its header is damaged
+  }
+  return "";
+}
+
+void check_file(const std::string& folder, const ManifestRow& row) {
+  const std::string path = folder + "/" + row.name;
+  const uint64_t size = size_of(path);
+  if (size != row.bytes)
+    throw_io("checkpoint " + folder + ": " + row.name + " holds " + std::to_string(size) +
+             " bytes, the manifest says " + std::to_string(row.bytes));
+  if (row.sum.empty() || sum_of_file(path) == row.sum) return;
+  const std::string tensor = is_tensor_file(row.name) ? damaged_tensor(path, row) : "";
+  throw_io("checkpoint " + folder + ": " + row.name + " is damaged" +
+           (tensor.empty() ? "" : ", in the tensor '" + tensor + "'") +
+           ": its checksum is another than the manifest's");
+}
 
 }  // namespace
 
 void write_checkpoint(const std::string& folder, const Checkpoint& checkpoint) {
   std::set<std::string> names;
   const auto check = [&](const std::string& name) {
-    if (!is_file_name(name))
+    if (!is_part_name(name))
       throw_usage("checkpoint: '" + name + "' cannot name a part, expected letters, digits, '_', '-' and '.'");
     if (!names.insert(name).second) throw_usage("checkpoint: the part '" + name + "' is given twice");
   };
@@ -51,28 +78,29 @@ void write_checkpoint(const std::string& folder, const Checkpoint& checkpoint) {
   }
 
   file::NewFolder made(folder);
-  Json files = Json::array();
-  const auto list = [&](const std::string& name) {
-    files.push_back({{"name", name}, {"bytes", size_of(made.path() + "/" + name)}});
-  };
+  std::vector<ManifestRow> rows;
   const auto write_text = [&](const std::string& name, const std::string& text) {
     file::NewFile file(made.path() + "/" + name);
     file.write(text);
     file.publish();
   };
   for (const auto& [name, tensors] : checkpoint.tensors) {
-    write_safetensors(made.path() + "/" + name + kSuffix, tensors, {{"format", "pt"}});
-    list(name + kSuffix);
+    const std::string path = made.path() + "/" + name + kSuffix;
+    WrittenSums sums;
+    write_safetensors(path, tensors, {{"format", "pt"}}, &sums);
+    ManifestRow row{name + kSuffix, size_of(path), sums.file, {}};
+    for (size_t i = 0; i < tensors.size(); ++i) row.tensors.emplace_back(tensors[i].name, sums.tensors[i]);
+    rows.push_back(std::move(row));
   }
   for (const auto& [name, text] : checkpoint.texts) {
     write_text(name, text);
-    list(name);
+    rows.push_back({name, text.size(), checksum_of(text), {}});
   }
-  write_text(kManifest, Json{{"format", kFormat}, {"version", kVersion}, {"files", files}}.dump(2) + "\n");
+  write_text(kManifest, write_manifest(rows));
   made.publish();
 }
 
-Checkpoint read_checkpoint(const std::string& folder, bool map) {
+std::vector<ManifestRow> check_checkpoint(const std::string& folder) {
   const std::string path = folder + "/" + kManifest;
   struct stat info;
   if (::stat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode))
@@ -80,32 +108,19 @@ Checkpoint read_checkpoint(const std::string& folder, bool map) {
   if (::stat(path.c_str(), &info) != 0)
     throw_io("checkpoint " + folder + ": it has no " + kManifest +
              ", expected a folder that host.checkpoint.save made");
-  const auto fail = [&](const std::string& what) { throw_io("checkpoint " + folder + ": " + what); };
-  const Json manifest = Json::parse(file::read_text("checkpoint file", path, kMostManifestBytes), nullptr, false);
-  if (!manifest.is_object() || manifest.value("format", Json()) != kFormat) fail("its manifest.json is damaged");
-  const Json version = manifest.value("version", Json());
-  if (!version.is_number_integer()) fail("its manifest.json is damaged: no version");
-  if (version.get<int64_t>() != kVersion)
-    fail("its format version is " + version.dump() + ", this trainhost reads " + std::to_string(kVersion));
-  const Json files = manifest.value("files", Json());
-  if (!files.is_array()) fail("its manifest.json is damaged: no list of files");
+  auto rows = read_manifest("checkpoint " + folder, file::read_text("checkpoint file", path, kMostManifestBytes));
+  for (const ManifestRow& row : rows) check_file(folder, row);
+  return rows;
+}
 
+Checkpoint read_checkpoint(const std::string& folder, bool map) {
   Checkpoint result;
-  std::set<std::string> seen;
-  for (const Json& row : files) {
-    const Json name = row.is_object() ? row.value("name", Json()) : Json();
-    const Json bytes = row.is_object() ? row.value("bytes", Json()) : Json();
-    if (!name.is_string() || !bytes.is_number_unsigned() || !is_file_name(name.get<std::string>()) ||
-        !seen.insert(name.get<std::string>()).second)
-      fail("its manifest.json is damaged: a bad row in the list of files");
-    const auto file = name.get<std::string>();
-    const uint64_t size = size_of(folder + "/" + file);
-    if (size != bytes.get<uint64_t>())
-      fail(file + " holds " + std::to_string(size) + " bytes, the manifest says " + bytes.dump());
-    if (is_tensor_file(file))
-      result.tensors.emplace_back(file.substr(0, file.size() - std::string(kSuffix).size()),
-                                  read_safetensors(folder + "/" + file, map).tensors);
-    else result.texts.emplace_back(file, file::read_text("checkpoint file", folder + "/" + file, kMostTextBytes));
+  for (const ManifestRow& row : check_checkpoint(folder)) {
+    const std::string path = folder + "/" + row.name;
+    if (is_tensor_file(row.name))
+      result.tensors.emplace_back(row.name.substr(0, row.name.size() - std::string(kSuffix).size()),
+                                  read_safetensors(path, map).tensors);
+    else result.texts.emplace_back(row.name, file::read_text("checkpoint file", path, kMostTextBytes));
   }
   return result;
 }

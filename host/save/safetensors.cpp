@@ -11,6 +11,7 @@
 #include <numeric>
 #include <unordered_set>
 
+#include "host/base/checksum.h"
 #include "host/base/error.h"
 #include "host/base/publish.h"
 #include "host/base/read_file.h"
@@ -62,6 +63,10 @@ void check_dense(const NamedTensor& named) {
 
 }  // namespace
 
+std::string checksum_of_tensor(const at::Tensor& tensor) {
+  return checksum_of(tensor.const_data_ptr(), static_cast<size_t>(tensor.numel()) * tensor.element_size());
+}
+
 TensorFile read_safetensors(const std::string& path, bool map, std::optional<uint64_t> limit) {
   const file::ReadFile file(kWhat, path);
   Budget budget(file, limit);
@@ -87,7 +92,7 @@ TensorFile read_safetensors(const std::string& path, bool map, std::optional<uin
 }
 
 void write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
-                       const std::vector<std::pair<std::string, std::string>>& metadata) {
+                       const std::vector<std::pair<std::string, std::string>>& metadata, WrittenSums* sums) {
   std::unordered_set<std::string> seen;
   std::vector<uint64_t> begin(tensors.size()), bytes(tensors.size());
   std::vector<size_t> place(tensors.size());
@@ -132,15 +137,26 @@ void write_safetensors(const std::string& path, const std::vector<NamedTensor>& 
                 std::to_string(kMostHeaderBytes) + " are read back");
 
   file::NewFile file(path);
+  std::optional<Checksum> sum;
+  if (sums) {
+    sum.emplace();
+    sums->tensors.resize(tensors.size());
+  }
+  const auto write = [&](const void* data, size_t count) {
+    if (sum) sum->update(data, count);
+    file.write(data, count);
+  };
   std::array<char, 8> prefix{};
   for (size_t i = 0; i < 8; ++i) prefix[i] = static_cast<char>(header.size() >> (8 * i));
-  file.write(prefix.data(), prefix.size());
-  file.write(header);
+  write(prefix.data(), prefix.size());
+  write(header.data(), header.size());
   for (const size_t i : place) {
     // Copied to the host one at a time.
     const at::Tensor data = tensors[i].tensor.detach().resolve_conj().resolve_neg().cpu().contiguous();
-    file.write(data.const_data_ptr(), bytes[i]);
+    if (sums) sums->tensors[i] = checksum_of_tensor(data);
+    write(data.const_data_ptr(), bytes[i]);
   }
+  if (sums) sums->file = sum->text();
   file.publish();
 }
 

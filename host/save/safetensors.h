@@ -30,11 +30,21 @@ struct TensorFile {
 // value is not found here.
 TensorFile read_safetensors(const std::string& path, bool map = false, std::optional<uint64_t> limit = std::nullopt);
 
+// XXH3-128 of what was written: of the file, and of each tensor's bytes in it, in the order given.
+struct WrittenSums {
+  std::string file;
+  std::vector<std::string> tensors;
+};
+
+// The sum of a tensor's bytes, as in WrittenSums. On the CPU, contiguous.
+std::string checksum_of_tensor(const at::Tensor& tensor);
+
 // Writes in one step (see NewFile). The header keeps the order given; the data lie by falling element size, so that
 // every tensor is aligned. Tensors on a device and strided views are copied; tensors that share memory are written
 // once each. Error{usage} for a name that is empty, given twice, reserved or not UTF-8, or a tensor without dense
 // storage; Error{dtype} for a dtype that the format does not know.
 void write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
-                       const std::vector<std::pair<std::string, std::string>>& metadata = {});
+                       const std::vector<std::pair<std::string, std::string>>& metadata = {},
+                       WrittenSums* sums = nullptr);
 
 }  // namespace trainhost::save

@@ -340,7 +340,8 @@ TEST_CASE("checkpoint: a missing, cut or foreign folder is an io error", "[save]
   CHECK_THAT(manifest(std::string(500000, '[')), Holds("damaged"));
   CHECK_THAT(manifest("[]"), Holds("damaged"));
   CHECK_THAT(manifest(R"({"format":"trainhost-checkpoint"})"), Holds("no version"));
-  CHECK_THAT(manifest(R"({"format":"trainhost-checkpoint","version":2,"files":[]})"), Holds("version is 2"));
+  CHECK_THAT(manifest(R"({"format":"trainhost-checkpoint","version":3,"files":[]})"), Holds("version is 3"));
+  CHECK_THAT(manifest(R"({"format":"trainhost-checkpoint","version":2,"files":[]})"), Holds("its checksum is another"));
   CHECK_THAT(manifest(R"({"format":"trainhost-checkpoint","version":1,"files":7})"), Holds("no list of files"));
   const auto listed = [&](const std::string& row) {
     return manifest(R"({"format":"trainhost-checkpoint","version":1,"files":[)" + row + "]}");
@@ -358,4 +359,55 @@ TEST_CASE("checkpoint: a missing, cut or foreign folder is an io error", "[save]
   }
   fs::remove(file);
   CHECK_THAT(failure(path), Holds("No such file"));
+}
+
+TEST_CASE("checkpoint: every flipped bit and every cut of every file is found, and its place named", "[save]") {
+  Folder folder;
+  const std::string path = folder / "c", other = folder / "d";
+  const auto make = [](const std::string& at, double value) {
+    write_checkpoint(
+        at, {{{"model", {{"w", at::tensor({value, value, value, value})}, {"n", at::tensor({1, 0, 1}).to(at::kBool)}}}},
+             {{"state.json", "{\"epoch\": 1}"}}});
+  };
+  make(path, 1.5);
+  make(other, 2.5);
+  CHECK(check_checkpoint(path).size() == 2);
+  int cases = 0;
+  for (const std::string name : {"manifest.json", "model.safetensors", "state.json"}) {
+    const std::string good = read(path + "/" + name);
+    const auto must_fail = [&](const std::string& bytes) {
+      folder.put("c/" + name, bytes);
+      const Error e = error_of([&] { read_checkpoint(path); });
+      REQUIRE(name_of(e.kind()) == "io");
+      ++cases;
+      return e.message();
+    };
+    for (size_t bit = 0; bit < good.size() * 8; bit += name == "manifest.json" ? 7 : 1) {
+      std::string bytes = good;
+      bytes[bit / 8] ^= static_cast<char>(1 << (bit % 8));
+      must_fail(bytes);
+    }
+    for (size_t length = 0; length < good.size(); length += 5) must_fail(good.substr(0, length));
+    if (name != "manifest.json")
+      CHECK_THAT(must_fail(read(other + "/" + name).append(name == "state.json" ? " " : "")), Holds(name));
+    if (name == "model.safetensors") {
+      std::string bytes = good;
+      bytes[bytes.size() - 4] ^= 1;  // within w: it lies first, n last
+      CHECK_THAT(must_fail(bytes), Holds("in the tensor 'w'"));
+    }
+    folder.put("c/" + name, good);
+  }
+  CHECK(cases > 2300);
+  CHECK(read_checkpoint(path).tensors.size() == 1);
+}
+
+TEST_CASE("checkpoint: one of format version 1, without checksums, loads", "[save]") {
+  Folder folder;
+  const std::string path = folder / "c";
+  write_checkpoint(path, {{{"model", {{"w", at::tensor({1.0, 1.0})}}}}, {{"state.json", "{}"}}});
+  const auto bytes = std::to_string(fs::file_size(path + "/model.safetensors"));
+  folder.put("c/manifest.json",
+             R"({"format":"trainhost-checkpoint","version":1,"files":[{"name":"model.safetensors","bytes":)" + bytes +
+                 R"(},{"name":"state.json","bytes":2}]})");
+  CHECK(at::equal(read_checkpoint(path).tensors[0].second[0].tensor, at::tensor({1.0, 1.0})));
 }
