@@ -188,6 +188,10 @@ void Client::Transfer::prepare() {
   set(CURLOPT_TCP_KEEPALIVE, 1L);
   set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.connect_timeout.count()));
   set(CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout.count()));
+  if (request.stall.count()) {
+    set(CURLOPT_LOW_SPEED_LIMIT, 1L);
+    set(CURLOPT_LOW_SPEED_TIME, static_cast<long>(request.stall.count()));
+  }
   set(CURLOPT_HEADERFUNCTION, &take_header);
   set(CURLOPT_HEADERDATA, static_cast<void*>(this));
   set(CURLOPT_WRITEFUNCTION, &take_body);
@@ -209,7 +213,7 @@ void Client::Transfer::prepare_body() {
   } else if (request.method == "GET") {
     set(CURLOPT_HTTPGET, 1L);
     return;
-  } else if (!request.body.empty() || request.method == "POST") {
+  } else if (!request.body.empty() || request.method != "DELETE") {
     set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
     set(CURLOPT_POSTFIELDS, request.body.data());
   }

@@ -21,7 +21,8 @@ struct Request {
   std::string upload;    // a file that is sent instead of `body`; PUT
   std::string download;  // a file that the body of a good answer (2xx) is written to
   std::chrono::milliseconds timeout{30'000}, connect_timeout{10'000};
-  bool follow = true;  // redirects, 30 at most
+  std::chrono::seconds stall{0};  // how long not a byte may come or go; 0: no bound
+  bool follow = true;             // redirects, 30 at most
   // TLS as libcurl has it, unless these say else.
   bool verify = true;
   std::string ca;           // a file or folder of certificates
