@@ -7,6 +7,9 @@
 #include <utility>
 
 #include "host/base/log.h"
+#include "host/track/local_store.h"
+#include "host/track/rest_sink.h"
+#include "host/track/rest_store.h"
 #include "host/track/sqlite_sink.h"
 #include "host/track/text.h"
 
@@ -16,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kMostEvents = 256;
-constexpr auto kDrain = std::chrono::seconds(10);
+constexpr auto kDrain = std::chrono::seconds(10), kStart = std::chrono::seconds(2);
 
 std::string database_path(const std::string& uri) {
   constexpr const char* kDefaultHint = "unset MLFLOW_TRACKING_URI for ./mlflow.db, or use sqlite:///path/to/mlflow.db";
@@ -29,14 +32,18 @@ std::string database_path(const std::string& uri) {
       throw Error(ErrorKind::tracking, shown + "names no file: runs would be lost with the process", kDefaultHint);
     return fs::absolute(path).lexically_normal().string();
   }
-  if (uri.starts_with("http://") || uri.starts_with("https://"))
-    throw Error(ErrorKind::tracking, shown + "names a tracking server, and servers are not supported yet",
-                kDefaultHint);
   if (uri.starts_with("file:") || uri.find("://") == std::string::npos)
     throw Error(ErrorKind::tracking,
                 shown + "names a file store: MLflow has retired it and refuses to read it since version 3.13",
                 std::string(kDefaultHint) + "; `mlflow migrate-filestore` converts an old one");
-  throw Error(ErrorKind::tracking, shown + "is not supported: only sqlite:/// is", kDefaultHint);
+  throw Error(ErrorKind::tracking, shown + "is not supported: sqlite:///, http:// and https:// are", kDefaultHint);
+}
+
+bool is_server(const std::string& uri) { return uri.starts_with("http://") || uri.starts_with("https://"); }
+
+std::string server_url(std::string uri) {
+  while (uri.ends_with('/')) uri.pop_back();
+  return uri;
 }
 
 // MLflow falls back to the retired file store, and fails, in a folder that holds mlruns/<number>/meta.yaml.
@@ -118,32 +125,56 @@ size_t Tracker::close(std::chrono::milliseconds limit) {
   return left;
 }
 
+namespace {
+
+std::weak_ptr<Tracker> current;  // of this process
+
+void drain_current() {
+  if (const auto left = current.lock()) left->close(kDrain);
+}
+
+}  // namespace
+
 std::shared_ptr<Tracker> Tracker::shared() {
   static std::mutex mutex;
-  static std::weak_ptr<Tracker> current;
   std::lock_guard lock(mutex);
   if (auto tracker = current.lock()) return tracker;
   auto tracker = std::make_shared<Tracker>();
   current = tracker;
-  static const int registered = std::atexit([] {
-    if (const auto left = current.lock()) left->close(kDrain);
-  });
+  static const int registered = std::atexit(drain_current);
   (void)registered;
   return tracker;
 }
 
-std::string Tracker::resolve(const std::string& uri) { return "sqlite:///" + database_path(uri); }
+std::string Tracker::resolve(const std::string& uri) {
+  return is_server(uri) ? server_url(uri) : "sqlite:///" + database_path(uri);
+}
+
+std::shared_ptr<Store> Tracker::open_server(const std::string& url) {
+  std::lock_guard lock(mutex_);
+  if (const auto found = opened_.find(url); found != opened_.end()) return found->second.store;
+  const ServerOptions options = ServerOptions::of_environment(url);
+  auto remote = std::make_shared<RemoteRuns>();
+  auto store = std::make_shared<RestStore>(options, remote);
+  const Queue::Lane lane = queue_->add(std::make_shared<RestSink>(options, remote));
+  opened_[url] = {store, lane, remote};
+  // Once more: what is registered last is called first, and now OpenSSL, which the drain needs, has an end of its own.
+  static const int registered = std::atexit(drain_current);
+  (void)registered;
+  return store;
+}
 
 std::shared_ptr<Store> Tracker::open(const std::string& uri, const std::string& artifacts) {
+  if (is_server(uri)) return open_server(server_url(uri));
   const std::string path = database_path(uri);
   std::lock_guard lock(mutex_);
   if (const auto found = opened_.find(path); found != opened_.end()) return found->second.store;
   if (const auto folder = fs::path(path).parent_path(); !fs::is_directory(folder))
     throw Error(ErrorKind::tracking,
                 "mlflow: cannot open '" + path + "': there is no folder '" + folder.string() + "'");
-  auto store = std::make_shared<Store>(path, fs::absolute(artifacts).string());
+  auto store = std::make_shared<LocalStore>(path, fs::absolute(artifacts).string());
   const Queue::Lane lane = queue_->add(std::make_shared<SqliteSink>(path));
-  opened_[path] = {store, lane};
+  opened_[path] = {store, lane, nullptr};
   if (path == fs::absolute("mlflow.db").string())
     if (const auto trap = file_store_here())
       router_->deliver({ErrorKind::tracking, "",
@@ -155,17 +186,19 @@ std::shared_ptr<Store> Tracker::open(const std::string& uri, const std::string& 
   return store;
 }
 
-Queue::Lane Tracker::lane_of(const Store& store) {
+const Tracker::Opened& Tracker::opened(const Store& store) {
   std::lock_guard lock(mutex_);
-  const auto found = opened_.find(store.path());
+  const auto found = opened_.find(store.address());
   if (found == opened_.end()) throw Error(ErrorKind::internal, "mlflow: the store is not of this tracker");
-  return found->second.lane;
+  return found->second;
 }
 
 std::shared_ptr<Run> Tracker::make(Store& store, RunInfo info, std::weak_ptr<Inbox> inbox) {
   router_->attach(info.id, inbox);
-  return std::make_shared<Run>(queue_, lane_of(store), std::move(info),
-                               [router = router_](Event event) { router->deliver(std::move(event)); });
+  const Opened& at = opened(store);
+  return std::make_shared<Run>(
+      queue_, at.lane, std::move(info), [router = router_](Event event) { router->deliver(std::move(event)); },
+      at.remote);
 }
 
 void throw_no_experiment(const std::string& id) {
@@ -195,7 +228,8 @@ std::shared_ptr<Run> Tracker::start_run(Store& store, const StartOptions& option
   info.status = "RUNNING";
   info.experiment_id = experiment->id;
   info.start_time = now_ms();
-  info.artifact_uri = experiment->artifact_location + "/" + info.id + "/artifacts";
+  const auto remote = opened(store).remote;
+  if (!remote) info.artifact_uri = experiment->artifact_location + "/" + info.id + "/artifacts";
   for (const auto& [key, value] : tags) {
     if (key == "mlflow.runName") info.name = value;
     if (key == "mlflow.user") info.user = value;
@@ -207,12 +241,13 @@ std::shared_ptr<Run> Tracker::start_run(Store& store, const StartOptions& option
   record.kind = RecordKind::start_run;
   record.run = info.id;
   record.key = info.name;
-  record.value = info.artifact_uri;
+  record.value = remote ? experiment->name : info.artifact_uri;
   record.extra = info.user;
   record.step = info.experiment_id;
   record.timestamp = info.start_time;
   queue_->push(lane_of(store), std::move(record));
   for (const auto& [key, value] : tags) run->set_tag(key, value);
+  if (remote) run->wait_id(kStart);
   return run;
 }
 
@@ -220,16 +255,19 @@ std::shared_ptr<Run> Tracker::resume_run(Store& store, const std::string& run_id
   flush(kDrain, &store);  // the run may have been logged by this process a moment ago
   auto found = store.find_run(run_id);
   if (!found)
-    throw Error(ErrorKind::tracking, "mlflow: no run with id '" + run_id + "' exists in '" + store.path() + "'");
+    throw Error(ErrorKind::tracking,
+                "mlflow: no run with id '" + run_id + "' exists in '" + without_credentials(store.address()) + "'");
   if (found->info.lifecycle_stage != "active")
     throw Error(ErrorKind::tracking,
                 "mlflow: cannot start run with ID " + run_id + " because it is in the deleted state");
   found->info.status = "RUNNING";
   found->info.end_time = 0;
+  if (const auto remote = opened(store).remote)
+    remote->add(found->info.id, {found->info.id, found->info.artifact_uri, found->info.experiment_id});
   auto run = make(store, found->info, std::move(inbox));
   Record record;
   record.kind = RecordKind::resume_run;
-  record.run = run_id;
+  record.run = found->info.id;
   record.timestamp = now_ms();
   queue_->push(lane_of(store), std::move(record));
   return run;
