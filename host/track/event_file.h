@@ -29,6 +29,7 @@ class EventSink : public Sink {
 
   size_t write(std::span<const Record> records, const Report& report) override;
   void flush() override;
+  std::string name() const override { return path_; }
   // Did the last write fail?
   bool is_failing() const noexcept { return failing_; }
   const std::string& path() const noexcept { return path_; }
@@ -44,10 +45,11 @@ class EventSink : public Sink {
 
 class EventFile;
 
-// The thread that writes all event files of a process.
+// The event files of a process: one queue of its sender thread.
 class EventFiles {
  public:
-  explicit EventFiles(QueueOptions options = {});
+  // `sender`: the thread of others; none: one of its own.
+  explicit EventFiles(QueueOptions options = {}, std::shared_ptr<Sender> sender = nullptr);
   // Stores what waits: ten seconds at most, one if the disk refuses. The log says what was left.
   ~EventFiles();
   EventFiles(const EventFiles&) = delete;
@@ -71,7 +73,7 @@ class EventFile {
  public:
   // Makes FOLDER/events.out.tfevents.TIME.HOST.PID.N + suffix and writes its first event. Error{io}.
   EventFile(std::shared_ptr<EventFiles> files, const std::string& folder, const std::string& suffix);
-  // Returns at once; what was added is written.
+  // Returns at once; what was added is written, and the file closed, by the thread.
   ~EventFile();
   EventFile(const EventFile&) = delete;
   EventFile& operator=(const EventFile&) = delete;
@@ -79,7 +81,8 @@ class EventFile {
   // Hands an encoded event over and returns in about a microsecond; see Note [A full queue] in queue.cpp.
   void add(std::string event);
   enum class Flushed { yes, not_yet, failing };
-  // Waits until what was added is on the disk, for `limit` at most, and not for a disk that refuses.
+  // Waits until what was added is on the disk, for `limit` at most, and not for a disk that refuses or one that has
+  // held the thread for ten seconds.
   Flushed flush(std::chrono::milliseconds limit);
 
   const std::string& path() const noexcept { return path_; }

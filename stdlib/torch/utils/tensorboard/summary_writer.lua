@@ -232,7 +232,9 @@ function SummaryWriter:get_logdir() return self.log_dir end
 --- writer:add_scalar("loss", 0.5, 0)
 --- writer:flush()
 function SummaryWriter:flush()
-  for _, file in ipairs(self._files or {}) do events.flush(file, PATIENCE) end
+  local clock = require("host").clock
+  local deadline = clock() + PATIENCE
+  for _, file in ipairs(self._files or {}) do events.flush(file, math.max(0, deadline - clock())) end
 end
 
 --- Flushes, and lets the files go. A writer that is used again begins a new file.
