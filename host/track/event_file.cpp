@@ -112,10 +112,11 @@ EventFiles::~EventFiles() { close(); }
 
 void EventFiles::close() {
   bool failing = false;
-  {
+  {  // a disk that refuses is not waited for
     std::lock_guard lock(mutex_);
     for (const auto& entry : sinks_)
       if (const auto sink = entry.lock()) failing |= sink->is_failing();
+    failing |= whole_ && whole_->is_failing();
   }
   if (const size_t left = queue_->close(std::chrono::seconds(failing ? 1 : 10)))
     log::warn("tensorboard: " + std::to_string(left) +
@@ -134,6 +135,31 @@ std::shared_ptr<EventFiles> EventFiles::shared() {
   });
   (void)registered;
   return files;
+}
+
+void EventFiles::write_file(std::string path, std::string bytes) {
+  Record record;
+  record.kind = RecordKind::text;
+  record.key = std::move(path);
+  record.value = std::move(bytes);
+  std::lock_guard lock(mutex_);
+  if (!whole_) whole_lane_ = queue_->add(whole_ = std::make_shared<FileSink>());
+  queue_->push(whole_lane_, std::move(record));
+}
+
+EventFiles::Flushed EventFiles::flush_files(std::chrono::milliseconds limit) {
+  std::shared_ptr<FileSink> sink;
+  {
+    std::lock_guard lock(mutex_);
+    sink = whole_;
+  }
+  return sink ? flush(whole_lane_, sink->is_failing(), limit) : Flushed::yes;
+}
+
+EventFiles::Flushed EventFiles::flush(Queue::Lane lane, const std::atomic<bool>& failing,
+                                      std::chrono::milliseconds limit) {
+  if (queue_->flush(limit, lane)) return Flushed::yes;
+  return failing || queue_->is_stuck(kPatience) ? Flushed::failing : Flushed::not_yet;
 }
 
 EventFile::EventFile(std::shared_ptr<EventFiles> files, const std::string& folder, const std::string& suffix)
@@ -165,8 +191,7 @@ void EventFile::add(std::string event) {
 }
 
 EventFile::Flushed EventFile::flush(std::chrono::milliseconds limit) {
-  if (files_->queue_->flush(limit, lane_)) return Flushed::yes;
-  return sink_->is_failing() || files_->queue_->is_stuck(kPatience) ? Flushed::failing : Flushed::not_yet;
+  return files_->flush(lane_, sink_->is_failing(), limit);
 }
 
 }  // namespace trainhost::track

@@ -2,6 +2,8 @@
 #include "host/track/sender.h"
 
 #include <algorithm>
+#include <iterator>
+#include <span>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -21,6 +23,9 @@ constexpr auto kAwake = 5s;
 
 // A call of a sink that lasts longer is one that the system holds: the end of the process does not wait for it again.
 constexpr auto kStuck = 10s;
+
+// Records that a lane keeps room for.
+constexpr size_t kRoom = 4096;
 
 // What the end of a process may take, whatever waits for it.
 constexpr auto kEnd = 10s;
@@ -119,7 +124,7 @@ bool Sender::is_late(const Share& share) {
 Sender::Clock::time_point Sender::next_event() const {
   auto next = Clock::time_point::max();
   for (const LaneState& lane : lanes)
-    if (lane.sink && (!lane.pending.empty() || lane.flush_wanted > lane.flushed)) next = std::min(next, lane.next_try);
+    if (lane.sink && (!lane.is_empty() || lane.flush_wanted > lane.flushed)) next = std::min(next, lane.next_try);
   return next;
 }
 
@@ -154,10 +159,14 @@ bool Sender::gather() {
 
 void Sender::collect() {
   for (LaneState& lane : lanes) {
-    if (lane.pending.empty()) {
+    if (lane.incoming.empty()) continue;
+    if (lane.is_empty()) {
+      lane.pending.clear();  // keeps its room, which the next records find: logging allocates nothing for them
+      lane.stored = 0;
+      if (lane.pending.capacity() > kRoom) lane.pending = {};
       lane.pending.swap(lane.incoming);
     } else {
-      for (Record& record : lane.incoming) lane.pending.push_back(std::move(record));
+      std::move(lane.incoming.begin(), lane.incoming.end(), std::back_inserter(lane.pending));
       lane.incoming.clear();
     }
   }
@@ -213,7 +222,7 @@ bool Sender::send(LaneState& lane) {
   bool progress = false;
   call_began_ = now.time_since_epoch();
   try {
-    while (!lane.pending.empty() && !is_late(*lane.share)) {
+    while (!lane.is_empty() && !is_late(*lane.share)) {
       write_once(lane);
       progress = true;
       call_began_ = Clock::now().time_since_epoch();
@@ -242,21 +251,21 @@ bool Sender::send(LaneState& lane) {
 // One batch. Throws what the sink throws.
 void Sender::write_once(LaneState& lane) {
   Share& share = *lane.share;
-  std::vector<Record> batch;
-  const size_t size = std::min(share.options.batch, lane.pending.size());
-  batch.reserve(size);
-  for (size_t i = 0; i < size; ++i) batch.push_back(std::move(lane.pending[i]));
+  const auto batch =
+      std::span(lane.pending).subspan(lane.stored, std::min(share.options.batch, lane.pending.size() - lane.stored));
   size_t stored = 0;
   std::exception_ptr failure;
   try {
-    stored = std::min(lane.sink->write(batch, share.report), size);
+    stored = std::min(lane.sink->write(batch, share.report), batch.size());
   } catch (const std::exception&) {
     failure = std::current_exception();
   }
-  for (size_t i = stored; i < size; ++i) lane.pending[i] = std::move(batch[i]);
   size_t freed = 0;
-  for (size_t i = 0; i < stored; ++i) freed += batch[i].bytes();
-  lane.pending.erase(lane.pending.begin(), lane.pending.begin() + static_cast<std::ptrdiff_t>(stored));
+  for (Record& record : batch.first(stored)) {
+    freed += record.bytes();
+    record = {};
+  }
+  lane.stored += stored;
   uint64_t lost = 0;
   {
     std::lock_guard lock(mutex);
@@ -287,22 +296,23 @@ void Sender::retry_later(LaneState& lane, const std::string& why) {
   lane.pause = lane.pause.count() ? std::min(lane.pause * 2, options.most_pause) : options.first_pause;
   lane.next_try = Clock::now() + lane.pause;
   if (std::exchange(lane.failing, true)) return;  // one report for each outage
-  lane.share->report(
-      {ErrorKind::tracking, "",
-       why + "; " + std::to_string(lane.pending.size()) + " records wait and are tried again until they are stored",
-       "training goes on"});
+  lane.share->report({ErrorKind::tracking, "",
+                      why + "; " + std::to_string(lane.pending.size() - lane.stored) +
+                          " records wait and are tried again until they are stored",
+                      "training goes on"});
 }
 
 // Drops the sink of a lane that is released and done, or whose end has come, outside the mutex: it may close a file.
 void Sender::let_go(LaneState& lane) {
   std::shared_ptr<Sink> gone;
-  std::deque<Record> unstored;
+  std::vector<Record> unstored;
   std::lock_guard lock(mutex);
   if (!lane.released) return;
   const bool late = lane.share->closed && Clock::now() >= lane.share->deadline;
   if (!lane.is_done() && !late) return;
   gone = std::move(lane.sink);
   unstored.swap(lane.pending);
+  lane.stored = 0;
   lane.incoming.clear();
   lane.pause = 0ms;
   lane.next_try = {};

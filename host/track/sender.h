@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "host/track/queue.h"
 
@@ -37,17 +38,19 @@ class Sender : public std::enable_shared_from_this<Sender> {
 
   struct LaneState {
     std::shared_ptr<Share> share;
-    std::shared_ptr<Sink> sink;   // null: the lane is free
-    std::string place;            // name() of the sink
-    std::deque<Record> incoming;  // filled by push
-    uint64_t pushed = 0;          // records ever pushed
-    uint64_t done = 0;            // records ever stored or set aside
-    uint64_t flush_wanted = 0;    // flush the sink once this many are done
-    uint64_t flushed = 0;         // records that were done at the last flush of the sink
-    bool released = false;        // nothing more comes; the sink goes when all is done
+    std::shared_ptr<Sink> sink;    // null: the lane is free
+    std::string place;             // name() of the sink
+    std::vector<Record> incoming;  // filled by push
+    uint64_t pushed = 0;           // records ever pushed
+    uint64_t done = 0;             // records ever stored or set aside
+    uint64_t flush_wanted = 0;     // flush the sink once this many are done
+    uint64_t flushed = 0;          // records that were done at the last flush of the sink
+    bool released = false;         // nothing more comes; the sink goes when all is done
     bool is_done() const { return done == pushed && flushed >= flush_wanted; }
     // The thread's own, not under the mutex.
-    std::deque<Record> pending;
+    std::vector<Record> pending;
+    size_t stored = 0;  // of these, from the front
+    bool is_empty() const { return stored == pending.size(); }
     Clock::time_point next_try{};
     std::chrono::milliseconds pause{0};
     bool failing = false;
