@@ -14,6 +14,15 @@
 #include "host/track/text.h"
 
 namespace trainhost::bindings {
+
+template <>
+struct Type<track::EventFile> {
+  using Handle = std::shared_ptr<track::EventFile>;
+  static constexpr TypeId id = TypeId::event_file;
+  static constexpr const char* name = "EventFile";
+  static constexpr int user_values = 0;
+};
+
 namespace {
 
 using track::EventFile;
@@ -22,37 +31,20 @@ using track::Moment;
 
 // --- Handles
 
-const char kFile = 0, kService = 0;  // their addresses are registry keys: a file's metatable, the thread's owner
+const char kService = 0;  // its address is the registry key of what owns the files
 
-using Handle = std::shared_ptr<EventFile>;
-
-Handle& check_file(lua_State* L) {
-  if (lua_getmetatable(L, 1)) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &kFile);
-    const bool same = lua_rawequal(L, -1, -2) != 0;
-    lua_pop(L, 2);
-    auto* handle = same ? static_cast<Handle*>(lua_touserdata(L, 1)) : nullptr;
-    if (handle && *handle) return *handle;
-    if (handle) throw_usage("SummaryWriter: the event file is closed");
-  }
-  throw_argument(L, "SummaryWriter", "file", "an event file", 1);
+track::EventFiles& service(lua_State* L) {
+  auto* found = owned<std::shared_ptr<track::EventFiles>>(L, &kService);
+  if (!found) throw_usage("SummaryWriter: its Host is closed");
+  return **found;
 }
 
-// What was added is written all the same.
-int close(lua_State* L) {
-  check_file(L).reset();
-  return 0;
-}
+std::shared_ptr<EventFile>& check_file(lua_State* L) { return check<EventFile>(L, 1); }
 
 int open(lua_State* L) {
   const std::string folder(check_string(L, 1, "SummaryWriter", "log_dir"));
   const std::string suffix(check_string(L, 2, "SummaryWriter", "filename_suffix"));
-  auto* handle = new (lua_newuserdatauv(L, sizeof(Handle), 0)) Handle();
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &kFile);
-  lua_setmetatable(L, -2);
-  const auto* service = owned<std::shared_ptr<track::EventFiles>>(L, &kService);
-  if (!service) throw_usage("SummaryWriter: its Host is closed");
-  *handle = std::make_shared<EventFile>(*service, folder, suffix);
+  push<EventFile>(L, std::make_shared<EventFile>(service(L).shared_from_this(), folder, suffix));
   return 1;
 }
 
@@ -79,7 +71,7 @@ Moment moment_at(lua_State* L, int step, int wall_time, const char* function) {
 }
 
 std::string tag_at(lua_State* L, int index, const char* function) {
-  return track::clean_utf8(std::string(check_string(L, index, function, "tag")));
+  return track::clean_utf8(check_string(L, index, function, "tag"));
 }
 
 // The elements of a tensor on any device, or of a list, as T.
@@ -220,16 +212,34 @@ int message(lua_State* L) {
 
 // --- Files
 
-int flush(lua_State* L) {
+// Waits in pieces, between which Ctrl-C ends it.
+template <class Flush>
+int wait_for(lua_State* L, double seconds, const Flush& flush) {
   using Clock = std::chrono::steady_clock;
-  auto& file = check_file(L);
-  const auto deadline = Clock::now() + std::chrono::duration<double>(check_number(L, 2, "SummaryWriter", "seconds"));
+  const auto deadline = Clock::now() + std::chrono::duration<double>(seconds);
   auto& interrupts = vm::State::of(L).interrupts();
   EventFile::Flushed done;
-  do done = file->flush(std::chrono::milliseconds(20));
+  do done = flush(std::chrono::milliseconds(20));
   while (done == EventFile::Flushed::not_yet && Clock::now() < deadline && !interrupts.requested());
   lua_pushboolean(L, done == EventFile::Flushed::yes);
   return 1;
+}
+
+int flush(lua_State* L) {
+  auto& file = check_file(L);
+  return wait_for(L, check_number(L, 2, "SummaryWriter", "seconds"), [&](auto limit) { return file->flush(limit); });
+}
+
+int write(lua_State* L) {
+  service(L).write_file(std::string(check_string(L, 1, "SummaryWriter", "path")),
+                        std::string(check_string(L, 2, "SummaryWriter", "bytes")));
+  return 0;
+}
+
+int flush_written(lua_State* L) {
+  auto& files = service(L);
+  return wait_for(L, check_number(L, 1, "SummaryWriter", "seconds"),
+                  [&](auto limit) { return files.flush_files(limit); });
 }
 
 int path(lua_State* L) {
@@ -283,7 +293,11 @@ int open_events(lua_State* L) {
       {"flush", guarded<flush>,
        "Waits until what was added is on the disk.\n@param file userdata\n@param seconds number at most\n@return "
        "boolean done"},
-      {"close", guarded<close>, "Lets the file go; what was added is written.\n@param file userdata"},
+      {"close", guarded<close<EventFile>>, "Lets the file go; what was added is written.\n@param file userdata"},
+      {"write", guarded<write>,
+       "Hands over a whole file, in a folder that is there.\n@param path string\n@param bytes string"},
+      {"flush_written", guarded<flush_written>,
+       "Waits until such files are on the disk.\n@param seconds number at most\n@return boolean done"},
       {"host_name", guarded<host_name>, "The name of this machine.\n@return string"},
       {"default_bins", guarded<default_bins>, "TensorBoard's edges.\n@return number[]"},
       {nullptr, nullptr, nullptr}};
@@ -291,15 +305,8 @@ int open_events(lua_State* L) {
       std::shared_ptr<track::EventFiles>(track::EventFiles::shared());
   set_collected<std::shared_ptr<track::EventFiles>>(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kService);
-  lua_createtable(L, 0, 3);
-  lua_pushvalue(L, -1);
-  lua_pushcclosure(L, collect_owned<Handle>, 1);
-  lua_setfield(L, -2, "__gc");
-  lua_pushliteral(L, "EventFile");
-  lua_setfield(L, -2, "__name");
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "__metatable");
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &kFile);
+  static constexpr Row kNone[] = {{nullptr, nullptr, nullptr}};
+  define<EventFile>(L, nullptr, kNone);
   lua_newtable(L);
   set_functions(L, kFunctions);
   return 1;

@@ -74,7 +74,8 @@ int call(lua_State* L) {
 }
 
 int send(lua_State* L) {
-  check<serve::Caller>(L, 1)->send(text_at(L, 2, "send", "line"));
+  auto& interrupts = vm::State::of(L).interrupts();
+  check<serve::Caller>(L, 1)->send(text_at(L, 2, "send", "line"), [&] { return interrupts.requested(); });
   return 0;
 }
 
@@ -91,7 +92,7 @@ constexpr Row kDoor[] = {
 };
 
 constexpr Row kCaller[] = {
-    {"send", guarded<send>, "Sends a line.\n@param line string"},
+    {"send", guarded<send>, "Sends a line; Ctrl-C ends the wait for a side that does not read.\n@param line string"},
     {"receive", guarded<receive>, "Waits for a line; nil when the other side has closed.\n@return string|nil"},
     {"close", guarded<close<serve::Caller>>, "Closes it."},
     {nullptr, nullptr, nullptr},

@@ -352,6 +352,11 @@ int flush(lua_State* L) {
   return 2;
 }
 
+int end_limit(lua_State* L) {
+  lua_pushnumber(L, std::chrono::duration<double>(context(L).tracker->left_of_end()).count());
+  return 1;
+}
+
 int has_events(lua_State* L) {
   lua_pushboolean(L, context(L).inbox->any());
   return 1;
@@ -436,6 +441,8 @@ constexpr Row kRows[] = {
      "Waits until all that was logged is stored and would survive a power cut; an interruption ends the wait.\n"
      "@param seconds number at most\n@param this_store boolean|nil only what goes to the open store\n@return boolean "
      "done\n@return integer waiting records"},
+    {"end_limit", guarded<end_limit>,
+     "The seconds that are left for the end of the process, ten from the first call on.\n@return number"},
     {"has_events", guarded<has_events>, "Tells whether events wait.\n@return boolean"},
     {"take_events", guarded<take_events>,
      "Returns the events that wait, each {kind, message, hint, run_id}.\n@return table[]"},

@@ -166,12 +166,18 @@ Caller::Caller(const std::string& path) {
 
 Caller::~Caller() { ::close(fd_); }
 
-void Caller::send(std::string_view line) {
+void Caller::send(std::string_view line, const std::function<bool()>& stop) {
   const std::string text = std::string(line) + "\n";
   for (size_t sent = 0; sent < text.size();) {
-    const ssize_t count = ::send(fd_, text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
-    if (count > 0) sent += static_cast<size_t>(count);
-    else if (errno != EINTR) throw_io("the training has gone away");
+    const ssize_t count = ::send(fd_, text.data() + sent, text.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count > 0) {
+      sent += static_cast<size_t>(count);
+      continue;
+    }
+    if (!would_block()) throw_io("the training has gone away");
+    if (stop()) return;
+    pollfd ready{fd_, POLLOUT, 0};
+    ::poll(&ready, 1, 50);
   }
 }
 

@@ -45,7 +45,8 @@ class Caller {
   Caller(const Caller&) = delete;
   Caller& operator=(const Caller&) = delete;
 
-  void send(std::string_view line);
+  // Sends a line; gives up where the other side does not read and `stop` says so. Error{io} if it has gone away.
+  void send(std::string_view line, const std::function<bool()>& stop);
   // The next line; nothing when the other side has closed, or `stop` says so.
   std::optional<std::string> receive(const std::function<bool()>& stop);
 

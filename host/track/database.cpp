@@ -8,6 +8,8 @@
 #include <thread>
 #include <utility>
 
+#include "host/base/file.h"
+
 namespace trainhost::track {
 
 DatabaseError::DatabaseError(std::string message, int code)
@@ -19,9 +21,19 @@ bool DatabaseError::is_busy() const noexcept {
   return (code_ & 0xff) == SQLITE_BUSY || (code_ & 0xff) == SQLITE_LOCKED;
 }
 
+// Note [Reading a store]
+// A reader is read only wherever there is a log: it would store what the log holds when it closes. Without one a
+// connection makes the -wal and -shm files of the store, and could not remove them if it were read only: then it is one
+// that may write and is told not to, and there is nothing that it could store.
+static int mode_of(const std::string& path, Access access) {
+  if (access == Access::create) return SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  if (access == Access::read && file::exists(path + "-wal")) return SQLITE_OPEN_READONLY;
+  return SQLITE_OPEN_READWRITE;
+}
+
 Database::Database(std::string path, std::chrono::milliseconds busy, Access access)
     : path_(std::move(path)), busy_(busy) {
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (access == Access::create ? SQLITE_OPEN_CREATE : 0);
+  const int flags = mode_of(path_, access) | SQLITE_OPEN_NOMUTEX;
   const int code = sqlite3_open_v2(path_.c_str(), &handle_, flags, nullptr);
   if (code != SQLITE_OK) {
     const std::string reason = handle_ ? sqlite3_errmsg(handle_) : sqlite3_errstr(code);
@@ -30,7 +42,6 @@ Database::Database(std::string path, std::chrono::milliseconds busy, Access acce
   }
   sqlite3_extended_result_codes(handle_, 1);
   sqlite3_busy_handler(handle_, &Database::wait_for_lock, this);
-  // Not SQLITE_OPEN_READONLY: such a connection makes the -wal and -shm files of a store and cannot remove them.
   if (access == Access::read) sqlite3_exec(handle_, "PRAGMA query_only = ON", nullptr, nullptr, nullptr);
 }
 

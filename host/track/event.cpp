@@ -50,10 +50,16 @@ std::string event_of(EventPart part, std::string_view content, const Moment& mom
   return std::move(event).text();
 }
 
+// In one piece of memory: a training may add some of these at every step.
 std::string scalar_event(std::string_view tag, float number, const Moment& moment) {
-  Message value;
-  value.bytes(1, tag).single(2, number);
-  return with_value(value, moment);
+  const auto framed = [](size_t size) { return 1 + Message::length(size) + size; };
+  const size_t value = framed(tag.size()) + 1 + sizeof number, summary = framed(value);
+  Message event;
+  event.reserve(9 + 11 + framed(summary));
+  event.real(1, moment.wall_time);
+  if (moment.step) event.integer(2, *moment.step);
+  event.begin(5, summary).begin(1, value).bytes(1, tag).single(2, number);
+  return std::move(event).text();
 }
 
 std::string histogram_event(std::string_view tag, const Histogram& histogram, const Moment& moment) {

@@ -16,9 +16,12 @@
 #include "host/base/log.h"
 #include "host/track/crc32c.h"
 #include "host/track/event.h"
+#include "host/track/sender.h"
 
 namespace trainhost::track {
 namespace {
+
+constexpr auto kPatience = std::chrono::seconds(10);
 
 void append_crc(std::string& to, const void* bytes, size_t count) {
   const uint32_t crc = mask_crc(crc32c(bytes, count));
@@ -98,23 +101,26 @@ void EventSink::flush() {
   throw_io("tensorboard: cannot write '" + path_ + "': " + std::strerror(errno));
 }
 
-EventFiles::EventFiles(QueueOptions options) {
+EventFiles::EventFiles(QueueOptions options, std::shared_ptr<Sender> sender) {
   options.name = "tensorboard";
   options.droppable = "events";
-  queue_ = std::make_shared<Queue>(options, log_line);
+  queue_ = sender ? std::make_shared<Queue>(options, log_line, std::move(sender))
+                  : std::make_shared<Queue>(options, log_line);
 }
 
 EventFiles::~EventFiles() { close(); }
 
 void EventFiles::close() {
   bool failing = false;
-  {
+  {  // a disk that refuses is not waited for
     std::lock_guard lock(mutex_);
     for (const auto& entry : sinks_)
       if (const auto sink = entry.lock()) failing |= sink->is_failing();
+    failing |= whole_ && whole_->is_failing();
   }
   if (const size_t left = queue_->close(std::chrono::seconds(failing ? 1 : 10)))
-    log::warn("tensorboard: " + std::to_string(left) + " events could not be written before the process ended");
+    log::warn("tensorboard: " + std::to_string(left) +
+              " events could not be written before the process ended: " + queue_->waiting_for());
 }
 
 std::shared_ptr<EventFiles> EventFiles::shared() {
@@ -122,13 +128,38 @@ std::shared_ptr<EventFiles> EventFiles::shared() {
   static std::weak_ptr<EventFiles> current;
   std::lock_guard lock(mutex);
   if (auto files = current.lock()) return files;
-  auto files = std::make_shared<EventFiles>();
+  auto files = std::make_shared<EventFiles>(QueueOptions(), Sender::shared());
   current = files;
   static const int registered = std::atexit([] {
     if (const auto left = current.lock()) left->close();
   });
   (void)registered;
   return files;
+}
+
+void EventFiles::write_file(std::string path, std::string bytes) {
+  Record record;
+  record.kind = RecordKind::text;
+  record.key = std::move(path);
+  record.value = std::move(bytes);
+  std::lock_guard lock(mutex_);
+  if (!whole_) whole_lane_ = queue_->add(whole_ = std::make_shared<FileSink>());
+  queue_->push(whole_lane_, std::move(record));
+}
+
+EventFiles::Flushed EventFiles::flush_files(std::chrono::milliseconds limit) {
+  std::shared_ptr<FileSink> sink;
+  {
+    std::lock_guard lock(mutex_);
+    sink = whole_;
+  }
+  return sink ? flush(whole_lane_, sink->is_failing(), limit) : Flushed::yes;
+}
+
+EventFiles::Flushed EventFiles::flush(Queue::Lane lane, const std::atomic<bool>& failing,
+                                      std::chrono::milliseconds limit) {
+  if (queue_->flush(limit, lane)) return Flushed::yes;
+  return failing || queue_->is_stuck(kPatience) ? Flushed::failing : Flushed::not_yet;
 }
 
 EventFile::EventFile(std::shared_ptr<EventFiles> files, const std::string& folder, const std::string& suffix)
@@ -145,7 +176,10 @@ EventFile::EventFile(std::shared_ptr<EventFiles> files, const std::string& folde
   files_->sinks_.push_back(sink_);
 }
 
-EventFile::~EventFile() { files_->queue_->release(lane_); }
+EventFile::~EventFile() {
+  sink_.reset();  // the queue has the last one: a disk may take long to close a file
+  files_->queue_->release(lane_);
+}
 
 void EventFile::add(std::string event) {
   if (event.size() >= size_t{1} << 31)
@@ -157,8 +191,7 @@ void EventFile::add(std::string event) {
 }
 
 EventFile::Flushed EventFile::flush(std::chrono::milliseconds limit) {
-  if (files_->queue_->flush(limit, lane_)) return Flushed::yes;
-  return sink_->is_failing() ? Flushed::failing : Flushed::not_yet;
+  return files_->flush(lane_, sink_->is_failing(), limit);
 }
 
 }  // namespace trainhost::track

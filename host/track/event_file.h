@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "host/track/file_sink.h"
 #include "host/track/queue.h"
 
 namespace trainhost::track {
@@ -29,8 +30,9 @@ class EventSink : public Sink {
 
   size_t write(std::span<const Record> records, const Report& report) override;
   void flush() override;
+  std::string name() const override { return path_; }
   // Did the last write fail?
-  bool is_failing() const noexcept { return failing_; }
+  const std::atomic<bool>& is_failing() const noexcept { return failing_; }
   const std::string& path() const noexcept { return path_; }
 
  private:
@@ -44,10 +46,11 @@ class EventSink : public Sink {
 
 class EventFile;
 
-// The thread that writes all event files of a process.
-class EventFiles {
+// The event files of a process: one queue of its sender thread.
+class EventFiles : public std::enable_shared_from_this<EventFiles> {
  public:
-  explicit EventFiles(QueueOptions options = {});
+  // `sender`: the thread of others; none: one of its own.
+  explicit EventFiles(QueueOptions options = {}, std::shared_ptr<Sender> sender = nullptr);
   // Stores what waits: ten seconds at most, one if the disk refuses. The log says what was left.
   ~EventFiles();
   EventFiles(const EventFiles&) = delete;
@@ -57,13 +60,23 @@ class EventFiles {
   // that does not let it go.
   static std::shared_ptr<EventFiles> shared();
 
+  // Hands over a file to be written whole, in a folder that is there; returns in microseconds.
+  void write_file(std::string path, std::string bytes);
+  enum class Flushed { yes, not_yet, failing };
+  // Waits until these are on the disk, for `limit` at most, and not for a disk that refuses or one that has held the
+  // thread for ten seconds.
+  Flushed flush_files(std::chrono::milliseconds limit);
+
  private:
   friend class EventFile;
+  Flushed flush(Queue::Lane lane, const std::atomic<bool>& failing, std::chrono::milliseconds limit);
   void close();
 
   std::shared_ptr<Queue> queue_;
   std::mutex mutex_;
   std::vector<std::weak_ptr<EventSink>> sinks_;
+  std::shared_ptr<FileSink> whole_;  // made with the first file that is written whole
+  Queue::Lane whole_lane_ = 0;
 };
 
 // One file. Any thread.
@@ -71,15 +84,15 @@ class EventFile {
  public:
   // Makes FOLDER/events.out.tfevents.TIME.HOST.PID.N + suffix and writes its first event. Error{io}.
   EventFile(std::shared_ptr<EventFiles> files, const std::string& folder, const std::string& suffix);
-  // Returns at once; what was added is written.
+  // Returns at once; what was added is written, and the file closed, by the thread.
   ~EventFile();
   EventFile(const EventFile&) = delete;
   EventFile& operator=(const EventFile&) = delete;
 
   // Hands an encoded event over and returns in about a microsecond; see Note [A full queue] in queue.cpp.
   void add(std::string event);
-  enum class Flushed { yes, not_yet, failing };
-  // Waits until what was added is on the disk, for `limit` at most, and not for a disk that refuses.
+  using Flushed = EventFiles::Flushed;
+  // Waits until what was added is on the disk, as flush_files does.
   Flushed flush(std::chrono::milliseconds limit);
 
   const std::string& path() const noexcept { return path_; }

@@ -52,6 +52,19 @@ class Message {
     return message(field, packed);
   }
 
+  // The key and size of bytes that other calls add.
+  Message& begin(int field, size_t size) {
+    key(field, 2);
+    varint(size);
+    return *this;
+  }
+  // How long a number is.
+  static constexpr size_t length(uint64_t value) {
+    size_t count = 1;
+    while (value >>= 7) ++count;
+    return count;
+  }
+
   void reserve(size_t size) { bytes_.reserve(size); }
   const std::string& text() const& noexcept { return bytes_; }
   std::string text() && noexcept { return std::move(bytes_); }
@@ -62,10 +75,6 @@ class Message {
     bytes_.push_back(static_cast<char>(value));
   }
   void key(int field, unsigned wire_type) { varint(static_cast<uint64_t>(field) << 3 | wire_type); }
-  void begin(int field, size_t size) {
-    key(field, 2);
-    varint(size);
-  }
   Message& raw(const void* from, size_t size) {
     bytes_.append(static_cast<const char*>(from), size);
     return *this;

@@ -21,6 +21,8 @@ class Sink {
   virtual size_t write(std::span<const Record> records, const Report& report) = 0;
   // Makes all that was written survive a power cut.
   virtual void flush() = 0;
+  // Where it stores, as messages have it: a path, an address without secrets. Any thread.
+  virtual std::string name() const { return {}; }
   // From any thread: the process ends, waits inside `write` and `flush` should be short from now on.
   virtual void hurry() noexcept {}
 };

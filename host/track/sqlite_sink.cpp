@@ -185,6 +185,7 @@ void SqliteSink::Connection::store_row(const Record& r, std::vector<Event>& even
       break;
     case RecordKind::text:
     case RecordKind::file:
+    case RecordKind::event:
       break;
   }
 }

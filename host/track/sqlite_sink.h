@@ -17,6 +17,7 @@ class SqliteSink : public Sink {
   ~SqliteSink() override;
   size_t write(std::span<const Record> records, const Report& report) override;
   void flush() override;
+  std::string name() const override { return path_; }
   void hurry() noexcept override;
 
  private:

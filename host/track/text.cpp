@@ -1,6 +1,7 @@
 // The rules of MLflow's mlflow/utils/validation.py, checked at the call.
 #include "host/track/text.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
@@ -80,7 +81,10 @@ void check_artifact_path(std::string_view path) {
 std::string clean_utf8(std::string_view text) {
   std::string result;
   result.reserve(text.size());
-  for (size_t i = 0; i < text.size();) {
+  const auto ascii = static_cast<size_t>(
+      std::find_if(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; }) - text.begin());
+  result.append(text.substr(0, ascii));
+  for (size_t i = ascii; i < text.size();) {
     const size_t length = sequence_at(text, i);
     if (length) result.append(text.substr(i, length));
     else result.append("\xEF\xBF\xBD");

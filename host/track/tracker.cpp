@@ -10,6 +10,7 @@
 #include "host/track/local_store.h"
 #include "host/track/rest_sink.h"
 #include "host/track/rest_store.h"
+#include "host/track/sender.h"
 #include "host/track/sqlite_sink.h"
 #include "host/track/text.h"
 
@@ -112,16 +113,21 @@ struct Tracker::Router {
   }
 };
 
-Tracker::Tracker(QueueOptions options) : router_(std::make_shared<Router>()) {
-  queue_ = std::make_shared<Queue>(options, [router = router_](Event event) { router->deliver(std::move(event)); });
+Tracker::Tracker(QueueOptions options, std::shared_ptr<Sender> sender) : router_(std::make_shared<Router>()) {
+  const auto report = [router = router_](Event event) { router->deliver(std::move(event)); };
+  queue_ =
+      sender ? std::make_shared<Queue>(options, report, std::move(sender)) : std::make_shared<Queue>(options, report);
 }
 
 Tracker::~Tracker() { close(kDrain); }
 
 size_t Tracker::close(std::chrono::milliseconds limit) {
   const size_t left = queue_->close(limit);
-  static constexpr const char* kLost = " records could not be stored before the process ended and are lost";
-  if (left) log_line({ErrorKind::tracking, "", "mlflow: " + std::to_string(left) + kLost, ""});
+  if (left)
+    log_line({ErrorKind::tracking, "",
+              "mlflow: " + std::to_string(left) + " records for " + queue_->waiting_for() +
+                  " could not be stored before the process ended and are lost",
+              ""});
   return left;
 }
 
@@ -139,7 +145,7 @@ std::shared_ptr<Tracker> Tracker::shared() {
   static std::mutex mutex;
   std::lock_guard lock(mutex);
   if (auto tracker = current.lock()) return tracker;
-  auto tracker = std::make_shared<Tracker>();
+  auto tracker = std::make_shared<Tracker>(QueueOptions(), Sender::shared());
   current = tracker;
   static const int registered = std::atexit(drain_current);
   (void)registered;

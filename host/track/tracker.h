@@ -39,7 +39,8 @@ struct StartOptions {
 
 class Tracker {
  public:
-  explicit Tracker(QueueOptions options = {});
+  // `sender`: the thread of others; none: one of its own.
+  explicit Tracker(QueueOptions options = {}, std::shared_ptr<Sender> sender = nullptr);
   // Stores what waits, ten seconds at most; the log says what was left.
   ~Tracker();
   Tracker(const Tracker&) = delete;
@@ -65,6 +66,8 @@ class Tracker {
   bool flush(std::chrono::milliseconds limit, const Store* only = nullptr) {
     return queue_->flush(limit, only ? std::optional(lane_of(*only)) : std::nullopt);
   }
+  // What is left for the end of the process, see Queue.
+  std::chrono::milliseconds left_of_end() { return queue_->left_of_end(); }
   size_t close(std::chrono::milliseconds limit);
   size_t waiting() const { return queue_->waiting(); }
 

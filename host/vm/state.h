@@ -42,6 +42,7 @@ enum class TypeId : unsigned char {
   function,
   stream,
   event,
+  event_file,
   door,
   caller,
   count

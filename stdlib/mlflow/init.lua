@@ -224,7 +224,7 @@ Run.connect{deliver = deliver, finish = finish}
 vm.at_exit(function(status)
   if stack[1] then finish(stack[1], final_status[status] or "FAILED") end
   if places.is_open() then
-    track.flush(20)
+    track.flush(math.max(0, track.end_limit() - 2))  -- two are for what is stored when nobody waits any more
     deliver()
     places.clean()
   end

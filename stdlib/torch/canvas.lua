@@ -109,13 +109,14 @@ end
 ---@return string
 function Canvas:png() return save.png(self.image) end
 
----A white picture.
+---A white picture, or one that is there.
 ---@param width integer
 ---@param height integer
+---@param image? Tensor uint8 [height, width, 3] on the CPU, which is drawn on
 ---@return table canvas
-return function(width, height)
+return function(width, height, image)
   return setmetatable({
     width = width, height = height,
-    image = torch.full({height, width, 3}, 255, {dtype = torch.uint8, device = "cpu"}),
+    image = image or torch.full({height, width, 3}, 255, {dtype = torch.uint8, device = "cpu"}),
   }, Canvas)
 end

@@ -262,3 +262,27 @@ TEST_CASE("a folder that cannot be is an io error with its name") {
     CHECK(e.message().find(folder / "file") != std::string::npos);
   }
 }
+
+TEST_CASE("whole files are written by the thread; one whose folder is gone is set aside, a full disk is waited for") {
+  const test::Folder folder;
+  QueueOptions options;
+  options.first_pause = 10ms;
+  const auto files = std::make_shared<EventFiles>(options);
+  CHECK(files->flush_files(1ms) == EventFiles::Flushed::yes);
+  files->write_file(folder / "gone/a.tsv", "lost");
+  files->write_file(folder / "b.tsv", "kept");
+  REQUIRE(files->flush_files(10s) == EventFiles::Flushed::yes);
+  CHECK(read(folder / "b.tsv") == "kept");
+  {
+    const FileLimit limit(100);
+    files->write_file(folder / "b.tsv", std::string(200, 'x'));
+    EventFiles::Flushed done = EventFiles::Flushed::not_yet;
+    for (int tries = 0; tries < 1000 && done == EventFiles::Flushed::not_yet; ++tries) done = files->flush_files(20ms);
+    CHECK(done == EventFiles::Flushed::failing);
+    CHECK(read(folder / "b.tsv") == "kept");
+  }
+  EventFiles::Flushed done = EventFiles::Flushed::failing;
+  for (int tries = 0; tries < 1000 && done != EventFiles::Flushed::yes; ++tries) done = files->flush_files(20ms);
+  CHECK(done == EventFiles::Flushed::yes);
+  CHECK(read(folder / "b.tsv").size() == 200);
+}

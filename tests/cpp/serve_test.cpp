@@ -27,8 +27,8 @@ TEST_CASE("serve: lines of one client are taken and answered without waiting, a 
     {
       Caller first(path);
       CHECK_FALSE(door.take());
-      first.send("one");
-      first.send("two");
+      first.send("one", kNever);
+      first.send("two", kNever);
       CHECK(door.take() == "one");
       door.answer("1");
       CHECK(door.take() == "two");
@@ -43,7 +43,7 @@ TEST_CASE("serve: lines of one client are taken and answered without waiting, a 
     }
     CHECK_FALSE(door.take());
     Caller third(path);
-    third.send("three");
+    third.send("three", kNever);
     CHECK(door.take() == "three");
   }
   CHECK(folder.entries() == 0);
@@ -54,11 +54,23 @@ TEST_CASE("serve: a client that asks without an end or never reads is sent away"
   const test::Folder folder;
   Door door(folder / "door", "busy");
   Caller deaf(folder / "door");
-  deaf.send("x");
+  deaf.send("x", kNever);
   CHECK(door.take() == "x");
   const std::string much(1 << 20, 'y');
   for (int i = 0; i < 8; ++i) door.answer(much);
   Caller other(folder / "door");
-  other.send("z");
+  other.send("z", kNever);
   CHECK(door.take() == "z");
+}
+
+TEST_CASE("serve: a question that nobody reads is given up when told to, and an error when the other side is gone") {
+  const test::Folder folder;
+  auto door = std::make_unique<Door>(folder / "door", "busy");
+  Caller caller(folder / "door");
+  const std::string much(64 << 20, 'y');
+  int asked = 0;
+  caller.send(much, [&] { return ++asked == 3; });
+  CHECK(asked == 3);
+  door.reset();
+  CHECK_THROWS_AS(caller.send(much, kNever), Error);
 }

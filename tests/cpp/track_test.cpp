@@ -21,6 +21,7 @@
 #include "host/track/local_store.h"
 #include "host/track/reader.h"
 #include "host/track/schema.h"
+#include "host/track/sender.h"
 #include "host/track/sqlite_sink.h"
 #include "host/track/text.h"
 #include "host/track/tracker.h"
@@ -122,9 +123,16 @@ class TestSink : public Sink {
     ++writes;
     return n;
   }
-  void flush() override { ++flushes; }
+  void flush() override {
+    if (flush_failures > 0) {
+      --flush_failures;
+      throw Error(ErrorKind::tracking, "no flush");
+    }
+    ++flushes;
+  }
+  std::string name() const override { return "a test"; }
 
-  std::atomic<int> failures{0}, flushes{0}, writes{0};
+  std::atomic<int> failures{0}, flush_failures{0}, flushes{0}, writes{0};
   std::atomic<std::chrono::milliseconds> delay{0ms};
   std::atomic<bool> hang{false};
   size_t at_once = 1000;
@@ -327,6 +335,137 @@ TEST_CASE("queue that is closed stores what waits, and does not wait for a sink 
   CHECK(std::chrono::steady_clock::now() - began < 30s);
 }
 
+TEST_CASE("queues that share a sender have one thread, which is gone with the last of them") {
+  const auto senders = [] {
+    size_t count = 0;
+    for (const auto& task : fs::directory_iterator("/proc/self/task"))
+      count += read(task.path() / "comm") == "trainhost-track\n";
+    return count;
+  };
+  for (int i = 0; i < 2000 && senders() > 0; ++i) std::this_thread::sleep_for(5ms);  // of tests before this one
+  REQUIRE(senders() == 0);
+  Reports reports;
+  const auto sender = Sender::shared();
+  CHECK(Sender::shared() == sender);
+  const auto first = std::make_shared<TestSink>(), second = std::make_shared<TestSink>();
+  {
+    Queue one({}, reports.report(), sender);
+    {
+      Queue other({}, reports.report(), sender);
+      for (int i = 0; i < 3; ++i) {
+        one.push(i ? 0 : one.add(first), metric(i));
+        other.push(i ? 1 : other.add(second), metric(i));
+      }
+      CHECK(one.waiting() == 3);
+      REQUIRE(other.flush(20s));
+      CHECK(senders() == 1);
+    }
+    CHECK(second->steps.size() == 3);
+    one.push(0, metric(3));
+    REQUIRE(one.flush(20s));
+    CHECK(first->steps.size() == 4);
+  }
+  CHECK(senders() == 0);
+  Queue next({}, reports.report(), sender);  // its thread has ended: it gets another one
+  next.push(next.add(first), metric(4));
+  CHECK(next.close(20s) == 0);
+  CHECK(first->steps.size() == 5);
+}
+
+TEST_CASE("a sink that does not come back holds up the end of all queues once") {
+  Reports reports;
+  const auto stuck = std::make_shared<TestSink>(), whole = std::make_shared<TestSink>();
+  stuck->hang = true;
+  {
+    const auto sender = std::make_shared<Sender>(1ms);
+    Queue one({}, reports.report(), sender), other({}, reports.report(), sender), third({}, reports.report(), sender);
+    one.push(one.add(stuck), metric(0));
+    while (!one.is_stuck(1ms)) std::this_thread::sleep_for(1ms);
+    other.push(other.add(whole), metric(1));
+    const auto began = std::chrono::steady_clock::now();
+    const auto limit = one.left_of_end();
+    CHECK(limit <= 10s);
+    CHECK(limit > 5s);
+    CHECK(one.close(60s) == 1);
+    CHECK(other.close(60s) == 1);
+    CHECK(third.close(60s) == 0);
+    const auto took = std::chrono::steady_clock::now() - began;
+    CHECK(took > 5s);
+    CHECK(took < 20s);  // not 10 s for each
+    CHECK(other.waiting_for() == "'a test'");
+  }
+  stuck->hang = false;
+}
+
+TEST_CASE("a thread that was logged to a moment ago needs no waking") {
+  Reports reports;
+  const auto sender = std::make_shared<Sender>(1ms);
+  Queue queue({}, reports.report(), sender);
+  const auto sink = std::make_shared<TestSink>();
+  const auto lane = queue.add(sink);
+  for (int i = 0; i < 20; ++i) {
+    queue.push(lane, metric(i));
+    std::this_thread::sleep_for(5ms);
+    std::lock_guard lock(sender->mutex);
+    CHECK_FALSE(sender->idle);
+  }
+  for (int i = 0; i < 2000 && sink->writes == 0; ++i) std::this_thread::sleep_for(1ms);
+  CHECK(sink->writes > 0);  // without a flush
+}
+
+TEST_CASE("a flush finds lanes that were let go, flushed before that") {
+  Reports reports;
+  Queue queue({}, reports.report());
+  const auto gone = std::make_shared<TestSink>(), kept = std::make_shared<TestSink>();
+  const auto lane = queue.add(gone);
+  queue.push(lane, metric(0));
+  queue.release(lane);
+  queue.push(queue.add(kept), metric(1));
+  REQUIRE(queue.flush(20s));
+  CHECK(gone->flushes == 1);
+  CHECK(kept->flushes == 1);
+  for (int i = 0; i < 2000 && gone.use_count() > 1; ++i) std::this_thread::sleep_for(1ms);
+  CHECK(gone.use_count() == 1);
+  CHECK(queue.flush(20s));
+  CHECK(gone->flushes == 1);
+}
+
+TEST_CASE("a sink that is let go is destroyed by the thread of the sender") {
+  class Closing : public TestSink {
+   public:
+    explicit Closing(std::atomic<std::thread::id>& by) : by_(by) {}
+    ~Closing() override { by_ = std::this_thread::get_id(); }
+
+   private:
+    std::atomic<std::thread::id>& by_;
+  };
+  Reports reports;
+  std::atomic<std::thread::id> by{};
+  Queue queue({}, reports.report());
+  queue.release(queue.add(std::make_shared<Closing>(by)));
+  for (int i = 0; i < 5000 && by.load() == std::thread::id(); ++i) std::this_thread::sleep_for(1ms);
+  CHECK(by.load() != std::thread::id());
+  CHECK(by.load() != std::this_thread::get_id());
+}
+
+TEST_CASE("a flush that fails is an outage as well, reported once, with its end") {
+  auto sink = std::make_shared<TestSink>();
+  sink->flush_failures = 2;
+  Reports reports;
+  QueueOptions options;
+  options.first_pause = 1ms;
+  Queue queue(options, reports.report());
+  const auto lane = queue.add(sink);
+  for (int outage = 1; outage < 3; ++outage, sink->flush_failures = 2) {
+    queue.push(lane, metric(0));
+    REQUIRE(queue.flush(20s));
+    const auto events = reports.events();
+    REQUIRE(events.size() == size_t(2 * outage));
+    CHECK(events[size_t(2 * outage - 2)].message.find("no flush") != std::string::npos);
+    CHECK(events.back().message.find("nothing was lost") != std::string::npos);
+  }
+}
+
 TEST_CASE("a new database has MLflow 3.0's tables, the Default experiment and WAL") {
   Logged logged;
   logged.stored();
@@ -397,6 +536,23 @@ TEST_CASE("a reader lists runs and points, writes nothing and makes no store") {
   CHECK_THROWS_AS(database.run("DELETE FROM metrics"), DatabaseError);
   CHECK_THROWS_AS(Reader("none.db"), DatabaseError);
   CHECK(!fs::exists("none.db"));
+}
+
+TEST_CASE("a reader of a store that was left behind changes no file of it") {
+  Folder folder;
+  {
+    Tracker tracker;
+    const auto store = tracker.open("");
+    tracker.start_run(*store, {}, {})->log_metric("loss", 1, 0);
+    REQUIRE(tracker.flush(20s));
+    fs::create_directory("left");
+    for (const char* name : {"mlflow.db", "mlflow.db-wal"}) fs::copy(name, fs::path("left") / name);
+  }
+  const std::string before = read("left/mlflow.db"), log = read("left/mlflow.db-wal");
+  REQUIRE(!log.empty());
+  CHECK(Reader("left/mlflow.db").runs().size() == 1);
+  CHECK(read("left/mlflow.db") == before);
+  CHECK(read("left/mlflow.db-wal") == log);
 }
 
 TEST_CASE("a param that is logged again keeps its first value, and another value is an event") {

@@ -3,6 +3,7 @@ local keywords = require "host.keywords"
 local options = require "train.options"
 local ordered = require "host.ordered"
 local vm = require "native.vm"
+local writable = require "train.writable"
 
 local TensorBoard = {__name = "TensorBoard", group = "logging", state_fields = {"batches"}}
 TensorBoard.__index = TensorBoard
@@ -32,19 +33,7 @@ end
 ---@private
 ---@param state table
 function TensorBoard:check(state)
-  if state.dry_run then return end
-  local host = require "host"
-  local folder = self.log_dir .. "/train"
-  local probe = ("%s/.write-test-%d"):format(folder, host.pid())
-  local ok, err = pcall(function()
-    host.file.mkdir(folder)
-    host.file.write_atomic(probe, "")
-    host.file.remove(probe)
-  end)
-  if not ok then
-    vm.raise("io", ("cannot write into log_dir '%s': %s"):format(self.log_dir,
-      type(err) == "table" and err.message or tostring(err)))
-  end
+  writable.folder(self.log_dir .. "/train", ("log_dir '%s'"):format(self.log_dir), state.dry_run)
 end
 
 local function close(self)

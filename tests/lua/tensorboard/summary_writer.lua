@@ -8,7 +8,9 @@ local SummaryWriter <const> = torch.utils.tensorboard.SummaryWriter
 
 local function bytes_of(folder)
   local files = host.file.list(folder)
-  return host.file.read(folder .. "/" .. files[1]), files
+  local at = 1
+  while not files[at]:find("tfevents", 1, true) do at = at + 1 end
+  return host.file.read(folder .. "/" .. files[at]), files
 end
 
 test.case("require 'tensorboard' is torch.utils.tensorboard", function()
@@ -121,4 +123,47 @@ test.case("an event of many values is as long as the values", function()
   writer:close()
   local size = #bytes_of(folder)
   test.truthy(size > 400000 and size < 400300, tostring(size))
+end)
+
+test.case("what is added needs no default device", function()
+  local folder = test.tmpdir()
+  local sound, film, boxes = torch.zeros(1, 8), torch.rand(1, 2, 3, 4, 4), torch.tensor{{1, 1, 5, 5}}
+  local images = torch.rand(2, 3, 8, 8)
+  local writer = SummaryWriter(folder)
+  torch.set_default_device("meta")
+  local ok, err = pcall(function()
+    writer:add_audio("sound", sound, 0)
+    writer:add_video("film", film, 0)
+    writer:add_images("images", images, 0)
+    writer:add_image("list", {{0.5, 1}, {0, 0.25}}, 0, {dataformats = "HW"})
+    writer:add_image_with_boxes("boxes", images[0], boxes, 0, {labels = {"cat"}})
+    writer:add_histogram("histogram", {1, 2, 3}, 0, {bins = {0, 2, 4}})
+    writer:add_pr_curve("curve", {0, 1}, {0.1, 0.8}, 0)
+    writer:add_mesh("mesh", {{{1, 2, 3}}}, {global_step = 0})
+    writer:add_scalar("new", 2, 0, {new_style = true})
+    writer:add_embedding(images:flatten(1), {"a", "b"}, images)
+  end)
+  torch.set_default_device(nil)
+  writer:close()
+  if not ok then error(err, 0) end
+  local bytes = bytes_of(folder)
+  for _, name in ipairs{"sound", "film", "images", "list", "boxes", "histogram", "curve", "mesh", "new"} do
+    test.truthy(bytes:find(name, 1, true), name)
+  end
+end)
+
+test.case("flush waits for the files of hyperparameters and embeddings too", function()
+  local folder = test.tmpdir()
+  local writer = SummaryWriter(folder)
+  for i = 1, 40 do writer:add_hparams({lr = i}, {["hparam/loss"] = 1 / i}, {run_name = "run" .. i}) end
+  writer:add_embedding(torch.tensor{{1.5, 2}, {3, 1e-7}}, {true, 4})
+  writer:flush()
+  for i = 1, 40 do
+    local text = bytes_of(folder .. "/run" .. i)
+    test.truthy(text:find("session_end_info", 1, true) and text:find("hparam/loss", 1, true), "run" .. i)
+  end
+  test.equal(host.file.read(folder .. "/00000/default/tensors.tsv"), "1.5\t2.0\n3.0\t1.0000000116860974e-07\n")
+  test.equal(host.file.read(folder .. "/00000/default/metadata.tsv"), "True\n4\n")
+  test.truthy(host.file.read(folder .. "/projector_config.pbtxt"):find("default:00000", 1, true))
+  writer:close()
 end)

@@ -1,16 +1,16 @@
 -- The files of TensorBoard's projector: vectors, labels, small pictures, and the list of what there is.
+local events = require "native.events"
 local host = require "host"
-local numbers = require "train.numbers"
 local pictures = require "torch.utils.tensorboard.pictures"
+local python_text = require "torch.python_text"
 local torch = require "torch"
 local vm = require "native.vm"
 
 local embedding = {}
 
 local function text(value)
-  if type(value) == "boolean" then return value and "True" or "False" end
   if type(value) == "userdata" and torch.is_tensor(value) then value = value:item() end
-  return numbers.text(value)
+  return python_text.value(value)
 end
 
 local function row_of(values)
@@ -23,7 +23,7 @@ local function write_matrix(mat, folder)
   local lines = {}
   for i, row in ipairs(mat:tolist()) do lines[i] = row_of(row) end
   lines[#lines + 1] = ""
-  host.file.write_atomic(folder .. "/tensors.tsv", table.concat(lines, "\n"))
+  events.write(folder .. "/tensors.tsv", table.concat(lines, "\n"))
 end
 
 local function write_metadata(metadata, header, folder)
@@ -38,17 +38,17 @@ local function write_metadata(metadata, header, folder)
     for i, value in ipairs(metadata) do lines[i] = type(value) == "table" and row_of(value) or text(value) end
   end
   lines[#lines + 1] = ""
-  host.file.write_atomic(folder .. "/metadata.tsv", table.concat(lines, "\n"))
+  events.write(folder .. "/metadata.tsv", table.concat(lines, "\n"))
 end
 
 -- A square of pictures, as the projector cuts it.
 local function write_sprite(images, folder)
   local grid = pictures.grid(images, math.ceil(images:size(0) ^ 0.5)):permute({1, 2, 0})
   local height, width = grid:size(0), grid:size(1)
-  local square = torch.zeros({math.max(width, height), width, 3}, {dtype = torch.uint8})
+  local square = torch.zeros({math.max(width, height), width, 3}, {dtype = torch.uint8, device = "cpu"})
   local bytes = images.dtype == torch.uint8 and grid or (grid:to(torch.float64) * 255):clamp(0, 255):to(torch.uint8)
   square:narrow(0, 0, height):copy_(bytes)
-  host.file.write_atomic(folder .. "/sprite.png", pictures.file(square))
+  events.write(folder .. "/sprite.png", pictures.file(square))
 end
 
 local function quoted(value)
@@ -75,12 +75,12 @@ local function encoded(tag)
   return (tag:gsub("[%%/\\]", function(letter) return ("%%%02x"):format(letter:byte()) end))
 end
 
---- Writes the files of one embedding, and the list of those before it.
+--- Hands over the files of one embedding, and the list of those before it. Its folder is made at once.
 ---@param log_dir string
 ---@param entries string[] of the embeddings before; this one is added
 ---@param given table mat, metadata, label_img, global_step, tag, metadata_header
 function embedding.write(log_dir, entries, given)
-  local mat = torch.as_tensor(given.mat):detach():cpu()
+  local mat = torch.as_tensor(given.mat, {device = "cpu"}):detach():cpu()
   local images = given.label_img ~= nil and pictures.ready("SummaryWriter.add_embedding", given.label_img) or nil
   if mat:dim() ~= 2 then
     vm.raise("shape", "mat should be 2D, where mat.size(0) is the number of data points")
@@ -100,7 +100,7 @@ function embedding.write(log_dir, entries, given)
   if images then write_sprite(images, path) end
   write_matrix(mat, path)
   entries[#entries + 1] = entry(given.tag, step, folder, given.metadata ~= nil, images)
-  host.file.write_atomic(log_dir .. "/projector_config.pbtxt", table.concat(entries))
+  events.write(log_dir .. "/projector_config.pbtxt", table.concat(entries))
 end
 
 return embedding

@@ -90,7 +90,7 @@ function messages.audio(tag, samples, rate)
   local count = samples:numel()
   local header = string.pack("<c4I4c4c4I4I2I2I4I4I2I2c4I4", "RIFF", 36 + 2 * count, "WAVE", "fmt ", 16, 1, 1, rate,
     2 * rate, 2, 16, "data", 2 * count)
-  local file = torch.cat({torch.tensor({header:byte(1, -1)}, {dtype = torch.uint8}), samples:view(torch.uint8)})
+  local file = torch.cat({torch.tensor({header:byte(1, -1)}, {dtype = torch.uint8, device = "cpu"}), samples:view(torch.uint8)})
   local audio = message {{1, "single", rate}, {2, "integer", 1}, {3, "integer", count}, {4, "elements", file},
     {5, "text", "audio/wav"}}
   return messages.summary(message {{1, "text", tag}, {6, "bytes", audio}})
@@ -137,8 +137,9 @@ end
 function messages.scalar(tag, number, double_precision)
   if type(number) == "userdata" then number = number:item() end
   if type(number) == "boolean" then number = number and 1 or 0 end
-  local tensor = double_precision and messages.tensor(messages.DT.DOUBLE, nil, {{6, "reals", torch.tensor({number + 0.0},
-    {dtype = torch.float64})}}) or messages.tensor(messages.DT.FLOAT, nil, {{5, "singles", torch.tensor({number + 0.0})}})
+  local one = torch.tensor({number + 0.0}, {dtype = torch.float64, device = "cpu"})
+  local tensor = double_precision and messages.tensor(messages.DT.DOUBLE, nil, {{6, "reals", one}})
+    or messages.tensor(messages.DT.FLOAT, nil, {{5, "singles", one}})
   return messages.summary(messages.value(tag, messages.metadata "scalars", tensor))
 end
 

@@ -1,5 +1,5 @@
 -- Tensors as pictures: the order of their dimensions, grids, boxes, moving ones.
-local glyph = require "host.font"
+local canvas = require "torch.canvas"
 local save = require "native.save"
 local torch = require "torch"
 local vm = require "native.vm"
@@ -33,7 +33,7 @@ function pictures.grid(images, columns)
   local count, height, width = images:size(0), images:size(2), images:size(3)
   columns = math.min(count, columns or 8)
   local rows = (count + columns - 1) // columns
-  local padded = torch.zeros({rows * columns, 3, height, width}, {dtype = images.dtype})
+  local padded = torch.zeros({rows * columns, 3, height, width}, {dtype = images.dtype, device = "cpu"})
   padded:narrow(0, 0, count):copy_(images)
   return padded:view({rows, columns, 3, height, width}):permute({2, 0, 3, 1, 4})
     :reshape({3, rows * height, columns * width})
@@ -83,35 +83,19 @@ function pictures.ready(where, tensor)
     if type(tensor) ~= "table" then
       vm.raise("usage", ("%s: expected a Tensor, got %s"):format(where, vm.describe(tensor)))
     end
-    tensor = torch.tensor(tensor)
+    tensor = torch.tensor(tensor, {device = "cpu"})
   end
   tensor = tensor:detach():cpu()
   return tensor.dtype == torch.bfloat16 and tensor:to(torch.float32) or tensor
 end
 
-local function fill(image, x, y, right, bottom, rgb)
-  local height, width = image:size(0), image:size(1)
-  x, y, right, bottom = math.max(x, 0), math.max(y, 0), math.min(right, width), math.min(bottom, height)
-  if right > x and bottom > y then
-    image:narrow(0, y, bottom - y):narrow(1, x, right - x):copy_(torch.tensor(rgb, {dtype = torch.uint8}))
-  end
-end
-
 local RED <const>, BLACK <const> = {255, 0, 0}, {0, 0, 0}
 local LETTER <const>, LINE <const> = {width = 6, height = 7}, 2
 
-local function label(image, text, x, bottom)
+local function label(board, text, x, bottom)
   local count = utf8.len(text, 1, -1, true) or #text
-  fill(image, x, bottom - LETTER.height - 4, x + count * LETTER.width + 3, bottom, RED)
-  for _, character in utf8.codes(text, true) do
-    for row, points in ipairs(glyph(character)) do
-      for column, ink in ipairs(points) do
-        local px, py = x + 1 + column, bottom - LETTER.height - 3 + row
-        if ink then fill(image, px, py, px + 1, py + 1, BLACK) end
-      end
-    end
-    x = x + LETTER.width
-  end
+  board:fill(x, bottom - LETTER.height - 4, count * LETTER.width + 3, LETTER.height + 4, RED)
+  board:write(text, x + 2, bottom - LETTER.height - 2, 1, BLACK)
 end
 
 --- Red frames with black labels, drawn into a copy.
@@ -121,12 +105,13 @@ end
 ---@return Tensor
 function pictures.with_boxes(image, boxes, labels)
   image = image:contiguous():clone()
+  local board = canvas(image:size(1), image:size(0), image)
   for i = 0, boxes:size(0) - 1 do
     local left, top, right, bottom = table.unpack(boxes[i]:to(torch.float64):round():to(torch.int64):tolist())
-    local before, after = LINE // 2, LINE - LINE // 2  -- to both sides of an edge
-    for _, y in ipairs {top, bottom} do fill(image, left - before, y - before, right + after, y + after, RED) end
-    for _, x in ipairs {left, right} do fill(image, x - before, top - before, x + after, bottom + after, RED) end
-    if labels then label(image, tostring(labels[i + 1]), left, bottom) end
+    local before = LINE // 2  -- half of a line lies before an edge
+    for _, y in ipairs {top, bottom} do board:fill(left - before, y - before, right - left + LINE, LINE, RED) end
+    for _, x in ipairs {left, right} do board:fill(x - before, top - before, LINE, bottom - top + LINE, RED) end
+    if labels then label(board, tostring(labels[i + 1]), left, bottom) end
   end
   return image
 end
@@ -155,7 +140,7 @@ function pictures.frames(videos)
   while padded < n do padded = padded * 2 end
   while rows * rows * 4 <= n do rows = rows * 2 end
   local columns = padded // rows
-  local all = torch.zeros({padded, t, c, h, w}, {dtype = videos.dtype})
+  local all = torch.zeros({padded, t, c, h, w}, {dtype = videos.dtype, device = "cpu"})
   all:narrow(0, 0, n):copy_(videos)
   return all:view({rows, columns, t, c, h, w}):permute({2, 0, 4, 1, 5, 3}):reshape({t, rows * h, columns * w, c})
 end

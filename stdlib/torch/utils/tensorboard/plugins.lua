@@ -110,7 +110,7 @@ local MOST <const> = 127  -- thresholds that PyTorch writes
 ---@return string
 function plugins.pr_curve(tag, rows, num_thresholds)
   local data = {}
-  for i, row in ipairs(rows) do data[i] = torch.as_tensor(row):detach():cpu():to(torch.float64):flatten() end
+  for i, row in ipairs(rows) do data[i] = torch.as_tensor(row, {device = "cpu"}):detach():to(torch.float64):flatten() end
   data = torch.stack(data)
   local tensor = messages.tensor(messages.DT.FLOAT, data.shape, {{5, "singles", data}})
   return messages.summary(messages.value(tag,
@@ -154,13 +154,13 @@ function plugins.mesh(tag, tensors, config)
   for _, part in ipairs(PARTS) do
     local tensor = tensors[part[1]]
     if tensor ~= nil then
-      tensor = torch.as_tensor(tensor):detach():cpu()
+      tensor = torch.as_tensor(tensor, {device = "cpu"}):detach()
       if tensor:dim() ~= 3 then
         vm.raise("shape", ("SummaryWriter.add_mesh: Tensor shape should be of shape BxNx3, but got %s for %s.")
           :format(tostring(tensor.shape), part[1]))
       end
       local content = message {{2, "text", tag}, {3, "integer", part[3]}, {5, "text", json},
-        {6, "integers", torch.tensor(table.move(tensor.shape, 1, 3, 1, {}))}, {7, "integer", components}}
+        {6, "integers", torch.tensor(table.move(tensor.shape, 1, 3, 1, {}), {device = "cpu"})}, {7, "integer", components}}
       values[#values + 1] = messages.value(("%s_%s"):format(tag, part[2]), metadata("mesh", content),
         messages.tensor(messages.DT.FLOAT, tensor.shape, {{5, "singles", tensor}}))
     end

@@ -20,6 +20,7 @@ end
 
 local GRAPH <const>, SUMMARY <const>, SESSION <const>, TAGGED <const> = 4, 5, 7, 8  -- parts of an event
 local PATIENCE <const> = 10  -- seconds that flush and close wait for a disk
+local FEW <const> = 16       -- files of add_hparams that may wait to be closed
 
 local function fail(text, ...) vm.raise("usage", text:format(...)) end
 
@@ -49,6 +50,18 @@ local function file_below(self, folder)
   return file
 end
 
+-- A file that gets nothing more: it is closed when it is written. No call waits for that but flush and close, and one
+-- that finds so many of them open.
+local function let_go(self, file)
+  local list = self._let_go or {}
+  self._let_go = list
+  list[#list + 1] = file
+  if #list <= FEW then return end
+  local oldest = table.remove(list, 1)
+  events.flush(oldest, PATIENCE)
+  events.close(oldest)
+end
+
 local function check_text(where, name, value)
   if type(value) ~= "string" then
     fail("%s: argument '%s' must be a string, got %s", where == "__init" and "SummaryWriter" or "SummaryWriter." .. where,
@@ -70,11 +83,8 @@ end
 
 local function tensor_of(where, name, values)
   if torch.is_tensor(values) then return values end
-  if type(values) == "number" then return torch.tensor({values}, {dtype = torch.float64}) end
-  if type(values) == "table" then
-    local all = torch.tensor(values, {dtype = torch.float64})
-    return all
-  end
+  if type(values) == "number" then return torch.tensor({values}, {dtype = torch.float64, device = "cpu"}) end
+  if type(values) == "table" then return torch.tensor(values, {dtype = torch.float64, device = "cpu"}) end
   fail("SummaryWriter.%s: argument '%s' must be a Tensor or a list of numbers, got %s", where, name, vm.describe(values))
 end
 
@@ -85,7 +95,7 @@ function SummaryWriter:_add_histogram_of(tag, values, step)
 end
 
 -- How the files beside this one add their methods.
-SummaryWriter._parts = {GRAPH = GRAPH, SUMMARY = SUMMARY, TAGGED = TAGGED, file_of = file_of,
+SummaryWriter._parts = {GRAPH = GRAPH, SUMMARY = SUMMARY, TAGGED = TAGGED, file_of = file_of, let_go = let_go,
   check_text = check_text, check_table = check_table, tensor_of = tensor_of}
 
 local scalar_arguments = signature("SummaryWriter.add_scalar",
@@ -171,7 +181,7 @@ function SummaryWriter:add_histogram(...)
   local tag, values, step, bins, walltime, max_bins = histogram_arguments(...)
   values = tensor_of("add_histogram", "values", values)
   if bins == "tensorflow" then bins = nil
-  elseif type(bins) == "table" then bins = torch.tensor(bins, {dtype = torch.float64}) end
+  elseif type(bins) == "table" then bins = torch.tensor(bins, {dtype = torch.float64, device = "cpu"}) end
   if not events.add_histogram(self._file or file_of(self), tag, values, bins, max_bins, step, walltime) then
     fail("SummaryWriter.add_histogram: no value of '%s' lies in a bucket: all are NaN, infinite or outside of the bins", tag)
   end
@@ -232,7 +242,15 @@ function SummaryWriter:get_logdir() return self.log_dir end
 --- writer:add_scalar("loss", 0.5, 0)
 --- writer:flush()
 function SummaryWriter:flush()
-  for _, file in ipairs(self._files or {}) do events.flush(file, PATIENCE) end
+  local clock = require("host").clock
+  local deadline = clock() + PATIENCE
+  for _, file in ipairs(self._files or {}) do events.flush(file, math.max(0, deadline - clock())) end
+  for _, file in ipairs(self._let_go or {}) do
+    events.flush(file, math.max(0, deadline - clock()))
+    events.close(file)
+  end
+  self._let_go = nil
+  if self._embeddings then events.flush_written(math.max(0, deadline - clock())) end
 end
 
 --- Flushes, and lets the files go. A writer that is used again begins a new file.
@@ -259,7 +277,8 @@ local arguments = signature("SummaryWriter",
 
 --- Makes a writer of TensorBoard's event files, and its folder. Events are on their way to the file 20 ms after the call
 --- that adds them, written by a thread of the host: max_queue and flush_secs, the bounds that PyTorch's writer keeps, are
---- kept without being used. No call waits for the disk but flush and close; a disk that refuses is warned of once, events
+--- kept without being used. The writer and add_hparams make their file at the call, add_embedding its folder; what they
+--- hold goes the same way. No call waits for the disk but flush and close; a disk that refuses is warned of once, events
 --- wait for it in memory.
 ---@param log_dir? string "runs/<date>_<host>" + comment by default
 ---@param comment? string the end of the default log_dir

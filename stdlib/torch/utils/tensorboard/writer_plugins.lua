@@ -46,9 +46,10 @@ return function(SummaryWriter)
     local summaries = plugins.hparams(hparam_dict, metric_dict, hparam_domain_discrete or {})
     if not run_name or run_name == "" then run_name = ("%.7f"):format(require("host").time()) end
     file_of(self)
-    local below <close> = require("torch.utils.tensorboard").SummaryWriter(self.log_dir .. "/" .. run_name)
-    for _, summary in ipairs(summaries) do add(below, summary, global_step) end
-    for _, name in ipairs(ordered.keys(metric_dict)) do below:add_scalar(name, metric_dict[name], global_step) end
+    local below = events.open(self.log_dir .. "/" .. run_name, "")
+    for _, summary in ipairs(summaries) do events.add(below, parts.SUMMARY, summary, global_step) end
+    for _, name in ipairs(ordered.keys(metric_dict)) do events.add_scalar(below, name, metric_dict[name], global_step) end
+    parts.let_go(self, below)
   end
 
   local graph_arguments = signature("SummaryWriter.add_graph", "model, input_to_model=nil, verbose=false, use_strict_trace=true")

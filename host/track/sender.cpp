@@ -1,0 +1,322 @@
+// The sender thread: when it wakes, batches, retries, the drain at the end.
+#include "host/track/sender.h"
+
+#include <algorithm>
+#include <iterator>
+#include <span>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "host/base/thread.h"
+
+namespace trainhost::track {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Note [Waking the sender]
+// To wake a sleeping thread costs the one that logs 5 to 50 us, a hundred times the price of the record. So the thread
+// wakes by itself, every 20 ms, for as long as something was logged in the last seconds; a call has to wake it only
+// after a longer pause.
+constexpr auto kAwake = 5s;
+
+// A call of a sink that lasts longer is one that the system holds: the end of the process does not wait for it again.
+constexpr auto kStuck = 10s;
+
+// Records that a lane keeps room for.
+constexpr size_t kRoom = 4096;
+
+// What the end of a process may take, whatever waits for it.
+constexpr auto kEnd = 10s;
+
+}  // namespace
+
+std::shared_ptr<Sender> Sender::shared() {
+  static std::mutex guard;
+  static std::weak_ptr<Sender> current;
+  std::lock_guard lock(guard);
+  if (auto sender = current.lock()) {
+    std::lock_guard inner(sender->mutex);
+    if (!sender->stopping_) return sender;
+  }
+  auto sender = std::make_shared<Sender>(QueueOptions().linger);
+  current = sender;
+  return sender;
+}
+
+bool Sender::join() {
+  std::lock_guard lock(mutex);
+  if (stopping_) return false;
+  ++queues_;
+  return true;
+}
+
+bool Sender::start() {
+  if (started_) return true;
+  try {
+    thread_ = start_thread("trainhost-track", [self = shared_from_this()] { self->run(); });
+    return started_ = true;
+  } catch (const std::system_error&) {
+    return false;
+  }
+}
+
+Sender::Clock::time_point Sender::end_by() {
+  const auto now = Clock::now();
+  if (is_stuck(kStuck)) return now;
+  // Ends that begin while another one lasts, or right after it, are one.
+  if (now > end_by_ + 1s) end_by_ = now + kEnd;
+  return end_by_;
+}
+
+bool Sender::drained(const Share& share) const {
+  return std::all_of(lanes.begin(), lanes.end(),
+                     [&](const LaneState& l) { return l.share.get() != &share || l.is_done(); });
+}
+
+void Sender::leave(Share& share, std::chrono::milliseconds limit) {
+  std::thread thread;
+  {
+    std::unique_lock lock(mutex);
+    if (share.closed) return;
+    share.closed = true;
+    const auto now = Clock::now(), end = std::min(end_by(), now + limit);
+    share.deadline = end - (end - now) / 20;
+    for (LaneState& lane : lanes) {
+      if (lane.share.get() != &share || !lane.sink) continue;
+      lane.released = true;
+      lane.sink->hurry();
+    }
+    const bool last = --queues_ == 0;
+    stopping_ = last;
+    urgent = true;
+    wake_.notify_one();
+    if (!started_ && !drained(share) && !start()) drain_here(share, lock);
+    if (!started_) return;
+    done.wait_until(lock, end, [&] { return finished_ || (!last && drained(share)); });
+    if (!last) return;
+    // A sink that is stuck in the operating system cannot be ended: it is left behind with its share of all this.
+    thread = std::move(thread_);
+    if (!finished_ && thread.joinable()) thread.detach();
+  }
+  if (thread.joinable()) thread.join();
+}
+
+// Without a thread of its own what is logged is stored by the one that closes.
+void Sender::drain_here(const Share& share, std::unique_lock<std::mutex>& lock) {
+  started_ = true;
+  do {
+    collect();
+    lock.unlock();
+    if (!round()) std::this_thread::sleep_for(20ms);
+    lock.lock();
+  } while (!drained(share) && Clock::now() < share.deadline);
+  started_ = false;
+}
+
+bool Sender::is_late(const Share& share) {
+  std::lock_guard lock(mutex);
+  return share.closed && Clock::now() >= share.deadline;
+}
+
+// When the thread has to wake without being told to.
+Sender::Clock::time_point Sender::next_event() const {
+  auto next = Clock::time_point::max();
+  for (const LaneState& lane : lanes)
+    if (lane.sink && (!lane.is_empty() || lane.flush_wanted > lane.flushed)) next = std::min(next, lane.next_try);
+  return next;
+}
+
+// Waits for something to do. False: the last queue has gone, and all is stored or it is too late.
+bool Sender::gather() {
+  std::unique_lock lock(mutex);
+  const auto called = [this] { return stopping_ || urgent; };
+  while (!called()) {
+    const auto now = Clock::now(), next = next_event();
+    if (next <= now) break;
+    idle = !arrived && now - last_arrival_ > kAwake;
+    const auto until = idle ? next : std::min(next, now + linger_);
+    const auto work = [&] { return called() || (idle && arrived); };
+    if (until == Clock::time_point::max()) wake_.wait(lock, work);
+    else wake_.wait_until(lock, until, work);
+    const bool was_idle = std::exchange(idle, false);
+    if (!arrived) continue;
+    if (was_idle) wake_.wait_for(lock, linger_, called);  // more will follow
+    break;
+  }
+  if (std::exchange(arrived, false)) last_arrival_ = Clock::now();
+  urgent = false;
+  if (stopping_) {
+    const bool over = std::all_of(lanes.begin(), lanes.end(), [](const LaneState& lane) {
+      return lane.is_done() || Clock::now() >= lane.share->deadline;
+    });
+    if (over) return false;
+  }
+  collect();
+  return true;
+}
+
+void Sender::collect() {
+  for (LaneState& lane : lanes) {
+    if (lane.incoming.empty()) continue;
+    if (lane.is_empty()) {
+      lane.pending.clear();  // keeps its room, which the next records find: logging allocates nothing for them
+      lane.stored = 0;
+      if (lane.pending.capacity() > kRoom) lane.pending = {};
+      lane.pending.swap(lane.incoming);
+    } else {
+      std::move(lane.incoming.begin(), lane.incoming.end(), std::back_inserter(lane.pending));
+      lane.incoming.clear();
+    }
+  }
+}
+
+// Every lane once; true if anything came of it.
+bool Sender::round() {
+  bool progress = false;
+  size_t count;
+  {
+    std::lock_guard lock(mutex);
+    count = lanes.size();
+  }
+  for (size_t i = 0; i < count; ++i) {
+    LaneState* lane;
+    {
+      std::lock_guard lock(mutex);
+      lane = &lanes[i];
+      if (!lane->sink) continue;
+    }
+    progress |= send(*lane);
+    let_go(*lane);
+  }
+  return progress;
+}
+
+void Sender::run() {
+  while (gather()) {
+    if (round()) continue;
+    // Every lane waits for its next try: do not spin while somebody flushes or the end is near.
+    std::unique_lock lock(mutex);
+    if (stopping_ || urgent) done.wait_for(lock, 20ms);
+  }
+  std::vector<std::shared_ptr<Sink>> gone;  // closed outside the mutex
+  {
+    std::lock_guard lock(mutex);
+    for (LaneState& lane : lanes) gone.push_back(std::move(lane.sink));
+  }
+  gone.clear();
+  std::lock_guard lock(mutex);
+  finished_ = true;
+  done.notify_all();
+}
+
+// Writes what one lane holds; true if anything came of it.
+bool Sender::send(LaneState& lane) {
+  const auto now = Clock::now();
+  {
+    std::lock_guard lock(mutex);
+    if (lane.share->closed) lane.next_try = std::min(lane.next_try, now + lane.share->options.first_pause);
+  }
+  if (lane.next_try > now) return false;
+  bool progress = false;
+  call_began_ = now.time_since_epoch();
+  try {
+    while (!lane.is_empty() && !is_late(*lane.share)) {
+      write_once(lane);
+      progress = true;
+      call_began_ = Clock::now().time_since_epoch();
+    }
+    uint64_t wanted, reached;
+    {
+      std::lock_guard lock(mutex);
+      wanted = lane.flush_wanted > lane.flushed && lane.done >= lane.flush_wanted ? lane.flush_wanted : 0;
+      reached = lane.done;
+    }
+    if (wanted && !is_late(*lane.share)) {
+      lane.sink->flush();
+      recovered(lane, true);
+      progress = true;
+      std::lock_guard lock(mutex);
+      lane.flushed = reached;
+      done.notify_all();
+    }
+  } catch (const std::exception& e) {
+    retry_later(lane, e.what());
+  }
+  call_began_ = Clock::duration::zero();
+  return progress;
+}
+
+// One batch. Throws what the sink throws.
+void Sender::write_once(LaneState& lane) {
+  Share& share = *lane.share;
+  const auto batch =
+      std::span(lane.pending).subspan(lane.stored, std::min(share.options.batch, lane.pending.size() - lane.stored));
+  size_t stored = 0;
+  std::exception_ptr failure;
+  try {
+    stored = std::min(lane.sink->write(batch, share.report), batch.size());
+  } catch (const std::exception&) {
+    failure = std::current_exception();
+  }
+  size_t freed = 0;
+  for (Record& record : batch.first(stored)) {
+    freed += record.bytes();
+    record = {};
+  }
+  lane.stored += stored;
+  uint64_t lost = 0;
+  {
+    std::lock_guard lock(mutex);
+    lane.done += stored;
+    share.bytes -= std::min(share.bytes, freed);
+    if (share.dropped && share.bytes < share.options.capacity / 2) lost = std::exchange(share.dropped, 0);
+    done.notify_all();
+  }
+  if (lost)
+    share.report({ErrorKind::tracking, "",
+                  share.options.name + ": the store works again; " + std::to_string(lost) + " " +
+                      share.options.droppable + " logged meanwhile were dropped",
+                  ""});
+  if (failure) std::rethrow_exception(failure);
+  if (stored == 0) throw Error(ErrorKind::internal, "the sink stored nothing and gave no reason");
+  recovered(lane, lost == 0);
+}
+
+void Sender::recovered(LaneState& lane, bool say) {
+  lane.pause = 0ms;
+  if (!std::exchange(lane.failing, false) || !say) return;
+  lane.share->report(
+      {ErrorKind::tracking, "", lane.share->options.name + ": the store works again, nothing was lost", ""});
+}
+
+void Sender::retry_later(LaneState& lane, const std::string& why) {
+  const QueueOptions& options = lane.share->options;
+  lane.pause = lane.pause.count() ? std::min(lane.pause * 2, options.most_pause) : options.first_pause;
+  lane.next_try = Clock::now() + lane.pause;
+  if (std::exchange(lane.failing, true)) return;  // one report for each outage
+  lane.share->report({ErrorKind::tracking, "",
+                      why + "; " + std::to_string(lane.pending.size() - lane.stored) +
+                          " records wait and are tried again until they are stored",
+                      "training goes on"});
+}
+
+// Drops the sink of a lane that is released and done, or whose end has come, outside the mutex: it may close a file.
+void Sender::let_go(LaneState& lane) {
+  std::shared_ptr<Sink> gone;
+  std::vector<Record> unstored;
+  std::lock_guard lock(mutex);
+  if (!lane.released) return;
+  const bool late = lane.share->closed && Clock::now() >= lane.share->deadline;
+  if (!lane.is_done() && !late) return;
+  gone = std::move(lane.sink);
+  unstored.swap(lane.pending);
+  lane.stored = 0;
+  lane.incoming.clear();
+  lane.pause = 0ms;
+  lane.next_try = {};
+  lane.failing = false;
+}
+
+}  // namespace trainhost::track
