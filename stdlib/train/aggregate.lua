@@ -11,26 +11,38 @@ Aggregate.__index = Aggregate
 
 local function usage(message, hint) require("native.vm").raise("usage", message, hint) end
 
--- A function as a metric: the mean of what it says of the batches.
-local function of_function(f)
+-- A function as a metric: the mean of what it says of the batches, or of their samples.
+local function of_function(f, name)
   local mean = Mean()
   return {
     reset = function() mean:reset() end,
-    update = function(_, pred, target, _, samples) mean:update(f(pred, target), samples) end,
+    update = function(_, pred, target, weight, samples)
+      local value = f(pred, target)
+      if weight then
+        if type(value) ~= "userdata" or value:dim() == 0 then
+          usage(("weighted_metrics: '%s' must return a value for each sample, got one number"):format(name))
+        end
+        samples = weight
+      elseif type(value) == "userdata" and value:dim() > 0 then
+        samples = 1
+      end
+      mean:update(value, samples)
+    end,
     result = function() return mean:result() end,
   }
 end
 
 ---@param metrics table<string, table|function> metric objects, or functions (pred, target) -> mean over the batch
 ---@param prefix string "" or "val_"
+---@param weighted table<string, boolean> which metrics get the weights of the samples
 ---@param optional? boolean a step may leave out state.output and state.target: metrics that need them have no logs then
-function Aggregate.new(metrics, prefix, optional)
+function Aggregate.new(metrics, prefix, weighted, optional)
   local self = setmetatable({prefix = prefix, optional = optional, loss = Mean(), parts = {}, metrics = {}, names = {}}, Aggregate)
   local by_name = {}
   for i, name in ipairs(ordered.keys(metrics)) do
     local metric = metrics[name]
-    metric = type(metric) == "function" and of_function(metric) or metric
-    self.metrics[i], by_name[name] = {name = name, metric = metric, logs = {}}, i
+    metric = type(metric) == "function" and of_function(metric, name) or metric
+    self.metrics[i], by_name[name] = {name = name, metric = metric, logs = {}, weighted = weighted[name]}, i
   end
   for i, log in ipairs(metric_logs.of(metrics)) do
     local entry, field = self.metrics[by_name[log.metric]], log.field
@@ -58,12 +70,12 @@ local function show(self)
   logs.set_lazy(self.target, self.prefix .. "loss", function() return loss:result() end)
 end
 
-local function measure(self, entry, pred, target, samples)
+local function measure(self, entry, pred, target, samples, weight)
   if pred == nil and target == nil and entry.metric.needs_output then
     if self.optional then return end
     usage(("the metric '%s' has nothing to measure"):format(entry.name), "step must set state.output and state.target")
   end
-  entry.metric:update(pred, target, nil, samples)
+  entry.metric:update(pred, target, entry.weighted and weight or nil, samples)
   if entry.shown then return end
   entry.shown = true
   for _, name in ipairs(ordered.keys(entry.logs)) do logs.set_lazy(self.target, self.prefix .. name, entry.logs[name]) end
@@ -84,10 +96,11 @@ end
 ---@param count number|Tensor the weight of this batch
 ---@param pred? any given to the metrics
 ---@param target? any given to the metrics
-function Aggregate:update(loss, parts, count, pred, target)
+---@param weight? Tensor of the samples, given to the metrics that are weighted
+function Aggregate:update(loss, parts, count, pred, target, weight)
   self.loss:update(loss, count)
   if not self.shown then show(self) end
-  for _, entry in ipairs(self.metrics) do measure(self, entry, pred, target, count) end
+  for _, entry in ipairs(self.metrics) do measure(self, entry, pred, target, count, weight) end
   local prefix = self.prefix
   logs.stale(self.target, prefix .. "loss")
   for _, name in ipairs(self.names) do logs.stale(self.target, prefix .. name) end

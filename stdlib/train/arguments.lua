@@ -24,7 +24,7 @@ local DEFAULTS <const> = {
   attach = true,
   batch_size = none, shuffle = none, sample_weight = none, class_weight = none, validation_data = none,
   validation_split = none, validation_freq = none, validation_batch_size = none, validation_steps = none,
-  steps_per_epoch = none, initial_epoch = 0,
+  steps_per_epoch = none, initial_epoch = 0, weighted_metrics = none,
 }
 local LATER <const> = {"resume"}
 
@@ -90,13 +90,20 @@ function arguments.default_step(loss, where, denominator)
 end
 
 ---A usage error unless `metrics` is a table of metrics by name.
-function arguments.check_metrics(metrics, where)
-  local raise = require("native.vm").raise
-  if type(metrics) ~= "table" then raise("usage", ("%s: metrics must be a table by name, got %s"):format(where, type(metrics))) end
+---@param metrics any
+---@param where string
+---@param argument? string "metrics"
+function arguments.check_metrics(metrics, where, argument)
+  local raise, describe = require("native.vm").raise, require("native.vm").describe
+  argument = argument or "metrics"
+  if type(metrics) ~= "table" or getmetatable(metrics) ~= nil then
+    raise("usage", ("%s: %s must be a table of metrics, got %s"):format(where, argument, describe(metrics)),
+      argument .. (type(metrics) == "string" and (' = {"%s"}'):format(metrics) or " = {accuracy = train.metrics.Accuracy()}"))
+  end
   for _, name in ipairs(ordered.keys(metrics)) do
     local metric = metrics[name]
     if type(name) ~= "string" then
-      raise("usage", ("%s: metrics must have names, got the key %s"):format(where, tostring(name)),
+      raise("usage", ("%s: %s must have names, got the key %s"):format(where, argument, tostring(name)),
         "metrics = {accuracy = train.metrics.Accuracy()}")
     end
     if name == "loss" then raise("usage", ("%s: a metric cannot be called 'loss'"):format(where)) end
@@ -178,7 +185,6 @@ local function check(a)
   end
   if a.model ~= nil then arguments.check_model(a.model, "train.fit") end
   if a.optimizer ~= nil then check_optimizer(a.optimizer) end
-  arguments.check_metrics(a.metrics, "train.fit")
   if type(a.attach) ~= "boolean" then usage("attach must be true or false, got " .. tostring(a.attach)) end
   if a.verbose ~= nil and a.verbose ~= 0 and a.verbose ~= 1 and a.verbose ~= 2 and type(a.verbose) ~= "boolean" then
     usage(("verbose must be 0 (quiet), 1 (bar) or 2 (a line each epoch), got %s"):format(tostring(a.verbose)))
@@ -259,6 +265,8 @@ function arguments.prepare(given)
     a.optimizer = by_name.optimizer("train.fit", a.optimizer, a.model, a.compat)
   end
   a.metrics = by_name.metrics("train.fit", a.metrics or {}, loss)
+  arguments.check_metrics(a.metrics, "train.fit")
+  a.weighted_names = by_name.weighted_metrics("train.fit", a.metrics, a.weighted_metrics, loss)
   check(a)
   prepare_data(a)
   local history = require("train.callbacks.history")()

@@ -96,7 +96,7 @@ local function train_epoch(state, a, aggregate)
     if loss == nil then require("native.vm").raise("usage", "train.fit: step must return the loss, got nil") end
     local mean, count, means = rule:measure(state, batch, loss, parts)
     if state.optimizer then accumulate(state, a, window) else state.steps_done = state.steps_done + 1 end
-    aggregate:update(mean, means, count, state.output, state.target)
+    aggregate:update(mean, means, count, state.output, state.target, state.sample_weight)
     state:emit("batch_end")
     check_bounds(state)
     if state.stopping then break end
@@ -151,7 +151,7 @@ end
 ---
 ---Loss, optimizer and metrics also by name: loss = "cross_entropy", optimizer = "adam" (with PyTorch's defaults),
 ---metrics = {"accuracy"}. train and valid also as tensors {x, y} or datasets, with Keras's batch_size = 32, shuffle = true,
----sample_weight, class_weight = {[0] = 1.0, [1] = 5.0}, validation_data, validation_split, validation_freq = 1 (or a list of
+---sample_weight, class_weight = {[0] = 1.0, [1] = 5.0}, weighted_metrics (metrics that these weights reach), validation_data, validation_split, validation_freq = 1 (or a list of
 ---epochs from 1), validation_batch_size, validation_steps, steps_per_epoch, initial_epoch = 0.
 ---
 ---reduction = "mean"|"sum" of the loss (default: what a loss of torch.nn says, else "mean"; the gradients of a sum are
@@ -163,8 +163,8 @@ end
 ---@return table history the logs of every epoch, `history.loss[i]`, and `history.stop_reason`
 return function(given)
   local a, state = arguments.prepare(given)
-  local training, validation = Aggregate.new(a.metrics, "", true), Aggregate.new(a.metrics, "val_")
-  local again = a.evaluate_train and Aggregate.new(a.metrics, "train_")
+  local training, validation = Aggregate.new(a.metrics, "", a.weighted_names, true), Aggregate.new(a.metrics, "val_", a.weighted_names)
+  local again = a.evaluate_train and Aggregate.new(a.metrics, "train_", a.weighted_names)
   local _ <close> = guard(state)
   local _ <close> = a.detect_anomaly and torch.autograd.set_detect_anomaly(true) or nil
   begin(state, a)

@@ -25,7 +25,7 @@ return function(state, data, event, aggregate, options)
     local loss, parts = options.step(state, batch)
     if loss == nil then require("native.vm").raise("usage", "step must return the loss, got nil") end
     local mean, count, means = options.denominator:measure(state, batch, loss, parts)
-    aggregate:update(mean, means, count, state.output, state.target)
+    aggregate:update(mean, means, count, state.output, state.target, state.sample_weight)
     state:emit(batch_end)
   end
   state:emit(event .. "_end")
