@@ -7,6 +7,7 @@ local by_name = require "train.by_name"
 local callback_list = require "train.callback_list"
 local data = require "train.data"
 local interval = require "train.interval"
+local keras = require "train.keras"
 local keywords = require "host.keywords"
 local ordered = require "host.ordered"
 local precision = require "train.precision"
@@ -34,14 +35,14 @@ local function positive_whole(a, name)
   local value = a[name]
   if value == nil then return end
   local whole = math.type(value) and math.tointeger(value)
-  if not whole or whole < 1 then usage(("%s must be a whole number of 1 or more, got %s"):format(name, tostring(value))) end
+  if not whole or whole < 1 then usage(("%s must be a whole number of 1 or more, got %s"):format(name, require("native.vm").describe(value))) end
   a[name] = whole
 end
 
 local function positive(a, name)
   local value = a[name]
   if value ~= nil and not (type(value) == "number" and value > 0) then
-    usage(("%s must be a number above 0, got %s"):format(name, tostring(value)))
+    usage(("%s must be a number above 0, got %s"):format(name, require("native.vm").describe(value)))
   end
 end
 
@@ -132,6 +133,11 @@ local function check_choices(a)
     usage(("initial_epoch must be a whole number of 0 or more, got %s"):format(tostring(a.initial_epoch)))
   end
   a.initial_epoch = first
+  for _, name in ipairs {"shuffle", "quiet", "detect_anomaly", "dry_run", "attach"} do
+    if a[name] ~= nil and type(a[name]) ~= "boolean" then
+      usage(("%s must be true or false, got %s"):format(name, require("native.vm").describe(a[name])))
+    end
+  end
   if a.step ~= nil and (a.class_weight ~= nil or a.sample_weight ~= nil) then
     usage("class_weight and sample_weight go with `loss`, not with a step of your own", "weigh the losses in step")
   end
@@ -142,7 +148,13 @@ local function validation_due(frequency)
   if frequency == nil then return function() return true end end
   if type(frequency) == "table" then
     local due = {}
-    for _, epoch in ipairs(frequency) do due[epoch - 1] = true end
+    for _, key in ipairs(ordered.keys(frequency)) do
+      local epoch = math.type(key) == "integer" and math.type(frequency[key]) and math.tointeger(frequency[key])
+      if not epoch or epoch < 1 then
+        usage(("validation_freq must be a list of epochs from 1, got %s in it"):format(require("native.vm").describe(frequency[key])))
+      end
+      due[epoch - 1] = true
+    end
     return function(epoch) return due[epoch] end
   end
   local every = math.type(frequency) and math.tointeger(frequency)
@@ -185,10 +197,16 @@ local function check(a)
   end
   if a.model ~= nil then arguments.check_model(a.model, "train.fit") end
   if a.optimizer ~= nil then check_optimizer(a.optimizer) end
-  if type(a.attach) ~= "boolean" then usage("attach must be true or false, got " .. tostring(a.attach)) end
-  if a.verbose ~= nil and a.verbose ~= 0 and a.verbose ~= 1 and a.verbose ~= 2 and type(a.verbose) ~= "boolean" then
-    usage(("verbose must be 0 (quiet), 1 (bar) or 2 (a line each epoch), got %s"):format(tostring(a.verbose)))
-  end
+end
+
+---Adds what shows a pass of train.evaluate or train.predict.
+---@param list table callbacks
+---@param verbose any 0 or nil: nothing, 1: a bar, 2: a line at the end
+---@return table list
+function arguments.with_progress(list, verbose)
+  if not verbose or verbose == 0 then return list end
+  list:add(require("train.callbacks.progress")(verbose == 2 and {bar = false} or nil))
+  return list
 end
 
 -- History first, the scheduler among the policies, the progress last.
@@ -257,7 +275,7 @@ end
 ---@return table a the arguments with defaults
 ---@return table state
 function arguments.prepare(given)
-  local a = keywords.check("train.fit", given, DEFAULTS)
+  local a = keywords.check("train.fit", keras.fit(given), DEFAULTS)
   local loss = a.loss
   if type(a.loss) == "string" then a.loss = by_name.loss("train.fit", a.loss) end
   if type(a.optimizer) == "string" and a.model ~= nil then

@@ -51,6 +51,11 @@ local function hooks_of(callback, name)
     if type(callback[key]) ~= "function" then
       usage(("callback %s: hook '%s' must be a function, got %s"):format(name, key, type(callback[key])))
     end
+    local given = debug.getinfo(callback[key], "u").nparams
+    if given > 2 then
+      usage(("callback %s: hook '%s' gets (self, state), it has %d parameters"):format(name, key, given),
+        "what Keras hands over as epoch, batch and logs is state.epoch, state.batch and state.logs")
+    end
     for _, event in ipairs(events) do
       if by_event[event] then
         usage(("callback %s: '%s' and '%s' are the same hook; define one"):format(name, source[event], key))

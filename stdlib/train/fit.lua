@@ -71,7 +71,17 @@ local function accumulate(state, a, window)
   if window.count == a.accumulate or last or state.stopping then step_optimizer(state, a, window) end
 end
 
+-- Keras's way to stop: a hook sets model.stop_training.
+local function heed_stop_training(state)
+  local model = state.model
+  if not (model and model.stop_training == true or state.stop_training == true) then return end
+  if model then model.stop_training = nil end
+  state.stop_training = nil
+  state:stop("stop_training was set")
+end
+
 local function check_bounds(state)
+  heed_stop_training(state)
   if stop_wished() and not state.interrupted then
     state.interrupted = true
     state:stop("interrupted")
@@ -120,7 +130,10 @@ local function begin(state, a)
     math.randomseed(a.seed)
   end
   if a.device then state.model:to(a.device) end
-  if state.model then state.model:train() end
+  if state.model then
+    state.model:train()
+    state.model.stop_training = nil
+  end
   state:emit("train_begin")
 end
 
@@ -150,7 +163,7 @@ end
 ---return loss, logs end; limit_train_batches; limit_valid_batches; seed; quiet; verbose = 0|1|2; user = a table for state.user
 ---
 ---Loss, optimizer and metrics also by name: loss = "cross_entropy", optimizer = "adam" (with PyTorch's defaults),
----metrics = {"accuracy"}. train and valid also as tensors {x, y} or datasets, with Keras's batch_size = 32, shuffle = true,
+---metrics = {"accuracy"}. train and valid also as tensors {x, y} or datasets, with Keras's x, y, batch_size = 32, shuffle = true,
 ---sample_weight, class_weight = {[0] = 1.0, [1] = 5.0}, weighted_metrics (metrics that these weights reach), validation_data, validation_split, validation_freq = 1 (or a list of
 ---epochs from 1), validation_batch_size, validation_steps, steps_per_epoch, initial_epoch = 0.
 ---
@@ -174,6 +187,7 @@ return function(given)
     logs.freeze(state.logs)
     evaluate_epoch(state, a, validation, again)
     state:emit("epoch_end")
+    heed_stop_training(state)
   end
   state:emit("train_end")
   if state.interrupted then
