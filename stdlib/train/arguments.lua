@@ -97,7 +97,8 @@ end
 function arguments.check_metrics(metrics, where, argument)
   local raise, describe = require("native.vm").raise, require("native.vm").describe
   argument = argument or "metrics"
-  if type(metrics) ~= "table" or getmetatable(metrics) ~= nil then
+  local is_metric = require("train.metrics.names").is_metric
+  if type(metrics) ~= "table" or is_metric(metrics) then
     raise("usage", ("%s: %s must be a table of metrics, got %s"):format(where, argument, describe(metrics)),
       argument .. (type(metrics) == "string" and (' = {"%s"}'):format(metrics) or " = {accuracy = train.metrics.Accuracy()}"))
   end
@@ -114,7 +115,7 @@ function arguments.check_metrics(metrics, where, argument)
       raise("usage", ("%s: metric '%s' is the class %s, expected a metric"):format(where, name, maker),
         ("call the class: train.metrics.%s()"):format(maker))
     end
-    if kind ~= "function" and not (kind == "table" and metric.update and metric.result and metric.reset) then
+    if kind ~= "function" and not is_metric(metric) then
       raise("usage", ("%s: metric '%s' must have update, result and reset, or be a function, got %s"):format(where, name,
         kind), kind == "table" and "call the class: train.metrics.Accuracy()" or nil)
     end

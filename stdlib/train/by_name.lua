@@ -85,10 +85,11 @@ end
 
 -- The name of a metric in a list that is an object: that of its class, "auc_1" for a second one, as in Keras.
 local function name_of(metric, taken)
-  local class = type(metric) == "table" and getmetatable(metric)
+  local names = require "train.metrics.names"
+  local class = names.is_metric(metric) and getmetatable(metric)
   class = type(class) == "table" and class.__name
-  if type(class) ~= "string" or not (metric.update and metric.result and metric.reset) then return nil end
-  local name = require("train.metrics.names").snake(class)
+  if type(class) ~= "string" then return nil end
+  local name = names.snake(class)
   local unique, count = name, 0
   while taken[unique] ~= nil do
     count = count + 1
@@ -103,8 +104,8 @@ end
 ---@param loss any Keras's categorical_crossentropy says that targets are one-hot
 ---@return table metrics by name
 function by_name.metrics(where, given, loss)
-  if type(given) ~= "table" or getmetatable(given) ~= nil then return given end
   local names, all = require "train.metrics.names", {}
+  if type(given) ~= "table" or names.is_metric(given) then return given end
   for _, key in ipairs(ordered.keys(given)) do
     local value, log = given[key], key
     if type(value) == "string" then

@@ -81,6 +81,13 @@ function names.make(where, name, options)
   return next(all) and class(all) or class()
 end
 
+---Is it a metric, a table with update, result and reset?
+---@param value any
+---@return boolean
+function names.is_metric(value)
+  return type(value) == "table" and value.update ~= nil and value.result ~= nil and value.reset ~= nil
+end
+
 ---Is `name` that of this class?
 ---@param name string
 ---@param class string "Accuracy"
