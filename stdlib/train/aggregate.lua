@@ -2,9 +2,13 @@
 --
 -- Nothing is fetched from the device here: sums stay on it, in float64, and state.logs reads them when a callback looks.
 local Mean = require "train.metrics.mean"
+local log = require("host").log
 local logs = require "train.logs"
 local metric_logs = require "train.metric_logs"
+local numbers = require "train.numbers"
 local ordered = require "host.ordered"
+
+local INF <const> = math.huge
 
 local Aggregate = {}
 Aggregate.__index = Aggregate
@@ -53,8 +57,28 @@ function Aggregate.new(metrics, prefix, weighted, optional)
   return self
 end
 
+-- What says of a loss that is not finite where it comes from, or ends the training.
+local SPEAKERS <const> = {NanGuard = true, TerminateOnNaN = true}
+
+-- The first loss of a training that is not finite. It is looked at where it is read anyway: no device is waited for.
+local function not_finite(self, value, at)
+  local state = self.state
+  if state.loss_told then return end
+  state.loss_told = true
+  for _, entry in ipairs(state.callback_list.entries) do
+    if SPEAKERS[entry.base_name] then return end
+  end
+  local where = state.train and ("%s epoch %d, batch %d"):format(at, state.epoch + 1, state.batch + 1)
+    or ("%s batch %d"):format(at, state.batch + 1)
+  local hint = state.optimizer and "; train.NanGuard() finds where it comes from and can leave such steps out" or ""
+  log.warn(("the %sloss is %s %s%s"):format(self.prefix, numbers.text(value), where, hint))
+end
+
 ---Forgets everything and puts fresh entries into `target` at the first update.
-function Aggregate:begin(target)
+---@param target table
+---@param state table
+function Aggregate:begin(target, state)
+  self.state = state
   self.loss:reset()
   for _, entry in ipairs(self.metrics) do
     entry.metric:reset()
@@ -67,7 +91,11 @@ end
 local function show(self)
   self.shown = true
   local loss = self.loss
-  logs.set_lazy(self.target, self.prefix .. "loss", function() return loss:result() end)
+  logs.set_lazy(self.target, self.prefix .. "loss", function()
+    local value = loss:result()
+    if value - value ~= 0 then not_finite(self, value, "by") end
+    return value
+  end)
 end
 
 local function measure(self, entry, pred, target, samples, weight)
@@ -99,6 +127,8 @@ end
 ---@param weight? Tensor of the samples, given to the metrics that are weighted
 function Aggregate:update(loss, parts, count, pred, target, weight)
   self.loss:update(loss, count)
+  local total = self.loss.total
+  if total ~= total or total == INF or total == -INF then not_finite(self, total, "at") end
   if not self.shown then show(self) end
   for _, entry in ipairs(self.metrics) do measure(self, entry, pred, target, count, weight) end
   local prefix = self.prefix

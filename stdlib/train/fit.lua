@@ -96,7 +96,7 @@ local function train_epoch(state, a, aggregate)
   local window, rule = Window.new(a.denominator.sums), a.denominator
   state.phase, state.batch_count = "train", batches.count(a.train, a.limit_train_batches)
   state._train_count = state.batch_count
-  aggregate:begin(state.logs)
+  aggregate:begin(state.logs, state)
   for _, batch in batches.each(a.train, a.limit_train_batches, state.epoch) do
     if a.device then batch = batches.to(batch, a.device) end
     state.inputs, state.samples, state.count, state.output, state.target = batch, nil, nil, nil, nil

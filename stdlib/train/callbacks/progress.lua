@@ -17,7 +17,7 @@ local function values(state)
   local words = {}
   for key, value in pairs(state.logs) do
     if not key:find("/", 1, true) then
-      words[#words + 1] = (type(value) == "number" and "%s %.4g" or "%s %s"):format(key, value)
+      words[#words + 1] = key .. " " .. (type(value) == "number" and numbers.short(value, 4) or tostring(value))
     end
   end
   return table.concat(words, "  ")
