@@ -296,12 +296,11 @@ function arguments.prepare(given)
   }
   local list = all_callbacks(a, history)
   state.callback_list = list
-  state.log_names, state.batch_log_names = log_names(a, list)
   a.denominator = Denominator.new {loss = not a.step and a.loss or nil, count = a.count, reduction = a.reduction,
     compat = a.compat, where = "train.fit"}
   a.step = precision.step(a.step or arguments.default_step(a.loss, "train.fit", a.denominator), a)
   a.scaler = precision.scaler(a)
-  list:check(state)
+  list:check(state, function() state.log_names, state.batch_log_names = log_names(a, list) end)
   return a, state
 end
 

@@ -11,6 +11,7 @@ local ordered = require "host.ordered"
 local follow <const> = require("train.state").follow
 
 local GROUPS <const> = {metrics = 1, user = 2, policy = 3, logging = 4, checkpoint = 5}
+local RANKS <const> = 5
 
 local CallbackList = {}
 CallbackList.__index = CallbackList
@@ -48,7 +49,7 @@ local switch_off
 -- Sets the handlers of each event anew; a list that is being walked stays as it was.
 local function rebuild(self)
   local handlers = {}
-  for rank = 1, 5 do
+  for rank = 1, RANKS do
     for _, entry in ipairs(self.entries) do
       if entry.rank == rank and not entry.disabled then
         for event, f in pairs(entry.hooks) do
@@ -214,15 +215,22 @@ end
 ---Does any callback listen to `event`?
 function CallbackList:hears(event) return self.handlers[event] ~= nil end
 
----Lets every callback find its own mistakes before the first step: calls `callback:check(state)` where there is one.
-function CallbackList:check(state)
-  for _, entry in ipairs(self.entries) do
-    local check = entry.callback.check
-    if check then
-      local ok, err = xpcall(check, explain(prefix_of(entry.title, "check")), entry.callback, state)
-      if not ok then error(err, 0) end
+---Lets every callback find its own mistakes before the first step: calls `callback:check(state)` where there is one, in the
+---order of the groups. What a check puts into its `writes` is known to those after it.
+---@param state table
+---@param before? fun() called before each check
+function CallbackList:check(state, before)
+  for rank = 1, RANKS do
+    for _, entry in ipairs(self.entries) do
+      local check = entry.rank == rank and entry.callback.check
+      if check then
+        if before then before() end
+        local ok, err = xpcall(check, explain(prefix_of(entry.title, "check")), entry.callback, state)
+        if not ok then error(err, 0) end
+      end
     end
   end
+  if before then before() end
 end
 
 ---The log names that callbacks say they write (`writes = {"f1"}`), for the check of monitors.
