@@ -234,7 +234,6 @@ end
 -- The names that the logs will have, so that monitors and templates are checked before the first step. A step of the
 -- user's own may log anything: then the names stay open until the first epoch has ended.
 local function log_names(a, list)
-  if a.step then return nil, nil end
   local names = {"loss"}
   local metrics = require("train.metric_logs").names(a.metrics)
   table.move(metrics, 1, #metrics, 2, names)
@@ -298,9 +297,12 @@ function arguments.prepare(given)
   state.callback_list = list
   a.denominator = Denominator.new {loss = not a.step and a.loss or nil, count = a.count, reduction = a.reduction,
     compat = a.compat, where = "train.fit"}
+  local own_step = a.step ~= nil
   a.step = precision.step(a.step or arguments.default_step(a.loss, "train.fit", a.denominator), a)
   a.scaler = precision.scaler(a)
-  list:check(state, function() state.log_names, state.batch_log_names = log_names(a, list) end)
+  list:check(state, function()
+    if not own_step then state.log_names, state.batch_log_names = log_names(a, list) end
+  end)
   return a, state
 end
 

@@ -125,7 +125,7 @@ test.case("a monitor may be what another callback will write, also of one layer"
   end
   test.raises("unknown monitor 'update_ratio/2'.-valid: .-grad_norm/0", fit, "update_ratio/2",
     train.GradientMonitor {update_ratio = false})
-  test.raises("did you mean 'grad_norm/2'", fit, "grad_norm/3", train.GradientMonitor())
+  test.raises("callback EarlyStopping, check: unknown monitor 'grad_norm/3'; did you mean 'grad_norm/0'", fit, "grad_norm/3", train.GradientMonitor())
   test.equal(#fit("learning_rate_1", train.LearningRateMonitor()).loss, 2)
   test.equal(#fit("own", {name = "own", group = "metrics", check = function(self) self.writes = {"own"} end,
     on_epoch_end = function(_, state) state.logs.own = 1 end}).loss, 2)
