@@ -5,25 +5,32 @@ local torch = require "torch"
 local Activations = {}
 Activations.__index = Activations
 
+-- The layers without children, by name.
+local function leaves(model)
+  local names, modules = {}, {}
+  for name, module in model:named_modules() do
+    if #module:children() == 0 then names[#names + 1], modules[#modules + 1] = name == "" and "model" or name, module end
+  end
+  return names, modules
+end
+
 ---Looks at the layers without children from now on, until `close`.
 ---@param model Module
 ---@return table activations
 local function open(model)
   local self = setmetatable({handles = {}, names = {}, outputs = {}}, Activations)
   local place = {}
-  for name, module in model:named_modules() do
-    if #module:children() == 0 then
-      name = name == "" and "model" or name
-      self.handles[#self.handles + 1] = module:register_forward_hook(function(_, _, output)
-        if type(output) == "table" then output = output[1] end
-        if not torch.is_tensor(output) or not output:is_floating_point() then return end
-        if not place[name] then  -- a layer that is used twice: its last output
-          place[name] = #self.names + 1
-          self.names[place[name]] = name
-        end
-        self.outputs[place[name]] = require("native.tensor").keep(output:detach())
-      end)
-    end
+  local names, modules = leaves(model)
+  for i, name in ipairs(names) do
+    self.handles[i] = modules[i]:register_forward_hook(function(_, _, output)
+      if type(output) == "table" then output = output[1] end
+      if not torch.is_tensor(output) or not output:is_floating_point() then return end
+      if not place[name] then  -- a layer that is used twice: its last output
+        place[name] = #self.names + 1
+        self.names[place[name]] = name
+      end
+      self.outputs[place[name]] = require("native.tensor").keep(output:detach())
+    end)
   end
   return self
 end
@@ -44,4 +51,8 @@ function Activations:sizes()
   return by_layer
 end
 
-return open
+return {
+  open = open,
+  ---The names of the layers that `open` looks at.
+  names = function(model) return (leaves(model)) end,
+}

@@ -2,35 +2,51 @@
 --
 -- Nothing is fetched from the device here: sums stay on it, in float64, and state.logs reads them when a callback looks.
 local Mean = require "train.metrics.mean"
+local log = require("host").log
 local logs = require "train.logs"
 local metric_logs = require "train.metric_logs"
+local numbers = require "train.numbers"
 local ordered = require "host.ordered"
+
+local INF <const> = math.huge
 
 local Aggregate = {}
 Aggregate.__index = Aggregate
 
 local function usage(message, hint) require("native.vm").raise("usage", message, hint) end
 
--- A function as a metric: the mean of what it says of the batches.
-local function of_function(f)
+-- A function as a metric: the mean of what it says of the batches, or of their samples.
+local function of_function(f, name)
   local mean = Mean()
   return {
     reset = function() mean:reset() end,
-    update = function(_, pred, target, _, samples) mean:update(f(pred, target), samples) end,
+    update = function(_, pred, target, weight, samples)
+      local value = f(pred, target)
+      if weight then
+        if type(value) ~= "userdata" or value:dim() == 0 then
+          usage(("weighted_metrics: '%s' must return a value for each sample, got one number"):format(name))
+        end
+        samples = weight
+      elseif type(value) == "userdata" and value:dim() > 0 then
+        samples = 1
+      end
+      mean:update(value, samples)
+    end,
     result = function() return mean:result() end,
   }
 end
 
 ---@param metrics table<string, table|function> metric objects, or functions (pred, target) -> mean over the batch
 ---@param prefix string "" or "val_"
+---@param weighted table<string, boolean> which metrics get the weights of the samples
 ---@param optional? boolean a step may leave out state.output and state.target: metrics that need them have no logs then
-function Aggregate.new(metrics, prefix, optional)
+function Aggregate.new(metrics, prefix, weighted, optional)
   local self = setmetatable({prefix = prefix, optional = optional, loss = Mean(), parts = {}, metrics = {}, names = {}}, Aggregate)
   local by_name = {}
   for i, name in ipairs(ordered.keys(metrics)) do
     local metric = metrics[name]
-    metric = type(metric) == "function" and of_function(metric) or metric
-    self.metrics[i], by_name[name] = {name = name, metric = metric, logs = {}}, i
+    metric = type(metric) == "function" and of_function(metric, name) or metric
+    self.metrics[i], by_name[name] = {name = name, metric = metric, logs = {}, weighted = weighted[name]}, i
   end
   for i, log in ipairs(metric_logs.of(metrics)) do
     local entry, field = self.metrics[by_name[log.metric]], log.field
@@ -41,8 +57,28 @@ function Aggregate.new(metrics, prefix, optional)
   return self
 end
 
+-- What says of a loss that is not finite where it comes from, or ends the training.
+local SPEAKERS <const> = {NanGuard = true, TerminateOnNaN = true}
+
+-- The first loss of a training that is not finite. It is looked at where it is read anyway: no device is waited for.
+local function not_finite(self, value, at)
+  local state = self.state
+  if state.loss_told then return end
+  state.loss_told = true
+  for _, entry in ipairs(state.callback_list.entries) do
+    if SPEAKERS[entry.base_name] then return end
+  end
+  local where = state.train and ("%s epoch %d, batch %d"):format(at, state.epoch + 1, state.batch + 1)
+    or ("%s batch %d"):format(at, state.batch + 1)
+  local hint = state.optimizer and "; train.NanGuard() finds where it comes from and can leave such steps out" or ""
+  log.warn(("the %sloss is %s %s%s"):format(self.prefix, numbers.text(value), where, hint))
+end
+
 ---Forgets everything and puts fresh entries into `target` at the first update.
-function Aggregate:begin(target)
+---@param target table
+---@param state table
+function Aggregate:begin(target, state)
+  self.state = state
   self.loss:reset()
   for _, entry in ipairs(self.metrics) do
     entry.metric:reset()
@@ -55,15 +91,19 @@ end
 local function show(self)
   self.shown = true
   local loss = self.loss
-  logs.set_lazy(self.target, self.prefix .. "loss", function() return loss:result() end)
+  logs.set_lazy(self.target, self.prefix .. "loss", function()
+    local value = loss:result()
+    if value - value ~= 0 then not_finite(self, value, "by") end
+    return value
+  end)
 end
 
-local function measure(self, entry, pred, target, samples)
+local function measure(self, entry, pred, target, samples, weight)
   if pred == nil and target == nil and entry.metric.needs_output then
     if self.optional then return end
     usage(("the metric '%s' has nothing to measure"):format(entry.name), "step must set state.output and state.target")
   end
-  entry.metric:update(pred, target, nil, samples)
+  entry.metric:update(pred, target, entry.weighted and weight or nil, samples)
   if entry.shown then return end
   entry.shown = true
   for _, name in ipairs(ordered.keys(entry.logs)) do logs.set_lazy(self.target, self.prefix .. name, entry.logs[name]) end
@@ -84,10 +124,13 @@ end
 ---@param count number|Tensor the weight of this batch
 ---@param pred? any given to the metrics
 ---@param target? any given to the metrics
-function Aggregate:update(loss, parts, count, pred, target)
+---@param weight? Tensor of the samples, given to the metrics that are weighted
+function Aggregate:update(loss, parts, count, pred, target, weight)
   self.loss:update(loss, count)
+  local total = self.loss.total
+  if total ~= total or total == INF or total == -INF then not_finite(self, total, "at") end
   if not self.shown then show(self) end
-  for _, entry in ipairs(self.metrics) do measure(self, entry, pred, target, count) end
+  for _, entry in ipairs(self.metrics) do measure(self, entry, pred, target, count, weight) end
   local prefix = self.prefix
   logs.stale(self.target, prefix .. "loss")
   for _, name in ipairs(self.names) do logs.stale(self.target, prefix .. name) end

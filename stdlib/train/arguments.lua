@@ -7,6 +7,7 @@ local by_name = require "train.by_name"
 local callback_list = require "train.callback_list"
 local data = require "train.data"
 local interval = require "train.interval"
+local keras = require "train.keras"
 local keywords = require "host.keywords"
 local ordered = require "host.ordered"
 local precision = require "train.precision"
@@ -24,7 +25,7 @@ local DEFAULTS <const> = {
   attach = true,
   batch_size = none, shuffle = none, sample_weight = none, class_weight = none, validation_data = none,
   validation_split = none, validation_freq = none, validation_batch_size = none, validation_steps = none,
-  steps_per_epoch = none, initial_epoch = 0,
+  steps_per_epoch = none, initial_epoch = 0, weighted_metrics = none,
 }
 local LATER <const> = {"resume"}
 
@@ -34,14 +35,14 @@ local function positive_whole(a, name)
   local value = a[name]
   if value == nil then return end
   local whole = math.type(value) and math.tointeger(value)
-  if not whole or whole < 1 then usage(("%s must be a whole number of 1 or more, got %s"):format(name, tostring(value))) end
+  if not whole or whole < 1 then usage(("%s must be a whole number of 1 or more, got %s"):format(name, require("native.vm").describe(value))) end
   a[name] = whole
 end
 
 local function positive(a, name)
   local value = a[name]
   if value ~= nil and not (type(value) == "number" and value > 0) then
-    usage(("%s must be a number above 0, got %s"):format(name, tostring(value)))
+    usage(("%s must be a number above 0, got %s"):format(name, require("native.vm").describe(value)))
   end
 end
 
@@ -90,13 +91,21 @@ function arguments.default_step(loss, where, denominator)
 end
 
 ---A usage error unless `metrics` is a table of metrics by name.
-function arguments.check_metrics(metrics, where)
-  local raise = require("native.vm").raise
-  if type(metrics) ~= "table" then raise("usage", ("%s: metrics must be a table by name, got %s"):format(where, type(metrics))) end
+---@param metrics any
+---@param where string
+---@param argument? string "metrics"
+function arguments.check_metrics(metrics, where, argument)
+  local raise, describe = require("native.vm").raise, require("native.vm").describe
+  argument = argument or "metrics"
+  local is_metric = require("train.metrics.names").is_metric
+  if type(metrics) ~= "table" or is_metric(metrics) then
+    raise("usage", ("%s: %s must be a table of metrics, got %s"):format(where, argument, describe(metrics)),
+      argument .. (type(metrics) == "string" and (' = {"%s"}'):format(metrics) or " = {accuracy = train.metrics.Accuracy()}"))
+  end
   for _, name in ipairs(ordered.keys(metrics)) do
     local metric = metrics[name]
     if type(name) ~= "string" then
-      raise("usage", ("%s: metrics must have names, got the key %s"):format(where, tostring(name)),
+      raise("usage", ("%s: %s must have names, got the key %s"):format(where, argument, tostring(name)),
         "metrics = {accuracy = train.metrics.Accuracy()}")
     end
     if name == "loss" then raise("usage", ("%s: a metric cannot be called 'loss'"):format(where)) end
@@ -106,7 +115,7 @@ function arguments.check_metrics(metrics, where)
       raise("usage", ("%s: metric '%s' is the class %s, expected a metric"):format(where, name, maker),
         ("call the class: train.metrics.%s()"):format(maker))
     end
-    if kind ~= "function" and not (kind == "table" and metric.update and metric.result and metric.reset) then
+    if kind ~= "function" and not is_metric(metric) then
       raise("usage", ("%s: metric '%s' must have update, result and reset, or be a function, got %s"):format(where, name,
         kind), kind == "table" and "call the class: train.metrics.Accuracy()" or nil)
     end
@@ -125,6 +134,11 @@ local function check_choices(a)
     usage(("initial_epoch must be a whole number of 0 or more, got %s"):format(tostring(a.initial_epoch)))
   end
   a.initial_epoch = first
+  for _, name in ipairs {"shuffle", "quiet", "detect_anomaly", "dry_run", "attach"} do
+    if a[name] ~= nil and type(a[name]) ~= "boolean" then
+      usage(("%s must be true or false, got %s"):format(name, require("native.vm").describe(a[name])))
+    end
+  end
   if a.step ~= nil and (a.class_weight ~= nil or a.sample_weight ~= nil) then
     usage("class_weight and sample_weight go with `loss`, not with a step of your own", "weigh the losses in step")
   end
@@ -135,7 +149,13 @@ local function validation_due(frequency)
   if frequency == nil then return function() return true end end
   if type(frequency) == "table" then
     local due = {}
-    for _, epoch in ipairs(frequency) do due[epoch - 1] = true end
+    for _, key in ipairs(ordered.keys(frequency)) do
+      local epoch = math.type(key) == "integer" and math.type(frequency[key]) and math.tointeger(frequency[key])
+      if not epoch or epoch < 1 then
+        usage(("validation_freq must be a list of epochs from 1, got %s in it"):format(require("native.vm").describe(frequency[key])))
+      end
+      due[epoch - 1] = true
+    end
     return function(epoch) return due[epoch] end
   end
   local every = math.type(frequency) and math.tointeger(frequency)
@@ -178,11 +198,16 @@ local function check(a)
   end
   if a.model ~= nil then arguments.check_model(a.model, "train.fit") end
   if a.optimizer ~= nil then check_optimizer(a.optimizer) end
-  arguments.check_metrics(a.metrics, "train.fit")
-  if type(a.attach) ~= "boolean" then usage("attach must be true or false, got " .. tostring(a.attach)) end
-  if a.verbose ~= nil and a.verbose ~= 0 and a.verbose ~= 1 and a.verbose ~= 2 and type(a.verbose) ~= "boolean" then
-    usage(("verbose must be 0 (quiet), 1 (bar) or 2 (a line each epoch), got %s"):format(tostring(a.verbose)))
-  end
+end
+
+---Adds what shows a pass of train.evaluate or train.predict.
+---@param list table callbacks
+---@param verbose any 0 or nil: nothing, 1: a bar, 2: a line at the end
+---@return table list
+function arguments.with_progress(list, verbose)
+  if not verbose or verbose == 0 then return list end
+  list:add(require("train.callbacks.progress")(verbose == 2 and {bar = false} or nil))
+  return list
 end
 
 -- History first, the scheduler among the policies, the progress last.
@@ -209,7 +234,6 @@ end
 -- The names that the logs will have, so that monitors and templates are checked before the first step. A step of the
 -- user's own may log anything: then the names stay open until the first epoch has ended.
 local function log_names(a, list)
-  if a.step then return nil, nil end
   local names = {"loss"}
   local metrics = require("train.metric_logs").names(a.metrics)
   table.move(metrics, 1, #metrics, 2, names)
@@ -251,7 +275,7 @@ end
 ---@return table a the arguments with defaults
 ---@return table state
 function arguments.prepare(given)
-  local a = keywords.check("train.fit", given, DEFAULTS)
+  local a = keywords.check("train.fit", keras.fit(given), DEFAULTS)
   local loss = a.loss
   if type(a.loss) == "string" then a.loss = by_name.loss("train.fit", a.loss) end
   if type(a.optimizer) == "string" and a.model ~= nil then
@@ -259,6 +283,8 @@ function arguments.prepare(given)
     a.optimizer = by_name.optimizer("train.fit", a.optimizer, a.model, a.compat)
   end
   a.metrics = by_name.metrics("train.fit", a.metrics or {}, loss)
+  arguments.check_metrics(a.metrics, "train.fit")
+  a.weighted_names = by_name.weighted_metrics("train.fit", a.metrics, a.weighted_metrics, loss)
   check(a)
   prepare_data(a)
   local history = require("train.callbacks.history")()
@@ -269,12 +295,14 @@ function arguments.prepare(given)
   }
   local list = all_callbacks(a, history)
   state.callback_list = list
-  state.log_names, state.batch_log_names = log_names(a, list)
   a.denominator = Denominator.new {loss = not a.step and a.loss or nil, count = a.count, reduction = a.reduction,
     compat = a.compat, where = "train.fit"}
+  local own_step = a.step ~= nil
   a.step = precision.step(a.step or arguments.default_step(a.loss, "train.fit", a.denominator), a)
   a.scaler = precision.scaler(a)
-  list:check(state)
+  list:check(state, function()
+    if not own_step then state.log_names, state.batch_log_names = log_names(a, list) end
+  end)
   return a, state
 end
 

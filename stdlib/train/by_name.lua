@@ -83,37 +83,65 @@ function by_name.optimizer(where, name, model, compat)
   return torch.optim[class](model:parameters(), compat == "keras" and KERAS_DEFAULTS[name:lower()] or {})
 end
 
--- Keras's short names.
-local METRICS <const> = {acc = "Accuracy", accuracy = "Accuracy", mse = "MeanSquaredError", mae = "MeanAbsoluteError",
-  rmse = "RootMeanSquaredError", auc = "AUC", iou = "JaccardIndex"}
+-- The name of a metric in a list that is an object: that of its class, "auc_1" for a second one, as in Keras.
+local function name_of(metric, taken)
+  local names = require "train.metrics.names"
+  local class = names.is_metric(metric) and getmetatable(metric)
+  class = type(class) == "table" and class.__name
+  if type(class) ~= "string" then return nil end
+  local name = names.snake(class)
+  local unique, count = name, 0
+  while taken[unique] ~= nil do
+    count = count + 1
+    unique = ("%s_%d"):format(name, count)
+  end
+  return unique
+end
 
-local function key_of(class) return (class:gsub("(%l)(%u)", "%1_%2"):lower()) end
-
----Metrics by name: names in a list become metrics under these names.
+---Metrics by name: names and objects in a list become metrics by name.
 ---@param where string
----@param given table metrics by name, and names: {"accuracy", f1 = train.metrics.F1()}
+---@param given table metrics by name, names, objects: {"accuracy", train.metrics.AUC(), f1 = train.metrics.F1()}
 ---@param loss any Keras's categorical_crossentropy says that targets are one-hot
 ---@return table metrics by name
 function by_name.metrics(where, given, loss)
-  if type(given) ~= "table" then return given end
-  local all, classes, names = {}, {}, {}
-  for class in pairs(require "train.metrics") do
-    classes[key_of(class)] = class
-    names[#names + 1] = key_of(class)
-  end
-  table.sort(names)
+  local names, all = require "train.metrics.names", {}
+  if type(given) ~= "table" or names.is_metric(given) then return given end
   for _, key in ipairs(ordered.keys(given)) do
-    local value = given[key]
+    local value, log = given[key], key
     if type(value) == "string" then
-      local class = METRICS[value] or classes[value]
-      if not class then unknown(where, "metric", value, names) end
-      local options = class == "Accuracy" and loss == "categorical_crossentropy" and {one_hot = true} or nil
-      all[math.type(key) == "integer" and value or key] = require("train.metrics")[class](options)
-    else
-      all[key] = value
+      local one_hot = loss == "categorical_crossentropy" and (names.is(value, "Accuracy") or names.is(value, "LogLoss"))
+      if math.type(key) == "integer" then log = value end
+      value = names.make(where, value, one_hot and {one_hot = true} or nil)
+    elseif math.type(key) == "integer" then
+      log = name_of(value, all) or key
     end
+    if all[log] ~= nil then
+      require("native.vm").raise("usage", ("%s: two metrics are called '%s'"):format(where, log))
+    end
+    all[log] = value
   end
   return all
+end
+
+---Keras's weighted_metrics beside its metrics: one that is among both is "weighted_<name>" there, as in Keras.
+---@param where string
+---@param metrics table by name; those that are weighted are added
+---@param given table|nil as for by_name.metrics
+---@param loss any
+---@return table<string, boolean> weighted which of them get the weights of the samples
+function by_name.weighted_metrics(where, metrics, given, loss)
+  local weighted = {}
+  if given == nil then return weighted end
+  local more = by_name.metrics(where, given, loss)
+  require("train.arguments").check_metrics(more, where, "weighted_metrics")
+  for name, metric in pairs(more) do
+    if metrics[name] ~= nil then name = "weighted_" .. name end
+    if metrics[name] ~= nil then
+      require("native.vm").raise("usage", ("%s: two metrics are called '%s'"):format(where, name))
+    end
+    metrics[name], weighted[name] = metric, true
+  end
+  return weighted
 end
 
 return by_name

@@ -2,6 +2,7 @@
 --
 -- Within one event: metrics, user callbacks, stop and learning-rate policies, logging, checkpoint; list order within
 -- each group. An error names the callback and its hook; what becomes of it says `errors` (callback_policy.lua).
+local callback_hooks = require "train.callback_hooks"
 local hooks = require "train.hooks"
 local nearest = require "train.nearest"
 local callback_policy = require "train.callback_policy"
@@ -10,6 +11,7 @@ local ordered = require "host.ordered"
 local follow <const> = require("train.state").follow
 
 local GROUPS <const> = {metrics = 1, user = 2, policy = 3, logging = 4, checkpoint = 5}
+local RANKS <const> = 5
 
 local CallbackList = {}
 CallbackList.__index = CallbackList
@@ -20,48 +22,6 @@ local function usage(message, hint) require("native.vm").raise("usage", message,
 local function class_name(callback)
   local meta = getmetatable(callback)
   return type(meta) == "table" and type(meta.__name) == "string" and meta.__name or nil
-end
-
--- The keys of a callback that look like hooks: its own and its class's, where a misspelt one shows, and every hook name
--- that it answers to.
-local function hook_keys(callback)
-  local found, holder = {}, callback
-  for _ = 1, 8 do
-    for key in pairs(holder) do
-      if type(key) == "string" and key:find("^on_") then found[key] = true end
-    end
-    local meta = getmetatable(holder)
-    holder = type(meta) == "table" and rawget(meta, "__index") or nil
-    if type(holder) ~= "table" then break end
-  end
-  for _, key in ipairs(hooks.names) do
-    if callback[key] ~= nil then found[key] = true end
-  end
-  return ordered.keys(found)
-end
-
--- The hooks of a callback by event; misspelt, doubled and missing ones are errors.
-local function hooks_of(callback, name)
-  local by_event, source = {}, {}
-  for _, key in ipairs(hook_keys(callback)) do
-    local events = hooks.of_name[key]
-    if not events then
-      usage(("callback %s: unknown hook '%s'%s"):format(name, key, nearest.suggest(key, hooks.names)))
-    end
-    if type(callback[key]) ~= "function" then
-      usage(("callback %s: hook '%s' must be a function, got %s"):format(name, key, type(callback[key])))
-    end
-    for _, event in ipairs(events) do
-      if by_event[event] then
-        usage(("callback %s: '%s' and '%s' are the same hook; define one"):format(name, source[event], key))
-      end
-      by_event[event], source[event] = callback[key], key
-    end
-  end
-  if not next(by_event) then
-    usage(("callback %s has no hook"):format(name), "a callback is a table with functions such as on_epoch_end")
-  end
-  return by_event, source
 end
 
 -- The handler for xpcall: puts the callback and its hook into the error, position and traceback kept.
@@ -89,7 +49,7 @@ local switch_off
 -- Sets the handlers of each event anew; a list that is being walked stays as it was.
 local function rebuild(self)
   local handlers = {}
-  for rank = 1, 5 do
+  for rank = 1, RANKS do
     for _, entry in ipairs(self.entries) do
       if entry.rank == rank and not entry.disabled then
         for event, f in pairs(entry.hooks) do
@@ -98,7 +58,7 @@ local function rebuild(self)
             list = {}
             handlers[event] = list
           end
-          local prefix = prefix_of(entry.name, entry.source[event])
+          local prefix = prefix_of(entry.title, entry.source[event])
           if entry.budget then f = callback_policy.timed(self, entry, event, f, switch_off) end
           list[#list + 1] = {f = f, callback = entry.callback, entry = entry, prefix = prefix, handler = explain(prefix)}
         end
@@ -111,7 +71,7 @@ end
 function switch_off(self, entry, text)
   entry.disabled = true
   rebuild(self)
-  require("host").log.warn(("%s; callback %s is switched off, the training goes on"):format(text, entry.name))
+  require("host").log.warn(("%s; callback %s is switched off, the training goes on"):format(text, entry.title))
 end
 
 local function unique_name(self, wanted)
@@ -132,23 +92,26 @@ local function enter(self, callback, position)
     usage(("callbacks[%s] must be a table with hooks, got %s"):format(position, type(callback)), hint)
   end
   for _, entry in ipairs(self.entries) do
-    if rawequal(entry.callback, callback) then usage(("callback %s is in the list twice"):format(entry.name)) end
+    if rawequal(entry.callback, callback) then usage(("callback %s is in the list twice"):format(entry.title)) end
   end
-  local base_name = callback.name or class_name(callback) or "callback"
-  local name = unique_name(self, base_name)
+  local own = callback.name or class_name(callback)
+  local base_name = own or "callback"
+  local name = type(base_name) == "string" and unique_name(self, base_name) or "of number " .. position
+  local title = own and name or callback_hooks.place(callback)
+  if type(base_name) ~= "string" then wrong_field(name, "name", "text", callback.name) end
   local group = callback.group or "user"
   local rank = GROUPS[group]
   if not rank then
-    usage(("callback %s: unknown group '%s'; valid: metrics, user, policy, logging, checkpoint"):format(name,
+    usage(("callback %s: unknown group '%s'; valid: metrics, user, policy, logging, checkpoint"):format(title,
       tostring(group)))
   end
   local errors = callback_policy.errors(callback.errors, group == "logging" and "disable" or "raise")
-  if not errors then wrong_field(name, "errors", callback_policy.ERRORS, callback.errors) end
+  if not errors then wrong_field(title, "errors", callback_policy.ERRORS, callback.errors) end
   local budget = callback_policy.budget(callback.budget)
-  if callback.budget ~= nil and not budget then wrong_field(name, "budget", callback_policy.BUDGET, callback.budget) end
-  local by_event, source = hooks_of(callback, name)
-  callback_state.check(callback, name)
-  self.entries[#self.entries + 1] = {callback = callback, base_name = base_name, name = name, rank = rank,
+  if callback.budget ~= nil and not budget then wrong_field(title, "budget", callback_policy.BUDGET, callback.budget) end
+  local by_event, source = callback_hooks.of(callback, title)
+  callback_state.check(callback, title)
+  self.entries[#self.entries + 1] = {callback = callback, base_name = base_name, name = name, title = title, rank = rank,
     errors = errors, budget = budget, hooks = by_event, source = source}
   if callback.entered then callback:entered(self) end
 end
@@ -252,15 +215,22 @@ end
 ---Does any callback listen to `event`?
 function CallbackList:hears(event) return self.handlers[event] ~= nil end
 
----Lets every callback find its own mistakes before the first step: calls `callback:check(state)` where there is one.
-function CallbackList:check(state)
-  for _, entry in ipairs(self.entries) do
-    local check = entry.callback.check
-    if check then
-      local ok, err = xpcall(check, explain(prefix_of(entry.name, "check")), entry.callback, state)
-      if not ok then error(err, 0) end
+---Lets every callback find its own mistakes before the first step: calls `callback:check(state)` where there is one, in the
+---order of the groups. What a check puts into its `writes` is known to those after it.
+---@param state table
+---@param before? fun() called before each check
+function CallbackList:check(state, before)
+  for rank = 1, RANKS do
+    for _, entry in ipairs(self.entries) do
+      local check = entry.rank == rank and entry.callback.check
+      if check then
+        if before then before() end
+        local ok, err = xpcall(check, explain(prefix_of(entry.title, "check")), entry.callback, state)
+        if not ok then error(err, 0) end
+      end
     end
   end
+  if before then before() end
 end
 
 ---The log names that callbacks say they write (`writes = {"f1"}`), for the check of monitors.

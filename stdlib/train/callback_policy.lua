@@ -103,7 +103,7 @@ local function overrun(entry, event, state, took, now)
   local budget = entry.budget
   if budget.seconds then
     if took <= budget.seconds then return nil end
-    return ("callback %s, %s: took %s, its budget is %s a call"):format(entry.name, entry.source[event], duration(took),
+    return ("callback %s, %s: took %s, its budget is %s a call"):format(entry.title, entry.source[event], duration(took),
       budget.text)
   end
   if entry.started ~= state.started then entry.started, entry.spent = state.started, 0 end
@@ -111,7 +111,7 @@ local function overrun(entry, event, state, took, now)
   local elapsed = now - (state.started or now)
   if entry.spent < LEAST or entry.spent <= budget.share * elapsed then return nil end
   if not SHARE_FROM[event] and state.epochs_done == 0 and elapsed < 1 then return nil end
-  return ("callback %s: its hooks took %s of %s (%.3g%%), its budget is %s of the training"):format(entry.name,
+  return ("callback %s: its hooks took %s of %s (%.3g%%), its budget is %s of the training"):format(entry.title,
     duration(entry.spent), duration(elapsed), entry.spent / elapsed * 100, budget.text)
 end
 

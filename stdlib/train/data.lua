@@ -137,6 +137,7 @@ function data.of_fit(a)
   one_name(a, where, "valid", "validation_data")
   one_name(a, where, "limit_valid_batches", "validation_steps")
   local shuffle = a.shuffle ~= false
+  local splits = a.validation_split ~= nil and a.validation_split ~= 0 and a.valid == nil  -- as in Keras the data win
   local tensors = tensors_of(a.train)
   local is_tensors = tensors and (a.batch_size or not a.step or is_tensor(a.train)) and true or false
   if a.batch_size then a.batch_size = whole(where, "batch_size", a.batch_size) end
@@ -149,16 +150,16 @@ function data.of_fit(a)
   end
   if is_tensors then
     same_length(tensors, where .. ": train")
-    if a.validation_split then
-      if a.valid ~= nil then fail(where, "valid and validation_split are two sources of one thing; give one") end
-      tensors, a.valid = split(tensors, a.validation_split, where)
-    end
-  elseif a.validation_split then
+    if splits then tensors, a.valid = split(tensors, a.validation_split, where) end
+  elseif splits then
     fail(where, "validation_split goes with train = {x, y}, got batches", "torch.utils.data.random_split splits a dataset")
   end
   if is_tensors or a.batch_size then
     a.train, a.weighted = data.loader(is_tensors and tensors or a.train,
       {where = where .. ": train", batch_size = a.batch_size, tensors = is_tensors, shuffle = shuffle})
+  end
+  if a.shuffle and not is_tensors and not a.batch_size then
+    fail(where, "shuffle goes with tensors and datasets, got batches", "the DataLoader has a shuffle of its own")
   end
   if a.valid ~= nil then
     local pair = tensors_of(a.valid)
@@ -166,6 +167,8 @@ function data.of_fit(a)
     if pair or is_dataset(a.valid) then
       a.valid, a.weighted_valid = data.loader(a.valid, {where = where .. ": valid", batch_size = size or BATCH_SIZE,
         tensors = is_tensors or not a.step, shuffle = false})
+    elseif a.validation_batch_size then
+      fail(where, "validation_batch_size goes with tensors and datasets, got batches", "the DataLoader has a batch_size of its own")
     end
   end
   if a.steps_per_epoch then

@@ -8,6 +8,7 @@ local by_name = require "train.by_name"
 local callable = require "host.callable"
 local callback_list = require "train.callback_list"
 local data = require "train.data"
+local keras = require "train.keras"
 local keywords = require "host.keywords"
 local logs = require "train.logs"
 local pass = require "train.pass"
@@ -15,15 +16,17 @@ local precision = require "train.precision"
 
 ---Scores a model in evaluation mode, without gradients; its mode is as before afterwards.
 ---@param given table model, data (batches; tensors {x, y [, sample_weight]} or a dataset, with batch_size = 32), loss,
----metrics, callbacks, device, step = function(state, batch) return loss, logs end, limit_batches, reduction = "mean"|"sum"
----of the loss, count = function(batch, state) returning what a batch counts, autocast = true | dtype
+---metrics, weighted_metrics (get the samples' weights), callbacks, device, step = function(state, batch) return loss, logs end,
+---limit_batches, reduction = "mean"|"sum" of the loss, count = function(batch, state) returning what a batch counts,
+---autocast = true | dtype, verbose = 0 (1: a progress bar and a line, 2: the line); Keras's x, y, sample_weight, steps
 ---@return table scores loss and metrics by name
 return function(given)
   local raise = require("native.vm").raise
-  local a = keywords.check("train.evaluate", given, {
+  local a = keywords.check("train.evaluate", keras.evaluate(given), {
     model = keywords.none, data = keywords.required, loss = keywords.none, metrics = keywords.none,
     callbacks = keywords.none, device = keywords.none, step = keywords.none, limit_batches = keywords.none,
     batch_size = keywords.none, reduction = keywords.none, count = keywords.none, autocast = keywords.none,
+    weighted_metrics = keywords.none, verbose = keywords.none,
   })
   local loss = a.loss
   if type(a.loss) == "string" then a.loss = by_name.loss("train.evaluate", a.loss) end
@@ -36,17 +39,18 @@ return function(given)
   end
   if a.model ~= nil then arguments.check_model(a.model, "train.evaluate") end
   a.metrics = by_name.metrics("train.evaluate", a.metrics or {}, loss)
+  arguments.check_metrics(a.metrics, "train.evaluate")
+  local weighted_names = by_name.weighted_metrics("train.evaluate", a.metrics, a.weighted_metrics, loss)
   local weighted
   a.data, weighted = data.loader(a.data, {where = "train.evaluate: data", batch_size = a.batch_size, tensors = not a.step})
   batches.check(a.data, "train.evaluate: data")
-  arguments.check_metrics(a.metrics, "train.evaluate")
   local state = State.new {model = a.model, metrics = a.metrics, phase = "evaluate",
-    callback_list = callback_list(a.callbacks)}
+    callback_list = arguments.with_progress(callback_list(a.callbacks), a.verbose)}
   local _ <close> = state:guard()
   if a.device and a.model then a.model:to(a.device) end
   local denominator = Denominator.new {loss = not a.step and a.loss or nil, count = a.count, reduction = a.reduction,
     where = "train.evaluate"}
-  pass(state, a.data, "evaluate", Aggregate.new(a.metrics, ""), {
+  pass(state, a.data, "evaluate", Aggregate.new(a.metrics, "", weighted_names), {
     step = precision.step(a.step or arguments.default_step(a.loss, "train.evaluate", denominator), a),
     limit = require("host").dry_run() and 1 or a.limit_batches, device = a.device, denominator = denominator, weighted = weighted,
   })

@@ -71,7 +71,17 @@ local function accumulate(state, a, window)
   if window.count == a.accumulate or last or state.stopping then step_optimizer(state, a, window) end
 end
 
+-- Keras's way to stop: a hook sets model.stop_training.
+local function heed_stop_training(state)
+  local model = state.model
+  if not (model and model.stop_training == true or state.stop_training == true) then return end
+  if model then model.stop_training = nil end
+  state.stop_training = nil
+  state:stop("stop_training was set")
+end
+
 local function check_bounds(state)
+  heed_stop_training(state)
   if stop_wished() and not state.interrupted then
     state.interrupted = true
     state:stop("interrupted")
@@ -86,7 +96,7 @@ local function train_epoch(state, a, aggregate)
   local window, rule = Window.new(a.denominator.sums), a.denominator
   state.phase, state.batch_count = "train", batches.count(a.train, a.limit_train_batches)
   state._train_count = state.batch_count
-  aggregate:begin(state.logs)
+  aggregate:begin(state.logs, state)
   for _, batch in batches.each(a.train, a.limit_train_batches, state.epoch) do
     if a.device then batch = batches.to(batch, a.device) end
     state.inputs, state.samples, state.count, state.output, state.target = batch, nil, nil, nil, nil
@@ -96,7 +106,7 @@ local function train_epoch(state, a, aggregate)
     if loss == nil then require("native.vm").raise("usage", "train.fit: step must return the loss, got nil") end
     local mean, count, means = rule:measure(state, batch, loss, parts)
     if state.optimizer then accumulate(state, a, window) else state.steps_done = state.steps_done + 1 end
-    aggregate:update(mean, means, count, state.output, state.target)
+    aggregate:update(mean, means, count, state.output, state.target, state.sample_weight)
     state:emit("batch_end")
     check_bounds(state)
     if state.stopping then break end
@@ -120,7 +130,10 @@ local function begin(state, a)
     math.randomseed(a.seed)
   end
   if a.device then state.model:to(a.device) end
-  if state.model then state.model:train() end
+  if state.model then
+    state.model:train()
+    state.model.stop_training = nil
+  end
   state:emit("train_begin")
 end
 
@@ -150,8 +163,8 @@ end
 ---return loss, logs end; limit_train_batches; limit_valid_batches; seed; quiet; verbose = 0|1|2; user = a table for state.user
 ---
 ---Loss, optimizer and metrics also by name: loss = "cross_entropy", optimizer = "adam" (with PyTorch's defaults),
----metrics = {"accuracy"}. train and valid also as tensors {x, y} or datasets, with Keras's batch_size = 32, shuffle = true,
----sample_weight, class_weight = {[0] = 1.0, [1] = 5.0}, validation_data, validation_split, validation_freq = 1 (or a list of
+---metrics = {"accuracy"}. train and valid also as tensors {x, y} or datasets, with Keras's x, y, batch_size = 32, shuffle = true,
+---sample_weight, class_weight = {[0] = 1.0, [1] = 5.0}, weighted_metrics (metrics that these weights reach), validation_data, validation_split, validation_freq = 1 (or a list of
 ---epochs from 1), validation_batch_size, validation_steps, steps_per_epoch, initial_epoch = 0.
 ---
 ---reduction = "mean"|"sum" of the loss (default: what a loss of torch.nn says, else "mean"; the gradients of a sum are
@@ -163,8 +176,8 @@ end
 ---@return table history the logs of every epoch, `history.loss[i]`, and `history.stop_reason`
 return function(given)
   local a, state = arguments.prepare(given)
-  local training, validation = Aggregate.new(a.metrics, "", true), Aggregate.new(a.metrics, "val_")
-  local again = a.evaluate_train and Aggregate.new(a.metrics, "train_")
+  local training, validation = Aggregate.new(a.metrics, "", a.weighted_names, true), Aggregate.new(a.metrics, "val_", a.weighted_names)
+  local again = a.evaluate_train and Aggregate.new(a.metrics, "train_", a.weighted_names)
   local _ <close> = guard(state)
   local _ <close> = a.detect_anomaly and torch.autograd.set_detect_anomaly(true) or nil
   begin(state, a)
@@ -174,6 +187,7 @@ return function(given)
     logs.freeze(state.logs)
     evaluate_epoch(state, a, validation, again)
     state:emit("epoch_end")
+    heed_stop_training(state)
   end
   state:emit("train_end")
   if state.interrupted then

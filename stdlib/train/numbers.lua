@@ -11,11 +11,15 @@ function numbers.text(value)
   return python_float(value)
 end
 
+local SHORT <const> = {[4] = "%.4g", [6] = "%.6g"}
+
 ---Six significant digits for a message: 0.123457, nan, inf.
+---@param value number
+---@param digits? integer 4 or 6
 ---@return string
-function numbers.short(value)
-  if value ~= value then return "nan" end
-  return ("%.6g"):format(value)
+function numbers.short(value, digits)
+  if value ~= value then return "nan" end  -- %g gives -nan
+  return SHORT[digits or 6]:format(value)
 end
 
 ---A number for a JSON file; NaN and infinity, which JSON lacks, as text.

@@ -43,7 +43,7 @@ local function aligned(rows)
   return lines
 end
 
-local function value_text(value) return value and ("%.4g"):format(value) or "" end
+local function value_text(value) return value and numbers.short(value, 4) or "" end
 
 ---The table, or nil after fewer than two epochs, whose line says it all.
 ---@param state table

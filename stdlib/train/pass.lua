@@ -13,7 +13,7 @@ return function(state, data, event, aggregate, options)
   local _ <close> = state.model and require("torch").no_grad() or nil
   local phase, batch_before, count_before = state.phase, state.batch, state.batch_count
   state.phase, state.batch, state.batch_count = event, 0, batches.count(data, options.limit)
-  aggregate:begin(state.logs)
+  aggregate:begin(state.logs, state)
   state:emit(event .. "_begin")
   local batch_begin, batch_end = event .. "_batch_begin", event .. "_batch_end"
   for i, batch in batches.each(data, options.limit, state.epoch) do
@@ -25,7 +25,7 @@ return function(state, data, event, aggregate, options)
     local loss, parts = options.step(state, batch)
     if loss == nil then require("native.vm").raise("usage", "step must return the loss, got nil") end
     local mean, count, means = options.denominator:measure(state, batch, loss, parts)
-    aggregate:update(mean, means, count, state.output, state.target)
+    aggregate:update(mean, means, count, state.output, state.target, state.sample_weight)
     state:emit(batch_end)
   end
   state:emit(event .. "_end")

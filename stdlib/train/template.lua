@@ -40,7 +40,7 @@ function template.parse(text)
       position = open + 2
     else
       local body, stop = text:match("^{([^{}]*)}()", open)
-      local key, spec = (body or ""):match("^([%w_]+):?(.*)$")
+      local key, spec = (body or ""):match("^([^:]+):?(.*)$")
       if not key then usage(("%s: a brace without its field at character %d"):format(quoted(text), open)) end
       parts[#parts + 1] = {key = key, format = spec ~= "" and read_format(spec, text) or nil}
       keys[#keys + 1] = key
@@ -114,7 +114,6 @@ end
 ---The folder above the first field, which can be tried before the training: "out" for "out/{epoch}/w".
 function template:fixed_folder()
   local first = type(self.parts[1]) == "string" and self.parts[1] or ""
-  if #self.parts == 1 then first = self.text end
   local folder = first:match("^(.*)/[^/]*$")
   if folder == "" then return "/" end
   return folder or "."

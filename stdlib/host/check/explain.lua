@@ -13,7 +13,7 @@ local function show(list)
   for _, event in ipairs(hooks.events) do
     local names = {}
     for _, item in ipairs(list.handlers[event] or {}) do
-      names[#names + 1] = ("%s (%s)"):format(item.entry.name, GROUPS[item.entry.rank])
+      names[#names + 1] = ("%s (%s)"):format(item.entry.title, GROUPS[item.entry.rank])
     end
     if #names > 0 then print(("  %-" .. width .. "s  %s"):format(event, table.concat(names, ", "))) end
   end

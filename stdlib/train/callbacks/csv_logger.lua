@@ -24,10 +24,28 @@ local function read(self)
   return lines, "\n"
 end
 
+-- The files that trainings of train.fit write now -> the callback.
+local writing = {}
+
+-- Another callback that writes the same file: of this training, or of one that this one runs in.
+local function check_alone(self, state)
+  local path = host.file.absolute(self.filename)
+  for _, entry in ipairs(state.callback_list.entries) do
+    local other = entry.callback
+    if getmetatable(other) == CSVLogger and not rawequal(other, self) and host.file.absolute(other.filename) == path then
+      raise("usage", ("two callbacks write '%s'"):format(self.filename), "give each a file of its own")
+    end
+  end
+  if writing[path] and not rawequal(writing[path], self) then
+    raise("usage", ("another training writes '%s' now"):format(self.filename), "give each a file of its own")
+  end
+end
+
 --- Finds what does not fit this training before its first step.
 ---@private
 ---@param state table
 function CSVLogger:check(state)
+  check_alone(self, state)
   writable.file(self.filename, state.dry_run)
   if not self.append or self._jsonl or state.compat == "keras" then return end
   local header = read(self)[1]
@@ -45,7 +63,21 @@ function CSVLogger:state_dict() return {columns = self._columns} end
 ---@param _ table
 function CSVLogger:load_state_dict(_) self._resumed = true end
 
-function CSVLogger:on_train_begin() self._open, self._columns = false, nil end
+function CSVLogger:on_train_begin(state)
+  self._open, self._columns, self._size = false, nil, nil
+  if state.arguments and not state.dry_run then  -- of train.fit, which always says when it ends
+    self._path = host.file.absolute(self.filename)
+    writing[self._path] = self
+  end
+end
+
+local function close(self)
+  if self._path and rawequal(writing[self._path], self) then writing[self._path] = nil end
+  self._path = nil
+end
+
+function CSVLogger:on_train_end() close(self) end
+function CSVLogger:on_exception() close(self) end
 
 local function epoch_of(self, row)
   if not self._jsonl then return tonumber(row[1]) end
@@ -57,6 +89,7 @@ local function write_rows(self, rows)
   local lines = {}
   for i, row in ipairs(rows) do lines[i] = (self._jsonl and row or csv.line(row, self.separator)) .. self._line_end end
   host.file.write_atomic(self.filename, table.concat(lines))
+  self._size = nil
 end
 
 -- Once a training, and only when its state could have been loaded: begins the file, or goes on with the one that is there.
@@ -90,7 +123,14 @@ end
 local function append_line(self, line)
   local file, err = io.open(self.filename, "a")
   if not file then raise("io", ("cannot write '%s': %s"):format(self.filename, err)) end
+  local size = file:seek("end")
+  if self._size and size ~= self._size and not self._told then
+    self._told = true
+    host.log.warn(("CSVLogger: '%s' is not as it was left after the last epoch: does another program write it? Then the lines "
+      .. "of both are in it"):format(self.filename))
+  end
   local ok, problem = file:write(line, self._line_end)
+  self._size = size + #line + #self._line_end
   local closed, why = file:close()
   if not ok or not closed then raise("io", ("cannot write '%s': %s"):format(self.filename, problem or why)) end
 end
@@ -169,7 +209,8 @@ function CSVLogger:on_epoch_end(state)
 end
 
 ---Writes the logs of each epoch into a file: epoch from 0, sorted names, NA where an epoch did not log one, quoted as
----Python's csv does. A name that comes later widens the file. A name that ends in .jsonl gives JSON lines.
+---Python's csv does. A name that comes later widens the file. A name that ends in .jsonl gives JSON lines. Two that write one
+---file are an error before the training; of two programs each adds its whole lines, and a warning says so.
 ---@param arguments table|string filename (required), separator = "," (one character), append = false (true goes on with
 ---the columns of the file), errors = "disable", budget; a string is the filename
 ---@return table callback

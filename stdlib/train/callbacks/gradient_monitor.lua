@@ -21,6 +21,15 @@ local LEAST <const> = 5  -- norms that make a median
 ---@param state table
 function GradientMonitor:check(state)
   if not state.model and not state.optimizer then require("native.vm").raise("usage", "needs a model or an optimizer") end
+  local writes = {"grad_norm"}
+  local known = layers.new(state)
+  for _, kind in ipairs {"grad_norm", self.update_ratio and "update_ratio" or nil} do
+    for _, name in ipairs(known.order) do writes[#writes + 1] = kind .. "/" .. name end
+  end
+  for _, name in ipairs(self.activations and state.model and activations.names(state.model) or {}) do
+    writes[#writes + 1] = "activation_norm/" .. name
+  end
+  self.writes = writes
 end
 
 -- "grad_norm/0" and so on, made once.
@@ -61,7 +70,7 @@ local function is_due(self, state) return state.step % self.log_freq == 0 or sel
 function GradientMonitor:on_batch_begin(state)
   if not self.activations or not state.model then return end
   close_activations(self)
-  if is_due(self, state) then self._activations = activations(state.model) end
+  if is_due(self, state) then self._activations = activations.open(state.model) end
 end
 
 local function log(self, state, name, value)

@@ -27,6 +27,9 @@ return function(arguments)
         nearest.suggest(tostring(key), hooks.names)))
     elseif type(f) ~= "function" then
       raise("usage", ("train.LambdaCallback: %s must be a function, got %s"):format(key, type(f)))
+    elseif debug.getinfo(f, "u").nparams > 1 then
+      raise("usage", ("train.LambdaCallback: %s gets (state), it has %d parameters"):format(key, debug.getinfo(f, "u").nparams),
+        "what Keras hands over as epoch, batch and logs is state.epoch, state.batch and state.logs")
     else
       self[key] = function(_, state) return f(state) end
     end

@@ -2,6 +2,7 @@
 local keywords = require "host.keywords"
 local learning_rate = require "train.learning_rate"
 local options = require "train.options"
+local ordered = require "host.ordered"
 
 local LearningRateMonitor = {__name = "LearningRateMonitor", group = "metrics", writes = {"learning_rate"}, state_fields = {}}
 LearningRateMonitor.__index = LearningRateMonitor
@@ -9,7 +10,10 @@ LearningRateMonitor.__index = LearningRateMonitor
 --- Finds what does not fit this training before its first step.
 ---@private
 ---@param state table
-function LearningRateMonitor:check(state) learning_rate.check(state) end
+function LearningRateMonitor:check(state)
+  learning_rate.check(state)
+  self.writes = self:_names(state)
+end
 
 local function number(value) return type(value) == "userdata" and value:item() or value + 0.0 end
 
@@ -19,18 +23,26 @@ local function suffix(group, i)
   return "_" .. (type(group.name) == "string" and group.name or tostring(i - 1))
 end
 
-local function write(self, state)
+local function write(self, state, logs)
+  logs = logs or state.logs
   for i, group in ipairs(state.optimizer.param_groups) do
     local ending = suffix(group, i)
-    state.logs["learning_rate" .. ending] = number(group.lr)
+    logs["learning_rate" .. ending] = number(group.lr)
     if self.log_momentum then
       local momentum = group.momentum or group.betas and group.betas[1]
-      if momentum then state.logs["momentum" .. ending] = number(momentum) end
+      if momentum then logs["momentum" .. ending] = number(momentum) end
     end
     if self.log_weight_decay and group.weight_decay then
-      state.logs["weight_decay" .. ending] = number(group.weight_decay)
+      logs["weight_decay" .. ending] = number(group.weight_decay)
     end
   end
+end
+
+-- What it will write.
+function LearningRateMonitor:_names(state)
+  local logs = {}
+  write(self, state, logs)
+  return ordered.keys(logs)
 end
 
 function LearningRateMonitor:on_before_step(state)

@@ -16,6 +16,15 @@ local function on_cuda(state)
   return parameter and parameter.device.type == "cuda"
 end
 
+--- Says what it writes: that of the device too.
+---@private
+---@param state table
+function MemoryMonitor:check(state)
+  if not on_cuda(state) then return end
+  self.writes = table.move({"memory_cuda", "memory_cuda_reserved", "memory_cuda_max"}, 1, 3, #MemoryMonitor.writes + 1,
+    {table.unpack(MemoryMonitor.writes)})
+end
+
 local function write(self, state)
   local rss = process_memory()
   local logs = state.logs

@@ -35,6 +35,25 @@ local function is_kept(self, entry, index, ranks)
   return self.keep_best and ranks[entry] and ranks[entry] <= self.keep_best or false
 end
 
+-- Removes a checkpoint. One that is gone already is removed too: another training may write there.
+local function remove(self, path)
+  local file = require("host").file
+  local gone = not file.exists(path)
+  if not gone then
+    local ok, err = pcall(file.remove, path)
+    gone = not ok and not file.exists(path)
+    if not ok and not gone then
+      if type(err) == "table" and err.kind == "interrupted" then error(err, 0) end
+      require("host").log.warn(("ModelCheckpoint: %s could not be removed: %s"):format(path,
+        type(err) == "table" and err.message or tostring(err)))
+    end
+  end
+  if not gone or self._told then return end
+  self._told = true
+  require("host").log.warn(("ModelCheckpoint: %s is gone already: does another training write into that folder? Give each "
+    .. "its own"):format(path))
+end
+
 -- Removes what keep_last and keep_best no longer keep. The newest always stays: `latest` points at it.
 local function prune(self)
   if not (self.keep_last or self.keep_best) then return end
@@ -54,7 +73,7 @@ local function prune(self)
     if is_kept(self, entry, i, ranks) then
       kept[#kept + 1] = entry
     else
-      require("host").file.remove(entry.path)
+      remove(self, entry.path)
     end
   end
   self.saved = kept

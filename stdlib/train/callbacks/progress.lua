@@ -17,7 +17,7 @@ local function values(state)
   local words = {}
   for key, value in pairs(state.logs) do
     if not key:find("/", 1, true) then
-      words[#words + 1] = (type(value) == "number" and "%s %.4g" or "%s %s"):format(key, value)
+      words[#words + 1] = key .. " " .. (type(value) == "number" and numbers.short(value, 4) or tostring(value))
     end
   end
   return table.concat(words, "  ")
@@ -110,6 +110,35 @@ function Progress:on_train_end(state)
   local text = self.summary and self._outcome:text(state, self.clock() - self._began)
   if text then self.write(text) end
 end
+
+-- train.evaluate and train.predict, and fit's own passes over the training data.
+local function begin_pass(self) self._pass, self._last = self.clock(), self.clock() end
+
+local function draw_pass(self, state, what)
+  if not self._bar then return end
+  local now = self.clock()
+  if now - self._last < INTERVAL then return end
+  self._last = now
+  local title = state.train and epoch_title(self, state) or self.title
+  draw(self, ("%s%s %d%s"):format(title and title .. " " or "", what, state.batch + 1,
+    state.batch_count and "/" .. state.batch_count or ""))
+end
+
+local function end_pass(self, state, what)
+  if state.train then return end  -- the line of the epoch says it
+  local seconds, batches = self.clock() - self._pass, state.batch + 1
+  local numbers_of = values(state)
+  self.write(("%s%s%s: %s%d batches in %s, %s\n"):format(self._bar and "\r\27[2K" or "", self.title and self.title .. " " or "",
+    what, numbers_of == "" and "" or numbers_of .. "  ", batches, numbers.duration(seconds), numbers.rate(batches, seconds)))
+  self._drawn = false
+end
+
+function Progress:on_evaluate_begin() begin_pass(self) end
+function Progress:on_evaluate_batch_end(state) draw_pass(self, state, "evaluating") end
+function Progress:on_evaluate_end(state) end_pass(self, state, "evaluate") end
+function Progress:on_predict_begin() begin_pass(self) end
+function Progress:on_predict_batch_end(state) draw_pass(self, state, "predicting") end
+function Progress:on_predict_end(state) end_pass(self, state, "predict") end
 
 -- The half-drawn bar must not run into the error's text.
 function Progress:on_exception()

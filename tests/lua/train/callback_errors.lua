@@ -278,3 +278,13 @@ test.case("a budget or a policy that is none is refused with what may stand ther
   end
   for _, budget in ipairs {"50ms", "2s", "1min", "5%", "0.5 %", "100%"} do list {budget = budget} end
 end)
+
+test.case("a callback without a name is called by the place of its hook", function()
+  local list = train.callback_list {{on_epoch_end = function() error("boom", 0) end}, {on_epoch_end = function() end}}
+  local err = test.raises("boom", function() list:emit("epoch_end", {}) end)
+  test.truthy(tostring(err):find("callback of .-callback_errors.lua:%d+, on_epoch_end: boom"), tostring(err))
+  test.equal({list.entries[1].name, list.entries[2].name}, {"callback", "callback#2"})
+  test.raises("callback of .-callback_errors.lua:%d+: unknown hook 'on_epoch_emd'", train.callback_list,
+    {{on_epoch_emd = function() end}})
+  test.raises("callback of number 1: name must be text, got number 3", train.callback_list, {{name = 3, on_epoch_end = print}})
+end)

@@ -147,3 +147,33 @@ test.case("a training that goes on keeps its lines, and none is there twice", fu
   test.equal(resume(folder .. "/a.jsonl", 4, 2, 3), '{"epoch": 0, "loss": 0.0}\n{"epoch": 1, "loss": 0.25}\n' ..
     '{"epoch": 2, "loss": 0.5}\n')
 end)
+
+test.case("two callbacks or two trainings of one file are an error before the first step", function()
+  local folder = test.tmpdir()
+  local path = folder .. "/log.csv"
+  local function fit(callbacks)
+    return train.fit {train = {{1}}, epochs = 2, quiet = true, step = function() return 1 end, callbacks = callbacks}
+  end
+  test.raises("callback CSVLogger.-two callbacks write", fit, {train.CSVLogger(path), train.CSVLogger(folder .. "/./log.csv")})
+  test.falsy(host.file.exists(path))
+  local inner
+  local ok, err = pcall(fit, {train.CSVLogger(path), {name = "n", on_epoch_end = function(_, state)
+    if state.epoch == 0 then inner = select(2, pcall(fit, {train.CSVLogger(path)})) end
+  end}})
+  test.truthy(ok, err)
+  test.truthy(tostring(inner):find("another training writes", 1, true), inner)
+  test.equal(host.file.read(path), "epoch,loss\n0,1.0\n1,1.0\n")
+  pcall(fit, {train.CSVLogger(path), {name = "n", on_epoch_end = function() error("x") end}})
+  test.equal(#fit({train.CSVLogger(path)}).loss, 2, "after an error the file is free again")
+end)
+
+test.case("lines that another program adds are kept, with one warning", function()
+  local path = test.tmpdir() .. "/log.csv"
+  local warnings = test.warnings(function()
+    train.fit {train = {{1}}, epochs = 4, quiet = true, step = function() return 1 end, callbacks = {train.CSVLogger(path),
+      train.on("epoch_begin", function(state) if state.epoch > 1 then host.file.append(path, "9,9\n") end end)}}
+  end)
+  test.equal(host.file.read(path), "epoch,loss\n0,1.0\n1,1.0\n9,9\n2,1.0\n9,9\n3,1.0\n")
+  test.equal(#warnings, 1)
+  test.truthy(warnings[1]:find("does another program write it?", 1, true))
+end)

@@ -209,3 +209,17 @@ test.case("a dry run leaves nothing, and finds a folder that cannot be written",
   test.raises("cannot write into the folder '.*/file/deep'", dry, {filepath = "file/deep/{epoch}"})
   test.equal(host.file.list(folder), {"file"})
 end)
+
+test.case("what another training has removed is removed: one warning, and the training goes on", function()
+  local folder = test.tmpdir()
+  local names
+  local warnings = test.warnings(function()
+    names = run(folder, {keep_last = 1}, {1, 1, 1, 1}, {train.on("epoch_begin", function(state)
+      local path = ("%s/%02d"):format(folder, state.epoch)
+      if state.epoch > 0 and state.epoch < 3 then host.file.remove(path) end
+    end)})
+  end)
+  test.equal(names, {"04", "latest"})
+  test.equal(#warnings, 1)
+  test.truthy(warnings[1]:find("01 is gone already: does another training write into that folder?", 1, true), warnings[1])
+end)

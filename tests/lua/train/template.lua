@@ -11,6 +11,7 @@ test.case("fields take Python's formats", function()
   test.equal(fill("{step:06d}", {step = 500}), "000500")
   test.equal(fill("a{{b}}{epoch}", {epoch = 1}), "a{b}1")
   test.equal(fill("plain", {}), "plain")
+  test.equal(fill("{grad_norm/0.fc:.1f}", {["grad_norm/0.fc"] = 2}), "2.0")
 end)
 
 test.case("unknown fields are found before they are needed", function()

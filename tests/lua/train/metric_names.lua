@@ -1,0 +1,103 @@
+-- Metrics by name: every class in any spelling, the names of Keras and scikit-learn, objects in a list, weighted_metrics.
+local names = require "train.metrics.names"
+local test = require "test"
+local torch = require "torch"
+local train = require "train"
+local nn = torch.nn
+
+local P, T = torch.tensor {0.1, 0.8, 0.6, 0.3}, torch.tensor {0.0, 1, 0, 1}
+
+-- The scores of a model that gives P.
+local function scores(metrics, more)
+  local given = {model = nn.Identity(), data = {P, T}, loss = "mse", metrics = metrics}
+  for key, value in pairs(more or {}) do given[key] = value end
+  return train.evaluate(given)
+end
+
+test.case("every class is found by its name in its own spelling, in snake case and without", function()
+  local count = 0
+  for class, make in pairs(train.metrics) do
+    local expected = getmetatable(make()).__name
+    for _, name in ipairs {class, names.snake(class), class:lower(), class:upper()} do
+      test.equal(getmetatable(names.make("t", name)).__name, expected)
+    end
+    count = count + 1
+  end
+  test.truthy(count > 40)
+  test.equal(names.snake "ROCCurve", "roc_curve")
+  test.equal(names.snake "R2Score", "r2_score")
+  test.equal(names.snake "IoU", "iou")
+  test.equal(names.snake "PrecisionAtK", "precision_at_k")
+end)
+
+test.case("the names of Keras and scikit-learn", function()
+  local expected = {
+    acc = "Accuracy", binary_accuracy = "Accuracy", accuracy_score = "Accuracy", MAPE = "MeanAbsolutePercentageError",
+    mse = "MeanSquaredError", MSE = "MeanSquaredError", mean_squared_error = "MeanSquaredError", mae = "MeanAbsoluteError",
+    RMSE = "RootMeanSquaredError", roc_auc = "AUC", roc_auc_score = "AUC", average_precision_score = "AveragePrecision",
+    f1_score = "F1", F1Score = "F1", FBetaScore = "FBeta", r2_score = "R2Score", jaccard_score = "JaccardIndex",
+    BinaryIoU = "JaccardIndex", matthews_corrcoef = "MatthewsCorrCoef", cohen_kappa_score = "CohenKappa",
+    brier_score_loss = "Brier", log_loss = "LogLoss", BinaryCrossentropy = "LogLoss", ndcg_score = "NDCG",
+    precision_score = "Precision", recall_score = "Recall", balanced_accuracy_score = "BalancedAccuracy",
+  }
+  for name, class in pairs(expected) do
+    test.equal(getmetatable(names.make("t", name)).__name, getmetatable(train.metrics[class]()).__name)
+  end
+  test.equal(names.make("t", "sparse_top_k_categorical_accuracy").top_k, 5)
+  test.equal(names.make("t", "categorical_accuracy").one_hot, true)
+end)
+
+test.case("the log is called as the name was written, or by the key", function()
+  local found = scores {"MAPE", "acc", "R2Score", f = "f1_score"}
+  test.near(found.R2Score, 1 - ((P - T) ^ 2):sum():item() / 1, 1e-6)
+  test.equal(found.acc, 0.5)
+  test.near(found.f, 0.5, 1e-9)
+  test.truthy(found.MAPE)
+end)
+
+test.case("an object in a list has the name of its class", function()
+  local found = scores {train.metrics.AUC(), train.metrics.AUC {bins = 200}, train.metrics.MeanSquaredError(), "acc"}
+  test.equal(found.auc, 0.75)
+  test.truthy(found.auc_1 and found.mean_squared_error and found.acc)
+  test.raises("metrics must have names, got the key 1", scores, {function() return 1 end})
+  test.raises("two metrics are called 'auc'", scores, {"auc", auc = train.metrics.AUC()})
+end)
+
+test.case("an unknown name is an error with the nearest and all good names", function()
+  local ok, err = pcall(scores, {"acuracy"})
+  test.falsy(ok)
+  test.truthy(err.message:find("unknown metric 'acuracy'; did you mean 'accuracy'? valid: accuracy, auc, ", 1, true), err.message)
+  for _, name in ipairs {"iou", "roc_curve", "r2_score", "mape", "precision_recall_curve"} do
+    test.truthy((err.message .. ","):find(" " .. name .. ",", 1, true), name)
+  end
+  test.raises("did you mean 'roc_auc_score'", function() scores {"roc_auc_scor"} end)
+  test.raises('metrics must be a table of metrics, got string "acc".-metrics = {"acc"}', scores, "acc")
+  test.raises("metrics must be a table of metrics, got", scores, train.metrics.AUC())
+end)
+
+test.case("weighted_metrics get the weights of samples and classes, metrics do not", function()
+  local weight = torch.tensor {1.0, 2, 3, 4}
+  local error = (P - T) ^ 2
+  local plain, weighted = error:mean():item(), ((error * weight):sum() / weight:sum()):item()
+  local model = nn.Linear(1, 1, {bias = false})
+  torch.nn.init.ones_(model.weight)
+  local x, y = P:view(4, 1), T:view(4, 1)
+  local history = train.fit {model = model, optimizer = torch.optim.SGD(model:parameters(), {lr = 0.0}), loss = nn.MSELoss(),
+    train = {x, y}, batch_size = 3, sample_weight = weight, epochs = 1, quiet = true,
+    metrics = {"mse", own = function(pred, target) return (pred - target) ^ 2 end},
+    weighted_metrics = {"mse", mae = "mae", mine = function(pred, target) return (pred - target) ^ 2 end},
+    valid = {x, y, weight}}
+  for _, at in ipairs {"", "val_"} do
+    test.near(history[at .. "mse"][1], plain, 1e-6)
+    test.near(history[at .. "own"][1], plain, 1e-6)
+    test.near(history[at .. "weighted_mse"][1], weighted, 1e-6)
+    test.near(history[at .. "mine"][1], weighted, 1e-6)
+    test.truthy(history[at .. "mae"])
+  end
+  local found = scores({"mse"}, {data = {P, T, weight}, weighted_metrics = {"mse"}})
+  test.near(found.mse, plain, 1e-6)
+  test.near(found.weighted_mse, weighted, 1e-6)
+  test.raises("weighted_metrics: 'one' must return a value for each sample, got one number", scores, {}, {data = {P, T, weight},
+    weighted_metrics = {one = function(pred) return pred:mean() end}})
+  test.raises("weighted_metrics must be a table of metrics, got number 3", scores, {}, {weighted_metrics = 3})
+end)
