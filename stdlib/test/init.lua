@@ -180,51 +180,49 @@ local function run_file(path)
   file = nil
 end
 
--- The .lua files below a folder, in the order of their names.
+-- The test files below a folder, in the order of their names: those that require this library. Hidden folders hold no
+-- tests of the user's, such as the editor's stubs.
 local function files_below(folder)
-  local list = assert(io.popen("find '" .. folder .. "' -name '*.lua' -type f | LC_ALL=C sort"))
+  local quoted = "'" .. folder:gsub("'", "'\\''") .. "'"
+  local list = assert(io.popen("find " .. quoted .. " -mindepth 1 -name '.*' -prune -o -name '*.lua' -type f -print | LC_ALL=C sort"))
   local files = {}
-  for path in list:lines() do files[#files + 1] = path end
+  for path in list:lines() do
+    local held <close> = io.open(path)
+    if held and held:read("a"):find("require%s*%(?%s*[\"']test[\"']") then files[#files + 1] = path end
+  end
   list:close()
   return files
 end
 
-local usage = [[
-usage: trainhost test [--filter TEXT] [--verbose] FILES|DIRS
-Runs the tests in the files, and in every .lua file below the folders. --filter: only cases whose name, or
-whose file's name, holds TEXT. --verbose: names each case before it runs.]]
-
 --- What `trainhost test ...` does.
 ---@param args string[]
----@return integer code the program's exit code: 0 if nothing failed
+---@return integer code the program's exit code: 0 if nothing failed, 1 if a test did, 2 for a wrong command line
 function test.main(args)
-  local paths = {}
+  local usage, paths = require "host.usage", {}
+  if usage.asked("test", args) then return 0 end
   local i = 1
   while i <= #args do
     local arg = args[i]
     if arg == "--filter" then
       i = i + 1
-      filter = args[i]
+      filter = args[i] or ""
+      if filter == "" then return usage.wrong("test", "--filter expects a text") end
     elseif arg == "--verbose" then
       verbose = true
     elseif arg:sub(1, 1) == "-" then
-      io.stderr:write(usage, "\n")
-      return arg == "--help" and 0 or 1
+      return usage.wrong("test", ("unknown option '%s'"):format(arg))
     else
       paths[#paths + 1] = arg
     end
     i = i + 1
   end
-  if #paths == 0 then
-    io.stderr:write(usage, "\n")
-    return 1
-  end
+  if #paths == 0 then return usage.wrong("test", "which file or folder?") end
   passed, failed, skipped = 0, 0, 0
   for _, path in ipairs(paths) do
     local files = path:sub(-4) == ".lua" and {path} or files_below(path)
     if #files == 0 then
       failed = failed + 1
-      io.write("  FAIL ", path, ": no .lua file there\n")
+      io.write("  FAIL ", path, ": no test file there\n")
     end
     for _, each in ipairs(files) do run_file(each) end
   end

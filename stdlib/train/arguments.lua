@@ -8,6 +8,7 @@ local callback_list = require "train.callback_list"
 local data = require "train.data"
 local interval = require "train.interval"
 local keywords = require "host.keywords"
+local live = require "train.live"
 local ordered = require "host.ordered"
 local precision = require "train.precision"
 
@@ -179,7 +180,6 @@ local function check(a)
   if a.model ~= nil then arguments.check_model(a.model, "train.fit") end
   if a.optimizer ~= nil then check_optimizer(a.optimizer) end
   arguments.check_metrics(a.metrics, "train.fit")
-  if type(a.attach) ~= "boolean" then usage("attach must be true or false, got " .. tostring(a.attach)) end
   if a.verbose ~= nil and a.verbose ~= 0 and a.verbose ~= 1 and a.verbose ~= 2 and type(a.verbose) ~= "boolean" then
     usage(("verbose must be 0 (quiet), 1 (bar) or 2 (a line each epoch), got %s"):format(tostring(a.verbose)))
   end
@@ -198,12 +198,7 @@ local function all_callbacks(a, history)
   if not quiet then
     list:add(require("train.callbacks.progress")(a.verbose == 2 and {bar = false} or nil))
   end
-  if a.attach and not a.dry_run and require("native.serve").is_program() then
-    local there = false
-    for _, entry in ipairs(list.entries) do there = there or entry.base_name == "Attach" end
-    if not there then list:add(require("train.callbacks.attach")()) end
-  end
-  return list
+  return live.attachable(list, "train.fit", a)
 end
 
 -- The names that the logs will have, so that monitors and templates are checked before the first step. A step of the

@@ -9,6 +9,7 @@ local callable = require "host.callable"
 local callback_list = require "train.callback_list"
 local data = require "train.data"
 local keywords = require "host.keywords"
+local live = require "train.live"
 local logs = require "train.logs"
 local pass = require "train.pass"
 local precision = require "train.precision"
@@ -16,7 +17,8 @@ local precision = require "train.precision"
 ---Scores a model in evaluation mode, without gradients; its mode is as before afterwards.
 ---@param given table model, data (batches; tensors {x, y [, sample_weight]} or a dataset, with batch_size = 32), loss,
 ---metrics, callbacks, device, step = function(state, batch) return loss, logs end, limit_batches, reduction = "mean"|"sum"
----of the loss, count = function(batch, state) returning what a batch counts, autocast = true | dtype
+---of the loss, count = function(batch, state) returning what a batch counts, autocast = true | dtype,
+---attach = true (`trainhost attach` may look in)
 ---@return table scores loss and metrics by name
 return function(given)
   local raise = require("native.vm").raise
@@ -24,6 +26,7 @@ return function(given)
     model = keywords.none, data = keywords.required, loss = keywords.none, metrics = keywords.none,
     callbacks = keywords.none, device = keywords.none, step = keywords.none, limit_batches = keywords.none,
     batch_size = keywords.none, reduction = keywords.none, count = keywords.none, autocast = keywords.none,
+    attach = keywords.none,
   })
   local loss = a.loss
   if type(a.loss) == "string" then a.loss = by_name.loss("train.evaluate", a.loss) end
@@ -41,7 +44,7 @@ return function(given)
   batches.check(a.data, "train.evaluate: data")
   arguments.check_metrics(a.metrics, "train.evaluate")
   local state = State.new {model = a.model, metrics = a.metrics, phase = "evaluate",
-    callback_list = callback_list(a.callbacks)}
+    callback_list = live.attachable(callback_list(a.callbacks), "train.evaluate", a)}
   local _ <close> = state:guard()
   if a.device and a.model then a.model:to(a.device) end
   local denominator = Denominator.new {loss = not a.step and a.loss or nil, count = a.count, reduction = a.reduction,
