@@ -3,11 +3,15 @@
 
 #include <unistd.h>
 
+#include <chrono>
+#include <cmath>
 #include <csignal>
 
 #include "bindings/guard.h"
 #include "bindings/object.h"
 #include "host/base/error.h"
+#include "host/serve/watch.h"
+#include "host/vm/contained.h"
 #include "host/vm/state.h"
 
 namespace trainhost::bindings {
@@ -68,6 +72,33 @@ int answer(lua_State* L) {
   return 0;
 }
 
+const char* name_of(serve::Watch::Reason reason) {
+  using Reason = serve::Watch::Reason;
+  return reason == Reason::asked  ? "asked"
+         : reason == Reason::time ? "time"
+         : reason == Reason::gone ? "gone"
+                                  : nullptr;
+}
+
+// door:run(seconds, f): what `contained` returns; why it was cancelled after "cancelled".
+int run(lua_State* L) {
+  const auto door = check<serve::Door>(L, 1);
+  const double seconds = luaL_checknumber(L, 2);
+  luaL_checktype(L, 3, LUA_TFUNCTION);
+  auto& interrupts = vm::State::of(L).interrupts();
+  vm::Interrupts::Bound bound(interrupts);  // already for the watch
+  const serve::Watch watch(*door, seconds, [&interrupts] { interrupts.cancel(); });
+  const int count = vm::contained_call(L, 3, bound);
+  if (const char* why = name_of(watch.reason()); why && count == 1) return lua_pushstring(L, why), 2;
+  return count;
+}
+
+int contained(lua_State* L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  vm::Interrupts::Bound bound(vm::State::of(L).interrupts());
+  return vm::contained_call(L, 1, bound);
+}
+
 int call(lua_State* L) {
   push<serve::Caller>(L, std::make_shared<serve::Caller>(text_at(L, 1, "call", "path")));
   return 1;
@@ -79,21 +110,47 @@ int send(lua_State* L) {
   return 0;
 }
 
+int take_back(lua_State* L) {
+  check<serve::Caller>(L, 1)->send(std::string(1, serve::Door::kTakeBack), [] { return false; });
+  return 0;
+}
+
 int receive(lua_State* L) {
+  using Clock = std::chrono::steady_clock;
+  const double seconds = luaL_optnumber(L, 2, HUGE_VAL);
   auto& interrupts = vm::State::of(L).interrupts();
-  return push_line(L, check<serve::Caller>(L, 1)->receive([&] { return interrupts.requested(); }));
+  const auto begin = Clock::now();
+  const char* why = "closed";
+  const auto line = check<serve::Caller>(L, 1)->receive([&] {
+    if (interrupts.requested() || interrupts.take_wish()) why = "interrupted";
+    else if (std::chrono::duration<double>(Clock::now() - begin).count() >= seconds) why = "late";
+    else return false;
+    return true;
+  });
+  push_line(L, line);
+  if (line) return 1;
+  lua_pushstring(L, why);
+  return 2;
 }
 
 constexpr Row kDoor[] = {
     {"take", guarded<take>, "Returns the next line of the client without waiting.\n@return string|nil"},
     {"answer", guarded<answer>, "Sends a line to the client without waiting.\n@param line string"},
+    {"run", guarded<run>,
+     "Calls a function for the client, who may take it back, for so many seconds: what `contained` returns, and\n"
+     "\"cancelled\" with why: asked (by the client), time, gone (the client has, where there is no limit).\n"
+     "@param seconds number 0: no limit\n@param f fun(): ...any\n@return string how\n@return any ..."},
     {"close", guarded<close<serve::Door>>, "Closes it; its path is gone."},
     {nullptr, nullptr, nullptr},
 };
 
 constexpr Row kCaller[] = {
     {"send", guarded<send>, "Sends a line; Ctrl-C ends the wait for a side that does not read.\n@param line string"},
-    {"receive", guarded<receive>, "Waits for a line; nil when the other side has closed.\n@return string|nil"},
+    {"receive", guarded<receive>,
+     "Waits for a line. nil and why there is none: closed (by the other side), late, interrupted (by Ctrl-C, which is\n"
+     "forgotten under host.graceful).\n@param seconds number|nil default: no limit\n@return string|nil\n"
+     "@return string|nil why"},
+    {"take_back", guarded<take_back>, "Has the other side give up what it does for this one."},
     {"close", guarded<close<serve::Caller>>, "Closes it."},
     {nullptr, nullptr, nullptr},
 };
@@ -107,6 +164,10 @@ constexpr Row kRows[] = {
     {"is_alive", guarded<is_alive>, "Tells whether there is a process.\n@param pid integer\n@return boolean"},
     {"door", guarded<open_door>,
      "Listens at a unix socket.\n@param path string\n@param busy string the line for a second client\n@return Door"},
+    {"contained", guarded<contained>,
+     "Calls a function in which os.exit ends the call alone.\n@param f fun(...): ...any\n"
+     "@return string how returned (then the results), failed (the error), exited (the code) or cancelled\n"
+     "@return any ..."},
     {"call", guarded<call>, "Connects to one; an io error if nobody listens.\n@param path string\n@return Caller"},
     {nullptr, nullptr, nullptr},
 };

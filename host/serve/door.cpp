@@ -144,7 +144,9 @@ std::optional<std::string> Door::take() {
     receive();
   }
   if (!out_.empty()) send();
-  return next_line(in_);
+  auto line = next_line(in_);
+  while (line && line->find(kTakeBack) != std::string::npos) line = next_line(in_);  // that was done, or never begun
+  return line;
 }
 
 void Door::answer(std::string_view line) {

@@ -26,6 +26,11 @@ class Door {
   // A line to the client, kept for `take` to send where the client does not read fast enough; one that leaves more
   // than 4 MiB unread is sent away.
   void answer(std::string_view line);
+  // The client's socket, -1 without one; and has it taken back what it asked (kTakeBack, after what it asked)?
+  int client() const { return client_; }
+  bool taken_back() const { return in_.find(kTakeBack) != std::string::npos; }
+
+  static constexpr char kTakeBack = 3;  // as a line: give up what is being done
 
  private:
   void admit();

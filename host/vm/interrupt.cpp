@@ -91,6 +91,13 @@ bool Interrupts::post(std::function<void()> f) {
   return true;
 }
 
+void Interrupts::cancel() noexcept {
+  std::lock_guard lock(bound_mutex_);
+  if (!bound_) return;
+  cancelled_ = true;
+  arm();
+}
+
 void Interrupts::close() noexcept {
   std::deque<std::function<void()>> dropped;  // destroyed without the lock
   std::lock_guard lock(posted_mutex_);
@@ -147,11 +154,11 @@ void Interrupts::on_hook(lua_State* L) {
     }
     if (fault) raise(L, *fault, "post");
   }
-  const int requested = requested_.load();
+  const int requested = requested_.load() + (cancelled_.load() ? 1 : 0);
   if (requested == 0) {
     lua_sethook(L, nullptr, 0, 0);
     // What came between the looks above and here would have no hook.
-    if (requested_.load() || has_posted_) lua_sethook(L, hook, LUA_MASKCOUNT, 1);
+    if (requested_.load() || cancelled_.load() || has_posted_) lua_sethook(L, hook, LUA_MASKCOUNT, 1);
     return;
   }
   if (cleanup_until_ == 0.0 || requested > 1 || now() > cleanup_until_) {
@@ -190,6 +197,35 @@ Interrupts::Scope::Scope(Interrupts& interrupts) noexcept : interrupts_(interrup
 Interrupts::Scope::~Scope() { interrupts_.scopes_.fetch_sub(1); }
 bool Interrupts::Scope::outermost() const noexcept { return interrupts_.scopes_.load() == 1; }
 bool Interrupts::Scope::stopped() const noexcept { return interrupts_.stops_ != before_; }
+
+Interrupts::Bound::Bound(Interrupts& interrupts) noexcept : interrupts_(interrupts), before_(interrupts.stops_) {
+  std::lock_guard lock(interrupts_.bound_mutex_);
+  outermost_ = !interrupts_.bound_;
+  interrupts_.bound_ = true;
+}
+
+Interrupts::Bound::~Bound() {
+  if (!outermost_) return;
+  std::lock_guard lock(interrupts_.bound_mutex_);
+  interrupts_.bound_ = false;
+  interrupts_.cancelled_ = false;
+}
+
+Interrupts::Bound::End Interrupts::Bound::end(bool failed, int& code) noexcept {
+  std::lock_guard lock(interrupts_.bound_mutex_);
+  if (!outermost_) return interrupts_.stops_ != before_ ? End::stopped : failed ? End::failed : End::returned;
+  const bool cancelled = interrupts_.cancelled_.exchange(false);
+  interrupts_.bound_ = false;
+  if (interrupts_.stops_ == before_) return failed ? End::failed : End::returned;
+  if (interrupts_.requested_.load() > 0) return End::stopped;
+  if (!cancelled && !interrupts_.exit_code_) return End::stopped;
+  interrupts_.stops_ = before_;
+  interrupts_.cleanup_until_ = 0.0;
+  code = interrupts_.exit_code_.value_or(0);
+  const bool exited = interrupts_.exit_code_.has_value();
+  interrupts_.exit_code_.reset();
+  return exited && !cancelled ? End::exited : End::cancelled;
+}
 
 Interrupts::Running::Running(Interrupts& interrupts, lua_State* coroutine) noexcept
     : interrupts_(interrupts), entered_(interrupts.depth_.load() < kMostCoroutines) {

@@ -33,6 +33,9 @@ class Interrupts {
   // From any thread (no signal handler): `f` runs on the state's thread between two instructions of the script, or
   // before the next one. False: the state is closed, `f` is dropped.
   bool post(std::function<void()> f);
+  // From any thread (no signal handler): the call inside a Bound stops as a request would stop the script, and the
+  // script goes on. Nothing without a Bound.
+  void cancel() noexcept;
 
   bool on_own_thread() const noexcept { return pthread_equal(owner_, pthread_self()); }
 
@@ -51,6 +54,22 @@ class Interrupts {
    private:
     Interrupts& interrupts_;
     unsigned before_;
+  };
+  // Encloses a call that `cancel` and os.exit end alone, and not the script. Within another one it does nothing.
+  class Bound {
+   public:
+    enum class End { returned, failed, cancelled, exited, stopped };  // stopped: the script is, the error goes on
+    explicit Bound(Interrupts& interrupts) noexcept;
+    ~Bound();
+    Bound(const Bound&) = delete;
+    Bound& operator=(const Bound&) = delete;
+    // Told how the call ended: what was done to it is forgotten. `code`: of os.exit.
+    End end(bool failed, int& code) noexcept;
+
+   private:
+    Interrupts& interrupts_;
+    unsigned before_;
+    bool outermost_;
   };
   // Marks a coroutine as running, so that a request reaches it.
   class Running {
@@ -73,7 +92,9 @@ class Interrupts {
   // before, and passes the error on if they differ.
   unsigned stops() const noexcept { return stops_; }
   // Is a request waiting? For native functions that wait: they return early, the hook does the rest.
-  bool requested() const noexcept { return requested_.load(std::memory_order_relaxed) > 0; }
+  bool requested() const noexcept {
+    return requested_.load(std::memory_order_relaxed) > 0 || cancelled_.load(std::memory_order_relaxed);
+  }
   // Is a script running, or its cleanups?
   bool running() const noexcept { return scopes_.load() > 0; }
   // Told by who had to swallow the error of a stop (a finalizer): the next instruction raises it again.
@@ -94,6 +115,8 @@ class Interrupts {
   // at it between steps and stops in good order.
   void graceful(bool on) noexcept { graceful_.fetch_add(on ? 1 : -1); }
   bool stop_wished() const noexcept { return wished_.load(std::memory_order_relaxed); }
+  // The same, and forgets it: the next request is the first one again.
+  bool take_wish() noexcept { return wished_.exchange(false); }
 
  private:
   static void hook(lua_State* L, lua_Debug*);
@@ -111,6 +134,9 @@ class Interrupts {
   std::atomic<int> graceful_{0};
   std::atomic<bool> wished_{false};
   std::atomic<bool> has_posted_{false};
+  std::atomic<bool> cancelled_{false};
+  std::mutex bound_mutex_;
+  bool bound_ = false;
   std::mutex posted_mutex_;
   std::deque<std::function<void()>> posted_;
   bool closed_ = false;

@@ -3,7 +3,15 @@ local file = require "native.file"
 local host = require "host"
 local serve = require "native.serve"
 
-local GOOD <const>, FAILED <const>, USAGE <const> = 0, 1, 2
+local usage = require "host.usage"
+
+local GOOD <const>, FAILED <const>, INTERRUPTED <const> = 0, 1, 130
+local PATIENCE <const> = 2  -- seconds without an answer after which the client says what it waits for
+local LONGEST <const> = 10  -- seconds that a line may take
+
+local NONE <const> = [[
+train.fit, train.evaluate, train.predict and loops with train.state{...} can be attached to while `trainhost` runs them;
+a loop with a callback list of its own adds train.Attach().]]
 
 local function complain(text)
   io.stderr:write(("trainhost attach: %s\n"):format(text))
@@ -20,7 +28,7 @@ local function trainings()
       local is_one = ok and type(about) == "table" and math.type(about.pid)
       if is_one and serve.is_alive(about.pid) then
         about.path = ("%s/%s.sock"):format(folder, id)
-        found[#found + 1] = about
+        if file.exists(about.path) then found[#found + 1] = about end
       elseif is_one then
         pcall(file.remove, folder .. "/" .. name)
         pcall(file.remove, ("%s/%s.sock"):format(folder, id))
@@ -46,29 +54,46 @@ local function show(list)
   end
 end
 
--- By its number, the id of its MLflow run or the beginning of it, the run's name, or the script.
+-- By its number or that of its process, the id of its MLflow run or the beginning of it, the run's name, or the script.
 local function matches(about, wanted)
-  return about.id == wanted or about.run_name == wanted or about.script == wanted
+  return about.id == wanted or tostring(about.pid) == wanted or about.run_name == wanted or about.script == wanted
     or (about.script or ""):match("([^/]*)$") == wanted
     or (about.run_id ~= nil and #wanted >= 4 and about.run_id:sub(1, #wanted) == wanted)
 end
 
--- Sends a request and waits for its answer; nil when the training has ended.
-local function ask(caller, request)
-  if not pcall(caller.send, caller, host.json.encode(request)) then return nil end
-  local line = caller:receive()
-  return line and host.json.decode(line)
+-- Waits for the answer. Ctrl-C gives up what is done for it, the second one the waiting.
+local function wait(caller)
+  local waited, given_up = false, false
+  while true do
+    local line, why = caller:receive(not waited and PATIENCE or nil)
+    if line then return host.json.decode(line) end
+    if why == "closed" then return nil, why end
+    if why == "late" then
+      waited = true
+      if host.is_tty("stderr") then io.stderr:write("(waiting for the training to end its step)\n") end
+    elseif given_up or not pcall(caller.take_back, caller) then
+      return nil, "interrupted"
+    else
+      given_up = true
+    end
+  end
 end
 
--- Runs one text; false when that was the last one.
-local function run(caller, code)
-  local reply = ask(caller, {code = code})
+-- Sends a request and waits for its answer; nil and why there is none: "closed", "interrupted".
+local function ask(caller, request)
+  if not pcall(caller.send, caller, host.json.encode(request)) then return nil, "closed" end
+  return wait(caller)
+end
+
+-- Runs one text: is it to go on, and the exit code if this is the last one.
+local function run(caller, code, timeout)
+  local reply, why = ask(caller, {code = code, timeout = timeout})
   if not reply then
-    print("the training has ended")
-    return false
+    if why == "closed" then print("the training has ended") end
+    return false, why == "closed" and GOOD or INTERRUPTED
   end
   if reply.error then io.stderr:write(reply.error, "\n") elseif reply.text ~= "" then print(reply.text) end
-  return true, reply.error == nil
+  return not reply.left, reply.error and FAILED or GOOD
 end
 
 local function is_unfinished(code)
@@ -76,14 +101,21 @@ local function is_unfinished(code)
   return problem ~= nil and problem:find("<eof>", 1, true) ~= nil and not load("return " .. code, "=attach", "t")
 end
 
-local function console(caller)
+local function leaves(line)
+  local word = line:match("^%s*(%a+)%s*$") or line:match("^%s*(%a+)%(%)%s*$")
+  return word == "exit" or word == "quit"
+end
+
+local function console(caller, timeout)
   local tty = host.is_tty("stdin")
   local pending = ""
   while true do
     if tty then io.write(pending == "" and "> " or ">> "):flush() end
     local line = io.read("L")
-    if not line then
-      if pending ~= "" then run(caller, pending) end
+    if host.stop_wished() then return INTERRUPTED end
+    if not line or (pending == "" and leaves(line)) then
+      if pending ~= "" then run(caller, pending, timeout) end
+      if tty and not line then print() end
       return GOOD
     end
     pending = pending .. line
@@ -92,50 +124,78 @@ local function console(caller)
     elseif not is_unfinished(pending) then
       local code = pending:gsub("%s+$", "")
       pending = ""
-      if not run(caller, code) then return GOOD end
+      local goes_on, result = run(caller, code, timeout)
+      if not goes_on then return result end
     end
   end
+end
+
+-- {RUN, CODE} and the timeout; nil and what is wrong.
+local function parse(words)
+  local rest, timeout, i = {}, LONGEST, 1
+  while i <= #words do
+    local word = words[i]
+    local value = word:match("^%-%-timeout=(.*)$")
+    if word == "--timeout" then
+      i = i + 1
+      value = words[i] or ""
+    end
+    if value then
+      timeout = tonumber(value)
+      if not timeout or timeout ~= timeout or timeout < 0 or timeout == math.huge then
+        return nil, ("--timeout expects seconds, got '%s'"):format(value)
+      end
+    elseif word == "--" then
+      table.move(words, i + 1, #words, #rest + 1, rest)
+      break
+    elseif word:sub(1, 1) == "-" and #word > 1 and #rest == 0 then
+      return nil, ("unknown option '%s'"):format(word)
+    else
+      rest[#rest + 1] = word
+    end
+    i = i + 1
+  end
+  if #rest > 2 then return nil, "expected one RUN and one CODE; CODE with spaces in quotes" end
+  return rest, timeout
 end
 
 ---@param words string[] RUN, and code to run instead of a console
 ---@return integer code
 return function(words)
-  for _, word in ipairs(words) do
-    if word:sub(1, 1) == "-" and #word > 1 and word ~= words[2] then
-      complain(("unknown option '%s' (trainhost attach [RUN [CODE]])"):format(word))
-      return USAGE
-    end
-  end
-  if #words > 2 then
-    complain("one RUN and one CODE (trainhost attach [RUN [CODE]])")
-    return USAGE
-  end
+  if usage.asked("attach", words) then return GOOD end
+  local rest, timeout = parse(words)
+  if not rest then return usage.wrong("attach", timeout) end
   local list = trainings()
-  if #words == 0 then
-    if #list == 0 then print("no training runs") else show(list) end
+  if #rest == 0 then
+    if #list > 0 then show(list) else print("no training runs\n" .. NONE) end
     return GOOD
   end
   local found = {}
   for _, about in ipairs(list) do
-    if matches(about, words[1]) then found[#found + 1] = about end
+    if matches(about, rest[1]) then found[#found + 1] = about end
   end
   if #found == 0 then
-    return complain(("no training '%s' runs%s"):format(words[1], #list > 0 and "; trainhost attach lists those that do" or ""))
+    if #list == 0 then return complain(("no training '%s' runs: none does"):format(rest[1])) end
+    show(list)
+    return complain(("no training '%s' runs, but these do"):format(rest[1]))
   end
   if #found > 1 then
     show(found)
-    return complain(("'%s' is any of these"):format(words[1]))
+    return complain(("'%s' is any of these"):format(rest[1]))
   end
   local ok, caller = pcall(serve.call, found[1].path)
   if not ok then return complain(tostring(caller)) end
-  local hello = ask(caller, {hello = true})
-  if not hello then return complain("the training has ended") end
+  host.graceful(true)
+  local hello, why = ask(caller, {hello = true})
+  if not hello then return why == "closed" and complain("the training has ended") or INTERRUPTED end
   if hello.error then return complain(hello.error) end
-  if words[2] then
-    local _, good = run(caller, words[2])
-    return good and GOOD or FAILED
+  if rest[2] then
+    local _, code = run(caller, rest[2], timeout)
+    return code
   end
   print(("%s: %s"):format(found[1].id, hello.text))
-  if host.is_tty("stdin") then print("state, lr(value), save(path), stop(reason); a line is run between two steps. Ctrl-D leaves.") end
-  return console(caller)
+  if host.is_tty("stdin") then
+    print("state, lr(value), save(path), stop(reason), help(): a line is run between two steps. Ctrl-D leaves.")
+  end
+  return console(caller, timeout)
 end

@@ -186,11 +186,16 @@ local function run_file(path)
   file = nil
 end
 
--- The .lua files below a folder, in the order of their names.
+-- The test files below a folder, in the order of their names: those that require this library. Hidden folders hold no
+-- tests of the user's, such as the editor's stubs.
 local function files_below(folder)
-  local list = assert(io.popen("find '" .. folder .. "' -name '*.lua' -type f | LC_ALL=C sort"))
+  local quoted = "'" .. folder:gsub("'", "'\\''") .. "'"
+  local list = assert(io.popen("find " .. quoted .. " -mindepth 1 -name '.*' -prune -o -name '*.lua' -type f -print | LC_ALL=C sort"))
   local files = {}
-  for path in list:lines() do files[#files + 1] = path end
+  for path in list:lines() do
+    local held <close> = io.open(path)
+    if held and held:read("a"):find("require%s*%(?%s*[\"']test[\"']") then files[#files + 1] = path end
+  end
   list:close()
   return files
 end
@@ -205,52 +210,43 @@ local function shuffle(list, seed)
   math.randomseed()
 end
 
-local usage = [=[
-usage: trainhost test [--filter TEXT] [--verbose] [--budget SECONDS [--seed N]] FILES|DIRS
-Runs the tests in the files, and in every .lua file below the folders. --filter: only cases whose name, or
-whose file's name, holds TEXT. --verbose: names each case before it runs. --budget: a sample, the files in an
-order given by the seed (default 1), in which no case begins after so many seconds.]=]
-
 --- What `trainhost test ...` does.
 ---@param args string[]
----@return integer code the program's exit code: 0 if nothing failed
+---@return integer code the program's exit code: 0 if nothing failed, 1 if a test did, 2 for a wrong command line
 function test.main(args)
-  local paths, budget, seed = {}, nil, 1
+  local usage, paths, budget, seed = require "host.usage", {}, nil, 1
+  if usage.asked("test", args) then return 0 end
   local i = 1
   while i <= #args do
     local arg = args[i]
     if arg == "--filter" then
       i = i + 1
-      filter = args[i]
+      filter = args[i] or ""
+      if filter == "" then return usage.wrong("test", "--filter expects a text") end
     elseif arg == "--verbose" then
       verbose = true
     elseif arg == "--budget" or arg == "--seed" then
       i = i + 1
       local number = arg == "--seed" and math.tointeger(tonumber(args[i])) or arg == "--budget" and tonumber(args[i])
       if not number then
-        io.stderr:write(("trainhost test: %s: expected a number, got %s\n"):format(arg, args[i] or "nothing"))
-        return 1
+        return usage.wrong("test", ("%s expects a number, got %s"):format(arg, args[i] or "nothing"))
       end
       if arg == "--seed" then seed = number else budget = number end
     elseif arg:sub(1, 1) == "-" then
-      io.stderr:write(usage, "\n")
-      return arg == "--help" and 0 or 1
+      return usage.wrong("test", ("unknown option '%s'"):format(arg))
     else
       paths[#paths + 1] = arg
     end
     i = i + 1
   end
-  if #paths == 0 then
-    io.stderr:write(usage, "\n")
-    return 1
-  end
+  if #paths == 0 then return usage.wrong("test", "which file or folder?") end
   passed, failed, skipped, left_out = 0, 0, 0, 0
   local files = {}
   for _, path in ipairs(paths) do
     local found = path:sub(-4) == ".lua" and {path} or files_below(path)
     if #found == 0 then
       failed = failed + 1
-      io.write("  FAIL ", path, ": no .lua file there\n")
+      io.write("  FAIL ", path, ": no test file there\n")
     end
     table.move(found, 1, #found, #files + 1, files)
   end

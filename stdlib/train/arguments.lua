@@ -9,6 +9,7 @@ local data = require "train.data"
 local interval = require "train.interval"
 local keras = require "train.keras"
 local keywords = require "host.keywords"
+local live = require "train.live"
 local ordered = require "host.ordered"
 local precision = require "train.precision"
 
@@ -223,12 +224,7 @@ local function all_callbacks(a, history)
   if not quiet then
     list:add(require("train.callbacks.progress")(a.verbose == 2 and {bar = false} or nil))
   end
-  if a.attach and not a.dry_run and require("native.serve").is_program() then
-    local there = false
-    for _, entry in ipairs(list.entries) do there = there or entry.base_name == "Attach" end
-    if not there then list:add(require("train.callbacks.attach")()) end
-  end
-  return list
+  return live.attachable(list, "train.fit", a)
 end
 
 -- The names that the logs will have, so that monitors and templates are checked before the first step. A step of the

@@ -10,6 +10,7 @@ local callback_list = require "train.callback_list"
 local data = require "train.data"
 local keras = require "train.keras"
 local keywords = require "host.keywords"
+local live = require "train.live"
 local logs = require "train.logs"
 local pass = require "train.pass"
 local precision = require "train.precision"
@@ -18,7 +19,8 @@ local precision = require "train.precision"
 ---@param given table model, data (batches; tensors {x, y [, sample_weight]} or a dataset, with batch_size = 32), loss,
 ---metrics, weighted_metrics (get the samples' weights), callbacks, device, step = function(state, batch) return loss, logs end,
 ---limit_batches, reduction = "mean"|"sum" of the loss, count = function(batch, state) returning what a batch counts,
----autocast = true | dtype, verbose = 0 (1: a progress bar and a line, 2: the line); Keras's x, y, sample_weight, steps
+---autocast = true | dtype, verbose = 0 (1: a progress bar and a line, 2: the line); Keras's x, y, sample_weight, steps;
+---attach = true (`trainhost attach` may look in)
 ---@return table scores loss and metrics by name
 return function(given)
   local raise = require("native.vm").raise
@@ -26,7 +28,7 @@ return function(given)
     model = keywords.none, data = keywords.required, loss = keywords.none, metrics = keywords.none,
     callbacks = keywords.none, device = keywords.none, step = keywords.none, limit_batches = keywords.none,
     batch_size = keywords.none, reduction = keywords.none, count = keywords.none, autocast = keywords.none,
-    weighted_metrics = keywords.none, verbose = keywords.none,
+    weighted_metrics = keywords.none, verbose = keywords.none, attach = keywords.none,
   })
   local loss = a.loss
   if type(a.loss) == "string" then a.loss = by_name.loss("train.evaluate", a.loss) end
@@ -45,7 +47,7 @@ return function(given)
   a.data, weighted = data.loader(a.data, {where = "train.evaluate: data", batch_size = a.batch_size, tensors = not a.step})
   batches.check(a.data, "train.evaluate: data")
   local state = State.new {model = a.model, metrics = a.metrics, phase = "evaluate",
-    callback_list = arguments.with_progress(callback_list(a.callbacks), a.verbose)}
+    callback_list = live.attachable(arguments.with_progress(callback_list(a.callbacks), a.verbose), "train.evaluate", a)}
   local _ <close> = state:guard()
   if a.device and a.model then a.model:to(a.device) end
   local denominator = Denominator.new {loss = not a.step and a.loss or nil, count = a.count, reduction = a.reduction,

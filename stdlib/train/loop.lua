@@ -2,16 +2,17 @@
 local State = require "train.state"
 local callback_list = require "train.callback_list"
 local keywords = require "host.keywords"
+local live = require "train.live"
 
 local none <const> = keywords.none
 local FIELDS <const> = {model = none, optimizer = none, callbacks = none, epochs = none, max_steps = none, max_time = none,
   train = none, valid = none, metrics = none, user = none, epoch = 0, batch_count = none,
-  compat = none, dry_run = none}
+  compat = none, dry_run = none, attach = none}
 
 ---Makes a state that a loop by hand, of one model or of several, hands to callbacks. Its counters follow the events.
 ---@param fields? table model, optimizer, callbacks (a list, or a train.callback_list), epochs, max_steps, max_time (seconds),
 ---train, valid, metrics, user, epoch = 0 (the first one), batch_count (batches of an epoch, for progress), compat = "keras",
----dry_run (default: what the command line says)
+---dry_run (default: what the command line says), attach = true (`trainhost attach` may look in)
 ---@return table state with `state:emit(event)`, `state:stop(reason)`, `state.stopping`, `state.logs`, `state:elapsed()`
 ---@example local state = train.state{epochs = 3, callbacks = {train.on("epoch_end", {every = 2}, function(s) s:stop("enough") end)}}
 --- state:emit("train_begin")
@@ -30,7 +31,8 @@ return function(fields)
   local given = keywords.check("train.state", fields or {}, FIELDS)
   local list = given.callbacks
   if type(list) ~= "table" or not list.emit then list = callback_list(list) end
-  given.callbacks, given.callback_list = nil, list
+  given.callbacks, given.callback_list = nil, live.attachable(list, "train.state", given)
+  given.attach = nil
   local state = State.new(given)
   list:check(state)
   return state

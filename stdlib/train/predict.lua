@@ -4,25 +4,27 @@ local batches = require "train.batches"
 local callback_list = require "train.callback_list"
 local data = require "train.data"
 local keywords = require "host.keywords"
+local live = require "train.live"
 local modes = require "train.modes"
 
 ---Runs a model over data in evaluation mode, without gradients; its mode is as before afterwards.
 ---@param given table model, data (batches {input, ...} or tensors; a tensor or a dataset, with batch_size = 32), callbacks,
 ---device, step = function(state, batch) return output end, limit_batches, verbose = 0 (1: a progress bar and a line, 2: the
----line); Keras's x, steps
+---line); Keras's x, steps; attach = true (`trainhost attach` may look in)
 ---@return Tensor outputs all batches joined along dimension 0
 return function(given)
   local torch = require "torch"
   local a = keywords.check("train.predict", require("train.keras").predict(given), {
     model = keywords.required, data = keywords.required, callbacks = keywords.none, device = keywords.none,
-    step = keywords.none, limit_batches = keywords.none, batch_size = keywords.none,
-    verbose = keywords.none,
+    step = keywords.none, limit_batches = keywords.none, batch_size = keywords.none, verbose = keywords.none,
+    attach = keywords.none,
   })
   require("train.arguments").check_model(a.model, "train.predict")
   a.data = data.loader(a.data, {where = "train.predict: data", batch_size = a.batch_size})
   batches.check(a.data, "train.predict: data")
   local state = State.new {model = a.model, phase = "predict",
-    callback_list = require("train.arguments").with_progress(callback_list(a.callbacks), a.verbose)}
+    callback_list = live.attachable(require("train.arguments").with_progress(callback_list(a.callbacks), a.verbose),
+      "train.predict", a)}
   local _ <close> = state:guard()
   local step = a.step or function(_, batch) return a.model(type(batch) == "table" and batch[1] or batch) end
   if a.device then a.model:to(a.device) end

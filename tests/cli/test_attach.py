@@ -1,6 +1,7 @@
 # trainhost attach: a console in a training that runs, its journal, and the replay that gives the same weights.
 import json
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -27,11 +28,12 @@ for name, p in model:named_parameters() do print(name, ("%a %a"):format(p:double
 class Training:
     """A training in the background, in folders of its own."""
 
-    def __init__(self, trainhost, tmp_path, *words):
+    def __init__(self, trainhost, tmp_path, *words, script=SCRIPT):
         self.trainhost, self.folder, self.runtime = trainhost, tmp_path / "work", tmp_path / "runtime"
         self.folder.mkdir(exist_ok=True)
         self.runtime.mkdir(exist_ok=True)
-        (tmp_path / "train.lua").write_text(SCRIPT)
+        (tmp_path / "train.lua").write_text(script)
+        self.child_started = time.time()
         self.env = {"XDG_RUNTIME_DIR": str(self.runtime)}
         self.child = subprocess.Popen([trainhost.path, tmp_path / "train.lua", *words], cwd=self.folder,
                                       env={**os.environ, **self.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -58,8 +60,8 @@ class Training:
 def start(trainhost, tmp_path):
     made = []
 
-    def make(*words):
-        made.append(Training(trainhost, tmp_path, *words))
+    def make(*words, script=SCRIPT):
+        made.append(Training(trainhost, tmp_path, *words, script=script))
         return made[-1]
     yield make
     for training in made:
@@ -131,9 +133,10 @@ def test_trainings_are_listed_named_by_their_runs_and_tagged(start, trainhost):
                          "for k, v in pairs(mlflow.get_run(arg[1]).data.tags) do print(k, v) end", "--",
                          next((training.folder / ".trainhost/runs").iterdir()).name, cwd=training.folder)
     assert "trainhost.attach.0001\tstep " in tags and ": 1 + 1" in tags and "trainhost.attach.0004" in tags
-    assert training.attach().stdout == "no training runs\n"
+    none = training.attach().stdout
+    assert none.startswith("no training runs\n") and "train.Attach()" in none
     gone = training.attach("watched", check=False)
-    assert gone.returncode == 1 and gone.stderr == "trainhost attach: no training 'watched' runs\n"
+    assert gone.returncode == 1 and gone.stderr == "trainhost attach: no training 'watched' runs: none does\n"
 
 
 def test_what_a_killed_training_left_is_removed(start):
@@ -141,13 +144,14 @@ def test_what_a_killed_training_left_is_removed(start):
     training.child.kill()
     training.child.communicate()
     assert training.socket.exists()
-    assert training.attach().stdout == "no training runs\n"
+    assert training.attach().stdout.startswith("no training runs\n")
     assert not training.socket.exists()
 
 
 def test_a_wrong_command_line_is_exit_code_2(trainhost):
-    for words in [["a", "b", "c"], ["--run"]]:
-        assert trainhost.run("attach", *words, check=False).returncode == 2
+    for words in [["a", "b", "c"], ["--run"], ["--timeout", "x", "a"], ["--timeout=-1", "a"], ["--timeout"]]:
+        wrong = trainhost.run("attach", *words, check=False)
+        assert wrong.returncode == 2 and wrong.stderr.startswith("trainhost attach: ") and wrong.stderr.count("\n") == 1
 
 
 def test_a_folder_of_somebody_else_is_not_used(trainhost, tmp_path):
@@ -161,3 +165,164 @@ def test_a_folder_of_somebody_else_is_not_used(trainhost, tmp_path):
       print(#h.loss)"""
     done = trainhost.run("-e", code, env={"XDG_RUNTIME_DIR": str(tmp_path)})
     assert done.stdout == "2\n"
+
+
+REFUSED = {
+    "lr(-1)": "lr: expected a number of 0 or more, got number -1", 'lr("x")': 'lr: expected a number of 0 or more, got string "x"',
+    "lr(1/0)": "lr: expected a number of 0 or more, got number inf", "lr(nil)": "lr: expected a number of 0 or more, got nil",
+    "stop(3)": "stop: the reason must be a string, got number 3",
+    "save(3)": "save: the path must be a string that is not empty, got number 3", "error 'mine'": "attach:1: mine",
+    "error(setmetatable({}, {__tostring = function() error 'no' end}))": "attach:1: no",
+    "io.read()": "io.read: there is nobody at the console of the training", "x = = 1": "attach:1: unexpected symbol near '='",
+}
+LEAVES = ["os.exit(1)", "require('host').exit()", "pcall(os.exit)", "coroutine.wrap(function() os.exit(2) end)()"]
+
+
+def test_what_is_wrong_is_told_to_the_client_and_the_training_goes_on(start):
+    training = start()
+    told = training.attach(training.child.pid, input="\n".join(REFUSED) + "\n")
+    assert told.stderr.splitlines() == list(REFUSED.values())
+    shown = training.attach(training.child.pid, input="lr()\nprint('\\xff')\nio.write('a', 1)\nhelp()\nhelp(torch.add)\n").stdout
+    assert "\n0.01\n?\na1\nstate " in shown and "lr(value)" in shown and "\ntorch.add\n" in shown
+    for code in LEAVES:
+        left = training.attach(training.child.pid, input=f"{code}\nprint 'not read'\n")
+        assert left.stdout.endswith("\nos.exit leaves the console, the training goes on; stop(reason) ends it\n")
+    for word in ("exit", "quit()"):
+        assert "not read" not in training.attach(training.child.pid, input=f"{word}\nprint 'not read'\n").stdout
+    training.ask("stop()")
+    training.end()
+
+
+ENDLESS = ["while true do end", "while true do pcall(function() while true do end end) end", "require('host').sleep(1000)",
+           "coroutine.wrap(function() while true do end end)()", "setmetatable({}, {__tostring = function() while true do end end})"]
+
+
+def test_a_line_without_an_end_is_given_up(start, trainhost, tmp_path):
+    training = start()
+    for code in ENDLESS:
+        done = training.attach("--timeout", "0.3", training.child.pid, code, check=False)
+        assert done.returncode == 1 and done.stderr.startswith("given up after 0.3 s"), code
+    client = subprocess.Popen([trainhost.path, "attach", "--timeout", "0", str(training.child.pid), "while true do end"],
+                              env={**os.environ, **training.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    (journal,) = (training.folder / ".trainhost/runs").glob("*/journal")
+    while len(journal.read_text().splitlines()) < 2 * len(ENDLESS) + 1:
+        time.sleep(0.05)
+    client.send_signal(signal.SIGINT)
+    out, err = client.communicate(timeout=60)
+    assert err == "given up\n" and client.returncode == 1
+    assert training.child.poll() is None
+    training.ask("stop()")
+    weights = training.end()
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert [line.get("why") for line in lines if "cancelled" in line] == ["time"] * len(ENDLESS) + ["asked"]
+    again = trainhost.run(tmp_path / "train.lua", "--set", f"journal={journal}", cwd=tmp_path)
+    assert again.stdout.endswith(weights) and again.stderr.count("was given up before its end") == len(ENDLESS) + 1
+
+
+PASSES = """
+local torch, train, host = require "torch", require "train", require "host"
+torch.manual_seed(0)
+local x = torch.randn(40, 4)
+local y = x:sum(1, {keepdim = true})
+local model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Linear(8, 1))
+local function wait(event)  -- in this event until a client says that it may go on
+  return train.on(event, function()
+    if host.param("journal", "") == "" then for _ = 1, go_on and 0 or 4 do host.sleep(0.01) end end
+  end)
+end
+local what, journal = host.param("what", "valid"), host.param("journal", "")
+local callbacks = {journal ~= "" and train.replay(journal)}
+local function inner()
+  train.evaluate{model = model, data = {x, y}, loss = "mse", batch_size = 1, callbacks = {wait "evaluate_batch_end"}}
+end
+local function fit(more)
+  callbacks[#callbacks + 1] = more
+  return train.fit{model = model, optimizer = "sgd", loss = "mse", train = {x, y}, valid = {x, y}, batch_size = 4,
+    validation_batch_size = 1, epochs = 400, quiet = true, callbacks = callbacks}
+end
+if what == "valid" then fit(wait "valid_batch_end")
+elseif what == "inside" then fit(train.on("epoch_end", inner))
+elseif what == "evaluate" then for _ = 1, 400 do if not finished then inner() end end
+elseif what == "predict" then
+  for _ = 1, 400 do
+    if not finished then train.predict{model = model, data = x, batch_size = 1, callbacks = {wait "predict_batch_end"}} end
+  end
+elseif what == "loop" then
+  local state = train.state{model = model, callbacks = {}}
+  state:emit("train_begin")
+  while not state.stopping do
+    state:emit("epoch_begin")
+    for _ = 1, 10 do state:emit("batch_begin") host.sleep(0.01) state:emit("batch_end") end
+    state:emit("epoch_end")
+  end
+  state:emit("train_end")
+end
+for name, p in model:named_parameters() do print(name, ("%a %a"):format(p:double():sum():item(), p:double():pow(2):sum():item())) end
+"""
+CHANGE = "local _ <close> = torch.no_grad() for _, p in ipairs(state.model:parameters()) do p:mul_(0.5) end"
+
+
+@pytest.mark.parametrize("what", ["valid", "inside"])
+def test_validation_and_passes_inside_a_training_are_safe_points_of_it(start, trainhost, tmp_path, what):
+    training = start("--set", f"what={what}", script=PASSES)
+    for _ in range(3):
+        training.ask(CHANGE)
+    training.ask("torch.rand(2)")
+    training.ask("stop('enough') _G.go_on = true")
+    weights = training.end()
+    (journal,) = (training.folder / ".trainhost/runs").glob("*/journal")
+    actions = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert ("valid_batch_end" if what == "valid" else "inner") in [action["event"] for action in actions]
+    again = trainhost.run("--quiet", tmp_path / "train.lua", "--set", f"what={what}", "--set", f"journal={journal}", cwd=tmp_path)
+    assert again.stdout == weights
+
+
+@pytest.mark.parametrize("what", ["evaluate", "predict"])
+def test_passes_alone_are_attachable(start, what):
+    training = start("--set", f"what={what}", script=PASSES)
+    for _ in range(600):
+        done = training.attach(training.child.pid, "state.phase", check=False)
+        if done.returncode == 0 and done.stdout == f"{what}\n":
+            break
+        time.sleep(0.05)
+    assert done.stdout == f"{what}\n"
+    done = training.attach(training.child.pid, "stop()", check=False)
+    assert done.stderr == "stop: nothing is trained here, the script goes on after this pass\n"
+    for _ in range(600):
+        if training.attach(training.child.pid, "_G.finished = true _G.go_on = true", check=False).returncode == 0:
+            break
+    training.end()
+
+
+def test_a_loop_by_hand_is_attachable_as_it_is(start):
+    training = start("--set", "what=loop", script=PASSES)
+    assert int(training.ask("state.epoch")) >= 0
+    assert training.attach(training.child.pid, "lr(1)", check=False).stderr == "lr: the state has no optimizer\n"
+    assert training.ask("stop()") == "the training stops after this batch"
+    training.end()
+
+
+def test_several_trainings_are_told_apart_and_have_journals_of_their_own(start, trainhost, tmp_path):
+    first, second = start("--set", "log=true"), start("--set", "log=true")
+    shown = first.attach().stdout
+    assert f"\n{first.child.pid} " in shown and f"\n{second.child.pid} " in shown
+    both = first.attach("watched", "1", check=False)
+    assert both.returncode == 1 and both.stderr == "trainhost attach: 'watched' is any of these\n" and both.stdout == shown
+    unknown = first.attach("other", "1", check=False)
+    assert unknown.returncode == 1 and unknown.stdout == shown
+    for training in (first, second):
+        training.ask("stop()")
+        training.end()
+    script = tmp_path / "two.lua"
+    script.write_text(SCRIPT.replace("train.fit{", "for _ = 1, 2 do train.fit{").replace("callbacks = callbacks}", "callbacks = callbacks} end"))
+    twice = start("--set", "log=true", script=script.read_text())
+    for number in (1, 2):
+        while True:
+            done = twice.attach(twice.child.pid, "stop()", check=False)
+            folder = next((path for path in (twice.folder / ".trainhost/runs").glob("*") if (path / "journal").exists()
+                           and path.stat().st_mtime >= twice.child_started), None)
+            if done.returncode == 0 and folder and len(list(folder.glob("journal*"))) == number:
+                break
+            time.sleep(0.05)
+    twice.end()
+    assert sorted(path.name for path in folder.iterdir()) == ["journal", "journal-2"]

@@ -139,11 +139,31 @@ def test_a_new_project_has_the_editor_set_up(project):
     assert ".trainhost/" in (project / ".gitignore").read_text()
 
 
-def test_files_that_exist_are_left_as_they_are(trainhost, project):
+def test_a_folder_that_holds_something_is_left_as_it_is(trainhost, project):
     (project / "train.lua").write_text("print('mine')\n")
-    done = trainhost.run("new", project)
+    done = trainhost.run("new", project, check=False)
+    assert done.returncode == 1 and "exists and is not empty" in done.stderr and done.stdout == ""
     assert (project / "train.lua").read_text() == "print('mine')\n"
-    assert "train.lua exists and is left as it is" in done.stderr
+
+
+def test_the_tests_of_a_new_project_are_its_own(trainhost, project):
+    done = trainhost.run("test", ".", cwd=project)
+    assert done.stdout.endswith("1 passed, 0 failed, 0 skipped\n") and ".trainhost" not in done.stdout
+    assert trainhost.run("check", ".", cwd=project).stdout == ""
+
+
+VERBS = ["test", "attach", "check", "doc", "plot", "new", "stubs"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_shows_its_usage(trainhost, verb):
+    shown = trainhost.run(verb, "--help")
+    assert shown.stdout.startswith(f"trainhost {verb}") and "Exit codes: 0 " in shown.stdout and shown.stderr == ""
+    assert trainhost.run(verb, "-h").stdout == shown.stdout
+    assert trainhost.run("doc", verb).stdout.startswith(shown.stdout.rstrip("\n"))
+    wrong = trainhost.run(verb, "--nonsense", check=False)
+    assert wrong.returncode == 2 and wrong.stderr.startswith(f"trainhost {verb}: unknown option '--nonsense'")
+    assert f"trainhost {verb}" in trainhost.run("--help").stdout
 
 
 def test_help_is_a_global_of_the_console(trainhost):

@@ -2,12 +2,11 @@
 local check = require "host.check"
 local file = require "native.file"
 
-local CLEAN <const>, FOUND <const>, USAGE <const> = 0, 1, 2
+local usage = require "host.usage"
 
-local function wrong_usage(text)
-  io.stderr:write(("trainhost check: %s (trainhost check [--explain] SCRIPT ...)\n"):format(text))
-  return USAGE
-end
+local CLEAN <const>, FOUND <const> = 0, 1
+
+local function wrong_usage(text) return usage.wrong("check", text) end
 
 -- The Lua files of a file or folder; hidden ones, such as the editor's stubs, are left out.
 local function files_of(path, list)
@@ -25,6 +24,7 @@ end
 ---@param words string[] what follows `check`
 ---@return integer code 0: nothing found, 1: something, 2: wrong command line
 return function(words)
+  if usage.asked("check", words) then return CLEAN end
   local paths, explain, rest = {}, false, {}
   for i, word in ipairs(words) do
     if word == "--" then

@@ -1,12 +1,9 @@
 -- `trainhost doc [NAME ...]`: what help prints, on the command line.
 local help = require "host.help"
 local names = require "host.help.names"
+local usage = require "host.usage"
 
-local kFailed <const>, kUsage <const> = 1, 2
-
-local USAGE <const> = [[
-trainhost doc NAME ...   what there is about torch.add, nn.Linear, Tensor.sum, F.relu, train.fit, Run.log_metric
-trainhost doc            what there is: the namespaces]]
+local kFailed <const> = 1
 
 local SPACES <const> = {"torch", "torch.Tensor", "torch.linalg", "torch.fft", "torch.special", "torch.nn",
   "torch.nn.functional", "torch.nn.init", "torch.nn.utils", "torch.optim", "torch.autograd", "torch.cuda",
@@ -26,21 +23,19 @@ end
 ---@param args string[]
 ---@return integer code 0, 1 if there is nothing of that name, 2 for a wrong command line
 return function(args)
+  if usage.asked("doc", args) then return 0 end
   if #args == 0 then
     list_spaces()
     return 0
   end
   local code = 0
   for i, name in ipairs(args) do
-    if name == "--help" or name == "-h" then
-      print(USAGE)
-      return 0
-    end
-    if name:sub(1, 1) == "-" then
-      io.stderr:write(("trainhost doc: unknown option '%s'\n%s\n"):format(name, USAGE))
-      return kUsage
-    end
+    if name:sub(1, 1) == "-" then return usage.wrong("doc", ("unknown option '%s'"):format(name)) end
     local found, text = pcall(help.text, name)
+    if type(usage[name]) == "string" then  -- a verb; what has its name too is shown after it
+      local verb = usage[name]
+      found, text = true, found and verb .. "\n\n" .. text or verb
+    end
     if found then
       if i > 1 then print() end
       print(text)

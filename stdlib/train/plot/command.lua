@@ -5,22 +5,6 @@ local runs_of = require "train.plot.runs"
 local vm = require "native.vm"
 
 local FAILED <const>, WRONG <const> = 1, 2
-local USAGE <const> = [[
-trainhost plot RUN|FILE ... [METRIC ...] [options]
-
-  RUN               an id, the beginning of one, or a name, in the store mlflow.db of this folder
-  FILE              of train.CSVLogger: .csv or .jsonl
-  METRIC            loss val_loss ...; all that there are without one
-  --run RUN, --metric METRIC   the same, where a word could be both
-  --store PATH      another mlflow.db, or its tracking URI; also MLFLOW_TRACKING_URI
-  --out FILE        draws into FILE.svg or FILE.png
-  --log             a logarithmic y axis
-  --together        all curves in one panel
-  --title TEXT
-  --width N, --height N        in characters, of a file in points; the terminal's
-  --ascii           plain characters; also where the locale is not UTF-8
-  --color, --no-color          in a terminal it is coloured, unless NO_COLOR is set]]
-
 local FLAGS <const> = {["--log"] = true, ["--ascii"] = true, ["--together"] = true, ["--color"] = true, ["--no-color"] = true}
 local VALUES <const> = {["--store"] = "text", ["--out"] = "text", ["--title"] = "text", ["--run"] = "list",
   ["--metric"] = "list", ["--width"] = "count", ["--height"] = "count"}
@@ -165,7 +149,7 @@ end
 local function run(args)
   local words, options = parse(args)
   if not words then
-    print(USAGE)
+    print(require("host.usage").plot)
     return
   end
   local store = runs_of.open(options.store)

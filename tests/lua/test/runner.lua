@@ -92,6 +92,6 @@ test.case("a budget runs a sample in the order that the seed gives, and says wha
     .. 'test.case("b", error) test.case("c", error)'}, "--budget 1")
   holds(late, "1 of 1 files, seed 1; 2 cases of them left out\n1 passed, 0 failed, 0 skipped\n")
   local refused, code = run(files, "--budget soon")
-  holds(refused, "trainhost test: --budget: expected a number, got soon")
-  test.equal(code, 1)
+  holds(refused, "trainhost test: --budget expects a number, got soon")
+  test.equal(code, 2)
 end)

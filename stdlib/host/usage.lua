@@ -1,0 +1,99 @@
+-- What each verb of the command line says about itself: `trainhost VERB --help`, `trainhost doc VERB`.
+local usage = {}
+
+usage.test = [[
+trainhost test [options] FILE|FOLDER ...   runs Lua tests
+
+Runs the tests in the files, and in every .lua file below the folders; hidden folders are left out.
+  --filter TEXT   only cases whose name, or whose file's name, holds TEXT
+  --verbose       names each case before it runs
+  --budget SECONDS   a sample: no case begins after so many seconds
+  --seed N           the order of the files in a sample, 1
+Exit codes: 0 nothing failed, 1 a test failed, 2 wrong command line.]]
+
+usage.attach = [[
+trainhost attach               lists the trainings that run
+trainhost attach RUN           opens a console in one
+trainhost attach RUN CODE      runs CODE there and leaves
+
+RUN is the number of the list, the script, or the id (its beginning) or the name of the MLflow run. Lines are run between
+two steps, also during validation: state, lr(value), save(path), stop(reason), help() and any Lua. Ctrl-C gives up what is
+being run, Ctrl-D or exit leaves; the training goes on. Each line is a tag of the MLflow run and goes into a journal,
+which train.replay does again. train.fit, train.evaluate, train.predict and loops with train.state{...} can be attached to
+(attach = false: not); a loop with a callback list of its own adds train.Attach().
+  --timeout SECONDS   how long a line may take before it is given up: 10, 0 for no limit
+Exit codes: 0 done, 1 the code failed or there is no such training, 2 wrong command line, 130 interrupted.]]
+
+usage.check = [[
+trainhost check SCRIPT|FOLDER ...                finds mistakes before a script runs
+trainhost check --explain SCRIPT [-- ARGUMENT ...]
+                                                 the same, then runs the script up to its first training: what that
+                                                 refuses, and the order in which its callbacks hear each event
+
+Without running it: syntax, unknown names and globals, unused variables, tensors as conditions, and in what is written out
+the keywords of train.fit and of callbacks, misspelt hooks, names of losses, optimizers and metrics, unknown monitors.
+What is computed (tables made by functions, data, shapes, files) shows with --explain alone.
+One line a finding, FILE:LINE: TEXT, as editors read it.
+  --json          the findings as a JSON list of {file, line, text}
+Exit codes: 0 nothing found, 1 something was found, 2 wrong command line.]]
+
+usage.doc = [[
+trainhost doc NAME ...   what there is about torch.add, nn.Linear, Tensor.sum, F.relu, train.fit, Run.log_metric
+trainhost doc VERB       about a verb of the command line, such as attach
+trainhost doc            what there is: the namespaces
+
+Exit codes: 0 found, 1 there is nothing of that name, 2 wrong command line.]]
+
+usage.plot = [[
+trainhost plot RUN|FILE ... [METRIC ...] [options]   draws what runs have logged
+
+  RUN               an id, the beginning of one, or a name, in the store mlflow.db of this folder
+  FILE              of train.CSVLogger: .csv or .jsonl
+  METRIC            loss val_loss ...; all that there are without one
+  --run RUN, --metric METRIC   the same, where a word could be both
+  --store PATH      another mlflow.db, or its tracking URI; also MLFLOW_TRACKING_URI
+  --out FILE        draws into FILE.svg or FILE.png
+  --log             a logarithmic y axis
+  --together        all curves in one panel
+  --title TEXT
+  --width N, --height N        in characters, of a file in points; the terminal's
+  --ascii           plain characters; also where the locale is not UTF-8
+  --color, --no-color          in a terminal it is coloured, unless NO_COLOR is set
+Exit codes: 0 drawn, 1 a file cannot be read or written, 2 wrong command line.]]
+
+usage.new = [[
+trainhost new FOLDER   makes a small project to start from
+
+Writes train.lua, .luarc.json, .gitignore and the editor's stubs. A folder that holds something already is left as it is.
+Exit codes: 0 made, 1 it cannot be, 2 wrong command line.]]
+
+usage.stubs = [[
+trainhost stubs FOLDER   writes the editor's stubs of everything (LuaCATS), for lua-language-server
+
+Exit codes: 0 written, 1 a file cannot be, 2 wrong command line.]]
+
+---Shows a verb's usage where the command line asks for it.
+---@param verb string
+---@param words string[] what follows the verb
+---@return boolean
+function usage.asked(verb, words)
+  for _, word in ipairs(words) do
+    if word == "--" then return false end
+    if word == "--help" or word == "-h" then
+      print(usage[verb])
+      return true
+    end
+  end
+  return false
+end
+
+---Says what is wrong in a command line.
+---@param verb string
+---@param text string
+---@return integer code
+function usage.wrong(verb, text)
+  io.stderr:write(("trainhost %s: %s (trainhost %s --help shows the usage)\n"):format(verb, text, verb))
+  return 2
+end
+
+return usage
