@@ -2,6 +2,7 @@
 local WeightedSum = require "train.metrics.weighted_sum"
 local classes = require "train.metrics.classes"
 local keywords = require "host.keywords"
+local tensors = require "train.metrics.tensors"
 local vm = require "native.vm"
 
 local Accuracy = WeightedSum.of_classes("Accuracy", "max")
@@ -13,7 +14,7 @@ local function usage(message, hint) vm.raise("usage", "Accuracy: " .. message, h
 -- Whether each sample is right.
 local function right(self, pred, target)
   if pred:dim() > target:dim() then
-    if self.top_k == 1 then return pred:argmax(1):eq(target) end
+    if self.top_k == 1 then return tensors.best(pred):eq(target) end
     local _, best = pred:topk(math.min(self.top_k, pred:size(1)), 1)
     return best:eq(target:unsqueeze(1)):any(1)
   end
@@ -30,9 +31,9 @@ end
 ---@param target Tensor classes [n, ...], or yes and no of pred's shape
 ---@param weight? Tensor of target's shape, or [n]
 function Accuracy:update(pred, target, weight)
-  if weight == nil and self._plain and pred:dim() == 2 and target:dim() == 1 and pred:size(1) > 1
-      and pred:size(0) == target:size(0) then  -- what nearly every batch is
-    return self:add(pred:argmax(1):eq(target))
+  if weight == nil and self._plain and type(pred) == "userdata" and type(target) == "userdata" and pred:dim() == 2
+      and target:dim() == 1 and pred:size(1) > 1 and pred:size(0) == target:size(0) then  -- what nearly every batch is
+    return self:add(tensors.best(pred):eq(target))
   end
   local kind, _
   kind, _, pred, target, weight = classes.layout(self, pred, target, weight)

@@ -1,6 +1,7 @@
 -- train.metrics.BLEU: how near translations come to their references, as sacrebleu measures it.
 local keywords = require "host.keywords"
 local native = require "native.metric"
+local undefined = require "train.metrics.undefined"
 local vm = require "native.vm"
 
 local NAME <const> = "train.metrics.BLEU"
@@ -95,7 +96,10 @@ end
 
 ---BLEU of all texts so far, 0 to 100; NaN before the first.
 ---@return number
-function BLEU:result() return self:details().score end
+function BLEU:result()
+  if self.sentences == 0 then return undefined(self, "there are no texts") end
+  return self:details().score
+end
 
 ---What must be told with a score: sacrebleu's signature, "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0". The
 ---version is that of the sacrebleu whose scores these are.

@@ -14,8 +14,7 @@ function Brier:update(pred, target, weight)
   local kind, count, score
   kind, count, pred, target, weight = classes.layout(self, pred, target, weight)
   target, weight = classes.targets(self, target, kind == "multiclass" and count or 2, weight)
-  classes.scores(self, pred, not self.from_logits)
-  pred = pred:double()
+  pred = classes.scores(self, pred, not self.from_logits):double()
   local half = self.scale_by_half
   if kind == "multiclass" then
     if self.from_logits then pred = pred:softmax(1) end

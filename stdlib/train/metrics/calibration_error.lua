@@ -29,9 +29,8 @@ function CalibrationError:update(pred, target, weight)
   local kind, count, confidence, right
   kind, count, pred, target, weight = classes.layout(self, pred, target, weight)
   target, weight = classes.targets(self, target, kind == "multiclass" and count or 2, weight)
-  classes.scores(self, pred, not self.from_logits)
+  pred = classes.scores(self, pred, not self.from_logits):double()
   if target:numel() == 0 then return end
-  pred = pred:double()
   if kind == "multiclass" then
     if self.from_logits then pred = pred:softmax(1) end
     local chosen

@@ -2,6 +2,7 @@
 --
 -- kind "binary": scores of yes [n, ...] or [n, 1, ...]. "multiclass": scores [n, classes, ...] and classes [n, ...], or
 -- classes twice. "multilabel": scores and yes or no, both [n, labels, ...].
+local tensors = require "train.metrics.tensors"
 local vm = require "native.vm"
 
 local classes = {}
@@ -48,8 +49,9 @@ end
 ---@return Tensor target of pred's shape, without the dimension of classes for multiclass scores
 ---@return Tensor? weight of target's shape
 function classes.layout(self, pred, target, weight)
+  tensors.check(self, pred, target, weight)
   if pred.requires_grad then pred = pred:detach() end
-  if self.one_hot and target:dim() > 1 and target:dim() == pred:dim() then target = target:argmax(1) end
+  if self.one_hot and target:dim() > 1 and target:dim() == pred:dim() then target = tensors.best(target) end
   pred, target = drop_single(pred, target)
   local p, t = pred:dim(), target:dim()
   local known, kind, count = self.num_classes, nil, nil
@@ -140,8 +142,7 @@ function classes.confirm(self)
   end
 end
 
---- Scores that cannot be: NaN, and with `bounded` what is no probability. An error as for targets.
-function classes.scores(self, pred, bounded)
+local function check_scores(self, pred, bounded)
   if pred:numel() == 0 then return end
   if not pred.is_cpu then
     return classes.suspect(self, bounded and ~(pred:ge(0) & pred:le(1)) or pred:ne(pred))
@@ -158,6 +159,14 @@ function classes.scores(self, pred, bounded)
     if sum == sum or not pred:isnan():any():item() then return end
   end
   fail(self, "usage", "a score is NaN")
+end
+
+--- Scores that may be: NaN, and with `bounded` what is no probability, is an error as for targets.
+---@return Tensor pred in float64, if it held whole numbers or yes and no
+function classes.scores(self, pred, bounded)
+  if not pred:is_floating_point() then pred = pred:double() end
+  check_scores(self, pred, bounded)
+  return pred
 end
 
 --- [n, classes, ...] -> [m, classes]; what has no classes -> [m].

@@ -3,6 +3,7 @@
 -- Sums are float64 on the scores' device. Of yes and no, or of labels: [labels, 4] cells, true no, missed, false yes, true
 -- yes. Of classes: [3, classes] rows, hits, targets, predictions; or the whole matrix [classes, classes] with `whole`.
 local classes = require "train.metrics.classes"
+local tensors = require "train.metrics.tensors"
 
 local Counts = {}
 
@@ -46,7 +47,7 @@ end
 -- The class of each sample. Among the k best the target's is taken where it is there.
 local function decide(self, pred, target)
   if pred:dim() == target:dim() then return pred end
-  if self.top_k == 1 then return pred:argmax(1) end
+  if self.top_k == 1 then return tensors.best(pred) end
   local _, best = pred:topk(math.min(self.top_k, pred:size(1)), 1)
   local first = best:select(1, 0)
   return first + (target - first) * best:eq(target:unsqueeze(1)):any(1)

@@ -5,12 +5,7 @@ local keywords = require "host.keywords"
 local WeightedSum = require "train.metrics.weighted_sum"
 local LogLoss = WeightedSum.of_classes("LogLoss", "min")
 
-local function of_probability(p)
-  local torch = require "torch"
-  local eps = torch.finfo(p.dtype).eps
-  p = p:double()
-  return p:clamp(eps, 1 - eps):log():neg()
-end
+local function of_probability(p, eps) return p:clamp(eps, 1 - eps):log():neg() end
 
 ---Adds a batch.
 ---@param pred Tensor probabilities (logits with from_logits): of yes [n, ...] or [n, 1, ...], of classes [n, classes, ...], or
@@ -18,23 +13,26 @@ end
 ---@param target Tensor classes [n, ...], or yes and no of pred's shape
 ---@param weight? Tensor of target's shape, or [n]
 function LogLoss:update(pred, target, weight)
-  local F = require("torch").nn.functional
+  local torch = require "torch"
+  local F = torch.nn.functional
   local kind, count, loss
   kind, count, pred, target, weight = classes.layout(self, pred, target, weight)
   target, weight = classes.targets(self, target, kind == "multiclass" and count or 2, weight)
   if self.from_logits then
-    classes.scores(self, pred)
+    pred = classes.scores(self, pred):double()
     if kind == "multiclass" then
-      loss = pred:double():log_softmax(1):gather(1, target:unsqueeze(1)):squeeze(1):neg()
+      loss = pred:log_softmax(1):gather(1, target:unsqueeze(1)):squeeze(1):neg()
     else
-      loss = F.binary_cross_entropy_with_logits(pred:double(), target:double(), {reduction = "none"})
+      loss = F.binary_cross_entropy_with_logits(pred, target:double(), {reduction = "none"})
     end
   else
-    classes.scores(self, pred, true)
+    pred = classes.scores(self, pred, true)
+    local eps = torch.finfo(pred.dtype).eps
+    pred = pred:double()
     if kind == "multiclass" then
-      loss = of_probability(pred:gather(1, target:unsqueeze(1)):squeeze(1))
+      loss = of_probability(pred:gather(1, target:unsqueeze(1)):squeeze(1), eps)
     else
-      loss = of_probability(pred * (2 * target - 1) + (1 - target))  -- of yes pred, of no 1 - pred
+      loss = of_probability(pred * (2 * target - 1) + (1 - target), eps)  -- of yes pred, of no 1 - pred
     end
   end
   self:add(loss, weight)

@@ -5,6 +5,7 @@ local torch = require "torch"
 -- Equal scores share the mean of their gains, as if all their orders had been averaged.
 local function shared(rows, score, gain)
   local n = #score
+  if n == 0 then return gain end
   local changes = torch.zeros({n}, {dtype = torch.int64, device = score.device})
   local function differs(x) return x:narrow(0, 1, n - 1):ne(x:narrow(0, 0, n - 1)) end
   changes:narrow(0, 1, n - 1):copy_(differs(score):logical_or(differs(rows.query)))

@@ -1,7 +1,9 @@
 -- What IoU and Dice share: how much of each class was predicted, was there, and was both.
+local classes = require "train.metrics.classes"
 local keywords = require "host.keywords"
 local regression = require "train.metrics.regression"
 local sums = require "train.metrics.sums"
+local tensors = require "train.metrics.tensors"
 local torch = require "torch"
 local undefined = require "train.metrics.undefined"
 local vm = require "native.vm"
@@ -32,7 +34,8 @@ local function classes_of_masks(self, pred, target)
     if self.num_classes and self.num_classes ~= pred:size(1) then raise_shape(self, pred, target) end
     return pred:size(1), pred
   end
-  if pred:dim() == target:dim() + 1 and pred:size(1) == 1 and (self.num_classes or 1) == 1 then pred = pred:squeeze(1) end
+  local deeper = pred:dim() > 1 and pred:dim() == target:dim() + 1
+  if deeper and pred:size(1) == 1 and (self.num_classes or 1) == 1 then pred = pred:squeeze(1) end
   if pred:dim() ~= target:dim() then return nil, pred end
   local masks = self.num_classes == 1 or self.num_classes == nil and (is_score(pred) or pred.dtype == torch.bool)
   if masks and (pred:dim() == 0 or not same_sizes(pred, target)) then raise_shape(self, pred, target) end
@@ -50,8 +53,8 @@ local function weights(self, target, weight)
 end
 
 -- [batch, classes] of masks.
-local function count_masks(self, pred, target, weight, classes)
-  local shape = {target:size(0), classes, -1}
+local function count_masks(self, pred, target, weight, count)
+  local shape = {target:size(0), count, -1}
   local counted = weights(self, target, weight)
   local there = target:ne(0)
   if is_score(pred) then
@@ -70,39 +73,41 @@ end
 
 -- [batch, classes] of labels.
 local function count_labels(self, pred, target, weight)
-  local classes = self.num_classes
+  local count = self.num_classes
   if pred:dim() == target:dim() + 1 and pred:dim() > 1 then
-    if not same_sizes(pred, target, true) or classes and pred:size(1) ~= classes then raise_shape(self, pred, target) end
-    classes = pred:size(1)
-    pred = pred:argmax(1)
+    if not same_sizes(pred, target, true) or count and pred:size(1) ~= count then raise_shape(self, pred, target) end
+    count = pred:size(1)
+    pred = tensors.best(pred)
   elseif pred:dim() ~= target:dim() or pred:dim() == 0 or not same_sizes(pred, target) then
     raise_shape(self, pred, target)
-  elseif not classes then
+  elseif not count then
     vm.raise("usage", self.__name .. ": num_classes is needed for predictions that are classes", "num_classes = 1: masks of yes and no")
   elseif is_score(pred) then
     vm.raise("usage", ("%s: scores of %d classes must have the shape [batch, classes, ...], got the target's %s"):format(
-      self.__name, classes, tostring(pred.shape)))
+      self.__name, count, tostring(pred.shape)))
   end
   local batch = target:size(0)
   local counted = weights(self, target, weight)
   counted = counted and counted:reshape({batch, -1}) or torch.ones({1, 1}, {dtype = torch.float64, device = target.device})
-  target, pred = target:reshape({batch, -1}):to(torch.int64), pred:reshape({batch, -1}):to(torch.int64)
+  target, pred = target:reshape({batch, -1}), pred:reshape({batch, -1})
   if self.ignore_index then
     local ignored = target:eq(self.ignore_index)
     target, pred = target:masked_fill(ignored, 0), pred:masked_fill(ignored, 0)
   end
+  target, pred = classes.whole(self, target, count, "the target holds"),
+    classes.whole(self, pred, count, "the predictions hold")
   counted = counted:expand_as(target)
   local function sum(index, values)
-    return torch.zeros({batch, classes}, {dtype = torch.float64, device = target.device}):scatter_add_(1, index, values)
+    return torch.zeros({batch, count}, {dtype = torch.float64, device = target.device}):scatter_add_(1, index, values)
   end
   return sum(target, counted * pred:eq(target)), sum(pred, counted), sum(target, counted)
 end
 
 -- The scores of classes in the last dimension, and which of them are there at all.
 local function scores(self, both, predicted, there)
-  local part, whole = self._score(both, predicted, there)
-  local present = whole:ne(0)
-  return part / torch.where(present, whole, 1.0), present
+  local part, all = self._score(both, predicted, there)
+  local present = all:ne(0)
+  return part / torch.where(present, all, 1.0), present
 end
 
 -- The average over the last dimension, the classes; and where there is one.
@@ -166,13 +171,13 @@ return function(name, score)
   ---@param target Tensor classes [batch, ...], of each place; 0 and 1 where pred has scores of yes
   ---@param weight? Tensor of target's shape, or [batch]
   function Class:update(pred, target, weight)
-    sums.check_tensors(self, pred, target, weight)
+    tensors.check(self, pred, target, weight)
     if target:dim() > 0 and target:size(0) == 0 then return end
     pred = pred:detach()
-    local classes, masks = classes_of_masks(self, pred, target)
+    local count, masks = classes_of_masks(self, pred, target)
     local both, predicted, there
-    if classes then
-      both, predicted, there = count_masks(self, masks, target, weight, classes)
+    if count then
+      both, predicted, there = count_masks(self, masks, target, weight, count)
     else
       both, predicted, there = count_labels(self, masks, target, weight)
     end
@@ -187,6 +192,7 @@ return function(name, score)
   ---The score so far, 0 to 1; with average = "none" a list of one number a class. NaN before the first sample.
   ---@return number|number[]
   function Class:result()
+    classes.confirm(self)
     local held = self.sums
     if not (held.both or held.total) then return undefined(self, "there are no samples") end
     if self.aggregation_level == "samplewise" then return read_mean(self, held.total, held.weight) end

@@ -1,7 +1,9 @@
 -- train.metrics.Perplexity: how surprised a language model is, exp of the mean negative log-likelihood of a token.
+local classes = require "train.metrics.classes"
 local keywords = require "host.keywords"
 local regression = require "train.metrics.regression"
 local sums = require "train.metrics.sums"
+local tensors = require "train.metrics.tensors"
 local undefined = require "train.metrics.undefined"
 local vm = require "native.vm"
 
@@ -11,7 +13,7 @@ local Perplexity = sums.class("Perplexity", {"total", "weight"}, "min")
 
 local function check_shapes(pred, target)
   local dims = target:dim()
-  local fits = pred:dim() == dims + 1
+  local fits = pred:dim() == dims + 1 and pred:size(-1) > 0
   for i = 0, fits and dims - 1 or -1 do fits = fits and pred:size(i) == target:size(i) end
   if not fits then
     vm.raise("shape", ("Perplexity: scores of shape %s do not go with tokens of shape %s"):format(tostring(pred.shape),
@@ -24,15 +26,15 @@ end
 ---@param target Tensor [...] the tokens that were there, integers
 ---@param weight? Tensor of target's shape, or [batch]
 function Perplexity:update(pred, target, weight)
-  sums.check_tensors(self, pred, target, weight)
+  tensors.check(self, pred, target, weight)
   check_shapes(pred, target)
   local torch = require "torch"
   local float64 = torch.float64
   pred = pred:detach():reshape({-1, pred:size(-1)})
   if pred.dtype ~= float64 then pred = pred:float() end
   local counts = target:ne(self.ignore_index):to(float64)
-  local tokens = target:reshape({-1}):to(torch.int64)
-  tokens = tokens:masked_fill(tokens:eq(self.ignore_index), 0)
+  local tokens = target:reshape({-1})
+  tokens = classes.whole(self, tokens:masked_fill(tokens:eq(self.ignore_index), 0), pred:size(1), "the target holds")
   local surprise
   if self.from_logits then
     surprise = torch.nn.functional.cross_entropy(pred, tokens, {reduction = "none"}):to(float64)
@@ -47,6 +49,7 @@ end
 ---The perplexity so far, 1 or more; NaN before the first token.
 ---@return number
 function Perplexity:result()
+  classes.confirm(self)
   local weight = sums.read(self.sums.weight or 0)
   if weight == 0 then return undefined(self, "there are no tokens") end
   local perplexity = math.exp(sums.read(self.sums.total) / weight)

@@ -55,7 +55,9 @@ function R2Score:result()
   local values, variances = sums.read(self.sums.residual), sums.read(self.sums.scatter:flatten())
   for i, residual in ipairs(values) do values[i] = score(self, residual, variances[i]) end
   local combined = regression.combine(self, values, variances)
-  if combined ~= combined then return undefined(self, "the targets never change") end
+  local nan = combined ~= combined
+  for _, value in ipairs(type(combined) == "table" and combined or {}) do nan = nan or value ~= value end
+  if nan then undefined(self, "the targets never change") end
   if self.adjusted == 0 then return combined end
   local function adjust(value) return 1 - (1 - value) * (rows - 1) / freedom end
   if type(combined) == "number" then return adjust(combined) end

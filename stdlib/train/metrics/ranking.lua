@@ -4,6 +4,7 @@
 local kept = require "train.metrics.kept"
 local keywords = require "host.keywords"
 local sums = require "train.metrics.sums"
+local tensors = require "train.metrics.tensors"
 local torch = require "torch"
 local undefined = require "train.metrics.undefined"
 local vm = require "native.vm"
@@ -90,7 +91,7 @@ end
 -- Items with the numbers of their queries are kept until all are there.
 local function keep_items(self, pred, given, weight)
   local target, indexes = given.target, given.indexes
-  sums.check_tensors(self, pred, pred)
+  tensors.check(self, pred, pred)
   if weight then vm.raise("usage", self.__name .. ": queries that indexes tell have no weights") end
   if type(target) ~= "userdata" or type(indexes) ~= "userdata" then
     vm.raise("usage", ("%s: a target that is a table must be {target = Tensor, indexes = Tensor}, got target %s and indexes %s")
@@ -131,7 +132,7 @@ function ranking.class(name, score)
   ---@param weight? Tensor [queries]
   function Class:update(pred, target, weight)
     if type(target) == "table" then return keep_items(self, pred, target, weight) end
-    sums.check_tensors(self, pred, target, weight)
+    tensors.check(self, pred, target, weight)
     if not same_shape(pred, target) or pred:dim() > 2 or pred:dim() == 0 then
       shapes(self, pred, target, "[queries, items] twice, or [items] of one query")
     end

@@ -1,6 +1,6 @@
 -- What metrics of numbers share: pairs of predictions and targets in float64, sample weights, several outputs.
 local options = require "train.options"
-local sums = require "train.metrics.sums"
+local tensors = require "train.metrics.tensors"
 local torch = require "torch"
 local vm = require "native.vm"
 
@@ -40,7 +40,7 @@ end
 ---@return Tensor pred
 ---@return Tensor target
 function regression.pair(self, pred, target, weight)
-  sums.check_tensors(self, pred, target, weight)
+  tensors.check(self, pred, target, weight)
   pred, target = aligned(self, pred, target)
   if pred.requires_grad then pred = pred:detach() end
   if target.requires_grad then target = target:detach() end
@@ -73,7 +73,7 @@ function regression.columns(self, pred, target, weight)
   pred, target = regression.pair(self, pred, target, weight)
   if pred:dim() == 0 then pred, target = pred:reshape({1}), target:reshape({1}) end
   if pred:dim() == 1 then pred, target = pred:unsqueeze(1), target:unsqueeze(1) end
-  if pred:dim() ~= 2 then wrong_shape(self, "predictions", pred, "[n] or [n, outputs]") end
+  if pred:dim() ~= 2 or pred:size(1) == 0 then wrong_shape(self, "predictions", pred, "[n] or [n, outputs]") end
   local wanted = self.num_outputs
   if wanted and pred:size(1) ~= wanted then wrong_shape(self, "predictions", pred, ("[n, %d]: num_outputs"):format(wanted)) end
   if weight then

@@ -102,7 +102,11 @@ function Scores:update(pred, target, weight)
     vm.raise("usage", getmetatable(self).__name .. ": scores expected, got classes")
   end
   local pair = kind == "multiclass" and count == 2  -- the score of the second class says all
-  if not pred:is_floating_point() or pred.dtype == torch.float16 or pred.dtype == torch.bfloat16 then pred = pred:float() end
+  if not pred:is_floating_point() then
+    pred = pred:double()  -- float32 holds no whole number above 2^24
+  elseif pred.dtype == torch.float16 or pred.dtype == torch.bfloat16 then
+    pred = pred:float()
+  end
   target, weight = classes.targets(self, target, kind == "multiclass" and count or 2, weight)
   pred = classes.rows(pred, kind ~= "binary")
   local logits = self.from_logits

@@ -1,6 +1,7 @@
 -- Metrics whose state are sums: float64, on the device of the values, read by result() alone.
 --
 -- self.sums holds a number or a tensor for each of the class's fields, nothing before the first update.
+local classes = require "train.metrics.classes"
 local keep = require("native.tensor").keep
 local vm = require "native.vm"
 
@@ -63,22 +64,6 @@ function sums.add(self, values)
   end
 end
 
----Refuses what is no Tensor.
----@param self table
----@param pred any
----@param target any
----@param weight any may be nil
-function sums.check_tensors(self, pred, target, weight)
-  local function check(value, what)
-    if type(value) ~= "userdata" then
-      vm.raise("usage", ("%s: %s must be a Tensor, got %s"):format(self.__name, what, vm.describe(value)))
-    end
-  end
-  check(pred, "predictions")
-  check(target, "target")
-  if weight ~= nil then check(weight, "weight") end
-end
-
 ---A sum as a number, or as a list of numbers.
 ---@param value number|Tensor
 ---@return number|number[]
@@ -94,11 +79,12 @@ function sums.class(name, fields, direction)
   Class.__index = Class
 
   ---Forgets everything.
-  function Class:reset() self.sums = {} end
+  function Class:reset() self.sums, self.wrong = {}, nil end
 
   ---Adds what another metric of the same class and options has seen.
   function Class:merge(other)
     sums.check_options(self, other._options, "merge")
+    classes.confirm(other)
     local values = {}
     for _, field in ipairs(fields) do values[field] = beside(other.sums[field], self.sums[field]) end
     sums.add(self, values)
@@ -107,6 +93,7 @@ function sums.class(name, fields, direction)
   ---What a checkpoint keeps.
   ---@return table<string, any>
   function Class:state_dict()
+    classes.confirm(self)
     local state = {options = self._options}
     for _, field in ipairs(fields) do state[field] = self.sums[field] end
     return state

@@ -5,6 +5,18 @@ local vm = require "native.vm"
 -- A tensor on the CPU is read at once, which waits for nothing, and summed as a Lua number, a float64 (0.25 us; a
 -- float64 tensor to add to takes 2). On another device the sum stays there, until it is read.
 
+local function refuse(self, what, value)
+  vm.raise("usage", ("%s: the %s must be a number or a Tensor of real numbers, got %s"):format(getmetatable(self).__name, what,
+    vm.describe(value)))
+end
+
+-- The number of a tensor of one element; yes is 1.
+local function read(value)
+  local item = value:item()
+  if type(item) == "boolean" then return item and 1 or 0 end
+  return item
+end
+
 local function number(sum)
   if type(sum) == "userdata" then return sum:item() end
   return sum or 0
@@ -13,8 +25,7 @@ end
 -- own + value, where both are numbers or one-element tensors. On a device it is added in place.
 local function plus(own, value)
   if type(value) == "userdata" and (value.is_cpu or type(own) == "number" and own ~= 0) then
-    value = value:item()
-    if type(value) == "boolean" then value = value and 1 or 0 end
+    value = read(value)
   end
   if type(value) == "number" then
     if type(own) ~= "userdata" then return (own or 0) + value end
@@ -47,6 +58,8 @@ function WeightedSum:reset() self.total, self.weight = nil, 0 end
 -- What weighs 0 may be NaN: it does not reach the sum.
 local function add_weighted(self, value, weight)
   local float64 = require("torch").float64
+  if type(value) ~= "number" and (not require("torch").is_tensor(value) or value:is_complex()) then refuse(self, "value", value) end
+  if weight:is_complex() then refuse(self, "weight", weight) end
   if type(value) == "number" then value = require("torch").full_like(weight, value, {dtype = float64}) end
   local weights = expand(self, weight, value)
   if value:is_floating_point() then
@@ -63,16 +76,22 @@ function WeightedSum:add(value, weight)
   weight = weight or 1
   if type(weight) == "userdata" then
     if weight:numel() ~= 1 or not weight.is_cpu then return add_weighted(self, value, weight) end
-    weight = weight:item()
+    weight = read(weight)
   end
+  if type(weight) ~= "number" then refuse(self, "weight", weight) end
   if weight == 0 then return end  -- the mean of nothing is NaN, which must not reach the sum
   local count, total = 1, self.total
   if type(value) ~= "number" then
+    if type(value) ~= "userdata" then refuse(self, "value", value) end
     count = value:numel()
-    if count ~= 1 then value = value:detach():sum({dtype = require("torch").float64}) end
+    if count ~= 1 then
+      if value:is_complex() then refuse(self, "value", value) end
+      value = value:detach():sum({dtype = require("torch").float64})
+    end
     if value.is_cpu then
-      value = value:item()
-      if type(value) == "boolean" then value = value and 1 or 0 end
+      local item = read(value)
+      if type(item) ~= "number" then refuse(self, "value", value) end  -- it is complex
+      value = item
     end
   end
   if type(value) == "number" and type(total) ~= "userdata" then
@@ -84,6 +103,10 @@ function WeightedSum:add(value, weight)
   weight = weight * count
   if type(self.weight) == "number" then self.weight = self.weight + weight else self.weight = plus(self.weight, weight) end
 end
+
+---Whether nothing that counts was seen.
+---@return boolean
+function WeightedSum:empty() return number(self.weight) == 0 end
 
 ---The mean so far; NaN before the first value.
 ---@return number

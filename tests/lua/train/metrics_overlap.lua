@@ -75,6 +75,6 @@ test.case("shapes that do not go together, and classes whose number nobody told"
   end
   test.raises("num_classes is needed for predictions that are classes", iou.update, iou, PRED, TARGET)
   test.raises("predictions of shape", score, "IoU", {num_classes = 4}, torch.rand(2, 3, 5), torch.zeros(2, 5, {dtype = torch.int64}))
-  test.raises("index 7", score, "IoU", {num_classes = 2}, PRED, torch.tensor {{7, 0, 0, 0}})
+  test.raises("the target holds class 7, expected classes 0 to 1", score, "IoU", {num_classes = 2}, PRED, torch.tensor {{7, 0, 0, 0}})
   test.raises("scores of 3 classes must have the shape", score, "IoU", {num_classes = 3}, torch.rand(2, 5), torch.zeros(2, 5))
 end)
