@@ -1,8 +1,8 @@
 -- train.TensorBoard: what Keras's callback writes for TensorBoard, into <log_dir>/train and <log_dir>/validation.
-local keywords = require "host.keywords"
 local options = require "train.options"
 local ordered = require "host.ordered"
 local vm = require "native.vm"
+local writable = require "train.writable"
 
 local TensorBoard = {__name = "TensorBoard", group = "logging", state_fields = {"batches"}}
 TensorBoard.__index = TensorBoard
@@ -32,19 +32,7 @@ end
 ---@private
 ---@param state table
 function TensorBoard:check(state)
-  if state.dry_run then return end
-  local host = require "host"
-  local folder = self.log_dir .. "/train"
-  local probe = ("%s/.write-test-%d"):format(folder, host.pid())
-  local ok, err = pcall(function()
-    host.file.mkdir(folder)
-    host.file.write_atomic(probe, "")
-    host.file.remove(probe)
-  end)
-  if not ok then
-    vm.raise("io", ("cannot write into log_dir '%s': %s"):format(self.log_dir,
-      type(err) == "table" and err.message or tostring(err)))
-  end
+  writable.folder(self.log_dir .. "/train", ("log_dir '%s'"):format(self.log_dir), state.dry_run)
 end
 
 local function close(self)
@@ -211,18 +199,17 @@ TensorBoard.on_exception = TensorBoard.on_train_end
 ---@param arguments? table|string log_dir = "logs" (a string is the log_dir), histogram_freq = 0 (in epochs 0, k, 2k ...;
 ---0 for none), write_graph = true, update_freq = "epoch" | "batch" | a number of batches, write_images = false (weights as
 ---<weight>/image, with the histograms), write_steps_per_second = false, profile_batch = 0 and embeddings_freq = 0 (no
----others: a profile is none of ours, SummaryWriter.add_embedding shows embeddings)
+---others: a profile is none of ours, SummaryWriter.add_embedding shows embeddings), errors = "disable", budget
 ---@return table callback writer("train" or "validation") is a SummaryWriter for more
 return function(arguments)
   if type(arguments) == "string" then arguments = {log_dir = arguments} end
-  local self = setmetatable(keywords.check("train.TensorBoard", arguments, {
+  local self = setmetatable(options.of_callback("train.TensorBoard", arguments, {
     log_dir = "logs", histogram_freq = 0, write_graph = true, write_images = false, write_steps_per_second = false,
-    update_freq = "epoch", profile_batch = 0, embeddings_freq = 0, name = "TensorBoard",
-  }), TensorBoard)
-  options.check("train.TensorBoard", self, {
+    update_freq = "epoch", profile_batch = 0, embeddings_freq = 0,
+  }, {
     log_dir = "text", histogram_freq = "count", write_graph = "flag", write_images = "flag",
-    write_steps_per_second = "flag", name = "text",
-  })
+    write_steps_per_second = "flag",
+  }), TensorBoard)
   if type(self.update_freq) == "number" then
     options.check("train.TensorBoard", self, {update_freq = "positive_count"})
     self._every = self.update_freq

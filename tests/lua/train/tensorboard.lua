@@ -124,6 +124,6 @@ end)
 test.case("a log_dir that cannot be is found before the first step", function()
   local file = test.tmpdir() .. "/file"
   host.file.write_atomic(file, "x")
-  local err = test.raises("cannot write into log_dir", fit, {log_dir = file .. "/logs"})
+  local err = test.raises("cannot write into the folder '.*' of log_dir", fit, {log_dir = file .. "/logs"})
   test.equal(err.kind, "io")
 end)
