@@ -1,17 +1,11 @@
 -- The files of TensorBoard's projector: vectors, labels, small pictures, and the list of what there is.
 local host = require "host"
-local numbers = require "train.numbers"
 local pictures = require "torch.utils.tensorboard.pictures"
+local text = require("torch.python_text").format
 local torch = require "torch"
 local vm = require "native.vm"
 
 local embedding = {}
-
-local function text(value)
-  if type(value) == "boolean" then return value and "True" or "False" end
-  if type(value) == "userdata" and torch.is_tensor(value) then value = value:item() end
-  return numbers.text(value)
-end
 
 local function row_of(values)
   local words = {}
