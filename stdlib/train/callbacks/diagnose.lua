@@ -6,6 +6,7 @@
 -- `min_change` of the values' size. Diagnoses stand only once they hold for `patience` epochs.
 local keywords = require "host.keywords"
 local learning_rate = require "train.learning_rate"
+local nearest = require "train.nearest"
 local numbers = require "train.numbers"
 local options = require "train.options"
 
@@ -22,13 +23,9 @@ local CODES <const> = {healthy = 0, overfitting = 1, underfitting = 2, plateau =
 ---@private
 ---@param state table
 function Diagnose:check(state)
-  local names, nearest = state.log_names, require "train.nearest"
-  for _, option in ipairs {"monitor", "val_monitor"} do
-    local known, name = not names, self[option]
-    for _, each in ipairs(names or {}) do known = known or each == name end
-    if not known and not (option == "val_monitor" and not state.valid) then
-      require("native.vm").raise("usage", ("unknown %s '%s'%s"):format(option, name, nearest.suggest(name, names)))
-    end
+  if state.log_names then
+    nearest.check("monitor", self.monitor, state.log_names)
+    if state.valid then nearest.check("val_monitor", self.val_monitor, state.log_names) end
   end
   if self.action == "reduce_lr" then learning_rate.check(state) end
 end
