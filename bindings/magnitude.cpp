@@ -15,11 +15,11 @@ std::vector<at::Tensor> looked_at(lua_State* L, const char* function) {
   return tensors;
 }
 
-void push_numbers(lua_State* L, const std::vector<double>& numbers) {
+void push_numbers(lua_State* L, const std::vector<std::optional<double>>& numbers) {
   lua_createtable(L, static_cast<int>(numbers.size()), 0);
   for (size_t i = 0; i < numbers.size(); ++i) {
-    if (numbers[i] < 0) lua_pushboolean(L, 0);
-    else lua_pushnumber(L, numbers[i]);
+    if (numbers[i]) lua_pushnumber(L, *numbers[i]);
+    else lua_pushboolean(L, 0);
     lua_rawseti(L, -2, static_cast<lua_Integer>(i) + 1);
   }
 }
@@ -40,9 +40,9 @@ int distances(lua_State* L) {
 int first_not_finite(lua_State* L) {
   const lua_Integer begin = luaL_optinteger(L, 3, 1);
   if (begin < 1) throw_argument(L, "first_not_finite", "begin", "an index from 1", 3);
-  const int64_t found = model::first_not_finite(looked_at(L, "first_not_finite"), static_cast<size_t>(begin - 1));
-  if (found < 0) return 0;
-  lua_pushinteger(L, found + 1);
+  const auto found = model::first_not_finite(looked_at(L, "first_not_finite"), static_cast<size_t>(begin - 1));
+  if (!found) return 0;
+  lua_pushinteger(L, static_cast<lua_Integer>(*found) + 1);
   return 1;
 }
 

@@ -1,22 +1,17 @@
-// native.metric: what the metrics of stdlib/train/metrics count.
+// native.metric: what MeanAveragePrecision counts.
 #include <ATen/ops/empty.h>
 
 #include <cmath>
-#include <limits>
 #include <string>
 
 #include "bindings/keywords.h"
 #include "bindings/list.h"
 #include "bindings/tensor.h"
 #include "host/base/error.h"
-#include "host/metric/bleu.h"
-#include "host/metric/characters.h"
 #include "host/metric/detection.h"
 
 namespace trainhost::bindings {
 namespace {
-
-// --- Detections
 
 constexpr const char* kDetections = "MeanAveragePrecision";
 
@@ -252,80 +247,6 @@ int average_precision(lua_State* L) {
   return 4;
 }
 
-// --- BLEU
-
-metric::Tokenizer check_tokenizer(lua_State* L, int index) {
-  const std::string_view name = check_string(L, index, "BLEU", "tokenize");
-  if (name == "none") return metric::Tokenizer::none;
-  if (name == "13a") return metric::Tokenizer::mteval13a;
-  if (name == "intl") return metric::Tokenizer::international;
-  if (name == "char") return metric::Tokenizer::characters;
-  if (name == "zh") return metric::Tokenizer::chinese;
-  throw_usage("BLEU: unknown tokenizer \"" + std::string(name) + "\"");
-}
-
-int tokenize(lua_State* L) {
-  const auto tokens = metric::tokenize(check_string(L, 1, "BLEU", "text"), check_tokenizer(L, 2),
-                                       check_boolean(L, 3, "BLEU", "lowercase"));
-  lua_createtable(L, static_cast<int>(tokens.size()), 0);
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    const std::string token = metric::encode(tokens[i]);
-    lua_pushlstring(L, token.data(), token.size());
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
-  }
-  return 1;
-}
-
-// The text at `index`, or the texts of the list there. They live as long as the values on the stack or in the table.
-std::vector<std::string_view> check_references(lua_State* L, int index, lua_Integer number) {
-  const std::string name = "references[" + std::to_string(number) + "]";
-  if (lua_type(L, index) == LUA_TSTRING) return {check_string(L, index, "BLEU", name.c_str())};
-  const auto size = lua_istable(L, index) ? static_cast<lua_Integer>(lua_rawlen(L, index)) : 0;
-  if (size == 0) throw_argument(L, "BLEU", name.c_str(), "a string or a list of strings", index);
-  std::vector<std::string_view> texts;
-  for (lua_Integer i = 1; i <= size; ++i) {
-    lua_rawgeti(L, index, i);
-    texts.push_back(check_string(L, lua_gettop(L), "BLEU", (name + "[" + std::to_string(i) + "]").c_str()));
-    lua_pop(L, 1);
-  }
-  return texts;
-}
-
-// bleu_counts(hypotheses, references, tokenize, lowercase, orders): see the docstring.
-int bleu_counts(lua_State* L) {
-  for (const int list : {1, 2})
-    if (!lua_istable(L, list)) throw_argument(L, "BLEU", list == 1 ? "hypotheses" : "references", "a list", list);
-  const auto texts = static_cast<lua_Integer>(lua_rawlen(L, 1));
-  if (texts != static_cast<lua_Integer>(lua_rawlen(L, 2)))
-    throw_usage(
-        "BLEU: " + std::to_string(texts) + " hypotheses, but references for " + std::to_string(lua_rawlen(L, 2)),
-        "references[i] is the reference of hypotheses[i], or a list of its references");
-  const auto tokenizer = check_tokenizer(L, 3);
-  const bool lowercase = check_boolean(L, 4, "BLEU", "lowercase");
-  metric::BleuCounts counts;
-  counts.correct.resize(static_cast<size_t>(check_integer(L, 5, "BLEU", "max_ngram_order")), 0);
-  counts.total = counts.correct;
-  size_t least = std::numeric_limits<size_t>::max(), most = 0;
-  for (lua_Integer i = 1; i <= texts; ++i) {
-    lua_rawgeti(L, 1, i);
-    lua_rawgeti(L, 2, i);
-    const int top = lua_gettop(L);
-    const auto hypothesis = check_string(L, top - 1, "BLEU", ("hypotheses[" + std::to_string(i) + "]").c_str());
-    const auto references = check_references(L, top, i);
-    least = std::min(least, references.size());
-    most = std::max(most, references.size());
-    metric::count(hypothesis, references, tokenizer, lowercase, counts);
-    lua_settop(L, top - 2);
-  }
-  lua_pushinteger(L, counts.hypothesis_length);
-  lua_pushinteger(L, counts.reference_length);
-  push_integers(L, counts.correct);
-  push_integers(L, counts.total);
-  lua_pushinteger(L, static_cast<lua_Integer>(texts > 0 ? least : 0));
-  lua_pushinteger(L, static_cast<lua_Integer>(most));
-  return 6;
-}
-
 }  // namespace
 
 int open_metric(lua_State* L) {
@@ -345,14 +266,6 @@ int open_metric(lua_State* L) {
        "classes "
        "int64 [K]\n@return Tensor precision float64 [T, K, A, M]\n@return Tensor recall float64 [T, K, A, M]\n@return "
        "Tensor? curves float64 [T, R, K, A, M]"},
-      {"tokenize", guarded<tokenize>,
-       "The tokens of a text.\n@param text string\n@param tokenizer string\n@param lowercase boolean\n@return "
-       "string[]"},
-      {"bleu_counts", guarded<bleu_counts>,
-       "The sums that BLEU is made of.\n@param hypotheses string[]\n@param references (string|string[])[]\n@param "
-       "tokenizer string\n@param lowercase boolean\n@param orders integer\n@return integer length of the hypotheses\n"
-       "@return integer length of the references\n@return integer[] correct n-grams by order\n@return integer[] total "
-       "n-grams\n@return integer fewest references of a hypothesis\n@return integer most references"},
       {nullptr, nullptr, nullptr}};
   lua_newtable(L);
   set_functions(L, kFunctions);

@@ -1,11 +1,15 @@
 // native.metric_text: what metrics of texts count.
+#include <limits>
 #include <string>
 #include <vector>
 
 #include "bindings/bindings.h"
 #include "bindings/guard.h"
 #include "bindings/keywords.h"
+#include "bindings/list.h"
 #include "host/base/error.h"
+#include "host/metric/bleu.h"
+#include "host/metric/characters.h"
 #include "host/metric/edits.h"
 #include "host/metric/rouge.h"
 
@@ -48,14 +52,14 @@ class Texts {
     lua_rawgeti(L_, list, i);
     const int top = lua_gettop(L_);
     std::vector<std::string_view> texts;
-    if (lua_type(L_, top) == LUA_TTABLE && list == 3) {
-      const auto many = static_cast<lua_Integer>(lua_rawlen(L_, top));
+    if (list == 3 && lua_type(L_, top) != LUA_TSTRING) {
+      const auto many = lua_istable(L_, top) ? static_cast<lua_Integer>(lua_rawlen(L_, top)) : 0;
+      if (many == 0) throw_argument(L_, metric(), name.c_str(), "a string or a list of strings", top);
       for (lua_Integer k = 1; k <= many; ++k) {
         lua_rawgeti(L_, top, k);
         texts.push_back(text(name + "[" + std::to_string(k) + "]"));
         lua_pop(L_, 1);
       }
-      if (many == 0) throw_usage(metric_ + ": " + name + " must be a string or a list of strings, got an empty list");
     } else {
       texts.push_back(text(name));
     }
@@ -169,6 +173,52 @@ int rouge_tokens(lua_State* L) {
   return 1;
 }
 
+metric::Tokenizer check_tokenizer(lua_State* L, int index) {
+  const std::string_view name = check_string(L, index, "BLEU", "tokenize");
+  if (name == "none") return metric::Tokenizer::none;
+  if (name == "13a") return metric::Tokenizer::mteval13a;
+  if (name == "intl") return metric::Tokenizer::international;
+  if (name == "char") return metric::Tokenizer::characters;
+  if (name == "zh") return metric::Tokenizer::chinese;
+  throw_usage("BLEU: unknown tokenizer \"" + std::string(name) + "\"");
+}
+
+int tokenize(lua_State* L) {
+  const auto tokens = metric::tokenize(check_string(L, 1, "BLEU", "text"), check_tokenizer(L, 2),
+                                       check_boolean(L, 3, "BLEU", "lowercase"));
+  lua_createtable(L, static_cast<int>(tokens.size()), 0);
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    const std::string token = metric::encode(tokens[i]);
+    lua_pushlstring(L, token.data(), token.size());
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+  }
+  return 1;
+}
+
+// bleu_counts(metric, hypotheses, references, weights, tokenize, lowercase, orders): see the docstring.
+int bleu_counts(lua_State* L) {
+  const Texts texts(L);
+  const auto tokenizer = check_tokenizer(L, 5);
+  const bool lowercase = check_boolean(L, 6, texts.metric(), "lowercase");
+  metric::BleuCounts counts;
+  counts.correct.resize(static_cast<size_t>(check_integer(L, 7, texts.metric(), "max_ngram_order")), 0);
+  counts.total = counts.correct;
+  size_t least = std::numeric_limits<size_t>::max(), most = 0;
+  for (lua_Integer i = 1; i <= texts.size(); ++i) {
+    const auto references = texts.at(3, i);
+    least = std::min(least, references.size());
+    most = std::max(most, references.size());
+    metric::count(texts.only(2, i), references, tokenizer, lowercase, counts);
+  }
+  lua_pushinteger(L, counts.hypothesis_length);
+  lua_pushinteger(L, counts.reference_length);
+  push_integers(L, counts.correct);
+  push_integers(L, counts.total);
+  lua_pushinteger(L, static_cast<lua_Integer>(texts.size() > 0 ? least : 0));
+  lua_pushinteger(L, static_cast<lua_Integer>(most));
+  return 6;
+}
+
 }  // namespace
 
 int open_metric_text(lua_State* L) {
@@ -186,6 +236,15 @@ int open_metric_text(lua_State* L) {
        "number[] precision, recall and f-measure of each type"},
       {"rouge_tokens", guarded<rouge_tokens>,
        "The tokens that ROUGE compares.\n@param text string\n@param stem boolean\n@return string[]"},
+      {"tokenize", guarded<tokenize>,
+       "The tokens of a text.\n@param text string\n@param tokenizer string\n@param lowercase boolean\n@return "
+       "string[]"},
+      {"bleu_counts", guarded<bleu_counts>,
+       "The sums that BLEU is made of.\n@param metric string whose errors these are\n@param hypotheses "
+       "string[]\n@param references (string|string[])[]\n@param weights nil there are none\n@param tokenizer "
+       "string\n@param lowercase boolean\n@param orders integer\n@return integer length of the hypotheses\n@return "
+       "integer length of the references\n@return integer[] correct n-grams by order\n@return integer[] total "
+       "n-grams\n@return integer fewest references of a hypothesis\n@return integer most references"},
       {nullptr, nullptr, nullptr}};
   lua_newtable(L);
   set_functions(L, kFunctions);

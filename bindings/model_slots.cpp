@@ -77,10 +77,6 @@ int new_buffer(lua_State* L) {
   return 1;
 }
 
-int is_tensor(lua_State* L) {
-  lua_pushboolean(L, test_tensor(L, 1) != nullptr);
-  return 1;
-}
 int is_a_parameter(lua_State* L) {
   lua_pushboolean(L, is_parameter(L, 1));
   return 1;
@@ -204,8 +200,6 @@ constexpr Row kFunctions[] = {
     {"buffer", guarded<new_buffer>,
      "---A tensor that becomes a buffer of the module to which it is assigned.\n---@param data Tensor\n---@param "
      "persistent boolean\n---@return Tensor"},
-    {"is_tensor", guarded<is_tensor>,
-     "---Is the value a tensor?\n---@return boolean\n@example torch.is_tensor(torch.ones(1))  --> true"},
     {"is_parameter", guarded<is_a_parameter>, "---Is the value a parameter?\n---@return boolean"},
     {"class_of", guarded<class_of>, "---The class of a module.\n---@return table"},
     {"set_foreign_class", guarded<set_foreign_class>,

@@ -60,6 +60,11 @@ int tensor_collect(lua_State* L) {
   return 0;
 }
 
+int is_tensor(lua_State* L) {
+  lua_pushboolean(L, test_tensor(L, 1) != nullptr);
+  return 1;
+}
+
 }  // namespace
 
 bool release_if_sole(lua_State* L, TensorHandle& handle, size_t handles) {
@@ -169,6 +174,8 @@ int open_tensor(lua_State* L) {
   open_generators(L);
   set_scope_functions(L);
   static constexpr Row kFunctions[] = {
+      {"is_tensor", guarded<is_tensor>,
+       "Is the value a tensor?\n@return boolean\n@example torch.is_tensor(torch.ones(1))  --> true"},
       {"slice", guarded<slice>,
        "Python's slice in a tuple key: x[{0, torch.slice(1, 3)}].\n@param start? integer or stop if alone\n@param "
        "stop? integer\n@param step? integer 1\n@example torch.arange(10)[{torch.slice(1, 8, 3)}]  --> tensor([1, 4, "

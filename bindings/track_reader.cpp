@@ -1,14 +1,10 @@
 // native.track_reader: what runs of a store have logged, for `trainhost plot`; nothing is written.
+#include "bindings/keywords.h"
 #include "bindings/object.h"
 #include "host/track/reader.h"
 
 namespace trainhost::bindings {
 namespace {
-
-std::string text_at(lua_State* L, int arg, const char* function, const char* name) {
-  if (lua_type(L, arg) != LUA_TSTRING) throw_argument(L, function, name, "a string", arg);
-  return lua_tostring(L, arg);
-}
 
 void set_text(lua_State* L, const char* name, const std::string& text) {
   lua_pushlstring(L, text.data(), text.size());
@@ -21,7 +17,7 @@ void set_integer(lua_State* L, const char* name, int64_t value) {
 }
 
 int runs(lua_State* L) {
-  const auto list = track::Reader(text_at(L, 1, "runs", "path")).runs();
+  const auto list = track::Reader(std::string(check_string(L, 1, "runs", "path"))).runs();
   lua_createtable(L, static_cast<int>(list.size()), 0);
   for (size_t i = 0; i < list.size(); ++i) {
     const auto& [info, metrics] = list[i];
@@ -43,8 +39,9 @@ int runs(lua_State* L) {
 }
 
 int points(lua_State* L) {
-  track::Reader reader(text_at(L, 1, "points", "path"));
-  const auto list = reader.points(text_at(L, 2, "points", "run_id"), text_at(L, 3, "points", "key"));
+  track::Reader reader(std::string(check_string(L, 1, "points", "path")));
+  const auto list = reader.points(std::string(check_string(L, 2, "points", "run_id")),
+                                  std::string(check_string(L, 3, "points", "key")));
   lua_createtable(L, static_cast<int>(list.size()), 0);
   for (size_t i = 0; i < list.size(); ++i) {
     lua_createtable(L, 0, 2);

@@ -1,4 +1,5 @@
 # The house laws, the format and the lint: `./dev check`. Each violation is one line FILE:LINE: what, which law.
+import fnmatch
 import os
 import pathlib
 import re
@@ -17,6 +18,20 @@ IN_HEADERS = {"ATen/core/Tensor.h", "nlohmann/json_fwd.hpp"}
 HEAVY_HEADER = re.compile(r"^(ATen|torch|c10|caffe2|nlohmann|spdlog)/")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 REQUIRE_NATIVE = re.compile(r"""require\s*\(?\s*["']native\b""")
+REQUIRE = re.compile(r"""require\s*\(?\s*["'](\w+)((?:\.\w+)*)["']""")
+REQUIRES = {  # what a module of the standard library may require beside itself, host and native.*
+    "host": (), "test": (), "torch": (), "tensorboard": ("torch",), "train": ("torch",), "mlflow": (),
+}
+REQUIRES_MORE = {  # files that do so when they are used, long after their module is loaded
+    "stdlib/host/checkpoint.lua": ("torch",),  # loaded at its first use
+    "stdlib/host/check/explain.lua": ("train",),  # trainhost check --explain builds the callbacks
+    "stdlib/host/help/link.lua": ("torch",), "stdlib/host/help/names.lua": ("torch", "mlflow"),  # what help is about
+    "stdlib/host/new_project.lua": ("torch", "train", "mlflow"),  # the text of a new script
+    "stdlib/test/show.lua": ("torch",),  # tensors that are compared
+    "stdlib/mlflow/callback.lua": ("train",),  # mlflow.callback
+}
+NAMED_FILE = re.compile(r"`([\w./*-]+\.(?:lua|cpp|h|py|md|txt|tsv))`")
+LISTED_ROOM = re.compile(r"host/\w+|stdlib/\w+|stdlib/torch/(nn|optim|utils/\w+)|scripts")
 VAGUE_NAMES = {"util", "utils", "helper", "helpers", "common", "misc", "manager"}
 
 
@@ -74,6 +89,8 @@ def law_1():
                     yield f"{name}:{line}: host includes {target}"
             elif its_room == "base" and target_room != "base":
                 yield f"{name}:{line}: host/base, which knows no room, includes {target}"
+            elif its_room and target_room not in (its_room, "base", "tensor"):
+                yield f"{name}:{line}: host/{its_room} includes {target}: rooms know base, those of Torch host/tensor too"
     for name in tracked("host/*.h"):
         if name.count("/") == 1:  # the front door
             for line, target, _ in includes(name):
@@ -153,6 +170,40 @@ def law_6():
             yield f"{name}:1: the first line does not say what the file is"
 
 
+def law_7():
+    """torch knows nothing of train, train nothing of mlflow, host nothing of the three: see REQUIRES."""
+    for name in tracked("stdlib/*.lua"):
+        module = pathlib.PurePosixPath(name).parts[1].removesuffix(".lua")
+        allowed = {module, "host", "native", *REQUIRES.get(module, ()), *REQUIRES_MORE.get(name, ())}
+        for number, line in enumerate(text_of(name).splitlines(), 1):
+            if line.lstrip().startswith("--"):
+                continue
+            for found in REQUIRE.finditer(line):
+                if found[1] in REQUIRES and found[1] not in allowed:
+                    yield f"{name}:{number}: {module} requires {found[1]}{found[2]}"
+
+
+def law_8():
+    """A README names files that are there, and that of a room every file of it (but where it says "every other file")."""
+    every = tracked("*")
+    for name in tracked("*README.md"):
+        folder, text = pathlib.PurePosixPath(name).parent, text_of(name)
+        inside = "" if str(folder) == "." else f"{folder}/"
+        for number, line in enumerate(text.splitlines(), 1):
+            for found in NAMED_FILE.finditer(line):
+                path = re.sub("[A-Z]{4,}", "*", found[1])  # NOUN.cpp
+                if not path.startswith("build/") and not any(
+                        fnmatch.fnmatch(file, place) for file in every for place in (path, inside + path, f"{inside}*/{path}")):
+                    yield f"{name}:{number}: `{found[1]}` is no file"
+        if not LISTED_ROOM.fullmatch(str(folder)) or "every other file" in text:
+            continue
+        words = {word.replace("NAME", "*") for word in re.findall(r"[\w*]+", text)}
+        for file in tracked(*(inside + ending for ending in ("*.cpp", "*.h", "*.lua"))):
+            path = pathlib.PurePosixPath(file)
+            if path.parent == folder and not any(fnmatch.fnmatch(path.stem, word) for word in words):
+                yield f"{name}:1: it does not name {path.name}"
+
+
 def docs_of_stdlib():
     """every public function of the standard library has a docstring: `---` lines above it, a sentence or its types."""
     for name in tracked("stdlib/*.lua"):
@@ -206,7 +257,7 @@ def lint_of_lua():
 
 def main():
     passed = failed = skipped = 0
-    for rule in (law_1, law_2, law_3, law_4, law_5, law_6, docs_of_stdlib, docs_of_rows, format_of_cpp, lint_of_lua):
+    for rule in (law_1, law_2, law_3, law_4, law_5, law_6, law_7, law_8, docs_of_stdlib, docs_of_rows, format_of_cpp, lint_of_lua):
         name = rule.__name__.replace("_", " ")
         try:
             violations = list(rule())

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <unordered_map>
 
@@ -68,57 +69,76 @@ RougeScore score_ngrams(const Tokens& hypothesis, const Tokens& reference, size_
   return score(hits, said.size(), there.size());
 }
 
-// The table of lengths of the longest common subsequences as bits: row i has a 1 where one more token of the hypothesis
+// The table of lengths of the longest common subsequences as bits: row i has a 0 where one more token of the hypothesis
 // makes that of the first i tokens of the reference longer.
 class Lengths {
  public:
+  // With `keep` `at` can be asked. Of n rows only about the root of n are held at a time, and as many between two of
+  // them, which are made anew: a table of 100,000 tokens squared would take gigabytes.
   Lengths(const Tokens& hypothesis, const Tokens& reference, bool keep)
-      : words_((hypothesis.size() + kBits - 1) / kBits) {
-    std::unordered_map<uint32_t, std::vector<size_t>> places;
-    for (size_t j = 0; j < hypothesis.size(); ++j) places[hypothesis[j]].push_back(j);
-    row_.assign(words_, ~uint64_t{0});
-    std::vector<uint64_t> equal(words_, 0);
-    if (keep) rows_.assign(words_, 0);
-    for (const uint32_t token : reference) {
-      const auto found = places.find(token);
-      if (found != places.end()) step(found->second, equal);
-      if (keep)
-        for (const uint64_t word : row_) rows_.push_back(~word);
+      : reference_(reference), words_((hypothesis.size() + kBits - 1) / kBits), equal_(words_, 0) {
+    for (size_t j = 0; j < hypothesis.size(); ++j) places_[hypothesis[j]].push_back(j);
+    if (keep) stride_ = 1 + static_cast<size_t>(std::sqrt(static_cast<double>(reference.size())));
+    Row row(words_, ~uint64_t{0});
+    for (size_t i = 0; i < reference.size(); ++i) {
+      if (keep && i % stride_ == 0) held_.push_back(row);
+      step(reference[i], row);
     }
-    for (size_t j = 0; j < hypothesis.size(); ++j) whole_ += ~row_[j / kBits] >> j % kBits & 1;
+    for (size_t j = 0; j < hypothesis.size(); ++j) whole_ += ~row[j / kBits] >> j % kBits & 1;
   }
 
   size_t whole() const { return whole_; }
-  // The length for the first i tokens of the reference and j of the hypothesis; needs `keep`.
+
+  // Makes the lengths for the first i - 1 and i tokens of the reference known to `at`; i is above 0.
+  void go_to(size_t i) {
+    const size_t first = (i - 1) / stride_ * stride_;
+    if (!rows_.empty() && first == first_) return;
+    first_ = first;
+    rows_.assign(1, held_[first / stride_]);
+    for (size_t k = first; k < std::min(first + stride_, reference_.size()); ++k) {
+      rows_.push_back(rows_.back());
+      step(reference_[k], rows_.back());
+    }
+  }
+  // The length for the first i tokens of the reference and j of the hypothesis.
   size_t at(size_t i, size_t j) const {
-    const uint64_t* row = &rows_[i * words_];
+    const Row& row = rows_[i - first_];
     size_t length = 0;
-    for (size_t w = 0; w < j / kBits; ++w) length += static_cast<size_t>(std::popcount(row[w]));
-    if (j % kBits) length += static_cast<size_t>(std::popcount(row[j / kBits] & ((uint64_t{1} << j % kBits) - 1)));
+    for (size_t w = 0; w < j / kBits; ++w) length += static_cast<size_t>(std::popcount(~row[w]));
+    if (j % kBits) length += static_cast<size_t>(std::popcount(~row[j / kBits] & ((uint64_t{1} << j % kBits) - 1)));
     return length;
   }
 
  private:
-  void step(const std::vector<size_t>& places, std::vector<uint64_t>& equal) {
-    for (const size_t j : places) equal[j / kBits] |= uint64_t{1} << j % kBits;
+  using Row = std::vector<uint64_t>;
+
+  // The row of one token more.
+  void step(uint32_t token, Row& row) {
+    const auto found = places_.find(token);
+    if (found == places_.end()) return;
+    for (const size_t j : found->second) equal_[j / kBits] |= uint64_t{1} << j % kBits;
     uint64_t carry = 0;
     for (size_t w = 0; w < words_; ++w) {
-      const uint64_t common = row_[w] & equal[w], sum = row_[w] + common, all = sum + carry;
+      const uint64_t common = row[w] & equal_[w], sum = row[w] + common, all = sum + carry;
       carry = (sum < common) | (all < carry);
-      row_[w] = all | (row_[w] & ~common);
+      row[w] = all | (row[w] & ~common);
     }
-    for (const size_t j : places) equal[j / kBits] = 0;
+    for (const size_t j : found->second) equal_[j / kBits] = 0;
   }
 
-  size_t words_, whole_ = 0;
-  std::vector<uint64_t> row_, rows_;
+  const Tokens& reference_;
+  std::unordered_map<uint32_t, std::vector<size_t>> places_;
+  size_t words_, whole_ = 0, stride_ = 0, first_ = 0;
+  Row equal_;
+  std::vector<Row> held_, rows_;  // every stride_-th row; those from first_ on
 };
 
 // Marks the tokens of the reference that are in the common subsequence which rouge-score finds.
 void mark(const Tokens& reference, const Tokens& hypothesis, std::vector<bool>& marked) {
-  const Lengths lengths(hypothesis, reference, true);
+  Lengths lengths(hypothesis, reference, true);
   size_t i = reference.size(), j = hypothesis.size();
   while (i > 0 && j > 0) {
+    lengths.go_to(i);
     if (reference[i - 1] == hypothesis[j - 1]) {
       marked[--i] = true;
       --j;

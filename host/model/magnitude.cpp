@@ -134,9 +134,9 @@ at::Tensor slow_norm(const at::Tensor& tensor) {
 
 }  // namespace
 
-std::vector<double> norms(const std::vector<at::Tensor>& tensors) {
+std::vector<std::optional<double>> norms(const std::vector<at::Tensor>& tensors) {
   c10::NoGradGuard no_grad;
-  std::vector<double> result(tensors.size(), -1);
+  std::vector<std::optional<double>> result(tensors.size());
   std::vector<at::Tensor> later;
   std::vector<size_t> places;
   for (size_t i = 0; i < tensors.size(); ++i) {
@@ -160,9 +160,10 @@ std::vector<double> norms(const std::vector<at::Tensor>& tensors) {
   return result;
 }
 
-std::vector<double> distances(const std::vector<at::Tensor>& tensors, const std::vector<at::Tensor>& others) {
+std::vector<std::optional<double>> distances(const std::vector<at::Tensor>& tensors,
+                                             const std::vector<at::Tensor>& others) {
   c10::NoGradGuard no_grad;
-  std::vector<double> result(tensors.size(), -1);
+  std::vector<std::optional<double>> result(tensors.size());
   std::vector<at::Tensor> differences(tensors.size());
   bool is_complete = true;
   for (size_t i = 0; i < tensors.size(); ++i) {
@@ -176,13 +177,13 @@ std::vector<double> distances(const std::vector<at::Tensor>& tensors, const std:
     }
   }
   if (is_complete) return result;
-  const std::vector<double> rest = norms(differences);
+  const auto rest = norms(differences);
   for (size_t i = 0; i < rest.size(); ++i)
     if (differences[i].defined()) result[i] = rest[i];
   return result;
 }
 
-int64_t first_not_finite(const std::vector<at::Tensor>& tensors, size_t begin) {
+std::optional<size_t> first_not_finite(const std::vector<at::Tensor>& tensors, size_t begin) {
   c10::NoGradGuard no_grad;
   for (size_t i = begin; i < tensors.size(); ++i) {
     const at::Tensor& t = tensors[i];
@@ -202,9 +203,9 @@ int64_t first_not_finite(const std::vector<at::Tensor>& tensors, size_t begin) {
     } else {
       finite = at::isfinite(values_of(t)).all().item<bool>();
     }
-    if (!finite) return static_cast<int64_t>(i);
+    if (!finite) return i;
   }
-  return -1;
+  return std::nullopt;
 }
 
 }  // namespace trainhost::model

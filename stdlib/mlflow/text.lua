@@ -1,20 +1,10 @@
 -- Values as text for MLflow: as Python's str() and repr(), as JSON, as YAML.
 local json = require "native.json"
+local ordered = require "host.ordered"
 local track = require "native.track"
 local vm = require "native.vm"
 
 local text = {}
-
--- The keys of a table in a fixed order: numbers, then strings.
-local function sorted_keys(t)
-  local keys = {}
-  for key in pairs(t) do keys[#keys + 1] = key end
-  table.sort(keys, function(a, b)
-    if type(a) == type(b) and type(a) ~= "boolean" then return a < b end
-    return type(a) < type(b) or (type(a) == type(b) and tostring(a) < tostring(b))
-  end)
-  return keys
-end
 
 local function is_list(t)
   local count = 0
@@ -48,7 +38,7 @@ local function container(value, seen)
   if list then
     for i, item in ipairs(value) do parts[i] = repr(item, seen) end
   else
-    for i, key in ipairs(sorted_keys(value)) do parts[i] = repr(key, seen) .. ": " .. repr(value[key], seen) end
+    for i, key in ipairs(ordered.keys(value)) do parts[i] = repr(key, seen) .. ": " .. repr(value[key], seen) end
   end
   seen[value] = nil
   return (list and "[%s]" or "{%s}"):format(table.concat(parts, ", "))
@@ -136,7 +126,7 @@ end
 local function yaml(value, indent, lines)
   local pad = (" "):rep(indent)
   local list = #value > 0 and is_list(value)
-  local keys = list and value or sorted_keys(value)
+  local keys = list and value or ordered.keys(value)
   for i, key in ipairs(keys) do
     local item = list and value[i] or value[key]
     local head = list and pad .. "- " or pad .. scalar(key) .. ": "
@@ -164,7 +154,7 @@ end
 function text.ordered(t)
   local meta = getmetatable(t)
   if type(meta) == "table" and meta.__pairs then return pairs(t) end
-  local keys, i = sorted_keys(t), 0
+  local keys, i = ordered.keys(t), 0
   return function()
     i = i + 1
     if keys[i] ~= nil then return keys[i], t[keys[i]] end

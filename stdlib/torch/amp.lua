@@ -1,7 +1,7 @@
 -- torch.amp and torch.autocast: operators that choose their dtype, as in torch/amp/autocast_mode.py.
 local autocast = require "native.autocast"
 local device = require "native.device"
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local mode = require "torch.mode"
 local named = require "torch.named"
 local native = require "native.tensor"

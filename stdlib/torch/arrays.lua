@@ -1,5 +1,5 @@
 -- Tensors from what is there: tensors, numbers, tables, bytes; and the names of tensor types.
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local named = require "torch.named"
 local native = require "native.tensor"
 local ops = require "native.ops"

@@ -1,5 +1,5 @@
 -- torch.cond and torch.while_loop: control flow by tensors. Run at once here, as PyTorch runs them outside of a trace.
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local signature = require "torch.signature"
 local text = require "torch.python_text"
 local vm = require "native.vm"

@@ -1,5 +1,5 @@
 -- Python's special methods of Tensor by their names, x:__radd__(2): what Python's operators call.
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local ops = require "native.ops"
 local vm = require "native.vm"
 

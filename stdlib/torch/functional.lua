@@ -1,5 +1,5 @@
 -- Functions of torch that are small composites of operators, as in torch/functional.py.
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local keywords = require "host.keywords"
 local ops = require "native.ops"
 local signature = require "torch.signature"

@@ -1,7 +1,7 @@
 -- torch.amp.GradScaler: a loss is scaled so that float16 gradients do not vanish; steps whose gradients are infinite are
 -- left out, and the scale follows. As torch/amp/grad_scaler.py.
 local device = require "native.device"
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local native = require "native.tensor"
 local no_grad = require("native.autograd").no_grad
 local ops = require "native.ops"

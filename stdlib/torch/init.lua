@@ -1,13 +1,12 @@
 -- The module `torch`: operators by name, dtypes and devices, and the namespaces of PyTorch, loaded when they are
 -- first used.
 local ops = require "native.ops"
-local model = require "native.model"
 local namespace = require "host.namespace"
 local native = require "native.tensor"
 local autograd = require "native.autograd"
 local vm = require "native.vm"
 
-local torch = { __version__ = vm.versions().torch, is_tensor = model.is_tensor }
+local torch = { __version__ = vm.versions().torch, is_tensor = native.is_tensor }
 
 torch.pi, torch.e, torch.inf, torch.nan = math.pi, math.exp(1), math.huge, -(0 / 0)
 

@@ -1,6 +1,6 @@
 -- Values as Python's str() writes them: True, None, 1e-05, (3, 3).
 local float <const> = require("native.track").python_float
-local is_tensor <const> = require("native.model").is_tensor
+local is_tensor <const> = require("native.tensor").is_tensor
 
 local text = {}
 

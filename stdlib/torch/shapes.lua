@@ -1,5 +1,5 @@
 -- Functions of shapes and places: broadcasting, splitting, coordinates of flat positions, of what is not zero. As in torch/functional.py.
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local ops = require "native.ops"
 local signature = require "torch.signature"
 local text = require "torch.python_text"

@@ -1,6 +1,6 @@
 -- Constructors of sparse tensors, from tensors or lists, with the check of their indices.
 local autograd = require "native.autograd"
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local mode = require "torch.mode"
 local native = require "native.tensor"
 local ops = require "native.ops"

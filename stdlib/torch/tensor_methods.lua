@@ -1,5 +1,5 @@
 -- Rarely used methods of Tensor: functions for each element, tensors like this one, the order of the dimensions.
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local arrays = require "torch.arrays"
 local named = require "torch.named"
 local native = require "native.tensor"

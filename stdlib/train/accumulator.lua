@@ -1,5 +1,6 @@
 -- train.Accumulator: gradient accumulation in loops by hand.
 local Window = require "train.window"
+local gradients = require "train.gradients"
 local keywords = require "host.keywords"
 local torch = require "torch"
 local vm = require "native.vm"
@@ -12,12 +13,6 @@ local OPTIONS <const> = {every = keywords.required, scaler = keywords.none, sche
   clip_grad_norm = keywords.none, clip_grad_value = keywords.none}
 
 local function fail(message, ...) vm.raise("usage", "train.Accumulator: " .. message:format(...)) end
-
-local function parameters_of(self)
-  local list = {}
-  for _, group in ipairs(self.optimizer.param_groups) do table.move(group.params, 1, #group.params, #list + 1, list) end
-  return list
-end
 
 ---Runs the backward of a batch's loss, and after every `every` batches the step. The loss is the mean over the batch.
 ---@param loss Tensor
@@ -49,7 +44,7 @@ end
 --- {steps:step(), steps:step(), x:item()}  --> {true, false, 0.5}
 function Accumulator:step()
   if self.window.count == 0 then return false end
-  local parameters, scaler = parameters_of(self), self.scaler
+  local parameters, scaler = gradients.parameters(self), self.scaler
   if self.window.count > 1 then self.window:average(parameters) end
   self.window.count = 0
   local utils = torch.nn.utils

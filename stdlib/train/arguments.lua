@@ -294,7 +294,7 @@ function arguments.prepare(given)
   a.denominator = Denominator.new {loss = not a.step and a.loss or nil, count = a.count, reduction = a.reduction,
     compat = a.compat, where = "train.fit"}
   local own_step = a.step ~= nil
-  a.step = precision.step(a.step or arguments.default_step(a.loss, "train.fit", a.denominator), a)
+  a.step = precision.step(a.step or arguments.default_step(a.loss, "train.fit", a.denominator), a, "train.fit")
   a.scaler = precision.scaler(a)
   list:check(state, function()
     if not own_step then state.log_names, state.batch_log_names = log_names(a, list) end

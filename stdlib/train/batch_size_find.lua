@@ -1,11 +1,9 @@
 -- train.batch_size_find: the greatest batch size that fits into memory.
-local Denominator = require "train.denominator"
-local arguments = require "train.arguments"
 local batches = require "train.batches"
-local by_name = require "train.by_name"
 local data = require "train.data"
 local keywords = require "host.keywords"
 local rewind = require "train.rewind"
+local trial = require "train.trial"
 
 local function usage(message, hint) require("native.vm").raise("usage", "train.batch_size_find: " .. message, hint) end
 
@@ -17,21 +15,14 @@ local function is_out_of_memory(err)
 end
 
 -- A few steps at one batch size; false where memory ends.
-local function fits(a, size, step, denominator)
-  local state = require("train.state").new {model = a.model, optimizer = a.optimizer, phase = "train",
-    callback_list = require "train.callback_list"()}
+local function fits(a, size)
+  local forward, state = trial.forward(a, "train.batch_size_find")
   local loader = a.loader and a.loader(size)
     or data.loader(a.train, {where = "train.batch_size_find: train", batch_size = size, tensors = not a.step})
-  local most = 0
   local ok, err = pcall(function()
     for i, batch in batches.each(loader, a.steps) do
-      if a.device then batch = batches.to(batch, a.device) end
-      most = math.max(most, batches.samples(batch))
-      state.batch, state.inputs, state.samples, state.count = i, batch, nil, nil
-      a.optimizer:zero_grad()
-      local loss, parts = step(state, batch)
-      state.loss = loss
-      denominator:measure(state, batch, loss, parts)
+      state.batch = i
+      forward(batch)
       state.loss:backward()
       a.optimizer:step()
       local rss = a.memory_limit and require "train.process_memory"()
@@ -41,13 +32,7 @@ local function fits(a, size, step, denominator)
   a.optimizer:zero_grad()
   require("host").collect()
   if not ok and not is_out_of_memory(err) then error(err, 0) end
-  return ok, most
-end
-
-local function positive_whole(a, name)
-  local value = math.type(a[name]) and math.tointeger(a[name])
-  if not value or value < 1 then usage(("%s must be a whole number of 1 or more, got %s"):format(name, tostring(a[name]))) end
-  a[name] = value
+  return ok
 end
 
 ---Trains a few steps at growing batch sizes until memory ends or the bound is reached. "power" doubles; "binary" doubles,
@@ -65,29 +50,20 @@ return function(given)
     device = none, init = 2, max = none, mode = "power", steps = 3, memory_limit = none,
   })
   require("train.options").check("train.batch_size_find", a, {mode = {"power", "binary"}, memory_limit = "not_negative",
-    loader = "function", step = "function"})
-  positive_whole(a, "init")
-  positive_whole(a, "steps")
+    loader = "function", step = "function", init = "positive_count", steps = "positive_count", max = "positive_count"})
   if a.max == nil then
     local first = type(a.train) == "table" and a.train[1] or nil
     local ok, count = pcall(function() return require("torch").is_tensor(first) and #first or #a.train end)
     a.max = a.train ~= nil and ok and count > 0 and count or 65536
   end
-  positive_whole(a, "max")
-  arguments.check_model(a.model, "train.batch_size_find")
-  if type(a.loss) == "string" then a.loss = by_name.loss("train.batch_size_find", a.loss) end
-  if type(a.optimizer) == "string" then a.optimizer = by_name.optimizer("train.batch_size_find", a.optimizer, a.model) end
+  trial.check(a, "train.batch_size_find")
   if (a.train == nil) == (a.loader == nil) then usage("give train or loader", "loader = function(batch_size) return batches end") end
-  if a.step == nil and a.loss == nil then usage("keyword 'loss' is required") end
   if a.device then a.model:to(a.device) end
-  local denominator = Denominator.new {loss = not a.step and a.loss or nil, where = "train.batch_size_find"}
-  local step = a.step or arguments.default_step(a.loss, "train.batch_size_find", denominator)
-  local before = rewind.take {model = a.model, optimizer = a.optimizer, random = true}
-  local _ <close> = setmetatable({}, {__close = function() before:restore() end})
+  local _ <close> = rewind.take {model = a.model, optimizer = a.optimizer, random = true}
   a.model:train()
   local trials, best, failed = {}, nil, nil
   local function try(size)
-    local ok = fits(a, size, step, denominator)
+    local ok = fits(a, size)
     trials[#trials + 1] = {batch_size = size, ok = ok}
     if ok then best = math.max(best or 0, size) else failed = size end
     return ok

@@ -53,7 +53,7 @@ return function(given)
   local denominator = Denominator.new {loss = not a.step and a.loss or nil, count = a.count, reduction = a.reduction,
     where = "train.evaluate"}
   pass(state, a.data, "evaluate", Aggregate.new(a.metrics, "", weighted_names), {
-    step = precision.step(a.step or arguments.default_step(a.loss, "train.evaluate", denominator), a),
+    step = precision.step(a.step or arguments.default_step(a.loss, "train.evaluate", denominator), a, "train.evaluate"),
     limit = require("host").dry_run() and 1 or a.limit_batches, device = a.device, denominator = denominator, weighted = weighted,
   })
   return logs.copy(state.logs)

@@ -4,6 +4,7 @@ local torch = require "torch"
 local gradients = {}
 
 ---The parameters that the optimizer is about to step.
+---@param state table with `optimizer`, and `model` where it has one
 ---@return userdata[]
 function gradients.parameters(state)
   local groups = state.optimizer.param_groups or {}

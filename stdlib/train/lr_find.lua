@@ -1,11 +1,9 @@
 -- train.lr_find: tries learning rates from small to large on a few batches, and suggests one.
-local Denominator = require "train.denominator"
-local arguments = require "train.arguments"
 local batches = require "train.batches"
-local by_name = require "train.by_name"
 local data = require "train.data"
 local keywords = require "host.keywords"
 local rewind = require "train.rewind"
+local trial = require "train.trial"
 
 local function usage(message, hint) require("native.vm").raise("usage", "train.lr_find: " .. message, hint) end
 
@@ -42,7 +40,7 @@ local function steepest(lrs, losses, skip_begin, skip_end)
 end
 
 local function check(a)
-  if a.step == nil and a.loss == nil then usage("keyword 'loss' is required") end
+  trial.check(a, "train.lr_find")
   if not (type(a.min_lr) == "number" and a.min_lr > 0) then usage(("min_lr must be above 0, got %s"):format(tostring(a.min_lr))) end
   if not (type(a.max_lr) == "number" and a.max_lr > a.min_lr) then
     usage(("max_lr must be above min_lr = %g, got %s"):format(a.min_lr, tostring(a.max_lr)))
@@ -80,23 +78,18 @@ local function endless(a)
 end
 
 -- The trials. Each rate has its step; the loss is that before the step.
-local function try_rates(a, state, step, denominator, first_rates)
+local function try_rates(a, first_rates)
   local torch = require "torch"
   local result = {lrs = {}, losses = {}, raw = {}}
   local average, best = 0, math.huge
+  local forward, state = trial.forward(a, "train.lr_find")
   local next_batch, closing = endless(a)
   local _ <close> = closing
   a.model:train()
   for i = 0, a.num - 1 do
     local lr = a.min_lr * (a.max_lr / a.min_lr) ^ (i / (a.num - 1))
     for k, group in ipairs(a.optimizer.param_groups) do group.lr = lr * first_rates[k] end
-    local batch = next_batch()
-    if a.device then batch = batches.to(batch, a.device) end
-    state.inputs, state.samples, state.count = batch, nil, nil
-    a.optimizer:zero_grad()
-    local loss, parts = step(state, batch)
-    state.loss = loss
-    local mean = denominator:measure(state, batch, loss, parts)
+    local mean = forward(next_batch())
     local value = torch.is_tensor(mean) and mean:item() or mean
     average = a.smoothing * average + (1 - a.smoothing) * value
     local smooth = average / (1 - a.smoothing ^ (i + 1))
@@ -129,24 +122,16 @@ return function(given)
     device = none, batch_size = none, min_lr = 1e-7, max_lr = 10, num = 100, smoothing = 0.9, stop_factor = 4, skip_begin = 5,
     skip_end = 1, apply = false, plot = none,
   })
-  arguments.check_model(a.model, "train.lr_find")
-  if type(a.loss) == "string" then a.loss = by_name.loss("train.lr_find", a.loss) end
-  if type(a.optimizer) == "string" then a.optimizer = by_name.optimizer("train.lr_find", a.optimizer, a.model) end
   check(a)
   if a.device then a.model:to(a.device) end
   local result
   local first, ratios = a.optimizer.param_groups[1].lr, {}
   for k, group in ipairs(a.optimizer.param_groups) do ratios[k] = first ~= 0 and group.lr / first or 1 end
   do
-    local before = rewind.take {model = a.model, optimizer = a.optimizer, data = a.train, random = true}
-    local _ <close> = setmetatable({}, {__close = function() before:restore() end})
+    local _ <close> = rewind.take {model = a.model, optimizer = a.optimizer, data = a.train, random = true}
     a.train = data.loader(a.train, {where = "train.lr_find: train", batch_size = a.batch_size, tensors = not a.step, shuffle = true})
     batches.check(a.train, "train.lr_find: train")
-    local denominator = Denominator.new {loss = not a.step and a.loss or nil, where = "train.lr_find"}
-    local step = a.step or arguments.default_step(a.loss, "train.lr_find", denominator)
-    local state = require("train.state").new {model = a.model, optimizer = a.optimizer, phase = "train",
-      callback_list = require "train.callback_list"()}
-    result = setmetatable(try_rates(a, state, step, denominator, ratios), Result)
+    result = setmetatable(try_rates(a, ratios), Result)
   end
   result.suggestion, result.index = steepest(result.lrs, result.losses, a.skip_begin, a.skip_end)
   if a.apply and result.suggestion then

@@ -30,13 +30,9 @@ end
 function monitor.new(name, options, state, at)
   local names = at == "batch" and state.batch_log_names or state.log_names
   if names then
-    local known = false
-    for _, each in ipairs(names) do known = known or each == name end
-    if not known then
-      local hint = 'a callback that writes a log of its own says so: writes = {"' .. name .. '"}'
-      if name:find("^val_") and not state.valid then hint = "train.fit was given no valid" end
-      usage(("unknown monitor '%s'%s"):format(name, nearest.suggest(name, names)), hint)
-    end
+    local hint = 'a callback that writes a log of its own says so: writes = {"' .. name .. '"}'
+    if name:find("^val_") and not state.valid then hint = "train.fit was given no valid" end
+    nearest.check("monitor", name, names, hint)
   end
   local mode = options.mode or "auto"
   if mode ~= "auto" and mode ~= "min" and mode ~= "max" then

@@ -37,6 +37,7 @@ end
 local KINDS <const> = {
   count = {"a whole number of 0 or more", whole(0)},
   positive_count = {"a whole number of 1 or more", whole(1)},
+  integer = {"a whole number", whole(math.mininteger)},
   number = {"a number", number()},
   not_negative = {"a number of 0 or more", number(function(v) return v >= 0 end)},
   names = {"a list of names", names},
@@ -63,7 +64,7 @@ end
 --- Checks the options that were given (nil is not given), and keeps whole numbers as integers.
 ---@param where string "train.EarlyStopping"
 ---@param given table the options, changed in place
----@param kinds table<string, string|string[]> option -> count, positive_count, number, not_negative, text, names,
+---@param kinds table<string, string|string[]> option -> count, positive_count, integer, number, not_negative, text, names,
 --- function, flag, verbose, errors, budget, or the strings that it may be
 ---@return table given
 function options.check(where, given, kinds)

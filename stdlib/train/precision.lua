@@ -3,7 +3,7 @@ local torch = require "torch"
 
 local precision = {}
 
-local function usage(message, hint) require("native.vm").raise("usage", "train.fit: " .. message, hint) end
+local function usage(where, message, hint) require("native.vm").raise("usage", where .. ": " .. message, hint) end
 
 -- The type of the device that the step computes on.
 local function device_type(a)
@@ -15,8 +15,9 @@ end
 ---The step, under torch.autocast where `autocast` is true or a dtype.
 ---@param step function
 ---@param a table autocast, device, model
+---@param where string "train.fit"
 ---@return function
-function precision.step(step, a)
+function precision.step(step, a, where)
   local dtype = a.autocast
   if dtype == nil or dtype == false then return step end
   if type(dtype) == "string" then
@@ -24,7 +25,8 @@ function precision.step(step, a)
     dtype = ok and found or dtype
   end
   if dtype ~= true and tostring(dtype):sub(1, 6) ~= "torch." then
-    usage(("autocast must be true or a dtype, got %s"):format(require("native.vm").describe(a.autocast)), "autocast = torch.bfloat16")
+    usage(where, ("autocast must be true or a dtype, got %s"):format(require("native.vm").describe(a.autocast)),
+      "autocast = torch.bfloat16")
   end
   local kind, options = device_type(a), dtype ~= true and {dtype = dtype} or nil
   return function(state, batch)
@@ -42,7 +44,7 @@ function precision.scaler(a)
   if a.scaler == true then return torch.GradScaler(device_type(a)) end
   local ok, found = pcall(function() return a.scaler.scale and a.scaler.unscale_ end)
   if not (ok and found) then
-    usage("scaler must be true or a torch.GradScaler, got " .. require("native.vm").describe(a.scaler))
+    usage("train.fit", "scaler must be true or a torch.GradScaler, got " .. require("native.vm").describe(a.scaler))
   end
   return a.scaler
 end

@@ -1,5 +1,6 @@
 -- The state of a model, its optimizer, the data and the random numbers in memory, and going back to it bit for bit.
 local keep <const> = require("native.tensor").keep
+local modes = require "train.modes"
 local torch = require "torch"
 
 local Rewind = {}
@@ -24,7 +25,7 @@ end
 ---Takes the state of now.
 ---@param of table model, optimizer, data (a loader), step (a number, for who asks), random = false (also the default
 ---generators, gradients, and the mode of every module)
----@return table rewind with `restore()`, as often as it is wanted
+---@return table rewind with `restore()`, as often as it is wanted; a variable with <close> restores at the end of its scope
 local function take(of)
   local self = setmetatable({of = of, step = of.step, copies = {}}, Rewind)
   for i, tensor in ipairs(tensors_of(of.model)) do self.copies[i] = clone(tensor) end
@@ -40,11 +41,10 @@ local function take(of)
   if not of.random then return self end
   self.cpu = torch.get_rng_state()
   if torch.cuda.is_available() and torch.cuda.is_initialized() then self.cuda = torch.cuda.get_rng_state_all() end
-  self.gradients, self.modes = {}, {}
+  self.gradients, self.restore_modes = {}, modes.remember(of.model)
   for i, parameter in ipairs(of.model and of.model:parameters() or {}) do
     self.gradients[i] = parameter.grad ~= nil and clone(parameter.grad)
   end
-  for i, module in ipairs(of.model and of.model:modules() or {}) do self.modes[i] = module.training end
   return self
 end
 
@@ -65,11 +65,12 @@ function Rewind:restore(keep_rates)
   for i, parameter in ipairs(of.model and of.model:parameters() or {}) do
     parameter.grad = self.gradients[i] and self.gradients[i]:clone() or nil
   end
-  for i, module in ipairs(of.model and of.model:modules() or {}) do  -- parents come before children
-    if module.training ~= self.modes[i] then module:train(self.modes[i]) end
-  end
+  self.restore_modes()
   torch.set_rng_state(self.cpu)
   if self.cuda then torch.cuda.set_rng_state_all(self.cuda) end
 end
+
+---@private
+function Rewind:__close() self:restore() end
 
 return {take = take, clone = clone}

@@ -95,6 +95,19 @@ TEST_CASE("the longest common subsequence over several machine words") {
   }
 }
 
+TEST_CASE("the sentences of one line each have their longest common subsequence") {
+  std::mt19937 rng(5);
+  for (int i = 0; i < 200; ++i) {
+    std::string texts[2];
+    for (std::string& text : texts)
+      for (const uint32_t token : random_tokens(rng, i % 3 ? 30 : 300, 2 + i % 9))
+        text += "w" + std::to_string(token) + " ";
+    const auto scores = rouge(texts[0], texts[1], {{0}, {-1}}, false);
+    REQUIRE(scores[1].precision == scores[0].precision);
+    REQUIRE(scores[1].recall == scores[0].recall);
+  }
+}
+
 TEST_CASE("stems") {
   REQUIRE(rouge_tokens("Ponies caresses 2nd happily", true) == Words{"poni", "caress", "2nd", "happili"});
   REQUIRE(stem("") == "");

@@ -1,6 +1,6 @@
 -- torch.autograd.function_ (PyTorch's torch.autograd.function): operators of one's own, forward and backward in Lua.
 local native = require "native.autograd"
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local vm = require "native.vm"
 
 local apply, is_transforming = native.apply, native.is_transforming

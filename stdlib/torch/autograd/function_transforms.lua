@@ -1,5 +1,5 @@
 -- A Function under torch.func: one layer (vmap, grad, jvp) is dealt with here, the rest one level below.
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local native = require "native.autograd"
 local none = require("native.tensor").None
 local vm = require "native.vm"

@@ -1,5 +1,5 @@
 -- torch.autograd.functional: jacobian, hessian, vjp, jvp, vhp, hvp. A list of inputs gives lists, one Tensor a Tensor.
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local native = require "native.autograd"
 local none = require("native.tensor").None
 local signature = require "torch.signature"

@@ -1,6 +1,6 @@
 -- torch.autograd.gradcheck and gradgradcheck: gradients held against differences.
 local compare = require "torch.autograd.gradcheck_compare"
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local jacobians = require "torch.autograd.gradcheck_jacobian"
 local log = require "native.log"
 local native = require "native.autograd"

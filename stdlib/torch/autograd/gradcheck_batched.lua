@@ -1,5 +1,5 @@
 -- gradcheck's batched gradients: a vmapped backward, or forward, must give what a loop gives.
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local jacobians = require "torch.autograd.gradcheck_jacobian"
 local func = require "torch.func"
 local native = require "native.autograd"

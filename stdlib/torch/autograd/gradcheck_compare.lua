@@ -1,5 +1,5 @@
 -- gradcheck's comparison: every element of the Jacobians, or one random projection of each, in every mode.
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local jacobians = require "torch.autograd.gradcheck_jacobian"
 local vm = require "native.vm"
 

@@ -1,6 +1,6 @@
 -- Jacobians for gradcheck: by differences, by backward and by forward mode. A Jacobian is [input numel, output numel].
 local forward_ad = require "torch.autograd.forward_ad"
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local native = require "native.autograd"
 
 local jacobians = {}

@@ -1,5 +1,5 @@
 -- What grad, vjp and jvp share: argnums, wrapped arguments, checks of outputs.
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local native = require "native.autograd"
 local pytree = require "torch.pytree"
 local vm = require "native.vm"

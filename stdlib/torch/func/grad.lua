@@ -1,6 +1,6 @@
 -- torch.func.grad, grad_and_value and vjp: gradients of functions, in reverse mode.
 local arguments = require "torch.func.arguments"
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local native = require "native.autograd"
 local pytree = require "torch.pytree"
 local signature = require "torch.signature"

@@ -1,7 +1,7 @@
 -- torch.func.jacrev, jacfwd, hessian, hvp: whole matrices of derivatives, a row or a column for each vmapped pass.
 local arguments = require "torch.func.arguments"
 local blocks_of = require "torch.func.blocks"
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local jvp_of = require("torch.func.jvp").jvp_of
 local pytree = require "torch.pytree"
 local signature = require "torch.signature"

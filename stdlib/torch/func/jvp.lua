@@ -1,7 +1,7 @@
 -- torch.func.jvp and linearize: derivatives along a direction, in forward mode.
 local arguments = require "torch.func.arguments"
 local forward_ad = require "torch.autograd.forward_ad"
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local native = require "native.autograd"
 local pytree = require "torch.pytree"
 local signature = require "torch.signature"

@@ -1,5 +1,5 @@
 -- torch.func.vmap: a function of one example, applied to a batch.
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local native = require "native.autograd"
 local none = require("native.tensor").None
 local pytree = require "torch.pytree"

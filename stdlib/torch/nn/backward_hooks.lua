@@ -1,7 +1,7 @@
 -- Backward hooks of one call of a module: nodes around its forward through which the gradients pass.
 local Function = require("torch.autograd.function").Function
 local autograd = require "native.autograd"
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local python_type = require "torch.nn.python_type"
 local torch = require "torch"
 local vm = require "native.vm"

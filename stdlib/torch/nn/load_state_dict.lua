@@ -8,7 +8,7 @@ local vm = require "native.vm"
 
 local methods = {}
 local fields_of <const>, class_of <const> = native.fields, native.class_of
-local is_tensor <const>, is_parameter <const>, is_lazy <const> = native.is_tensor, native.is_parameter,
+local is_tensor <const>, is_parameter <const>, is_lazy <const> = require("native.tensor").is_tensor, native.is_parameter,
   native.is_uninitialized
 
 -- Note [A load that fails]

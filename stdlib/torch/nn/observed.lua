@@ -6,7 +6,7 @@ local torch = require "torch"
 local trace = require "native.trace"
 local vm = require "native.vm"
 
-local is_tensor <const> = native.is_tensor
+local is_tensor <const> = require("native.tensor").is_tensor
 
 local observed = {}
 

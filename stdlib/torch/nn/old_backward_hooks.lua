@@ -1,5 +1,5 @@
 -- The warnings of Module:register_backward_hook: what such a hook does not see.
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local warn = require "torch.warn"
 
 local function all_tensors(values)

@@ -1,5 +1,5 @@
 -- nn.ParameterDict: parameters by name, in the order in which they were added.
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local layer = require "torch.nn.layer"
 local native = require "native.model"
 local ordered = require "host.ordered"

@@ -1,5 +1,5 @@
 -- nn.ParameterList: parameters that its owner uses as it likes, counted from 0.
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local layer = require "torch.nn.layer"
 local native = require "native.model"
 local python_type = require "torch.nn.python_type"

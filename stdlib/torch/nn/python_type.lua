@@ -1,4 +1,5 @@
 -- What Python calls the types of values, in its texts.
+local is_tensor <const> = require("native.tensor").is_tensor
 local native = require "native.model"
 
 local python_type = {}
@@ -9,7 +10,7 @@ local NAMES <const> = {string = "str", boolean = "bool", ["nil"] = "NoneType", [
 ---@param value any
 ---@return string
 function python_type.name(value)
-  if native.is_tensor(value) then return native.is_parameter(value) and "Parameter" or require("torch").typename(value) end
+  if is_tensor(value) then return native.is_parameter(value) and "Parameter" or require("torch").typename(value) end
   if native.is_module(value) then return native.class_of(value).__name end
   if math.type(value) == "integer" then return "int" end
   local meta = getmetatable(value)
@@ -23,7 +24,7 @@ end
 ---@param value any
 ---@return string
 function python_type.class(value)
-  if native.is_tensor(value) then
+  if is_tensor(value) then
     return native.is_parameter(value) and "<class 'torch.nn.parameter.Parameter'>" or "<class 'torch.Tensor'>"
   end
   return ("<class '%s'>"):format(python_type.name(value))
@@ -43,7 +44,7 @@ end
 ---@param of string? what a tensor's elements are called
 ---@return string
 function python_type.entry(value, of)
-  if not native.is_tensor(value) then return "Object of type: " .. python_type.name(value) end
+  if not is_tensor(value) then return "Object of type: " .. python_type.name(value) end
   local device = tostring(value.device)
   return ("%s containing: [%s of size %s%s]"):format(native.is_parameter(value) and "Parameter" or "Tensor", of,
     table.concat(value.shape, "x"), device:find("^cuda") and (" (%s)"):format(device) or "")

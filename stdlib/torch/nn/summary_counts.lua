@@ -5,7 +5,7 @@ local trace = require "native.trace"
 
 local counts = {}
 
-local is_tensor <const> = native.is_tensor
+local is_tensor <const> = require("native.tensor").is_tensor
 
 -- Of a lazy layer nothing is known yet.
 local function count_of(tensor) return native.is_uninitialized(tensor) and 0 or tensor:numel() end

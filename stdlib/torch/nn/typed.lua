@@ -1,6 +1,6 @@
 -- What the arguments of layers must be: checked when a layer is made, not where the first batch meets it.
-local model = require "native.model"
-local none = require("native.tensor").None
+local native = require "native.tensor"
+local none <const> = native.None
 local vm = require "native.vm"
 
 local function integer(value, least)
@@ -61,7 +61,7 @@ local KINDS <const> = {
   reduction_or_batchmean = {"'none', 'mean', 'sum' or 'batchmean'", function(v)
     return (REDUCTIONS[v] or v == "batchmean") and v or nil
   end},
-  tensor = {"a Tensor", function(v) return model.is_tensor(v) and v or nil end},
+  tensor = {"a Tensor", function(v) return native.is_tensor(v) and v or nil end},
 }
 
 -- "in_features: size, bias: flag?" -> names, kinds, and which may be nil, by position: that of the parameter, or in order.

@@ -1,5 +1,6 @@
 -- What an optimizer takes for parameters, as groups: lists of tensors, of {name, tensor}, of tables with params; what
 -- model:parameters() and model:named_parameters() return.
+local is_tensor <const> = require("native.tensor").is_tensor
 local model = require "native.model"
 local python_type = require "torch.nn.python_type"
 local vm = require "native.vm"
@@ -7,7 +8,7 @@ local vm = require "native.vm"
 local groups = {}
 
 local function is_pair(value)
-  return type(value) == "table" and type(value[1]) == "string" and model.is_tensor(value[2])
+  return type(value) == "table" and type(value[1]) == "string" and is_tensor(value[2])
 end
 
 -- The values of an iterator, names with their tensors.
@@ -27,7 +28,7 @@ function groups.read(class, params)
   if type(params) == "function" then params = collect(params) end
   if type(params) ~= "table" then
     fail("params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
-      .. (model.is_tensor(params) and params:type() or python_type.name(params)))
+      .. (is_tensor(params) and params:type() or python_type.name(params)))
   end
   if params.params ~= nil then return {params} end
   if #params == 0 then fail "optimizer got an empty parameter list" end
@@ -41,7 +42,7 @@ function groups.make(self, given)
   local function fail(message, hint) vm.raise("usage", ("%s: %s"):format(self.__name, message), hint) end
   if type(given) ~= "table" then fail("param_group must be a dict, but got " .. python_type.class(given)) end
   local params = given.params
-  if model.is_tensor(params) then params = {params} end
+  if is_tensor(params) then params = {params} end
   if type(params) == "function" then params = collect(params) end
   if type(params) ~= "table" then
     fail("a parameter group must have a list of tensors in 'params', got " .. vm.describe(params))
@@ -54,7 +55,7 @@ function groups.make(self, given)
       names[#names + 1] = param[1]
       param = param[2]
     end
-    if not model.is_tensor(param) then
+    if not is_tensor(param) then
       fail("optimizer can only optimize Tensors, but one of the params is " .. python_type.name(param),
         "it is number " .. i)
     end

@@ -1,7 +1,7 @@
 -- Classes of optimizers whose step is native: one call for all parameters, by the rule of host/model/optimizer_NAME.cpp.
 local Optimizer = require "torch.optim.optimizer"
 local hooks = require "torch.optim.hooks"
-local model = require "native.model"
+local is_tensor <const> = require("native.tensor").is_tensor
 local native = require "native.optim"
 local torch = require "torch"
 local vm = require "native.vm"
@@ -14,7 +14,7 @@ local function index_of(self, param)
   local index = 0
   for _, group in ipairs(self.param_groups) do
     for _, each in ipairs(group.params) do
-      if rawequal(each, param) or model.is_tensor(param) and each == param then return index end
+      if rawequal(each, param) or is_tensor(param) and each == param then return index end
       index = index + 1
     end
   end

@@ -3,6 +3,7 @@
 -- `opt.param_groups` are plain tables that every step reads: writing opt.param_groups[1].lr takes effect.
 local groups = require "torch.optim.groups"
 local hooks = require "torch.optim.hooks"
+local is_tensor <const> = require("native.tensor").is_tensor
 local model = require "native.model"
 local signature = require "torch.signature"
 local text = require "torch.python_text"
@@ -29,7 +30,7 @@ local function fail(self, message, hint) vm.raise("usage", ("%s: %s"):format(sel
 -- {} for a parameter that has no state yet, and kept: as a defaultdict of Python.
 local function new_state()
   return setmetatable({}, {__name = "OptimizerState", __index = function(self, param)
-    if not model.is_tensor(param) then return nil end
+    if not is_tensor(param) then return nil end
     local state = {}
     rawset(self, param, state)
     return state

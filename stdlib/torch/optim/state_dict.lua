@@ -1,6 +1,6 @@
 -- State dicts of optimizers, laid out as PyTorch's: {state = {[0] = {...}}, param_groups = {{lr = ..., params = {0, 1}}}}.
 local hooks = require "torch.optim.hooks"
-local model = require "native.model"
+local is_tensor <const> = require("native.tensor").is_tensor
 local native = require "native.optim"
 local ordered = require "host.ordered"
 local torch = require "torch"
@@ -79,7 +79,7 @@ end
 
 -- A loaded value as the parameter needs it, as PyTorch casts them; a copy.
 local function cast(value, param, key, with_steps)
-  if model.is_tensor(value) then
+  if is_tensor(value) then
     if key == "step" then
       return with_steps and value:to(param.device, torch.float32, {copy = true}) or value:clone()
     end

@@ -1,5 +1,5 @@
 -- torch.utils.checkpoint: activations that are computed again in the backward instead of kept.
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local native = require "native.autograd"
 local log = require "native.log"
 local mode = require "torch.mode"

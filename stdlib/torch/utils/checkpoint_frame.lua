@@ -1,5 +1,5 @@
 -- torch.utils.checkpoint without re-entrance: operators save a ticket; the first that is asked for runs the function again.
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local keep = require("native.tensor").keep
 local native = require "native.autograd"
 local state = require "torch.utils.checkpoint_state"

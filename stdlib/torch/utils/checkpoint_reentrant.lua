@@ -1,6 +1,6 @@
 -- The older checkpoint: a Function whose backward runs the function again and a backward inside it.
 local autograd = require "torch.autograd"
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local log = require "native.log"
 local native = require "native.autograd"
 local none = require("native.tensor").None

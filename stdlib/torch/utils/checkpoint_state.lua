@@ -1,5 +1,5 @@
 -- What a checkpoint's function may depend on: random numbers, autocast, the default device. As they were in the forward.
-local is_tensor = require("native.model").is_tensor
+local is_tensor = require("native.tensor").is_tensor
 local named = require "torch.named"
 
 local state = {}

@@ -6,6 +6,7 @@
 -- `min_change` of the values' size. Diagnoses stand only once they hold for `patience` epochs.
 local keywords = require "host.keywords"
 local learning_rate = require "train.learning_rate"
+local nearest = require "train.nearest"
 local numbers = require "train.numbers"
 local options = require "train.options"
 
@@ -22,13 +23,9 @@ local CODES <const> = {healthy = 0, overfitting = 1, underfitting = 2, plateau =
 ---@private
 ---@param state table
 function Diagnose:check(state)
-  local names, nearest = state.log_names, require "train.nearest"
-  for _, option in ipairs {"monitor", "val_monitor"} do
-    local known, name = not names, self[option]
-    for _, each in ipairs(names or {}) do known = known or each == name end
-    if not known and not (option == "val_monitor" and not state.valid) then
-      require("native.vm").raise("usage", ("unknown %s '%s'%s"):format(option, name, nearest.suggest(name, names)))
-    end
+  if state.log_names then
+    nearest.check("monitor", self.monitor, state.log_names)
+    if state.valid then nearest.check("val_monitor", self.val_monitor, state.log_names) end
   end
   if self.action == "reduce_lr" then learning_rate.check(state) end
 end
@@ -176,19 +173,17 @@ end
 ---min_change = 0.02 (of a curve over the window), monitor = "loss", val_monitor = "val_loss", underfit = 0.2 (less of the first
 ---loss learnt is little), target (instead: a training loss above it is too much), converged = 0.95 (with more of the first loss
 ---learnt no plateau is told), divergence_factor = 2 (times the first loss), action = "warn"|"stop"|"reduce_lr"|
----function(state, found), or a table of these by tag, factor = 0.1 of reduce_lr, verbose = true
+---function(state, found), or a table of these by tag, factor = 0.1 of reduce_lr, verbose = true, errors = "raise", budget
 ---@return table callback `tag`, `reason`, and `found`: what was said
 return function(arguments)
-  local self = setmetatable(keywords.check("train.Diagnose", arguments, {
+  local self = setmetatable(options.of_callback("train.Diagnose", arguments, {
     window = 8, patience = 2, min_change = 0.02, monitor = "loss", val_monitor = "val_loss", underfit = 0.2,
     target = keywords.none, converged = 0.95, divergence_factor = 2, action = "warn", factor = 0.1, verbose = true,
-    name = "Diagnose",
-  }), Diagnose)
-  options.check("train.Diagnose", self, {
+  }, {
     window = "positive_count", patience = "positive_count", min_change = "not_negative", monitor = "text",
     val_monitor = "text", underfit = "not_negative", target = "number", converged = "not_negative",
-    divergence_factor = "not_negative", factor = "not_negative", verbose = "verbose", name = "text",
-  })
+    divergence_factor = "not_negative", factor = "not_negative", verbose = "verbose",
+  }), Diagnose)
   local raise = require("native.vm").raise
   if self.window < 4 then raise("usage", ("train.Diagnose: window must be 4 or more, got %d"):format(self.window)) end
   if not (self.factor < 1) then raise("usage", ("train.Diagnose: factor must be less than 1, got %s"):format(self.factor)) end

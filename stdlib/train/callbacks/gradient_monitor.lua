@@ -276,20 +276,19 @@ function GradientMonitor:on_exception() close_activations(self) end
 ---function(state, event) for a norm that is too large (any but "warn" reads every step; event has kind, norm, median, layer,
 ---bound), vanishing = 1e-7, exploding = 1e4 (norms of a layer), update_ratio = true, least_update = 1e-5,
 ---greatest_update = 1e-1, activations = false, histograms = false (state.histograms["gradients/0.weight"], "weights/...",
----"activations/..." = {counts, edges, ...} at each reading), bins = 64, verbose = true
+---"activations/..." = {counts, edges, ...} at each reading), bins = 64, verbose = true, errors = "raise", budget
 ---@return table callback
 return function(arguments)
-  local self = setmetatable(keywords.check("train.GradientMonitor", arguments, {
+  local self = setmetatable(options.of_callback("train.GradientMonitor", arguments, {
     log_freq = 10, max_norm = keywords.none, spike = 10, window = 50, clip = keywords.none, policy = "warn", vanishing = 1e-7,
     exploding = 1e4, update_ratio = true, least_update = 1e-5, greatest_update = 1e-1, activations = false,
-    histograms = false, bins = 64, verbose = true, name = "GradientMonitor",
-  }), GradientMonitor)
-  options.check("train.GradientMonitor", self, {
+    histograms = false, bins = 64, verbose = true,
+  }, {
     log_freq = "positive_count", max_norm = "not_negative", spike = "not_negative", window = "positive_count",
     clip = "not_negative", vanishing = "not_negative", exploding = "not_negative", update_ratio = "flag",
     least_update = "not_negative", greatest_update = "not_negative", activations = "flag", histograms = "flag",
-    bins = "positive_count", verbose = "verbose", name = "text",
-  })
+    bins = "positive_count", verbose = "verbose",
+  }), GradientMonitor)
   if type(self.policy) ~= "function" then
     options.check("train.GradientMonitor", self, {policy = {"warn", "clip", "skip", "stop"}})
   end

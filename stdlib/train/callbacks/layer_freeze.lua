@@ -164,15 +164,12 @@ end
 ---@param arguments table schedule = {[0] = {freeze = {"backbone"}}, [3] = {unfreeze = "backbone.layer4"}}, or a list of
 ---{epoch = 0, freeze = names, unfreeze = names}; or gradual = k: only the last layer trains at first, and every k epochs the
 ---one before it joins (of `layers`, by default the model's children with parameters); lr_factor = 1 (of the first group's
----learning rate, for new groups), verbose = false
+---learning rate, for new groups), verbose = false, errors = "raise", budget
 ---@return table callback
 return function(arguments)
-  local self = setmetatable(keywords.check("train.LayerFreeze", arguments, {
+  local self = setmetatable(options.of_callback("train.LayerFreeze", arguments, {
     schedule = keywords.none, gradual = keywords.none, layers = keywords.none, lr_factor = 1, verbose = false,
-    name = "LayerFreeze",
-  }), LayerFreeze)
-  options.check("train.LayerFreeze", self, {gradual = "positive_count", layers = "names", lr_factor = "not_negative",
-    verbose = "verbose", name = "text"})
+  }, {gradual = "positive_count", layers = "names", lr_factor = "not_negative", verbose = "verbose"}), LayerFreeze)
   if (self.schedule == nil) == (self.gradual == nil) then
     usage("train.LayerFreeze: give schedule or gradual", "schedule = {[0] = {freeze = \"backbone\"}, [3] = {unfreeze = \"backbone\"}}")
   end

@@ -1,5 +1,4 @@
 -- train.LearningRateMonitor: logs the learning rate of every parameter group, whoever sets it.
-local keywords = require "host.keywords"
 local learning_rate = require "train.learning_rate"
 local options = require "train.options"
 local ordered = require "host.ordered"
@@ -55,13 +54,10 @@ function LearningRateMonitor:on_epoch_end(state) write(self, state) end
 ---Logs `learning_rate` at the end of each epoch, as it was before a scheduler changes it; of further parameter groups
 ---`learning_rate_1`, `learning_rate_2` ..., or `learning_rate_<name>` where the group has a `name`.
 ---@param arguments? table logging_interval = "epoch" | "step" (also at each step), log_momentum = false (`momentum`, the first
----of betas), log_weight_decay = false
+---of betas), log_weight_decay = false, errors = "raise", budget
 ---@return table callback
 return function(arguments)
-  local self = setmetatable(keywords.check("train.LearningRateMonitor", arguments, {
-    logging_interval = "epoch", log_momentum = false, log_weight_decay = false, name = "LearningRateMonitor",
-  }), LearningRateMonitor)
-  return options.check("train.LearningRateMonitor", self, {
-    logging_interval = {"epoch", "step"}, log_momentum = "flag", log_weight_decay = "flag", name = "text",
-  })
+  return setmetatable(options.of_callback("train.LearningRateMonitor", arguments, {
+    logging_interval = "epoch", log_momentum = false, log_weight_decay = false,
+  }, {logging_interval = {"epoch", "step"}, log_momentum = "flag", log_weight_decay = "flag"}), LearningRateMonitor)
 end

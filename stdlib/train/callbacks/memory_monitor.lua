@@ -56,13 +56,12 @@ function MemoryMonitor:on_epoch_end(state) write(self, state) end
 
 ---Logs, in MiB, at the end of each epoch: `memory_rss` (the process), `memory_native` (tensors that Lua holds), `memory_lua`,
 ---and where the model is on CUDA `memory_cuda`, `memory_cuda_reserved`, `memory_cuda_max`. `peak` is the greatest memory_rss.
----@param arguments? table every = also within epochs (batches, or "100ba", "30s"), limit (MiB of memory_rss: more is told once)
+---@param arguments? table every = also within epochs (batches, or "100ba", "30s"), limit (MiB of memory_rss: more is told once),
+---errors = "disable", budget
 ---@return table callback
 return function(arguments)
-  local self = setmetatable(keywords.check("train.MemoryMonitor", arguments, {
-    every = keywords.none, limit = keywords.none, name = "MemoryMonitor",
-  }), MemoryMonitor)
-  options.check("train.MemoryMonitor", self, {limit = "not_negative", name = "text"})
+  local self = setmetatable(options.of_callback("train.MemoryMonitor", arguments,
+    {every = keywords.none, limit = keywords.none}, {limit = "not_negative"}), MemoryMonitor)
   self._every = self.every and interval.parse(self.every, "train.MemoryMonitor: every")
   self.memory = {}
   return self

@@ -266,17 +266,15 @@ end
 ---@param arguments? table policy = "warn"|"skip"|"reduce_lr"|"roll_back"|"stop", factor = 0.5 and min_lr = 0 of reduce_lr,
 ---snapshot_every = 100 (steps between the states that roll_back keeps), patience = 25 (so many bad steps one after another
 ---end the training, but under "warn"), callback = function(state, found) with found.kind = "data"|"weight"|"loss"|"output"|
----"gradient", name, layer, text, verbose = true
+---"gradient", name, layer, text, verbose = true, errors = "raise", budget
 ---@return table callback `found` lists what was found, `bad_steps` counts
 return function(arguments)
-  local self = setmetatable(keywords.check("train.NanGuard", arguments, {
+  local self = setmetatable(options.of_callback("train.NanGuard", arguments, {
     policy = "warn", factor = 0.5, min_lr = 0, snapshot_every = 100, patience = 25, callback = keywords.none, verbose = true,
-    name = "NanGuard",
-  }), NanGuard)
-  options.check("train.NanGuard", self, {
+  }, {
     policy = {"warn", "skip", "reduce_lr", "roll_back", "stop"}, factor = "not_negative", min_lr = "not_negative",
-    snapshot_every = "positive_count", patience = "positive_count", callback = "function", verbose = "verbose", name = "text",
-  })
+    snapshot_every = "positive_count", patience = "positive_count", callback = "function", verbose = "verbose",
+  }), NanGuard)
   if not (self.factor < 1) then usage(("train.NanGuard: factor must be less than 1, got %s"):format(self.factor)) end
   forget(self)
   return self

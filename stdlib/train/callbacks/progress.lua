@@ -148,15 +148,13 @@ end
 ---Shows the progress on the standard output: a bar of the batches with their rate and what is left, a line for each epoch,
 ---and at the end a table of the last and best values. train.fit adds one unless `quiet = true`.
 ---@param arguments? table bar = whether to draw a bar (default: standard output is a terminal), title = what stands before
----each line ("trial 3/20"), summary = true (the table at the end), write = function(text), clock = function() returning seconds
+---each line ("trial 3/20"), summary = true (the table at the end), write = function(text), clock = function() returning seconds,
+---errors = "disable", budget
 ---@return table callback
 return function(arguments)
-  local self = setmetatable(keywords.check("train.Progress", arguments, {
+  local self = setmetatable(options.of_callback("train.Progress", arguments, {
     bar = keywords.none, title = keywords.none, summary = true, write = keywords.none, clock = keywords.none,
-    name = "Progress",
-  }), Progress)
-  options.check("train.Progress", self, {bar = "flag", title = "text", summary = "flag", write = "function",
-    clock = "function", name = "text"})
+  }, {bar = "flag", title = "text", summary = "flag", write = "function", clock = "function"}), Progress)
   local host = require "host"
   self._bar = self.bar
   if self._bar == nil then self._bar = host.is_tty("stdout") end

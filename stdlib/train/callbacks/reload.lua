@@ -142,7 +142,7 @@ function Reload:on_predict_begin(state) install(self, state, "predict_begin") en
 ---place, also for that very event. Each version is an artifact of the active MLflow run, reload/<file>/step_<n>.lua, with
 ---the step it took effect. The upvalues of functions are not handed over: what must last is in the callback or state.user.
 ---@param files string|string[]|table the files, or {files = {...}, interval = 0.25, name = "Reload"}
----@param arguments? table interval = 0.25 (seconds, 0: after every step), name
+---@param arguments? table interval = 0.25 (seconds, 0: after every step), name, errors = "raise", budget
 ---@return table callback
 ---@example local path = os.tmpname()
 --- host.file.write_atomic(path, [[
@@ -153,10 +153,8 @@ function Reload:on_predict_begin(state) install(self, state, "predict_begin") en
 --- os.remove(path)
 return function(files, arguments)
   if type(files) == "table" and next(files) ~= nil and files[1] == nil then files, arguments = files.files, files end
-  local self = setmetatable(keywords.check("train.reload", arguments, {
-    files = keywords.none, interval = 0.25, name = "Reload",
-  }), Reload)
-  options.check("train.reload", self, {interval = "not_negative", name = "text"})
+  local self = setmetatable(options.of_callback("train.reload", arguments,
+    {files = keywords.none, interval = 0.25, name = "Reload"}, {interval = "not_negative"}), Reload)
   self.files = nil
   if type(files) ~= "table" then files = {files} end
   if #files == 0 then require("native.vm").raise("usage", "train.reload: expected the path of a Lua file, got nil") end

@@ -1,4 +1,6 @@
 -- What train.fit does with its `scheduler`: steps it each epoch or each optimizer step.
+local nearest = require "train.nearest"
+
 local Scheduler = {__name = "Scheduler", group = "policy"}
 Scheduler.__index = Scheduler
 
@@ -24,13 +26,9 @@ end
 ---@private
 ---@param state table
 function Scheduler:check(state)
-  local names = state.log_names
-  if not (self._monitor and names) then return end
+  if not (self._monitor and state.log_names) then return end
   self._known = true
-  for _, name in ipairs(names) do
-    if name == self._monitor then return end
-  end
-  usage(("unknown monitor '%s'%s"):format(self._monitor, require("train.nearest").suggest(self._monitor, names)))
+  nearest.check("monitor", self._monitor, state.log_names)
 end
 
 --- What a checkpoint keeps of the scheduler.

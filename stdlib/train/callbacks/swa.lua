@@ -1,6 +1,7 @@
 -- train.SWA: stochastic weight averaging: from some epoch on the mean of the weights, at a learning rate of its own.
 local batches = require "train.batches"
 local keywords = require "host.keywords"
+local learning_rate = require "train.learning_rate"
 local options = require "train.options"
 local torch = require "torch"
 
@@ -14,7 +15,7 @@ local function usage(message, hint) require("native.vm").raise("usage", message,
 ---@param state table
 function SWA:check(state)
   if not state.model then usage("needs a model") end
-  if not (state.optimizer and state.optimizer.param_groups) then usage("needs an optimizer with param_groups") end
+  learning_rate.check(state)
   if self.swa_start < 1 and not state.epochs then usage("swa_start as a fraction needs epochs", "swa_start = 10 is an epoch") end
 end
 
@@ -105,17 +106,16 @@ function SWA:load_state_dict(dict) self._loaded = dict.average end
 ---normalizations the statistics that belong to them (update_bn over the training data).
 ---@param arguments? table swa_lr = 0.05 (or one for each group; false: the learning rate is left alone), swa_start = 0.8 (of the
 ---epochs; 1 or more: an epoch from 0), anneal_epochs = 10, anneal_strategy = "cos"|"linear", avg_fn (the plain mean),
----use_buffers = false (averages buffers too, in place of update_bn), update_bn = true
+---use_buffers = false (averages buffers too, in place of update_bn), update_bn = true, errors = "raise", budget
 ---@return table callback with `average()`, a model
 return function(arguments)
-  local self = setmetatable(keywords.check("train.SWA", arguments, {
+  local self = setmetatable(options.of_callback("train.SWA", arguments, {
     swa_lr = 0.05, swa_start = 0.8, anneal_epochs = 10, anneal_strategy = "cos", avg_fn = keywords.none, use_buffers = false,
-    update_bn = true, name = "SWA",
-  }), SWA)
-  options.check("train.SWA", self, {
+    update_bn = true,
+  }, {
     swa_start = "not_negative", anneal_epochs = "count", anneal_strategy = {"cos", "linear"}, avg_fn = "function",
-    use_buffers = "flag", update_bn = "flag", name = "text",
-  })
+    use_buffers = "flag", update_bn = "flag",
+  }), SWA)
   if self.swa_start >= 1 then options.check("train.SWA", self, {swa_start = "count"}) end
   if self.swa_lr ~= false and type(self.swa_lr) ~= "number" and type(self.swa_lr) ~= "table" then
     usage("train.SWA: swa_lr must be a number, a list of numbers or false, got " .. require("native.vm").describe(self.swa_lr))

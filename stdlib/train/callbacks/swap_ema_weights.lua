@@ -33,6 +33,12 @@ local function exchange(self)
   end
 end
 
+local function overwrite(self)
+  local _ <close> = torch.no_grad()
+  local averages = self._average.module:parameters()
+  for i, parameter in ipairs(self._model:parameters()) do parameter:copy_(averages[i]) end
+end
+
 local function swap_in(self, model)
   if self._swapped then return end
   if not self._average then make_average(self, model) end
@@ -49,8 +55,7 @@ end
 
 function SwapEMAWeights:on_train_begin(state)
   swap_out(self)
-  if not (self._resumed and self._average) then make_average(self, state.model) end
-  self._resumed = nil
+  make_average(self, state.model)
 end
 
 function SwapEMAWeights:on_epoch_begin() swap_out(self) end
@@ -61,9 +66,7 @@ function SwapEMAWeights:on_after_step(state)
   self._average:update_parameters(self._model)
   local every = self.overwrite_frequency
   if every and (state.step + 1) % every == 0 then
-    local _ <close> = torch.no_grad()
-    local averages = self._average.module:parameters()
-    for i, parameter in ipairs(self._model:parameters()) do parameter:copy_(averages[i]) end
+    overwrite(self)
   end
 end
 
@@ -80,10 +83,7 @@ end
 
 function SwapEMAWeights:on_train_end()
   swap_out(self)
-  if not self.final then return end
-  local _ <close> = torch.no_grad()
-  local averages = self._average.module:parameters()
-  for i, parameter in ipairs(self._model:parameters()) do parameter:copy_(averages[i]) end
+  if self.final then overwrite(self) end
 end
 
 function SwapEMAWeights:on_exception() swap_out(self) end
@@ -119,7 +119,6 @@ end
 ---@private
 ---@param dict table
 function SwapEMAWeights:load_state_dict(dict)
-  self._loaded = dict
   if self._average then
     local _ <close> = torch.no_grad()
     for name, parameter in self._average.module:named_parameters() do
@@ -134,15 +133,12 @@ end
 ---weights are those of the training again.
 ---@param arguments? table swap_on_epoch = false (Keras's: also at the end of each epoch, for checkpoints), momentum = 0.99,
 ---overwrite_frequency (steps after which the average replaces the weights; Keras's ema_overwrite_frequency), final = false
----(the model ends with the averages)
+---(the model ends with the averages), errors = "raise", budget
 ---@return table callback with `swapped()` (a scope) and `average()` (a model)
 return function(arguments)
-  local self = setmetatable(keywords.check("train.SwapEMAWeights", arguments, {
-    swap_on_epoch = false, momentum = 0.99, overwrite_frequency = keywords.none, final = false, name = "SwapEMAWeights",
-  }), SwapEMAWeights)
-  options.check("train.SwapEMAWeights", self, {
-    swap_on_epoch = "flag", momentum = "not_negative", overwrite_frequency = "positive_count", final = "flag", name = "text",
-  })
+  local self = setmetatable(options.of_callback("train.SwapEMAWeights", arguments, {
+    swap_on_epoch = false, momentum = 0.99, overwrite_frequency = keywords.none, final = false,
+  }, {swap_on_epoch = "flag", momentum = "not_negative", overwrite_frequency = "positive_count", final = "flag"}), SwapEMAWeights)
   if self.momentum > 1 then usage(("train.SwapEMAWeights: momentum must be 0 to 1, got %s"):format(self.momentum)) end
   return self
 end

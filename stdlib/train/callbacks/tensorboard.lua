@@ -1,5 +1,4 @@
 -- train.TensorBoard: what Keras's callback writes for TensorBoard, into <log_dir>/train and <log_dir>/validation.
-local keywords = require "host.keywords"
 local options = require "train.options"
 local ordered = require "host.ordered"
 local vm = require "native.vm"
@@ -200,18 +199,17 @@ TensorBoard.on_exception = TensorBoard.on_train_end
 ---@param arguments? table|string log_dir = "logs" (a string is the log_dir), histogram_freq = 0 (in epochs 0, k, 2k ...;
 ---0 for none), write_graph = true, update_freq = "epoch" | "batch" | a number of batches, write_images = false (weights as
 ---<weight>/image, with the histograms), write_steps_per_second = false, profile_batch = 0 and embeddings_freq = 0 (no
----others: a profile is none of ours, SummaryWriter.add_embedding shows embeddings)
+---others: a profile is none of ours, SummaryWriter.add_embedding shows embeddings), errors = "disable", budget
 ---@return table callback writer("train" or "validation") is a SummaryWriter for more
 return function(arguments)
   if type(arguments) == "string" then arguments = {log_dir = arguments} end
-  local self = setmetatable(keywords.check("train.TensorBoard", arguments, {
+  local self = setmetatable(options.of_callback("train.TensorBoard", arguments, {
     log_dir = "logs", histogram_freq = 0, write_graph = true, write_images = false, write_steps_per_second = false,
-    update_freq = "epoch", profile_batch = 0, embeddings_freq = 0, name = "TensorBoard",
-  }), TensorBoard)
-  options.check("train.TensorBoard", self, {
+    update_freq = "epoch", profile_batch = 0, embeddings_freq = 0,
+  }, {
     log_dir = "text", histogram_freq = "count", write_graph = "flag", write_images = "flag",
-    write_steps_per_second = "flag", name = "text",
-  })
+    write_steps_per_second = "flag",
+  }), TensorBoard)
   if type(self.update_freq) == "number" then
     options.check("train.TensorBoard", self, {update_freq = "positive_count"})
     self._every = self.update_freq

@@ -67,13 +67,11 @@ end
 ---`tokens_per_second` where samples are rows of whole numbers, and `data_wait`, the share of the time (0 to 1) that was spent
 ---waiting for the next batch.
 ---@param arguments? table tokens = function(batch, state) returning how many tokens a batch has, clock = function() returning
----seconds
+---seconds, errors = "disable", budget
 ---@return table callback
 return function(arguments)
-  local self = setmetatable(keywords.check("train.Throughput", arguments, {
-    tokens = keywords.none, clock = keywords.none, name = "Throughput",
-  }), Throughput)
-  options.check("train.Throughput", self, {tokens = "function", clock = "function", name = "text"})
+  local self = setmetatable(options.of_callback("train.Throughput", arguments,
+    {tokens = keywords.none, clock = keywords.none}, {tokens = "function", clock = "function"}), Throughput)
   self.clock = self.clock or require("host").clock
   return self
 end

@@ -1,6 +1,6 @@
 -- train.metrics.BLEU: how near translations come to their references, as sacrebleu measures it.
 local keywords = require "host.keywords"
-local native = require "native.metric"
+local native = require "native.metric_text"
 local undefined = require "train.metrics.undefined"
 local vm = require "native.vm"
 
@@ -46,7 +46,7 @@ function BLEU:update(hypotheses, references, weight)
   if weight ~= nil then vm.raise("usage", "BLEU: texts have no weights") end
   if type(hypotheses) == "string" then hypotheses, references = {hypotheses}, {references} end
   add(self, type(hypotheses) == "table" and #hypotheses or 0,
-    native.bleu_counts(hypotheses, references, self.tokenize, self.lowercase, self.max_ngram_order))
+    native.bleu_counts("BLEU", hypotheses, references, nil, self.tokenize, self.lowercase, self.max_ngram_order))
 end
 
 local function log(x) return x == 0 and LARGE_LOSS or math.log(x) end

@@ -202,11 +202,7 @@ end
 ---@param averages? string[] those that it knows
 function classes.check(where, self, averages)
   require("train.options").check(where, self, {average = averages or AVERAGES, num_classes = "positive_count",
-    threshold = "number", from_logits = "flag", one_hot = "flag", top_k = "positive_count"})
-  local index = self.ignore_index
-  if index ~= nil and not math.tointeger(index) then
-    vm.raise("usage", ("%s: ignore_index must be a whole number, got %s"):format(where, vm.describe(index)))
-  end
+    threshold = "number", from_logits = "flag", one_hot = "flag", top_k = "positive_count", ignore_index = "integer"})
   if self.labels ~= nil then
     list_of_classes(where, self.labels)
     if self.num_classes then

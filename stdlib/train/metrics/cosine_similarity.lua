@@ -49,10 +49,7 @@ end
 --- ("%.2f"):format(cosine:result())  --> 0.50
 return function(arguments)
   local self = setmetatable(keywords.check(NAME, arguments, {dim = -1, reduction = "mean"}), CosineSimilarity)
-  require("train.options").check(NAME, self, {reduction = {"mean", "sum"}})
-  if math.type(self.dim) ~= "integer" then
-    vm.raise("usage", ("%s: dim must be a whole number, got %s"):format(NAME, vm.describe(self.dim)))
-  end
+  require("train.options").check(NAME, self, {reduction = {"mean", "sum"}, dim = "integer"})
   self._options = sums.options_text(self, {"dim"})
   self:reset()
   return self

@@ -3,10 +3,8 @@ local ranking = require "train.metrics.ranking"
 local torch = require "torch"
 
 local HitRate = ranking.class("HitRate", function(self, rows)
-  local relevant = rows.target:gt(0):index_select(0, ranking.order(rows, rows.score)):to(torch.float64)
-  local hits = ranking.sum(rows, relevant * ranking.among_first(self, rows))
-  local all = ranking.sum(rows, relevant)
-  return hits:gt(0):to(torch.float64), all:eq(0)
+  local found, all = ranking.relevant(self, rows)
+  return ranking.sum(rows, found):gt(0):to(torch.float64), all:eq(0)
 end)
 
 local make = ranking.constructor(HitRate, {}, {})

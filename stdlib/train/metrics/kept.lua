@@ -1,4 +1,5 @@
 -- Metrics that need all values at once: rows are kept on their device, as chunks that are joined when they are read.
+local keep = require("native.tensor").keep
 local sums = require "train.metrics.sums"
 local torch = require "torch"
 
@@ -27,44 +28,55 @@ local function weighted_alike(self, chunk)
   else
     for _, held in ipairs(self.chunks) do
       fill(held)
-      require("native.tensor").keep(held[columns + 1])
+      keep(held[columns + 1])
     end
   end
   return chunk
 end
 
----Adds rows. Chunks of about the same size become one, so that there are few and each row is copied a few times only.
----@param self table of a class of kept.class
----@param chunk Tensor[] the class's columns, each [n, ...], and perhaps the rows' weights, [n] in float64
-function kept.append(self, chunk)
-  if #chunk[1] == 0 then return end
-  chunk = weighted_alike(self, fitting(self, chunk))
-  local chunks = self.chunks
+---Adds a chunk to a list of them. Chunks of about the same size become one, so that there are few and each row is copied a
+---few times only.
+---@param chunks Tensor[][]
+---@param chunk Tensor[]
+function kept.join(chunks, chunk)
   while #chunks > 0 and #chunks[#chunks][1] <= 2 * #chunk[1] do
     local before, joined = table.remove(chunks), {}
     for i, tensor in ipairs(chunk) do joined[i] = torch.cat {before[i], tensor} end
     chunk = joined
   end
-  for _, tensor in ipairs(chunk) do require("native.tensor").keep(tensor) end
+  for _, tensor in ipairs(chunk) do keep(tensor) end
   chunks[#chunks + 1] = chunk
 end
 
----All rows, nil if there are none.
----@param self table
+---All chunks of a list as one, which is all that is in it then; nil if it has none.
+---@param chunks Tensor[][]
 ---@return Tensor[]|nil columns
-function kept.all(self)
-  local chunks = self.chunks
+function kept.whole(chunks)
   if #chunks > 1 then
     local columns = {}
     for i = 1, #chunks[1] do
       local parts = {}
       for j, chunk in ipairs(chunks) do parts[j] = chunk[i] end
-      columns[i] = require("native.tensor").keep(torch.cat(parts))
+      columns[i] = keep(torch.cat(parts))
     end
-    self.chunks = {columns}
+    for i = 2, #chunks do chunks[i] = nil end
+    chunks[1] = columns
   end
-  return self.chunks[1]
+  return chunks[1]
 end
+
+---Adds rows.
+---@param self table of a class of kept.class
+---@param chunk Tensor[] the class's columns, each [n, ...], and perhaps the rows' weights, [n] in float64
+function kept.append(self, chunk)
+  if #chunk[1] == 0 then return end
+  kept.join(self.chunks, weighted_alike(self, fitting(self, chunk)))
+end
+
+---All rows, nil if there are none.
+---@param self table
+---@return Tensor[]|nil columns
+function kept.all(self) return kept.whole(self.chunks) end
 
 ---The class of metrics that keep rows of these columns, and sums of these fields.
 ---@param name string

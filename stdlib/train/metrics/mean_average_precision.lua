@@ -1,6 +1,7 @@
 -- train.metrics.MeanAveragePrecision: how well objects are detected, by COCO's evaluation or by PASCAL VOC's.
 --
 -- What is kept of an image is which of its detections hit: update has done the matching, so that result only sorts.
+local kept = require "train.metrics.kept"
 local keywords = require "host.keywords"
 local native = require "native.metric"
 local torch = require "torch"
@@ -52,15 +53,8 @@ local function images(list, name)
   return result
 end
 
--- Chunks of about the same size become one, so that there are few and each row is copied a few times only.
 local function append(self, chunk)
-  local chunks, keep = self.chunks, require("native.tensor").keep
-  while #chunks > 0 and #chunks[#chunks][1] <= 2 * #chunk[1] do
-    local before = table.remove(chunks)
-    for i = 1, #FIELDS do chunk[i] = torch.cat {before[i], chunk[i]} end
-  end
-  for i = 1, #FIELDS do keep(chunk[i]) end
-  chunks[#chunks + 1] = chunk
+  kept.join(self.chunks, chunk)
   self._result = nil
 end
 
@@ -79,19 +73,8 @@ end
 
 -- All chunks as one.
 local function whole(self)
-  if #self.chunks == 0 then
-    self.chunks[1] = {native.match({}, {}, self._rules)}
-    for _, tensor in ipairs(self.chunks[1]) do require("native.tensor").keep(tensor) end
-  elseif #self.chunks > 1 then
-    local joined = {}
-    for i = 1, #FIELDS do
-      local parts = {}
-      for j, chunk in ipairs(self.chunks) do parts[j] = chunk[i] end
-      joined[i] = require("native.tensor").keep(torch.cat(parts))
-    end
-    self.chunks = {joined}
-  end
-  return self.chunks[1]
+  if #self.chunks == 0 then kept.join(self.chunks, {native.match({}, {}, self._rules)}) end
+  return kept.whole(self.chunks)
 end
 
 local function average(self, curves)

@@ -9,7 +9,7 @@ local torch = require "torch"
 
 local moments = {}
 
-local TENSORS <const> = {"shift", "mean", "scatter"}
+moments.FIELDS = {"rows", "weight", "shift", "mean", "scatter"}
 
 -- 0 divided by 0 is 0: nothing was there.
 local function ratio(part, whole)
@@ -46,7 +46,7 @@ end
 function moments.join(self, a, b)
   if b.rows == nil or b.rows == 0 then return end
   if a.rows == nil then
-    for field, value in pairs(b) do a[field] = value end
+    for _, field in ipairs(moments.FIELDS) do a[field] = b[field] end
   else
     sums.check_outputs(self, a.mean, b.mean)
     local device = a.mean.device
@@ -59,8 +59,9 @@ function moments.join(self, a, b)
     a.weight, a.rows = total, a.rows + b.rows
   end
   local keep = require("native.tensor").keep
-  for _, field in ipairs(TENSORS) do keep(a[field]) end
-  if type(a.weight) == "userdata" then keep(a.weight) end
+  for _, field in ipairs(moments.FIELDS) do
+    if type(a[field]) == "userdata" then keep(a[field]) end
+  end
 end
 
 ---Adds a batch to the sums of a metric.
@@ -71,6 +72,16 @@ function moments.add(self, variables, weight)
   local held = self.sums
   if held.shift then sums.check_outputs(self, held.shift, variables[1]:t()) end
   moments.join(self, held, moments.of(variables, weight, held.shift))
+end
+
+---The correlation of two variables.
+---@param scatter number[][] their co-moments
+---@return number correlation -1 to 1, NaN where it is not defined
+---@return boolean constant whether one of them never changes
+function moments.correlation(scatter)
+  local xx, xy, yy = scatter[1][1], scatter[1][2], scatter[2][2]
+  local value = xy / (math.sqrt(xx) * math.sqrt(yy))
+  return value == value and math.max(-1.0, math.min(1.0, value)) or value, xx == 0 or yy == 0
 end
 
 return moments

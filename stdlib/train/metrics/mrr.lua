@@ -3,9 +3,8 @@ local ranking = require "train.metrics.ranking"
 local torch = require "torch"
 
 local MRR = ranking.class("MRR", function(self, rows)
-  local relevant = rows.target:gt(0):index_select(0, ranking.order(rows, rows.score)):to(torch.float64)
-  local value = ranking.greatest(rows, relevant * ranking.among_first(self, rows) / (rows.place + 1):to(torch.float64))
-  return value, ranking.sum(rows, relevant):eq(0)
+  local found, all = ranking.relevant(self, rows)
+  return ranking.greatest(rows, found / (rows.place + 1):to(torch.float64)), all:eq(0)
 end)
 
 local make = ranking.constructor(MRR, {}, {})

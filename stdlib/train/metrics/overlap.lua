@@ -211,10 +211,8 @@ return function(name, score)
       from_logits = false, multilabel = false, ignore_index = keywords.none, include_background = true,
       zero_division = keywords.none, aggregation_level = "global"}), Class)
     require("train.options").check(where, self, {num_classes = "positive_count", average = AVERAGES, threshold = "number",
-      from_logits = "flag", multilabel = "flag", include_background = "flag", aggregation_level = LEVELS})
-    if self.ignore_index and math.type(self.ignore_index) ~= "integer" then
-      vm.raise("usage", ("%s: ignore_index must be a whole number, got %s"):format(where, vm.describe(self.ignore_index)))
-    end
+      from_logits = "flag", multilabel = "flag", include_background = "flag", aggregation_level = LEVELS,
+      ignore_index = "integer"})
     local zero = self.zero_division
     if not (zero == nil or zero == 0 or zero == 1 or type(zero) == "number" and zero ~= zero) then
       vm.raise("usage", ("%s: zero_division must be 0, 1 or NaN, got %s"):format(where, vm.describe(zero)))

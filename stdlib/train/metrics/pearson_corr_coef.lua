@@ -22,9 +22,7 @@ end
 ---Adds what another PearsonCorrCoef has seen.
 function PearsonCorrCoef:merge(other)
   sums.check_options(self, other._options, "merge")
-  local given = other.sums
-  moments.join(self, self.sums, {rows = given.rows, weight = given.weight, shift = given.shift, mean = given.mean,
-    scatter = given.scatter})
+  moments.join(self, self.sums, other.sums)
 end
 
 ---The correlation so far, -1 to 1; NaN where predictions or targets never change; a list of one number an output with
@@ -34,10 +32,9 @@ function PearsonCorrCoef:result()
   if not self.sums.rows then return undefined(self, "there are no values") end
   local values, constant = {}, false
   for i, scatter in ipairs(sums.read(self.sums.scatter)) do
-    local xx, xy, yy = scatter[1][1], scatter[1][2], scatter[2][2]
-    constant = constant or xx == 0 or yy == 0
-    local value = xy / (math.sqrt(xx) * math.sqrt(yy))
-    values[i] = value == value and math.max(-1.0, math.min(1.0, value)) or value
+    local still
+    values[i], still = moments.correlation(scatter)
+    constant = constant or still
   end
   if constant then undefined(self, "predictions or targets never change") end
   return regression.combine(self, values)

@@ -69,10 +69,7 @@ end
 --- ("%.4f"):format(perplexity:result())  --> 5.0000
 return function(arguments)
   local self = setmetatable(keywords.check(NAME, arguments, {ignore_index = -100, from_logits = false}), Perplexity)
-  require("train.options").check(NAME, self, {from_logits = "flag"})
-  if math.type(self.ignore_index) ~= "integer" then
-    vm.raise("usage", ("%s: ignore_index must be a whole number, got %s"):format(NAME, vm.describe(self.ignore_index)))
-  end
+  require("train.options").check(NAME, self, {from_logits = "flag", ignore_index = "integer"})
   self._options = "none"
   self:reset()
   return self

@@ -3,15 +3,13 @@ local ranking = require "train.metrics.ranking"
 local torch = require "torch"
 
 local PrecisionAtK = ranking.class("PrecisionAtK", function(self, rows)
-  local relevant = rows.target:gt(0):index_select(0, ranking.order(rows, rows.score)):to(torch.float64)
-  local hits = ranking.sum(rows, relevant * ranking.among_first(self, rows))
-  local all = ranking.sum(rows, relevant)
+  local found, all = ranking.relevant(self, rows)
   local places = self.top_k
   if not places or self.adaptive_k then
-    places = ranking.sum(rows, torch.ones_like(relevant)):clamp_min(1)
+    places = ranking.sum(rows, torch.ones_like(found)):clamp_min(1)
     if self.top_k then places = places:clamp_max(self.top_k) end
   end
-  return hits / places, all:eq(0)
+  return ranking.sum(rows, found) / places, all:eq(0)
 end)
 
 local make = ranking.constructor(PrecisionAtK, {adaptive_k = false}, {adaptive_k = "flag"})

@@ -28,7 +28,7 @@ function R2Score:merge(other)
   sums.check_options(self, other._options, "merge")
   local given, held = other.sums, self.sums
   if not given.rows then return end
-  moments.join(self, held, {rows = given.rows, weight = given.weight, shift = given.shift, mean = given.mean, scatter = given.scatter})
+  moments.join(self, held, given)
   local own = held.residual
   held.residual = require("native.tensor").keep(own and own + given.residual:to(own.device) or given.residual)
 end

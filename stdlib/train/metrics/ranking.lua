@@ -63,6 +63,16 @@ function ranking.among_first(self, rows)
   return rows.place:lt(self.top_k):to(torch.float64)
 end
 
+---What is relevant (target above 0), by falling score.
+---@param self table with `top_k`
+---@param rows table
+---@return Tensor found [n] float64: 1 for relevant items among the first top_k
+---@return Tensor all [queries] float64: how many relevant items there are
+function ranking.relevant(self, rows)
+  local relevant = rows.target:gt(0):index_select(0, ranking.order(rows, rows.score)):to(torch.float64)
+  return relevant * ranking.among_first(self, rows), ranking.sum(rows, relevant)
+end
+
 -- The sums that queries add.
 local function scored(self, rows, weight)
   local value, empty = self._score(self, rows)
@@ -82,12 +92,6 @@ local function shapes(self, pred, target, expected)
     tostring(target.shape)), expected)
 end
 
-local function same_shape(a, b)
-  local same = a:dim() == b:dim()
-  for i = 0, same and a:dim() - 1 or -1 do same = same and a:size(i) == b:size(i) end
-  return same
-end
-
 -- Items with the numbers of their queries are kept until all are there.
 local function keep_items(self, pred, given, weight)
   local target, indexes = given.target, given.indexes
@@ -97,8 +101,8 @@ local function keep_items(self, pred, given, weight)
     vm.raise("usage", ("%s: a target that is a table must be {target = Tensor, indexes = Tensor}, got target %s and indexes %s")
       :format(self.__name, vm.describe(target), vm.describe(indexes)))
   end
-  if not (same_shape(pred, target) and same_shape(pred, indexes)) then
-    shapes(self, pred, same_shape(pred, target) and indexes or target, "scores, target and indexes have the same shape")
+  if not (pred:is_same_size(target) and pred:is_same_size(indexes)) then
+    shapes(self, pred, pred:is_same_size(target) and indexes or target, "scores, target and indexes have the same shape")
   end
   kept.append(self, {pred:detach():flatten(), target:detach():flatten():to(torch.float64), indexes:detach():flatten():to(torch.int64)})
 end
@@ -133,7 +137,7 @@ function ranking.class(name, score)
   function Class:update(pred, target, weight)
     if type(target) == "table" then return keep_items(self, pred, target, weight) end
     tensors.check(self, pred, target, weight)
-    if not same_shape(pred, target) or pred:dim() > 2 or pred:dim() == 0 then
+    if not pred:is_same_size(target) or pred:dim() > 2 or pred:dim() == 0 then
       shapes(self, pred, target, "[queries, items] twice, or [items] of one query")
     end
     if pred:dim() == 1 then pred, target = pred:unsqueeze(0), target:unsqueeze(0) end

@@ -1,13 +1,10 @@
 -- train.metrics.RecallAtK: how much of what is relevant is among the first k items.
 local ranking = require "train.metrics.ranking"
-local torch = require "torch"
 
 local RecallAtK = ranking.class("RecallAtK", function(self, rows)
-  local relevant = rows.target:gt(0):index_select(0, ranking.order(rows, rows.score)):to(torch.float64)
-  local hits = ranking.sum(rows, relevant * ranking.among_first(self, rows))
-  local all = ranking.sum(rows, relevant)
+  local found, all = ranking.relevant(self, rows)
   local empty = all:eq(0)
-  return hits / all:masked_fill(empty, 1), empty
+  return ranking.sum(rows, found) / all:masked_fill(empty, 1), empty
 end)
 
 local make = ranking.constructor(RecallAtK, {}, {})

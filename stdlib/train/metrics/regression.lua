@@ -14,24 +14,15 @@ local function wrong_shape(self, what, got, expected)
   vm.raise("shape", ("%s: %s of shape %s, expected %s"):format(self.__name, what, tostring(got.shape), expected))
 end
 
-local function same_shape(a, b)
-  a, b = a.shape, b.shape
-  if #a ~= #b then return false end
-  for i = 1, #a do
-    if a[i] ~= b[i] then return false end
-  end
-  return true
-end
-
 -- [n, 1] beside [n] is one number a sample on both sides; broadcast they would be n * n pairs.
 local function aligned(self, pred, target)
-  if same_shape(pred, target) then return pred, target end
+  if pred:is_same_size(target) then return pred, target end
   if pred:dim() == target:dim() + 1 and pred:size(-1) == 1 then
     pred = pred:squeeze(-1)
   elseif target:dim() == pred:dim() + 1 and target:size(-1) == 1 then
     target = target:squeeze(-1)
   end
-  if not same_shape(pred, target) then wrong_shape(self, "target", target, "the predictions' " .. tostring(pred.shape)) end
+  if not pred:is_same_size(target) then wrong_shape(self, "target", target, "the predictions' " .. tostring(pred.shape)) end
   return pred, target
 end
 
@@ -54,7 +45,7 @@ end
 ---@return Tensor
 function regression.weight(self, weight, like)
   weight = weight:detach():to(float64)
-  if same_shape(weight, like) then return weight end
+  if weight:is_same_size(like) then return weight end
   local dims = like:dim()
   if weight:dim() == 2 and weight:size(1) == 1 then weight = weight:squeeze(1) end
   if dims == 0 or weight:dim() ~= 1 or weight:size(0) ~= like:size(0) then

@@ -44,16 +44,14 @@ function SpearmanCorrCoef:result()
   for output = 0, pred:size(1) - 1 do
     local x, y = pred:select(1, output), target:select(1, output)
     local scatter = moments.of({ranks(x, weight):unsqueeze(1), ranks(y, weight):unsqueeze(1)}, weight and weight:unsqueeze(1)).scatter
-    scatter = sums.read(scatter)[1]
-    local xx, xy, yy = scatter[1][1], scatter[1][2], scatter[2][2]
     local nan = x:ne(x):logical_or(y:ne(y))
     if weight then nan = nan:logical_and(weight:ne(0)) end
     if nan:any():item() then
       values[output + 1] = 0 / 0
     else
-      constant = constant or xx == 0 or yy == 0
-      local value = xy / (math.sqrt(xx) * math.sqrt(yy))
-      values[output + 1] = value == value and math.max(-1.0, math.min(1.0, value)) or value
+      local still
+      values[output + 1], still = moments.correlation(sums.read(scatter)[1])
+      constant = constant or still
     end
   end
   if constant then undefined(self, "predictions or targets never change") end

@@ -71,3 +71,9 @@ test.case("what is missing is named", function()
   test.raises("keyword 'model' is required", train.predict, {data = data()})
   test.raises("train has no 'evalute'.*did you mean 'evaluate'", function() return train.evalute end)
 end)
+
+test.case("what is wrong with autocast is told by evaluate's name", function()
+  local err = test.raises("train.evaluate: autocast must be true or a dtype, got string", train.evaluate, {
+    model = torch.nn.Linear(2, 1), data = {{torch.ones(3, 2), torch.ones(3, 1)}}, loss = "mse", autocast = "half a float"})
+  test.equal(err.kind, "usage")
+end)

@@ -158,3 +158,20 @@ test.case("right options are taken: whole numbers as floats, Keras's verbose = 0
   train.LambdaCallback {on_epoch_end = print, writes = {"f1"}, group = "logging", errors = "raise", name = "x"}
   train.Progress {bar = false, write = print, clock = torch.seed}
 end)
+
+test.case("every callback takes name, errors and budget, and refuses wrong ones", function()
+  local required = {CSVLogger = {filename = "x.csv"}, ModelCheckpoint = {filepath = "x"}, LayerFreeze = {gradual = 1},
+    LambdaCallback = {on_epoch_end = print}, LearningRateScheduler = {schedule = math.abs}}
+  for class in pairs(WRONG) do
+    local function make(extra)
+      local all = {}
+      for key, value in pairs(required[class] or {}) do all[key] = value end
+      for key, value in pairs(extra) do all[key] = value end
+      return train[class](all)
+    end
+    local made = make {name = "mine", errors = "retry", budget = "5%"}
+    test.equal({made.name, made.errors, made.budget}, {"mine", "retry", "5%"}, class)
+    test.raises(class .. ": errors must be", make, {errors = "never"})
+    test.raises(class .. ": budget must be", make, {budget = 5})
+  end
+end)

@@ -7,7 +7,7 @@ local trace = require "native.trace"
 
 local graph = {}
 
-local is_tensor <const> = native.is_tensor
+local is_tensor <const> = require("native.tensor").is_tensor
 
 local function new_graph(model)
   local self = {nodes = {}, edges = {}, name = native.class_of(model).__name}

@@ -2,16 +2,11 @@
 local events = require "native.events"
 local host = require "host"
 local pictures = require "torch.utils.tensorboard.pictures"
-local python_text = require "torch.python_text"
+local text = require("torch.python_text").format
 local torch = require "torch"
 local vm = require "native.vm"
 
 local embedding = {}
-
-local function text(value)
-  if type(value) == "userdata" and torch.is_tensor(value) then value = value:item() end
-  return python_text.value(value)
-end
 
 local function row_of(values)
   local words = {}
