@@ -216,19 +216,23 @@ end
 function CallbackList:hears(event) return self.handlers[event] ~= nil end
 
 ---Lets every callback find its own mistakes before the first step: calls `callback:check(state)` where there is one, in the
----order of the groups. What a check puts into its `writes` is known to those after it.
+---order of the groups, also of those that a check adds. What a check puts into its `writes` is known to those after it.
 ---@param state table
 ---@param before? fun() called before each check
 function CallbackList:check(state, before)
-  for rank = 1, RANKS do
-    for _, entry in ipairs(self.entries) do
-      local check = entry.rank == rank and entry.callback.check
-      if check then
-        if before then before() end
-        local ok, err = xpcall(check, explain(prefix_of(entry.title, "check")), entry.callback, state)
-        if not ok then error(err, 0) end
+  local checked = {}
+  local function first_left()
+    for rank = 1, RANKS do
+      for _, entry in ipairs(self.entries) do
+        if entry.rank == rank and entry.callback.check and not checked[entry] then return entry end
       end
     end
+  end
+  for entry in first_left do
+    checked[entry] = true
+    if before then before() end
+    local ok, err = xpcall(entry.callback.check, explain(prefix_of(entry.title, "check")), entry.callback, state)
+    if not ok then error(err, 0) end
   end
   if before then before() end
 end
