@@ -33,7 +33,7 @@ function Control.new(state, quiet)
   end
 
   function tools.stop(reason)
-    state:stop(reason or "stopped by trainhost attach")
+    state:stop(reason or "stopped by trainhost attach", true)
     return "the training stops after this " .. (state.phase == "train" and "batch" or "epoch")
   end
 
