@@ -41,7 +41,8 @@ function kinds.scaler()
   a.scaler, a.accumulate = torch.GradScaler("cpu", {init_scale = 1024.0, growth_interval = 3}), 2
 end
 function kinds.policies()
-  add(train.EarlyStopping {monitor = "val_loss", patience = 1, min_delta = 0.02, restore_best_weights = true})
+  add(train.EarlyStopping {monitor = "val_loss", patience = 1, min_delta = 0.02, start_from_epoch = 1,
+    restore_best_weights = true})
   add(train.ReduceLROnPlateau {monitor = "loss", factor = 0.5, patience = 0, min_delta = 0.05})
   add(train.ModelCheckpoint {filepath = "best/{epoch}", monitor = "val_loss", keep_best = 2})
   add(train.ModelCheckpoint {filepath = "best/{epoch}-{batch}", monitor = "loss", keep_last = 2, save_freq = 3})
