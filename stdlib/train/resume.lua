@@ -13,6 +13,11 @@ local resume = {}
 
 local is_module <const> = require("torch.nn.module").is_module
 
+local function missing(folder)
+  vm.raise("io", ("resume: there is no checkpoint in '%s'"):format(folder),
+    "expected a folder with a manifest.json, or one of such folders")
+end
+
 ---A usage error unless `resume` and `saved` of a training are what they may be.
 ---@param where string
 ---@param given table with resume and saved
@@ -21,6 +26,7 @@ function resume.check(where, given)
   if value ~= nil and value ~= false and (type(value) ~= "string" or value == "") then
     vm.raise("usage", ('%s: resume must be "auto", the folder of a checkpoint or false, got %s'):format(where, vm.describe(value)))
   end
+  if value and value ~= "auto" and #checkpoint.list(value) == 0 then missing(value) end
   if given.saved == nil then return end
   local ok = type(given.saved) == "table" and getmetatable(given.saved) == nil
   for name, object in pairs(ok and given.saved or {}) do
@@ -83,7 +89,7 @@ local function find_in(folder)
   folder = folder:gsub("(.)/+$", "%1")
   local paths = checkpoint.list(folder)
   if #paths == 0 then
-    vm.raise("io", ("resume: there is no checkpoint in '%s'"):format(folder), "expected a folder with a manifest.json, or one of such folders")
+    missing(folder)
   end
   if paths[1] == folder then
     for _, path in ipairs(checkpoint.list(host.file.folder_of(folder))) do

@@ -14,8 +14,8 @@ local function run(options, stop)
   local x = torch.randn(16, 4)
   local net = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 1))
   local a = {model = net, optimizer = torch.optim.Adam(net:parameters(), {lr = 0.05}), loss = F.mse_loss, epochs = 3, quiet = true,
-    attach = false, train = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, x:sum(1, true)), {batch_size = 4, shuffle = true}),
-    callbacks = {}}
+    attach = false, callbacks = {}}
+  a.train = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, x:sum(1, true)), {batch_size = 4, shuffle = true})
   for key, value in pairs(options or {}) do
     if key ~= "callbacks" then a[key] = value end
   end
