@@ -1,5 +1,8 @@
 # A training that is killed with -9 again and again ends with the bytes of one that was not: reliability.md row 11.
+import json
 import os
+import random
+import shutil
 import signal
 import subprocess
 import time
@@ -79,3 +82,106 @@ def test_a_killed_training_ends_with_the_bytes_of_one_that_was_not(trainhost, wh
     assert sorted(got) == sorted(expected)
     for name in expected:
         assert got[name] == expected[name], f"{name} after {kills} kills, from {starts}"
+
+
+# --- Faults of files
+
+@pytest.fixture(scope="module")
+def killed(trainhost, tmp_path_factory):
+    """A folder whose training was killed within an epoch, with two checkpoints, and what it would have written."""
+    base = tmp_path_factory.mktemp("faults")
+    assert train(trainhost, base / "whole", "accumulation", "1").returncode == 0
+    assert train(trainhost, base / "killed", "accumulation", "1", ["5"]).returncode == -signal.SIGKILL
+    return base / "killed", written(base / "whole")
+
+
+CHECK = """
+local host, files, total = require "host", {}, 0
+for line in io.lines "cases" do
+  local path = line:match "^(%S+)"
+  local good = files[path] or host.file.read(path)
+  files[path] = good
+  local kind, at, bit = line:match "^%S+ (%a+) (%d+) (%d+)$"
+  at = tonumber(at)
+  local bad = kind == "cut" and good:sub(1, at)
+    or kind == "flip" and good:sub(1, at) .. string.char(good:byte(at + 1) ~ (1 << tonumber(bit))) .. good:sub(at + 2)
+    or host.file.read((path:gsub("ckpt%-000005", "ckpt-000004")))
+  if bad ~= good then
+    local out = assert(io.open(path, "w"))
+    out:write(bad)
+    out:close()
+    local ok, err = pcall(host.checkpoint.load, "backup/ckpt-000005")
+    assert(not ok and err.kind == "io", line .. ": not found")
+    total = total + 1
+    out = assert(io.open(path, "w"))
+    out:write(good)
+    out:close()
+  end
+end
+host.checkpoint.load "backup/ckpt-000005"
+print(total)
+"""
+
+
+def test_flipped_bits_cuts_and_swapped_files_are_all_found(trainhost, killed, tmp_path):
+    folder = tmp_path / "f"
+    shutil.copytree(killed[0], folder, symlinks=True)
+    rng, cases = random.Random(2), []
+    files = sorted(p for p in (folder / "backup/ckpt-000005").iterdir())
+    assert len(files) >= 5
+    flips, cuts = (2000, 500) if LONG else (300, 60)
+    for k in range(flips + cuts):
+        file = files[k % len(files)]
+        kind = "flip" if k < flips else "cut"
+        cases.append(f"{file.relative_to(folder)} {kind} {rng.randrange(file.stat().st_size)} {rng.randrange(8)}")
+    cases += [f"{file.relative_to(folder)} swap 0 0" for file in files]
+    (folder / "cases").write_text("\n".join(cases) + "\n")
+    assert int(trainhost.lua(CHECK, cwd=folder)) >= flips + cuts + 4
+
+
+def test_a_training_with_a_damaged_checkpoint_goes_on_from_the_one_before(trainhost, killed, tmp_path):
+    folder = tmp_path / "f"
+    shutil.copytree(killed[0], folder, symlinks=True)
+    file = folder / "backup/ckpt-000005/model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    done = train(trainhost, folder, "accumulation", "1")
+    assert done.returncode == 0 and "from\tbackup/ckpt-000004" in done.stdout, done.stdout + done.stderr
+    assert "model.safetensors is damaged" in done.stderr and "backup/ckpt-000004 is used in its place" in done.stderr
+    assert written(folder) == killed[1]
+
+
+def test_the_safetensors_package_reads_model_and_optimizer(killed):
+    load_file = pytest.importorskip("safetensors.numpy").load_file
+    path = killed[0] / "backup/ckpt-000005"
+    model, optimizer = load_file(path / "model.safetensors"), load_file(path / "optimizer.safetensors")
+    assert model["0.weight"].shape == (16, 6) and model["0.weight"].dtype.name == "float32"
+    assert any(name.endswith("exp_avg") for name in optimizer)
+    state = json.loads((path / "state.json").read_text())["state"]
+    assert state["steps_done"] == 1 and state["epoch_batches"] == 5 and state["window"]["count"] == 2
+    assert len(state["random"]["lua"]) == 64 and state["loader"]["batch"] == 5
+    rows = {row["name"]: row for row in json.loads((path / "manifest.json").read_text())["files"]}
+    assert rows["model.safetensors"]["bytes"] == (path / "model.safetensors").stat().st_size
+    assert len(rows["model.safetensors"]["xxh3_128"]) == 32 and rows["model.safetensors"]["tensors"][0][0] == "0.weight"
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
+def test_training_goes_on_while_checkpoints_cannot_be_written(trainhost, killed, tmp_path, error):
+    folder = tmp_path / "f"
+    shutil.copytree(killed[0], folder, symlinks=True)
+    (folder / "backup/.ckpt-000009.tmp-999999999-0").mkdir()  # of a writer that was killed
+    done = subprocess.run(["strace", "-f", "-o", os.devnull, "-e", f"inject=mkdir:error={error}:when=1..5", trainhost.path,
+                           str(SCRIPT), "--", "accumulation", "1"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr.count("no checkpoint was written into backup") == 1 and "the one before is kept" in done.stderr, done.stderr
+    assert not (folder / "backup").exists()
+    assert written(folder) == killed[1]
+
+
+def test_ctrl_c_leaves_a_checkpoint_that_goes_on_exactly(trainhost, killed, tmp_path):
+    folder = tmp_path / "f"
+    assert train(trainhost, folder, "accumulation", "epoch", ["int5"]).returncode != 0
+    assert [p.name for p in sorted((folder / "backup").iterdir())] == ["ckpt-000006", "latest"]
+    done = train(trainhost, folder, "accumulation", "epoch")
+    assert done.returncode == 0 and "from\tbackup/ckpt-000006" in done.stdout, done.stdout + done.stderr
+    assert written(folder) == killed[1]
