@@ -109,6 +109,9 @@ local function find(state)
   local wish = state.resume
   if wish == false then return nil end
   local path, found = first_good(newest_first(folders_of(state, wish ~= "auto")))
+  if wish == "auto" and #folders_of(state) == 0 then
+    host.log.warn('resume = "auto": no callback of this training writes checkpoints: train.BackupAndRestore and ModelCheckpoint do')
+  end
   if path or wish == nil or wish == "auto" then return path, found end
   return find_in(wish)
 end

@@ -26,7 +26,7 @@ end
 ---@return string
 function BackupAndRestore:checkpoint_folder() return self.backup_dir end
 
--- The names of its checkpoints, the oldest first, and of what killed writers left.
+-- The names of its checkpoints, the oldest first, and of what killed writers and removers left.
 local function names_in(folder)
   local names, left = {}, {}
   for _, path in ipairs(require("host.checkpoint").list(folder)) do
@@ -35,7 +35,8 @@ local function names_in(folder)
   end
   for _, name in ipairs(host.file.is_folder(folder) and host.file.list(folder) or {}) do
     local pid = name:match("^%.ckpt%-%d+%.tmp%-(%d+)%-%d+$") or name:match("^%.latest%.tmp%-(%d+)%-%d+$")
-    if pid and not host.file.exists("/proc/" .. pid) then left[#left + 1] = name end
+    local is_rest = name:find("^ckpt%-%d+$") and not host.file.exists(folder .. "/" .. name .. "/manifest.json")
+    if is_rest or pid and not host.file.exists("/proc/" .. pid) then left[#left + 1] = name end
   end
   return names, left
 end
@@ -80,7 +81,10 @@ local function save(self, state)
   look(self, state, true)
   local folder = ("%s/ckpt-%06d"):format(self.backup_dir, state.batches_done)
   local ok, writing = pcall(snapshot.submit, folder, state)
-  if not ok then return failed(self, state, writing) end
+  if not ok then
+    if type(writing) ~= "table" or writing.kind ~= "io" then error(writing, 0) end
+    return failed(self, state, writing)
+  end
   self._writing, self._retry_at = writing, nil
   if state.interrupted then look(self, state, true) end
 end

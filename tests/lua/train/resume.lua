@@ -129,6 +129,24 @@ test.case("what resume may not be is an error before the first step", function()
   end)
 end)
 
+test.case("what cannot be saved of state.user is an error, not a training without backups", function()
+  local backup = folder()
+  test.raises("state.user.f is function", function()
+    run {user = {f = print}, callbacks = {train.BackupAndRestore {backup_dir = backup}}}
+  end)
+  local warned = test.warnings(function() run {resume = "auto"} end)
+  test.truthy(warned[1]:find("no callback of this training writes checkpoints", 1, true))
+end)
+
+test.case("what a killed remover left is removed, and nothing stays at the end", function()
+  local backup = folder()
+  host.file.mkdir(backup .. "/ckpt-000001")
+  host.file.write_atomic(backup .. "/ckpt-000001/state.json", "{}")
+  host.file.mkdir(backup .. "/.ckpt-000002.tmp-999999999-0")
+  run {callbacks = {train.BackupAndRestore(backup)}}
+  test.truthy(not host.file.exists(backup))
+end)
+
 test.case("a stop of a policy lasts, one of a bound does not", function()
   local out = folder()
   local function options(resume, more)
