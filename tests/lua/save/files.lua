@@ -135,6 +135,16 @@ test.case("submit writes what the tensors were at the call, then moves the link"
   test.equal(host.checkpoint.list(above), {above .. "/4", above .. "/3", above .. "/2", above .. "/1"})
 end)
 
+test.case("submit takes other tensors than the last time, and less", function()
+  local above = test.tmpdir()
+  local contents = {{a = torch.ones(3), b = torch.zeros(2, 2)}, {a = torch.ones(3):long() * 5}, {b = torch.full({2, 2}, 7), c = torch.ones(3)}}
+  for n, model in ipairs(contents) do
+    host.checkpoint.submit(above .. "/c", {tensors = {model = model}}):wait()
+    local back = host.checkpoint.load(above .. "/c").tensors.model
+    for name, tensor in pairs(model) do test.truthy(torch.equal(tensor, back[name]), n .. name) end
+  end
+end)
+
 test.case("a write by a thread that fails tells so once, where it is asked for", function()
   local above = test.tmpdir()
   host.file.write_atomic(above .. "/file", "")
