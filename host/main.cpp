@@ -26,6 +26,7 @@ constexpr char kHelp[] =
     "trainhost [-i [script.lua]]                             opens the console (after the script)\n"
     "trainhost test FILE|FOLDER ...                          runs Lua tests\n"
     "trainhost attach [RUN [CODE]]                           a console in a training that runs, or the list of those\n"
+    "trainhost inspect FOLDER                                what a checkpoint holds, every byte checked\n"
     "trainhost check [--explain] SCRIPT ...                  finds mistakes before a script runs; --explain shows the "
     "order\n"
     "                                                        in which its callbacks hear each event\n"
@@ -57,7 +58,7 @@ constexpr Verb kVerbs[] = {
     {"test", "os.exit(require('test').main(arg))"},           {"attach", "os.exit(require('host.attach')(arg))"},
     {"check", "os.exit(require('host.check.command')(arg))"}, {"doc", "os.exit(require('host.help.command')(arg))"},
     {"plot", "os.exit(require('train.plot.command')(arg))"},  {"new", "os.exit(require('host.new_project')(arg))"},
-    {"stubs", "os.exit(require('host.stubs.command')(arg))"},
+    {"stubs", "os.exit(require('host.stubs.command')(arg))"}, {"inspect", "os.exit(require('host.inspect')(arg))"},
 };
 
 struct CommandLine {

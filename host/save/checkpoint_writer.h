@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "host/save/checkpoint.h"
 
@@ -44,6 +45,7 @@ class CheckpointWriter {
   std::condition_variable changed_;
   std::deque<Job> queue_;  // the first is being written
   std::map<uint64_t, std::exception_ptr> ended_;
+  std::vector<at::Tensor> spare_;  // the copies of the last one that was written
   uint64_t last_ = 0;
   bool closing_ = false;
   std::thread thread_;

@@ -1,6 +1,8 @@
 -- host.checkpoint: folders of tensors and plain state, published in one step.
 --
--- FOLDER/manifest.json lists the files, FOLDER/NAME.safetensors holds a group of tensors, FOLDER/state.json the rest.
+-- FOLDER/manifest.json lists the files and their checksums, FOLDER/NAME.safetensors holds a group of tensors,
+-- FOLDER/state.json the rest (and FOLDER/state.safetensors the tensors in it).
+local file = require "native.file"
 local json = require "native.json"
 local keywords = require "host.keywords"
 local native = require "native.save"
@@ -35,26 +37,62 @@ local function flat_pairs(name, group)
   return listed and group or nil
 end
 
---- Writes a checkpoint folder; one that is there is replaced in one step, and stays if anything fails.
----@param folder string
----@param contents table {tensors = name -> state dict (also nested, as an optimizer's), state = plain values}
-function checkpoint.save(folder, contents)
+-- The groups of tensors and the texts of what `save` is given.
+local function parts_of(contents)
   local c = keywords.check("host.checkpoint.save", contents, {tensors = {}, state = keywords.none})
-  local groups, nested = {}, {}
-  for i, name in ipairs(ordered.keys(c.tensors)) do
+  local groups, nested, loose = {}, {}, {}
+  for _, name in ipairs(ordered.keys(c.tensors)) do
+    if name == "state" then vm.raise("usage", "host.checkpoint.save: a group of tensors cannot have the name 'state'") end
     local group = c.tensors[name]
     local list = flat_pairs(name, group)
     if not list then
       list = {}
       nested[name] = take_apart(group, name, list)
     end
-    groups[i] = {name, list}
+    groups[#groups + 1] = {name, list}
   end
-  local state = {version = 1, state = take_apart(c.state, "state"), nested = nested}
-  native.write_checkpoint(folder, groups, {{"state.json", json.encode(state) .. "\n"}})
+  local text = json.encode {version = 1, state = take_apart(c.state, "state", loose), nested = nested}
+  if #loose > 0 then groups[#groups + 1] = {"state", loose} end
+  return groups, {{"state.json", text .. "\n"}}
 end
 
---- Reads what `save` wrote. An io error for a folder that is damaged or no checkpoint.
+--- Writes a checkpoint folder; one that is there is replaced in one step, and stays if anything fails. Its manifest has
+--- the XXH3-128 of every file and of every tensor.
+---@param folder string
+---@param contents table {tensors = name -> state dict (also nested, as an optimizer's), state = plain values and tensors}
+function checkpoint.save(folder, contents) native.write_checkpoint(folder, parts_of(contents)) end
+
+local Writing = {__name = "Writing"}
+Writing.__index = Writing
+
+---@param wait boolean
+local function poll(self, wait)
+  if self.ended then return true end
+  local ok, ended = pcall(native.poll_checkpoint, self.ticket, wait)
+  if not ok or ended then self.ended = true end
+  if not ok then error(ended, 0) end
+  return ended
+end
+
+--- Is it written? Raises the error if it could not be, once.
+---@return boolean
+function Writing:done() return poll(self, false) end
+
+--- Returns once it is written; raises the error if it cannot be, once.
+function Writing:wait() poll(self, true) end
+
+--- The same as `save`, by a thread and of copies: the tensors may change once the call has returned. Two may be under way;
+--- the call waits while there are more. The end of the program waits for both.
+---@param folder string
+---@param contents table as for `save`
+---@param link? string a name beside the folder that leads to it from then on, such as "latest"
+---@return table writing with `done()` and `wait()`
+function checkpoint.submit(folder, contents, link)
+  local groups, texts = parts_of(contents)
+  return setmetatable({folder = folder, ticket = native.submit_checkpoint(folder, groups, texts, link)}, Writing)
+end
+
+--- Reads what `save` wrote. An io error for a folder that is damaged, also in a single bit, or no checkpoint.
 ---@param folder string
 ---@return table {tensors = name -> ordered table of tensors, or what was nested; state = plain values}
 function checkpoint.load(folder)
@@ -63,12 +101,39 @@ function checkpoint.load(folder)
   if not ok or type(state) ~= "table" or type(state.nested) ~= "table" then
     vm.raise("io", ("host.checkpoint.load: %s/state.json is missing or damaged"):format(folder))
   end
-  local tensors = {}
+  local loose, tensors = groups.state and structure.table_of(groups.state) or {}, {}
+  groups.state = nil
   for name, list in pairs(groups) do
     local flat = structure.table_of(list)
     tensors[name] = state.nested[name] and structure.put_together(state.nested[name], flat) or flat
   end
-  return {tensors = tensors, state = structure.put_together(state.state, {})}
+  return {tensors = tensors, state = structure.put_together(state.state, loose)}
+end
+
+--- Checks a checkpoint: an io error that names the file, and the tensor, whose bytes are not those that were written.
+---@param folder string
+---@return table[] files {name =, bytes =, sum = XXH3-128, tensors = {{name, sum}, ...}}
+function checkpoint.check(folder) return native.check_checkpoint(folder) end
+
+--- The checkpoints in a folder, the newest first; the folder alone if it is one itself. They may be damaged.
+---@param folder string
+---@return string[]
+function checkpoint.list(folder)
+  local function is_one(path) return file.exists(path .. "/manifest.json") end
+  folder = folder:gsub("(.)/+$", "%1")
+  if is_one(folder) then return {folder} end
+  local found, age = {}, {}
+  for _, name in ipairs(file.is_folder(folder) and file.list(folder) or {}) do
+    local path = folder .. "/" .. name
+    if name:sub(1, 1) ~= "." and name ~= "latest" and is_one(path) then
+      found[#found + 1], age[path] = path, file.modified(path .. "/manifest.json")
+    end
+  end
+  table.sort(found, function(a, b)
+    if age[a] == age[b] then return a > b end
+    return age[a] > age[b]
+  end)
+  return found
 end
 
 --- Writes one group of tensors as a .safetensors file, in one step.

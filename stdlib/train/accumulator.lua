@@ -62,6 +62,37 @@ function Accumulator:step()
   return true
 end
 
+---What a checkpoint keeps: the steps, and of a window that is not full the gradients.
+---@return table
+---@example local x = torch.ones(1, {requires_grad = true})
+--- local steps = train.Accumulator(torch.optim.SGD({x}, {lr = 0.5}), {every = 2})
+--- steps:backward(x:sum())
+--- steps:state_dict().count  --> 1
+function Accumulator:state_dict()
+  local window, gradients = self.window, {}
+  for i, parameter in ipairs(window.count > 0 and parameters_of(self) or {}) do
+    if parameter.grad ~= nil then gradients[tostring(i)] = parameter.grad end
+  end
+  return {steps = self.steps, count = window.count, samples = window.samples, first = window.first, gradients = gradients}
+end
+
+---Goes on where state_dict was taken.
+---@param state table
+---@example local x = torch.ones(1, {requires_grad = true})
+--- local steps = train.Accumulator(torch.optim.SGD({x}, {lr = 0.5}), {every = 2})
+--- steps:backward(x:sum())
+--- local other = train.Accumulator(torch.optim.SGD({x}, {lr = 0.5}), {every = 2})
+--- other:load_state_dict(steps:state_dict())
+--- other:backward(x:sum())  --> true
+function Accumulator:load_state_dict(state)
+  local window = self.window
+  self.steps, window.count, window.samples, window.first = state.steps, state.count, state.samples, state.first
+  for i, parameter in ipairs(window.count > 0 and parameters_of(self) or {}) do
+    local gradient = state.gradients[tostring(i)]
+    parameter.grad = gradient ~= nil and gradient:to(parameter.device, {copy = true}) or nil
+  end
+end
+
 ---Accumulates the gradients of several batches for each step of an optimizer: clears them, weighs losses so that the step
 ---gets the mean over all samples, unscales, clips, steps, and steps a schedule of the learning rate. `train.fit` does the
 ---same by its `accumulate`.

@@ -2,6 +2,7 @@
 --
 -- Nothing is fetched from the device here: sums stay on it, in float64, and state.logs reads them when a callback looks.
 local Mean = require "train.metrics.mean"
+local callback_state = require "train.callback_state"
 local log = require("host").log
 local logs = require "train.logs"
 local metric_logs = require "train.metric_logs"
@@ -33,6 +34,8 @@ local function of_function(f, name)
       mean:update(value, samples)
     end,
     result = function() return mean:result() end,
+    state_dict = function() return mean:state_dict() end,
+    load_state_dict = function(_, state) mean:load_state_dict(state) end,
   }
 end
 
@@ -98,15 +101,22 @@ local function show(self)
   end)
 end
 
+local function show_metric(self, entry)
+  entry.shown = true
+  for _, name in ipairs(ordered.keys(entry.logs)) do logs.set_lazy(self.target, self.prefix .. name, entry.logs[name]) end
+end
+
 local function measure(self, entry, pred, target, samples, weight)
   if pred == nil and target == nil and entry.metric.needs_output then
     if self.optional then return end
     usage(("the metric '%s' has nothing to measure"):format(entry.name), "step must set state.output and state.target")
   end
   entry.metric:update(pred, target, entry.weighted and weight or nil, samples)
-  if entry.shown then return end
-  entry.shown = true
-  for _, name in ipairs(ordered.keys(entry.logs)) do logs.set_lazy(self.target, self.prefix .. name, entry.logs[name]) end
+  if not entry.shown then show_metric(self, entry) end
+end
+
+local function show_part(self, name, part)
+  logs.set_lazy(self.target, self.prefix .. name, function() return part:result() end)
 end
 
 local function add_part(self, name)
@@ -138,8 +148,43 @@ function Aggregate:update(loss, parts, count, pred, target, weight)
     for _, name in ipairs(ordered.keys(parts)) do
       local part = self.parts[name] or add_part(self, name)
       part:update(parts[name], count)
-      logs.set_lazy(self.target, prefix .. name, function() return part:result() end)
+      show_part(self, name, part)
     end
+  end
+end
+
+---What a checkpoint within a pass keeps.
+---@return table
+function Aggregate:state_dict()
+  local state = {loss = self.shown and self.loss:state_dict() or nil, parts = {}, metrics = {}}
+  for name, part in pairs(self.parts) do state.parts[name] = part:state_dict() end
+  for _, entry in ipairs(self.metrics) do
+    if entry.shown then state.metrics[entry.name] = callback_state.get(entry.metric) end
+  end
+  return state
+end
+
+---Goes on within a pass: the entries of `target` are the running values again.
+---@param saved table
+---@param target table logs
+---@param state table
+function Aggregate:load_state_dict(saved, target, state)
+  self:begin(target, state)
+  if saved.loss then
+    self.loss:load_state_dict(saved.loss)
+    show(self)
+  end
+  for _, entry in ipairs(self.metrics) do
+    local own = saved.metrics[entry.name]
+    if own then
+      callback_state.set(entry.metric, own)
+      show_metric(self, entry)
+    end
+  end
+  for _, name in ipairs(ordered.keys(saved.parts)) do
+    local part = self.parts[name] or add_part(self, name)
+    part:load_state_dict(saved.parts[name])
+    show_part(self, name, part)
   end
 end
 

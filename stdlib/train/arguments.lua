@@ -21,14 +21,13 @@ local DEFAULTS <const> = {
   max_time = none, metrics = none, callbacks = none, scheduler = none, accumulate = 1, clip_grad_norm = none,
   clip_grad_value = none, device = none, step = none, limit_train_batches = none, limit_valid_batches = none,
   seed = none, quiet = false, verbose = none, user = none,
-  autocast = none, scaler = none, resume = none, compat = none, reduction = none, count = none, evaluate_train = none,
+  autocast = none, scaler = none, resume = none, saved = none, compat = none, reduction = none, count = none, evaluate_train = none,
   detect_anomaly = false, overfit_batches = none, dry_run = none,
   attach = true,
   batch_size = none, shuffle = none, sample_weight = none, class_weight = none, validation_data = none,
   validation_split = none, validation_freq = none, validation_batch_size = none, validation_steps = none,
   steps_per_epoch = none, initial_epoch = 0, weighted_metrics = none,
 }
-local LATER <const> = {"resume"}
 
 local function usage(message, hint) require("native.vm").raise("usage", "train.fit: " .. message, hint) end
 
@@ -167,9 +166,7 @@ local function validation_due(frequency)
 end
 
 local function check(a)
-  for _, name in ipairs(LATER) do
-    if a[name] ~= nil then usage(("'%s' is not available yet"):format(name)) end
-  end
+  if a.resume ~= nil or a.saved ~= nil then require("train.resume").check("train.fit", a) end
   if a.train == nil then usage("keyword 'train' is required") end
   if not (a.epochs or a.max_steps or a.max_time) then
     usage("the training has no bound", "give epochs, max_steps or max_time")
@@ -288,6 +285,7 @@ function arguments.prepare(given)
     model = a.model, optimizer = a.optimizer, train = a.train, valid = a.valid, metrics = a.metrics, history = history,
     epochs = a.epochs, max_steps = a.max_steps, max_time = a.max_time, phase = "train", arguments = a, user = a.user,
     epoch = a.initial_epoch, epochs_done = a.initial_epoch, compat = a.compat, dry_run = a.dry_run,
+    resume = a.resume, saved = a.saved,
   }
   local list = all_callbacks(a, history)
   state.callback_list = list

@@ -31,12 +31,42 @@ function batches.count(data, limit)
   return limit and math.min(limit, #data) or #data
 end
 
+---Can the position within these data be saved?
+---@return boolean
+function batches.has_position(data)
+  return type(data) == "table" and getmetatable(data) ~= nil and data.state_dict ~= nil and data.load_state_dict ~= nil
+end
+
+---Are these made anew to go on within an epoch: neither a list nor with a position that can be loaded?
+---@return boolean
+function batches.is_made_anew(data) return not is_list(data) and not batches.has_position(data) end
+
+-- What `iterate` gives, without its first `count` batches and from batch `limit` on nothing.
+local function bounded(iterate, state, control, count, limit, skips)
+  local number = count - 1
+  for _ = 1, skips and count or 0 do
+    control = iterate(state, control)
+    if control == nil then return function() return nil end end
+  end
+  return function()
+    if limit and number + 1 >= limit then return nil end
+    local batch
+    control, batch = iterate(state, control)
+    if control == nil then return nil end
+    number = number + 1
+    return number, batch
+  end
+end
+
 ---For-values over the batches: `for i, batch in batches.each(data, limit) do`, i from 0.
+---@param data any
 ---@param limit? integer at most so many
 ---@param epoch? integer given to a function
-function batches.each(data, limit, epoch)
+---@param start? integer so many of the epoch are done: goes on after them; a loader has been told by load_state_dict
+function batches.each(data, limit, epoch, start)
+  start = start or 0
   if is_list(data) then
-    local i, last = -1, batches.count(data, limit) - 1
+    local i, last = start - 1, batches.count(data, limit) - 1
     return function()
       if i >= last then return nil end
       i = i + 1
@@ -45,26 +75,15 @@ function batches.each(data, limit, epoch)
   end
   if type(data) == "function" then
     local next_batch, state, control, close = data(epoch)
-    local i = -1
-    return function()
-      if limit and i + 1 >= limit then return nil end
-      local batch
-      control = next_batch(state, control)
-      batch = control
-      if batch == nil then return nil end
-      i = i + 1
-      return i, batch
-    end, nil, nil, close
+    local function iterate(s, before)
+      local batch = next_batch(s, before)
+      return batch, batch
+    end
+    return bounded(iterate, state, control, start, limit, true), nil, nil, close
   end
-  local iterate, state, control, close = data:enumerate()
-  if not limit then return iterate, state, control, close end
-  local first = control
-  return function()
-    if first ~= nil and first + 1 >= limit then return nil end
-    local batch
-    first, batch = iterate(state, first)
-    return first, batch
-  end, nil, nil, close
+  local iterate, state, control, close = data:enumerate(start)
+  if not limit and start == 0 then return iterate, state, control, close end
+  return bounded(iterate, state, control, start, limit, not batches.has_position(data)), nil, nil, close
 end
 
 local is_tensor <const> = torch.is_tensor

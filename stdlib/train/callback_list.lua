@@ -191,25 +191,34 @@ end
 ---@param state table handed to every hook: train.fit's, train.state{...}, or a plain table, which becomes a state; its
 ---counters (epoch, batch, step, epochs_done, batches_done, steps_done) follow the events
 function CallbackList:emit(event, state)
-  follow(state, event)
+  if follow(state, event) then return end
   self:tell(event, state)
+end
+
+-- What hooks have put off until all have heard of the event: state:after(event, f).
+local function run_after(state, event)
+  local list = state._after[event]
+  if not list then return end
+  state._after[event] = nil
+  if next(state._after) == nil then state._after = false end
+  for _, f in ipairs(list) do f(state) end
 end
 
 ---The same for a state whose counters have followed the event.
 ---@private
 function CallbackList:tell(event, state)
   local list = self.handlers[event]
-  if not list then
-    if hooks.of_event[event] then return end
+  if not list and not hooks.of_event[event] then
     usage(("unknown event '%s'%s"):format(tostring(event), nearest.suggest(tostring(event), hooks.events)))
   end
-  for i = 1, #list do
+  for i = 1, list and #list or 0 do
     local item = list[i]
     if not item.entry.disabled then
       local ok, err = xpcall(item.f, item.handler, item.callback, state)
       if not ok then callback_policy.failed(self, item, state, err, switch_off) end
     end
   end
+  if state._after then run_after(state, event) end
 end
 
 ---Does any callback listen to `event`?
@@ -254,9 +263,11 @@ function CallbackList:state_dict()
 end
 
 ---Gives every callback its state back; names that are not in the list are passed over.
-function CallbackList:load_state_dict(all)
-  for _, entry in ipairs(self.entries) do
-    if all[entry.name] then callback_state.set(entry.callback, all[entry.name]) end
+---@param all table
+---@param state? table of the training that goes on: the second argument of every load_state_dict
+function CallbackList:load_state_dict(all, state)
+  for _, entry in ipairs {table.unpack(self.entries)} do
+    if all[entry.name] then callback_state.set(entry.callback, all[entry.name], state) end
   end
 end
 

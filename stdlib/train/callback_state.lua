@@ -69,8 +69,11 @@ function callback_state.get(callback)
 end
 
 ---Puts a state of callback_state.get back.
-function callback_state.set(callback, state)
-  if callback.load_state_dict then return callback:load_state_dict(state) end
+---@param callback table
+---@param state table
+---@param training? table the state of the training, for a load_state_dict that needs it
+function callback_state.set(callback, state, training)
+  if callback.load_state_dict then return callback:load_state_dict(state, training) end
   for key, value in pairs(state) do callback[key] = value end
 end
 

@@ -48,7 +48,7 @@ local function stop(state, reason)
   end
   local trains = state.arguments or (state.phase ~= "evaluate" and state.phase ~= "predict")
   if not trains then error("stop: nothing is trained here, the script goes on after this pass", 0) end
-  state:stop(reason or "stopped by trainhost attach")
+  state:stop(reason or "stopped by trainhost attach", true)
   return "the training stops after this " .. (state.phase == "train" and "batch" or "epoch")
 end
 

@@ -68,31 +68,51 @@ Stretch.__index = Stretch
 
 function Stretch:__len() return self.steps end
 
+-- The next batch of the data, and of their next pass where this one has ended.
+local function next_of(self)
+  for _ = 1, 2 do
+    if not self.following then
+      self.following = table.pack(batches.each(self.data, nil, self.passes, self.index))
+    end
+    local index, batch = self.following[1](self.following[2], self.following[3])
+    if index ~= nil then
+      self.following[3], self.index = index, self.index + 1
+      return batch
+    end
+    self.following, self.index, self.passes = nil, 0, self.passes + 1
+  end
+  return nil
+end
+
 ---@private
-function Stretch:enumerate()
-  local i = -1
+---@param start? integer batches of this pass that are done
+function Stretch:enumerate(start)
+  local i = (start or 0) - 1
   return function()
     if i + 1 >= self.steps then return nil end
+    local batch = next_of(self)
+    if batch == nil then return nil end
     i = i + 1
-    for attempt = 1, 2 do
-      if not self.following then
-        self.following = table.pack(batches.each(self.data, nil, self.passes))
-        self.passes = self.passes + 1
-      end
-      local index, batch = self.following[1](self.following[2], self.following[3])
-      if index ~= nil then
-        self.following[3] = index
-        return i, batch
-      end
-      self.following = nil
-      if attempt == 2 then return nil end
-    end
+    return i, batch
   end
+end
+
+---Where the data stand: a pass of them may span several of these.
+---@return table
+function Stretch:state_dict()
+  return {passes = self.passes, index = self.index,
+    data = batches.has_position(self.data) and self.data:state_dict() or nil}
+end
+
+---@param state table of state_dict
+function Stretch:load_state_dict(state)
+  self.passes, self.index, self.following = state.passes, state.index, nil
+  if state.data and batches.has_position(self.data) then self.data:load_state_dict(state.data) end
 end
 
 ---@param given any data
 ---@param steps integer batches of each pass
-function data.stretch(given, steps) return setmetatable({data = given, steps = steps, passes = 0}, Stretch) end
+function data.stretch(given, steps) return setmetatable({data = given, steps = steps, passes = 0, index = 0}, Stretch) end
 
 ---The first `count` batches, the same in each pass.
 function data.first(given, count)

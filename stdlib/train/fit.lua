@@ -82,22 +82,37 @@ end
 
 local function check_bounds(state)
   heed_stop_training(state)
-  if stop_wished() and not state.interrupted then
-    state.interrupted = true
-    state:stop("interrupted")
+  if state.interrupted then
+    if not state._told then state:stop("interrupted", true) end
+    state._told = true
   elseif state.max_steps and state.steps_done >= state.max_steps then
-    state:stop(("max_steps = %d reached"):format(state.max_steps))
+    state:stop(("max_steps = %d reached"):format(state.max_steps), true)
   elseif state.max_time and state:elapsed() >= state.max_time then
-    state:stop(("max_time = %gs reached"):format(state.max_time))
+    state:stop(("max_time = %gs reached"):format(state.max_time), true)
   end
 end
 
+-- The batches of this epoch that are not done.
+local function each_batch(state, a)
+  if state.epoch_batches > 0 or batches.is_made_anew(a.train) then
+    return require("train.resume").each(state, a.train, a.limit_train_batches)
+  end
+  return batches.each(a.train, a.limit_train_batches, state.epoch)
+end
+
 local function train_epoch(state, a, aggregate)
-  local window, rule = Window.new(a.denominator.sums), a.denominator
+  local window, rule = state._window, a.denominator
   state.phase, state.batch_count = "train", batches.count(a.train, a.limit_train_batches)
   state._train_count = state.batch_count
-  aggregate:begin(state.logs, state)
-  for _, batch in batches.each(a.train, a.limit_train_batches, state.epoch) do
+  local is_over = false
+  if state.epoch_batches == 0 then
+    aggregate:begin(state.logs, state)
+  else  -- of a checkpoint that was taken at the end of a batch
+    check_bounds(state)
+    is_over = state.stopping
+  end
+  for _, batch in each_batch(state, a) do
+    if is_over then break end
     if a.device then batch = batches.to(batch, a.device) end
     state.inputs, state.samples, state.count, state.output, state.target = batch, nil, nil, nil, nil
     state.sample_weight = a.weights and a.weights(batch)
@@ -107,6 +122,7 @@ local function train_epoch(state, a, aggregate)
     local mean, count, means = rule:measure(state, batch, loss, parts)
     if state.optimizer then accumulate(state, a, window) else state.steps_done = state.steps_done + 1 end
     aggregate:update(mean, means, count, state.output, state.target, state.sample_weight)
+    if stop_wished() then state.interrupted = true end
     state:emit("batch_end")
     check_bounds(state)
     if state.stopping then break end
@@ -173,15 +189,21 @@ end
 ---torch.GradScaler; detect_anomaly = false; overfit_batches = n (the same first n batches again and again, for training and
 ---validation); dry_run = false (one batch of each phase; nothing is written); attach = true (`trainhost attach`
 ---may look in); compat = "keras" (Keras's behaviour where ours differs)
+---
+---resume = "auto" (goes on, at the very step, from the newest checkpoint that the callbacks of this fit have written) | the
+---folder of a checkpoint, or of several; a damaged one is told of and the newest that is whole is taken. false: also
+---train.BackupAndRestore begins anew. saved = more that has a state_dict and belongs into checkpoints, by name
 ---@return table history the logs of every epoch, `history.loss[i]`, and `history.stop_reason`
 return function(given)
   local a, state = arguments.prepare(given)
-  local training, validation = Aggregate.new(a.metrics, "", a.weighted_names, true), Aggregate.new(a.metrics, "val_", a.weighted_names)
-  local again = a.evaluate_train and Aggregate.new(a.metrics, "train_", a.weighted_names)
+  local weighted = a.weighted_names
+  local training, validation = Aggregate.new(a.metrics, "", weighted, true), Aggregate.new(a.metrics, "val_", weighted)
+  local again = a.evaluate_train and Aggregate.new(a.metrics, "train_", weighted)
+  state._running, state._window = training, Window.new(a.denominator.sums)
   local _ <close> = guard(state)
   local _ <close> = a.detect_anomaly and torch.autograd.set_detect_anomaly(true) or nil
   begin(state, a)
-  while not state.stopping and not (state.epochs and state.epochs_done >= state.epochs) do
+  while state._within or not state.stopping and not (state.epochs and state.epochs_done >= state.epochs) do
     state:emit("epoch_begin")
     train_epoch(state, a, training)
     logs.freeze(state.logs)

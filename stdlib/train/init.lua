@@ -3,6 +3,7 @@ local modules = {}
 for name, file in pairs {
   Accumulator = "accumulator",
   Attach = "callbacks.attach",
+  BackupAndRestore = "callbacks.backup_and_restore",
   batch_size_find = "batch_size_find",
   callback_list = "callback_list",
   CSVLogger = "callbacks.csv_logger",

@@ -46,6 +46,20 @@ function interval.parse(value, where)
   return #any == 1 and any[1] or {any = any}
 end
 
+---Reads Keras's save_freq: an interval of which "epoch" is "1ep", also within a list.
+---@param value any
+---@param where string
+function interval.parse_frequency(value, where)
+  if type(value) == "table" and getmetatable(value) == nil then
+    local list = {}
+    for key, one in pairs(value) do list[key] = one == "epoch" and "1ep" or one end
+    value = list
+  elseif value == "epoch" then
+    value = "1ep"
+  end
+  return interval.parse(value, where)
+end
+
 ---The single intervals of one that may be a list.
 ---@return table[]
 function interval.each(spec) return spec.any or {spec} end

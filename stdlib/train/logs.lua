@@ -72,6 +72,15 @@ function logs.new()
   return setmetatable({[STORE] = {values = {}, lazy = {}, known = {}, order = {}}}, meta)
 end
 
+---A new logs table with these entries, of an ordered table.
+---@param values table
+---@return table
+function logs.of(values)
+  local made = logs.new()
+  for _, key in ipairs(require("host.ordered").keys(values)) do made[key] = values[key] end
+  return made
+end
+
 ---Makes `key` an entry that `f()` computes at the first read after each `logs.stale`.
 function logs.set_lazy(self, key, f)
   local store = rawget(self, STORE)
@@ -101,6 +110,14 @@ function logs.names(self)
     if store.values[key] ~= nil or store.lazy[key] then names[#names + 1] = key end
   end
   return names
+end
+
+---The names of now: in order, sorted for a script's own table.
+---@param self table
+---@return string[]
+function logs.keys(self)
+  if getmetatable(self) == meta then return logs.names(self) end
+  return require("host.ordered").keys(self)
 end
 
 ---A plain table with the values of now.

@@ -1,4 +1,5 @@
 -- The state of a model, its optimizer, the data and the random numbers in memory, and going back to it bit for bit.
+local generators = require "train.generators"
 local keep <const> = require("native.tensor").keep
 local modes = require "train.modes"
 local torch = require "torch"
@@ -39,8 +40,7 @@ local function take(of)
     self.data = data:state_dict()
   end
   if not of.random then return self end
-  self.cpu = torch.get_rng_state()
-  if torch.cuda.is_available() and torch.cuda.is_initialized() then self.cuda = torch.cuda.get_rng_state_all() end
+  self.generators = generators.take()
   self.gradients, self.restore_modes = {}, modes.remember(of.model)
   for i, parameter in ipairs(of.model and of.model:parameters() or {}) do
     self.gradients[i] = parameter.grad ~= nil and clone(parameter.grad)
@@ -66,8 +66,7 @@ function Rewind:restore(keep_rates)
     parameter.grad = self.gradients[i] and self.gradients[i]:clone() or nil
   end
   self.restore_modes()
-  torch.set_rng_state(self.cpu)
-  if self.cuda then torch.cuda.set_rng_state_all(self.cuda) end
+  generators.restore(self.generators)
 end
 
 ---@private

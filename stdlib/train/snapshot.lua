@@ -1,36 +1,114 @@
 -- What a checkpoint holds of a training, and writing it.
+--
+-- Everything that the next step depends on: with the same script and data, a training that goes on from it is the one that
+-- was never stopped, bit for bit. train/resume.lua is the way back.
+local batches = require "train.batches"
+local checkpoint = require "host.checkpoint"
+local generators = require "train.generators"
+local gradients = require "train.gradients"
+local host = require "host"
 local logs = require "train.logs"
+local ordered = require "host.ordered"
+
+local is_module <const> = require("torch.nn.module").is_module
 
 local snapshot = {}
+
+---The counters of a state, in the order of the file.
+snapshot.COUNTERS = {"epoch", "batch", "step", "epochs_done", "batches_done", "steps_done", "epoch_batches"}
+
+---What of a model is no part of its state_dict: buffers that are not persistent, frozen parameters, modules in evaluation.
+local function rest_of_model(model)
+  local known, rest = model:state_dict(), {buffers = {}, frozen = {}, evaluating = {}}
+  for name, buffer in model:named_buffers() do
+    if known[name] == nil then rest.buffers[name] = buffer end
+  end
+  for name, parameter in model:named_parameters() do
+    if not parameter.requires_grad then rest.frozen[#rest.frozen + 1] = name end
+  end
+  for name, module in model:named_modules() do
+    if not module.training then rest.evaluating[#rest.evaluating + 1] = name end
+  end
+  return rest
+end
+
+local function position(data) return batches.has_position(data) and data:state_dict() or nil end
+
+-- The batches since the last step, and their gradients.
+local function window_of(state)
+  local window = state._window
+  if not (window and window.count > 0) then return nil end
+  local grads = {}
+  for i, parameter in ipairs(gradients.parameters(state)) do
+    if parameter.grad ~= nil then grads[tostring(i)] = parameter.grad end
+  end
+  return {count = window.count, samples = window.samples, first = window.first, gradients = grads}
+end
+
+local function script()
+  local ok, text = pcall(host.file.read, host.script or "")
+  return {name = host.script, xxh3_128 = ok and require("native.save").checksum(text) or nil}
+end
+
+local function run_id()
+  local mlflow = package.loaded.mlflow
+  local run = mlflow and mlflow.active_run()
+  return run and run.info.run_id or nil
+end
+
+local function dict_of(object) return object and object.state_dict and object:state_dict() or nil end
+
+---What a checkpoint of now holds: for host.checkpoint.save.
+---@param state table
+---@return table contents
+function snapshot.contents(state)
+  local now, scaler = {}, state.arguments and state.arguments.scaler
+  for _, name in ipairs(snapshot.COUNTERS) do now[name] = state[name] end
+  local within = state.epochs_done <= state.epoch and state.epoch_batches > 0
+  now.within_epoch = within
+  now.seconds, now.stop_reason = state:elapsed(), state._lasting_stop
+  now.logs, now.user = ordered.new(), state.user
+  for _, key in ipairs(logs.keys(state.logs)) do now.logs[key] = state.logs[key] end
+  now.running = within and state._running and state._running:state_dict() or nil
+  now.window = window_of(state)
+  now.random, now.random_at_epoch = generators.take(), within and state._epoch_random or nil
+  now.loader, now.valid_loader = position(state.train), position(state.valid)
+  now.scaler = scaler and scaler:state_dict() or nil
+  now.model = is_module(state.model) and rest_of_model(state.model) or nil
+  now.script, now.run_id, now.versions, now.time = script(), run_id(), host.versions, host.time()
+  local saved = {}
+  for name, object in pairs(state.saved or {}) do saved[name] = object:state_dict() end
+  return {
+    tensors = {
+      model = dict_of(state.model), optimizer = dict_of(state.optimizer),
+      callbacks = state.callback_list and state.callback_list:state_dict() or nil,
+      saved = next(saved) and saved or nil,
+    },
+    state = now,
+  }
+end
 
 ---Writes the model's weights into one .safetensors file.
 ---@param path string
 ---@param state table
 function snapshot.save_weights(path, state)
-  require("host.checkpoint").save_tensors(path, state.model:state_dict())
+  checkpoint.save_tensors(path, state.model:state_dict())
 end
 
----Writes a checkpoint folder (the model, the optimizer, the callbacks' states, the counters), then points the link
----`latest` beside it at it.
+---Writes a checkpoint folder, then points the link `latest` beside it at it.
 ---@param folder string
 ---@param state table
 function snapshot.save(folder, state)
-  local checkpoint = require "host.checkpoint"
-  local loader = state.train
-  loader = type(loader) == "table" and getmetatable(loader) and loader.state_dict and loader:state_dict() or nil
-  checkpoint.save(folder, {
-    tensors = {
-      model = state.model:state_dict(),
-      optimizer = state.optimizer and state.optimizer.state_dict and state.optimizer:state_dict() or nil,
-      callbacks = state.callback_list:state_dict(),
-    },
-    state = {
-      epoch = state.epoch, batch = state.batch, epochs_done = state.epochs_done, batches_done = state.batches_done,
-      steps_done = state.steps_done, epoch_batches = state.epoch_batches, seconds = state:elapsed(),
-      logs = logs.copy(state.logs), user = state.user, loader = loader,
-    },
-  })
+  checkpoint.save(folder, snapshot.contents(state))
   checkpoint.link(folder, "latest")
+end
+
+---The same by a thread: the training waits for the copies alone.
+---@param folder string
+---@param state table
+---@return table writing with `done()` and `wait()`, which raise its error
+function snapshot.submit(folder, state)
+  return checkpoint.submit(folder, snapshot.contents(state), "latest")
 end
 
 return snapshot

@@ -5,7 +5,8 @@
 -- max_steps, max_time, phase ("train", "valid", "evaluate", "predict"), inputs (the batch), output, target, loss,
 -- samples, epoch_batches (done in this epoch), logs, metrics, history, stopping, stop_reason, skip_step (a hook of
 -- before_step sets it: this step of the optimizer is left out), found_inf (a flag of the device for the same), count (what the
--- batch counts: samples, tokens or weights), dry_run (nothing is to be written), user (yours, saved with the checkpoints).
+-- batch counts: samples, tokens or weights), dry_run (nothing is to be written), user (yours, saved with the checkpoints),
+-- saved (more that has a state_dict, by name), resumed (the checkpoint that the training went on from).
 local logs = require "train.logs"
 
 local State = {__name = "state"}
@@ -18,7 +19,7 @@ local function complete(fields)
   end
   fields.stopping, fields.user, fields.logs = fields.stopping or false, fields.user or {}, fields.logs or logs.new()
   fields.phase, fields.clock = fields.phase or "train", fields.clock or require("host").clock
-  fields.started = fields.started or fields.clock()
+  fields.started, fields._after = fields.started or fields.clock(), fields._after or false
   if fields.dry_run == nil then fields.dry_run = require("host").dry_run() end
   return setmetatable(fields, State)
 end
@@ -34,9 +35,27 @@ end
 
 local counted = {}
 
-function counted.train_begin(state) state.started = state.clock() end
+-- Is there anything to go on from: a wish, or a callback that recovers by itself?
+local function may_resume(state)
+  if state.dry_run or not state.callback_list or state.resume == false then return false end
+  for _, entry in ipairs(state.callback_list.entries) do
+    if entry.callback.recovers then return true end
+  end
+  return state.resume ~= nil
+end
+
+function counted.train_begin(state)
+  state.started = state.clock()
+  if may_resume(state) then
+    state:after("train_begin", function() require("train.resume").begin(state) end)
+  end
+end
 
 function counted.epoch_begin(state)
+  if state._within then  -- an epoch that goes on: its begin was told before
+    state._within = nil
+    return true
+  end
   reach(state, "epoch", "epochs_done")
   state.batch, state.epoch_batches = 0, 0
   if state.logs == state._old_logs then state.logs = logs.new() end  -- else they are put there for this epoch
@@ -65,18 +84,31 @@ end
 ---Takes note of an event before its hooks run. A plain table becomes a state.
 ---@param state table
 ---@param event string
+---@return boolean? is_told the callbacks have heard of this very event before
 function State.follow(state, event)
   local meta = getmetatable(state)
-  if meta == nil then complete(state) elseif meta ~= State then return end
+  if meta == nil then complete(state) elseif meta ~= State then return nil end
   local f = counted[event]
-  if f then f(state) end
+  return f and f(state)
+end
+
+---Puts off `f(state)` until every callback has heard of an event.
+---@param event string
+---@param f fun(state: table)
+function State:after(event, f)
+  local waiting = self._after or {}
+  self._after = waiting
+  waiting[event] = waiting[event] or {}
+  table.insert(waiting[event], f)
 end
 
 ---Asks for the training to end after this batch (or this epoch). Every reason given is kept.
 ---@param reason string
-function State:stop(reason)
+---@param for_now? boolean a training that goes on from a checkpoint of now is not stopped
+function State:stop(reason, for_now)
   reason = reason or "stop requested"
   self.stopping = true
+  if not for_now then self._lasting_stop = self._lasting_stop and self._lasting_stop .. "; " .. reason or reason end
   self.stop_reason = self.stop_reason and self.stop_reason .. "; " .. reason or reason
 end
 
@@ -124,7 +156,7 @@ end
 ---@param event string
 function State:emit(event)
   local f = counted[event]
-  if f then f(self) end
+  if f and f(self) then return end
   self.callback_list:tell(event, self)
 end
 

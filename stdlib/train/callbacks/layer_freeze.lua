@@ -3,7 +3,7 @@ local keywords = require "host.keywords"
 local options = require "train.options"
 local ordered = require "host.ordered"
 
-local LayerFreeze = {__name = "LayerFreeze", group = "policy", state_fields = {}}
+local LayerFreeze = {__name = "LayerFreeze", group = "policy"}
 LayerFreeze.__index = LayerFreeze
 
 local function usage(message, hint) require("native.vm").raise("usage", message, hint) end
@@ -112,6 +112,28 @@ local function unfreeze(self, state, name)
   hand_over(self, state, parameters)
 end
 
+--- What a checkpoint keeps: how many entries of the schedule are done.
+---@private
+---@return table
+function LayerFreeze:state_dict() return {applied = self._applied} end
+
+local function apply(self, state, entry)
+  each_name(entry.freeze, function(name) freeze(state, name) end)
+  each_name(entry.unfreeze, function(name) unfreeze(self, state, name) end)
+end
+
+--- Does the same to this model and this optimizer, which gets the same groups.
+---@private
+---@param dict table
+---@param state table of the training
+function LayerFreeze:load_state_dict(dict, state)
+  if not self._schedule then self:check(state) end
+  for i = (self._applied or 0) + 1, math.min(dict.applied or 0, #self._schedule) do
+    self._applied = i
+    apply(self, state, self._schedule[i])
+  end
+end
+
 local function names_of(value) return type(value) == "string" and value or table.concat(value, ", ") end
 
 function LayerFreeze:on_epoch_begin(state)
@@ -120,8 +142,7 @@ function LayerFreeze:on_epoch_begin(state)
     local entry = self._schedule[i]
     if entry.epoch > state.epoch then break end
     self._applied = i
-    each_name(entry.freeze, function(name) freeze(state, name) end)
-    each_name(entry.unfreeze, function(name) unfreeze(self, state, name) end)
+    apply(self, state, entry)
     if self.verbose then
       for _, what in ipairs {"freeze", "unfreeze"} do
         if entry[what] then state:say(("LayerFreeze: epoch %d: %s %s"):format(state.epoch + 1, what, names_of(entry[what]))) end

@@ -24,6 +24,10 @@ function ModelCheckpoint:check(state)
   writable.folder(self._template:fixed_folder(), ("filepath '%s'"):format(self.filepath), state.dry_run)
 end
 
+---The folder of its checkpoints.
+---@return string
+function ModelCheckpoint:checkpoint_folder() return self._template:fixed_folder() end
+
 -- As in Keras the best value outlives a fit: a second one must do better than the first.
 function ModelCheckpoint:on_train_begin() self.memory, self._failing = {}, false end
 
@@ -54,9 +58,9 @@ local function remove(self, path)
     .. "its own"):format(path))
 end
 
--- Removes what keep_last and keep_best no longer keep. The newest always stays: `latest` points at it.
-local function prune(self)
-  if not (self.keep_last or self.keep_best) then return end
+-- What keep_last and keep_best keep, and the paths of the rest. The newest always stays: `latest` points at it.
+local function sort_out(self)
+  if not (self.keep_last or self.keep_best) then return self.saved, {} end
   local ranks, ordered = {}, {}
   if self.keep_best then
     for _, entry in ipairs(self.saved) do
@@ -68,24 +72,21 @@ local function prune(self)
     end)
     for rank, entry in ipairs(ordered) do ranks[entry] = rank end
   end
-  local kept = {}
+  local kept, rest = {}, {}
   for i, entry in ipairs(self.saved) do
-    if is_kept(self, entry, i, ranks) then
-      kept[#kept + 1] = entry
-    else
-      remove(self, entry.path)
-    end
+    local list = is_kept(self, entry, i, ranks) and kept or rest
+    list[#list + 1] = entry
   end
-  self.saved = kept
+  return kept, rest
 end
 
 local function record(self, path, value)
-  for i = #self.saved, 1, -1 do  -- the same path again is one checkpoint
-    if self.saved[i].path == path then table.remove(self.saved, i) end
+  local last, saved = self.saved[#self.saved], {}
+  for _, entry in ipairs(self.saved) do  -- the same path again is one checkpoint
+    if entry.path ~= path then saved[#saved + 1] = entry end
   end
-  local last = self.saved[#self.saved]
-  self.saved[#self.saved + 1] = {path = path, value = value, number = last and last.number + 1 or 1}
-  self.last_path = path
+  saved[#saved + 1] = {path = path, value = value, number = last and last.number + 1 or 1}
+  self.saved, self.last_path = saved, path
 end
 
 local function write(self, state, path)
@@ -118,10 +119,25 @@ end
 
 local function fixed(value) return value == nil and "None" or value ~= value and "nan" or ("%.5f"):format(value) end
 
--- Saves now; a failure warns once, keeps what was there and is tried again at the next chance.
-local function save(self, state, path, value)
+local OWN <const> = {"saved", "last_path", "best", "best_path"}
+
+-- Saves once all callbacks have heard of the event, so that what they have made of it is in the checkpoint, as is this one
+-- itself. A failure warns once, keeps what was there and is tried again at the next chance.
+local function save(self, state, event, path, value)
+  local before = {}
+  for _, name in ipairs(OWN) do before[name] = self[name] end
+  record(self, path, value)
+  if self._monitor and self._monitor:improved(value, self.best) then self.best, self.best_path = value, path end
+  local rest
+  self.saved, rest = sort_out(self)
+  state:after(event, function() self:_write(state, path, value, rest, before) end)
+end
+
+---@private
+function ModelCheckpoint:_write(state, path, value, rest, before)
   local ok, err = pcall(write, self, state, path)
   if not ok then
+    for _, name in ipairs(OWN) do self[name] = before[name] end
     if type(err) == "table" and err.kind == "interrupted" then error(err, 0) end
     if not self._failing then
       require("host").log.warn(("ModelCheckpoint: %s was not saved: %s; the previous checkpoint is kept, it is tried again at the next %s")
@@ -131,21 +147,19 @@ local function save(self, state, path, value)
     return
   end
   self._failing = false
-  record(self, path, value)
-  if self._monitor and self._monitor:improved(value, self.best) then self.best, self.best_path = value, path end
-  prune(self)
+  for _, entry in ipairs(rest) do remove(self, entry.path) end
   say(self, state, "finished saving model to %s", path)
   state.checkpoint = {path = path, weights_only = self.save_weights_only, value = value}
   state:emit("checkpoint_save")
 end
 
-local function consider(self, state)
+local function consider(self, state, event)
   if state.dry_run then return path_of(self, state) end
   local value = self._monitor and self._monitor:read(state)
   if not self.save_best_only then
     local path = path_of(self, state)
     say(self, state, "saving model to %s", path)
-    return save(self, state, path, value)
+    return save(self, state, event, path, value)
   end
   if value == nil then return end  -- an epoch without validation
   local best = fixed(self.best)
@@ -154,29 +168,17 @@ local function consider(self, state)
   end
   local path = path_of(self, state)
   say(self, state, "%s improved from %s to %s, saving model to %s", self.monitor, best, fixed(value), path)
-  save(self, state, path, value)
+  save(self, state, event, path, value)
 end
 
 function ModelCheckpoint:on_batch_end(state)
   local freq = self._at_batches
-  if freq and (interval.due(freq, state, "batch_end", self.memory, "batches") or self._failing) then consider(self, state) end
+  if freq and (interval.due(freq, state, "batch_end", self.memory, "batches") or self._failing) then consider(self, state, "batch_end") end
 end
 
 function ModelCheckpoint:on_epoch_end(state)
   local freq = self._at_epochs
-  if freq and (interval.due(freq, state, "epoch_end", self.memory, "epochs") or self._failing) then consider(self, state) end
-end
-
--- "epoch" is "1ep", also within a list.
-local function read_freq(freq)
-  if type(freq) == "table" and getmetatable(freq) == nil then
-    local list = {}
-    for key, one in pairs(freq) do list[key] = one == "epoch" and "1ep" or one end
-    freq = list
-  elseif freq == "epoch" then
-    freq = "1ep"
-  end
-  return interval.parse(freq, "train.ModelCheckpoint: save_freq")
+  if freq and (interval.due(freq, state, "epoch_end", self.memory, "epochs") or self._failing) then consider(self, state, "epoch_end") end
 end
 
 ---Saves checkpoints while training.
@@ -198,7 +200,7 @@ return function(arguments)
     initial_value_threshold = "number", min_delta = "number", keep_best = "positive_count", keep_last = "positive_count",
     verbose = "verbose",
   }), ModelCheckpoint)
-  self._at_epochs, self._at_batches = interval.split(read_freq(self.save_freq))
+  self._at_epochs, self._at_batches = interval.split(interval.parse_frequency(self.save_freq, "train.ModelCheckpoint: save_freq"))
   self._template = template.parse(self.filepath)
   self.best, self.saved, self.memory = self.initial_value_threshold, {}, {}
   return self

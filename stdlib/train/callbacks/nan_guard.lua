@@ -14,7 +14,7 @@ local options = require "train.options"
 local rewind = require "train.rewind"
 local torch = require "torch"
 
-local NanGuard = {__name = "NanGuard", group = "policy", state_fields = {"found", "bad_steps"}}
+local NanGuard = {__name = "NanGuard", group = "policy", state_fields = {"found", "bad_steps", "_in_row", "_since"}}
 NanGuard.__index = NanGuard
 
 local is_tensor <const> = torch.is_tensor

@@ -77,6 +77,9 @@ function Progress:on_epoch_begin(state)
   self._started, self._last = self.clock(), self.clock()
 end
 
+-- An epoch that goes on.
+function Progress:on_checkpoint_load(state) self:on_epoch_begin(state) end
+
 function Progress:on_batch_end(state)
   if not self._bar then return end
   local now = self.clock()

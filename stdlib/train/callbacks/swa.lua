@@ -33,10 +33,6 @@ function SWA:on_train_begin() self._average, self._scheduler = nil, nil end
 local function begin(self, state)
   local utils = torch.optim.swa_utils
   self._average = utils.AveragedModel(state.model, {avg_fn = self.avg_fn, use_buffers = self.use_buffers})
-  if self._loaded then
-    self._average:load_state_dict(self._loaded)
-    self._loaded = nil
-  end
   if self.swa_lr then
     self._scheduler = utils.SWALR(state.optimizer, self.swa_lr, self.anneal_epochs, self.anneal_strategy)
     for _, entry in ipairs(state.callback_list and state.callback_list.entries or {}) do
@@ -94,12 +90,20 @@ end
 --- What a checkpoint keeps.
 ---@private
 ---@return table
-function SWA:state_dict() return self._average and {average = self._average:state_dict()} or {} end
+function SWA:state_dict()
+  return {average = self._average and self._average:state_dict(), scheduler = self._scheduler and self._scheduler:state_dict()}
+end
 
 --- Goes on from what a checkpoint kept.
 ---@private
 ---@param dict table
-function SWA:load_state_dict(dict) self._loaded = dict.average end
+---@param state table of the training
+function SWA:load_state_dict(dict, state)
+  if not dict.average then return end
+  begin(self, state)
+  self._average:load_state_dict(dict.average)
+  if self._scheduler and dict.scheduler then self._scheduler:load_state_dict(dict.scheduler) end
+end
 
 ---Averages the weights of the epochs from `swa_start` on (torch.optim.swa_utils.AveragedModel), while SWALR anneals the learning
 ---rate to `swa_lr` and holds it there instead of fit's scheduler; at the end the model gets the averages, and its batch

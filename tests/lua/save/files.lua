@@ -94,7 +94,8 @@ test.case("a failed save leaves the checkpoint that was there", function()
   local folder = above .. "/c"
   host.checkpoint.save(folder, {state = {n = 1}})
   test.raises("state.f is function", host.checkpoint.save, folder, {state = {f = print}})
-  test.raises("state.x is", host.checkpoint.save, folder, {state = {x = torch.zeros(1)}})
+  test.raises("state.x is", host.checkpoint.save, folder, {state = {x = torch.nn.Linear(1, 1)}})
+  test.raises("cannot have the name 'state'", host.checkpoint.save, folder, {tensors = {state = {}}})
   test.raises("cannot name a part", host.checkpoint.save, folder, {tensors = {["a/b"] = {}}})
   local loop = {}
   loop.self = loop
@@ -102,6 +103,54 @@ test.case("a failed save leaves the checkpoint that was there", function()
   test.raises("unknown keyword", host.checkpoint.save, folder, {model = {}})
   test.equal(host.checkpoint.load(folder).state.n, 1)
   test.equal(host.file.list(above), {"c"})
+end)
+
+test.case("tensors within the state come back in their places", function()
+  local folder = test.tmpdir() .. "/c"
+  host.checkpoint.save(folder, {state = {user = {1, x = torch.arange(3)}, n = 1}, tensors = {model = {w = torch.ones(1)}}})
+  local back = host.checkpoint.load(folder)
+  test.equal({back.state.user[1], back.state.user.x:tolist(), back.state.n}, {1, {0, 1, 2}, 1})
+  test.equal(back.tensors.state, nil)
+  local files = host.checkpoint.check(folder)
+  test.equal({#files, files[1].name, #files[1].sum, files[1].tensors[1][1]}, {3, "model.safetensors", 32, "w"})
+end)
+
+test.case("submit writes what the tensors were at the call, then moves the link", function()
+  local above = test.tmpdir()
+  local x, writing = torch.zeros(1000), {}
+  for n = 1, 4 do
+    x:fill_(n)
+    writing[n] = host.checkpoint.submit(above .. "/" .. n, {tensors = {model = {x = x, same = x, part = x[{torch.slice(0, 10, 3)}]}},
+      state = {n = n}}, "latest")
+  end
+  x:fill_(-1)
+  for n = 1, 4 do
+    writing[n]:wait()
+    test.truthy(writing[n]:done())
+    local back = host.checkpoint.load(above .. "/" .. n)
+    test.equal({back.state.n, back.tensors.model.x:min():item(), back.tensors.model.same:sum():item(), back.tensors.model.part:tolist()},
+      {n, n + 0.0, 1000.0 * n, {n + 0.0, n + 0.0, n + 0.0, n + 0.0}})
+  end
+  test.equal(host.checkpoint.load(above .. "/latest").state.n, 4)
+  test.equal(host.checkpoint.list(above), {above .. "/4", above .. "/3", above .. "/2", above .. "/1"})
+end)
+
+test.case("submit takes other tensors than the last time, and less", function()
+  local above = test.tmpdir()
+  local contents = {{a = torch.ones(3), b = torch.zeros(2, 2)}, {a = torch.ones(3):long() * 5}, {b = torch.full({2, 2}, 7), c = torch.ones(3)}}
+  for n, model in ipairs(contents) do
+    host.checkpoint.submit(above .. "/c", {tensors = {model = model}}):wait()
+    local back = host.checkpoint.load(above .. "/c").tensors.model
+    for name, tensor in pairs(model) do test.truthy(torch.equal(tensor, back[name]), n .. name) end
+  end
+end)
+
+test.case("a write by a thread that fails tells so once, where it is asked for", function()
+  local above = test.tmpdir()
+  host.file.write_atomic(above .. "/file", "")
+  local writing = host.checkpoint.submit(above .. "/file/c", {state = {n = 1}})
+  test.raises("file", writing.wait, writing)
+  test.truthy(writing:done())
 end)
 
 test.case("the link latest moves in one step and loads", function()

@@ -47,6 +47,13 @@ local WRONG <const> = {
     {{budget = "5ep"}, "budget must be"},
     {{name = 3}, "name must be a string that is not empty"},
   },
+  BackupAndRestore = {
+    {{backup_dir = 5}, "backup_dir must be a string that is not empty, got number 5"},
+    {{backup_dir = "x", save_freq = 0}, "save_freq must be a whole number of 1 or more"},
+    {{backup_dir = "x", save_freq = "often"}, "save_freq must be a number or a time"},
+    {{backup_dir = "x", delete_checkpoint = 1}, "delete_checkpoint must be true or false"},
+    {{save_freq = 1}, "keyword 'backup_dir' is required"},
+  },
   ModelCheckpoint = {
     {{filepath = 5}, "filepath must be a string that is not empty, got number 5"},
     {{filepath = "x", save_best_only = 1}, "save_best_only must be true or false"},

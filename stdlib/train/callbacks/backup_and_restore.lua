@@ -1,0 +1,142 @@
+-- train.BackupAndRestore: after a crash the same script goes on where the last backup was taken, bit for bit.
+local host = require "host"
+local interval = require "train.interval"
+local keywords = require "host.keywords"
+local options = require "train.options"
+local snapshot = require "train.snapshot"
+local writable = require "train.writable"
+
+local BackupAndRestore = {__name = "BackupAndRestore", group = "checkpoint", recovers = true, state_fields = {"memory"}}
+BackupAndRestore.__index = BackupAndRestore
+
+local KEPT <const> = 2
+local LONGEST_WAIT <const> = 60
+
+--- Finds what does not fit this training before its first step.
+---@private
+---@param state table
+function BackupAndRestore:check(state)
+  if not state.model and not state.saved then
+    require("native.vm").raise("usage", "needs a model", "train.state{saved = {generator = g, critic = c}} says what else there is")
+  end
+  writable.folder(self.backup_dir, ("backup_dir '%s'"):format(self.backup_dir), state.dry_run)
+end
+
+---The folder of its checkpoints.
+---@return string
+function BackupAndRestore:checkpoint_folder() return self.backup_dir end
+
+-- The names of its checkpoints, the oldest first, and of what killed writers and removers left.
+local function names_in(folder)
+  local names, left = {}, {}
+  for _, path in ipairs(require("host.checkpoint").list(folder)) do
+    local name = path:match("/(ckpt%-%d+)$")
+    if name then table.insert(names, 1, name) end
+  end
+  for _, name in ipairs(host.file.is_folder(folder) and host.file.list(folder) or {}) do
+    local pid = name:match("^%.ckpt%-%d+%.tmp%-(%d+)%-%d+$") or name:match("^%.latest%.tmp%-(%d+)%-%d+$")
+    local is_rest = name:find("^ckpt%-%d+$") and not host.file.exists(folder .. "/" .. name .. "/manifest.json")
+    if is_rest or pid and not host.file.exists("/proc/" .. pid) then left[#left + 1] = name end
+  end
+  return names, left
+end
+
+local function remove(self, names)
+  for _, name in ipairs(names) do host.file.remove(self.backup_dir .. "/" .. name) end
+end
+
+function BackupAndRestore:on_train_begin(state)
+  self.memory, self._writing, self._failures, self._retry_at = {}, nil, 0, nil
+  if state.dry_run then return end
+  local _, left = names_in(self.backup_dir)
+  remove(self, left)
+end
+
+-- A backup could not be written: one warning, the one before is kept, and it is tried again after a while.
+local function failed(self, state, err)
+  if type(err) == "table" and err.kind == "interrupted" then error(err, 0) end
+  self._failures = self._failures + 1
+  self._retry_at = state.clock() + math.min(2 ^ (self._failures - 1) - 1, LONGEST_WAIT)
+  if self._failures > 1 then return end
+  host.log.warn(("BackupAndRestore: no checkpoint was written into %s: %s; the one before is kept, it is tried again"):format(
+    self.backup_dir, type(err) == "table" and err.message or tostring(err)))
+end
+
+-- Takes note of a backup that has been written, or could not be.
+local function look(self, state, wait)
+  local writing = self._writing
+  if not writing then return end
+  local ok, done = pcall(wait and writing.wait or writing.done, writing)
+  if ok and not wait and not done then return end
+  self._writing = nil
+  if not ok then return failed(self, state, done) end
+  self._failures, self._retry_at = 0, nil
+  local names = names_in(self.backup_dir)
+  remove(self, table.move(names, 1, math.max(#names - KEPT, 0), 1, {}))
+  state.checkpoint = {path = writing.folder, weights_only = false}
+  state:emit("checkpoint_save")
+end
+
+local function save(self, state)
+  look(self, state, true)
+  local folder = ("%s/ckpt-%06d"):format(self.backup_dir, state.batches_done)
+  local ok, writing = pcall(snapshot.submit, folder, state)
+  if not ok then
+    if type(writing) ~= "table" or writing.kind ~= "io" then error(writing, 0) end
+    return failed(self, state, writing)
+  end
+  self._writing, self._retry_at = writing, nil
+  if state.interrupted then look(self, state, true) end
+end
+
+-- Once all callbacks have heard of the event, so that what they have made of it is in the checkpoint.
+local function consider(self, state, event, is_due)
+  if state.dry_run then return end
+  look(self, state, false)
+  if not is_due and not (self._retry_at and state.clock() >= self._retry_at) then return end
+  state:after(event, function() save(self, state) end)
+end
+
+function BackupAndRestore:on_batch_end(state)
+  local freq = self._at_batches
+  local is_due = freq and interval.due(freq, state, "batch_end", self.memory, "batches")
+  -- What comes after this batch is the end in good order: validation and hooks of an epoch that is cut short.
+  consider(self, state, "batch_end", is_due or state.interrupted)
+end
+
+function BackupAndRestore:on_epoch_end(state)
+  if state.interrupted then return end
+  local freq = self._at_epochs
+  consider(self, state, "epoch_end", freq and interval.due(freq, state, "epoch_end", self.memory, "epochs"))
+end
+
+function BackupAndRestore:on_train_end(state)
+  if state.dry_run then return end
+  look(self, state, true)
+  if not self.delete_checkpoint or state.interrupted then return end
+  local names, left = names_in(self.backup_dir)
+  remove(self, names)
+  remove(self, left)
+  remove(self, {"latest"})
+  if #host.file.list(self.backup_dir) == 0 then host.file.remove(self.backup_dir) end
+end
+
+function BackupAndRestore:on_exception(state) look(self, state, true) end
+
+---Writes checkpoints of the whole training while it runs, and when it begins goes on from the newest one that is whole:
+---run again after a crash or kill -9, the script ends with the same weights, history and files as one that was never
+---stopped, also when it was stopped within an epoch. They are written by a thread, the training waits for a copy alone. The
+---last two are kept, `latest` leads to the newest; when the training ends well they are removed.
+---@param arguments table|string backup_dir (required), save_freq = "epoch" | batches | "5ep" | "500ba" | "30min" | "0.5dur", or
+---a list of these; delete_checkpoint = true, name, errors = "raise", budget; a string is the backup_dir
+---@return table callback
+return function(arguments)
+  if type(arguments) == "string" then arguments = {backup_dir = arguments} end
+  local self = setmetatable(options.of_callback("train.BackupAndRestore", arguments,
+    {backup_dir = keywords.required, save_freq = "epoch", delete_checkpoint = true},
+    {backup_dir = "text", delete_checkpoint = "flag"}), BackupAndRestore)
+  self.backup_dir = self.backup_dir:gsub("(.)/+$", "%1")
+  self._at_epochs, self._at_batches = interval.split(interval.parse_frequency(self.save_freq, "train.BackupAndRestore: save_freq"))
+  self.memory = {}
+  return self
+end

@@ -1,0 +1,148 @@
+-- One training of a named kind that kills itself at given points: run again it goes on, and writes what it ends with into
+-- out/. Arguments: the kind, where to begin ("backup", or the folder of "resume"), save_freq, and the points, as the
+-- number of batches that are done: "5" at the begin of the next batch, "v21" at the begin of a validation, "int5" by Ctrl-C.
+local host, torch, train = require "host", require "torch", require "train"
+local nn, F = torch.nn, torch.nn.functional
+local kind, freq = host.args[1], host.args[2]
+local points = {}
+for i = 3, #host.args do points[host.args[i]] = true end
+
+math.randomseed(7)
+torch.manual_seed(7)
+local x, y = torch.randn(27, 6), torch.randint(3, {27})
+local vx, vy = torch.randn(10, 6), torch.randint(3, {10})
+local function loader(options, set)
+  options.batch_size = 4
+  return torch.utils.data.DataLoader(set or torch.utils.data.TensorDataset(x, y), options)
+end
+local net = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 3))
+local a = {loss = F.cross_entropy, epochs = 4, quiet = true, attach = false, callbacks = {}, metrics = {}, user = {},
+  valid = loader({}, torch.utils.data.TensorDataset(vx, vy)), train = loader {}}
+local make_optimizer = function() return torch.optim.Adam(net:parameters(), {lr = 0.01}) end
+local function add(callback) table.insert(a.callbacks, callback) end
+
+local kinds = {}
+
+function kinds.plain() end
+function kinds.shuffle() a.train = loader {shuffle = true} end
+function kinds.workers() a.train = loader {shuffle = true, workers = 2} end
+function kinds.dropout() net = nn.Sequential(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.Dropout(0.5), nn.Linear(16, 3)) end
+function kinds.accumulation()
+  kinds.dropout()
+  a.accumulate, a.clip_grad_norm, a.train = 3, 0.5, loader {shuffle = true}
+end
+function kinds.ema() add(train.SwapEMAWeights {momentum = 0.9}) end
+function kinds.ema_swapped() add(train.SwapEMAWeights {momentum = 0.9, swap_on_epoch = true, overwrite_frequency = 5}) end
+function kinds.swa()
+  kinds.dropout()
+  add(train.SWA {swa_start = 1, swa_lr = 0.02, anneal_epochs = 2})
+end
+function kinds.scaler()
+  a.scaler, a.accumulate = torch.GradScaler("cpu", {init_scale = 1024.0, growth_interval = 3}), 2
+end
+function kinds.policies()
+  add(train.EarlyStopping {monitor = "val_loss", patience = 1, min_delta = 0.02, start_from_epoch = 1,
+    restore_best_weights = true})
+  add(train.ReduceLROnPlateau {monitor = "loss", factor = 0.5, patience = 0, min_delta = 0.05})
+  add(train.ModelCheckpoint {filepath = "best/{epoch}", monitor = "val_loss", keep_best = 2})
+  add(train.ModelCheckpoint {filepath = "best/{epoch}-{batch}", monitor = "loss", keep_last = 2, save_freq = 3})
+end
+function kinds.metrics()
+  a.metrics = {accuracy = train.metrics.Accuracy(), auc = train.metrics.AUC {num_classes = 3}, f1 = train.metrics.F1 {num_classes = 3},
+    own = function(pred, target) return F.cross_entropy(pred, target) * 2 end}
+  add(train.GradientMonitor {log_freq = 2})
+  a.evaluate_train = 2
+end
+function kinds.csv()
+  kinds.shuffle()
+  add(train.CSVLogger "log.csv")
+  add(train.CSVLogger "log.jsonl")
+end
+function kinds.scheduler()
+  make_optimizer = function()
+    local optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1, momentum = 0.9})
+    a.scheduler = {torch.optim.lr_scheduler.OneCycleLR(optimizer, {max_lr = 0.2, total_steps = 28}), interval = "step"}
+    return optimizer
+  end
+  add(train.LearningRateScheduler {schedule = function(_, lr) return lr * 0.9 end})
+end
+function kinds.freezing()
+  nn.freeze(net[0])
+  make_optimizer = function() return torch.optim.Adam(net[2]:parameters(), {lr = 0.01}) end
+  add(train.LayerFreeze {schedule = {[1] = {unfreeze = "0"}, [3] = {freeze = "2"}}})
+end
+-- Data that are made as they are asked for, by both generators.
+function kinds.generated()
+  a.train = function()
+    local order, i = torch.randperm(27), 0
+    return function()
+      if i >= 27 then return nil end
+      local rows = order[{torch.slice(i, math.min(i + 4, 27))}]
+      i = i + 4
+      return {x[rows] + torch.randn(1) * 0.1 + math.random() * 0.1, y[rows]}
+    end
+  end
+end
+function kinds.augmented()
+  local set = torch.utils.data.Dataset {
+    len = function() return 27 end,
+    get = function(_, i) return {x[i] + torch.randn(6) * 0.1 + math.random() * 0.1, y[i]} end,
+  }
+  a.train = loader({shuffle = true}, set)
+end
+function kinds.stretched()
+  a.train, a.batch_size, a.steps_per_epoch = {x, y}, 4, 5  -- 7 batches a pass
+end
+function kinds.limited()
+  a.train, a.limit_train_batches, a.accumulate = loader {shuffle = true}, 5, 2
+end
+-- A loss of parts, a callback's and a script's own state, a step of its own.
+function kinds.own()
+  a.metrics = {}
+  a.step = function(state, batch)
+    local out = net(batch[1] + math.random() * 0.01)
+    state.output, state.target = out, batch[2]
+    local loss, penalty = F.cross_entropy(out, batch[2]), (net[0].weight ^ 2):sum() * 1e-3
+    return loss + penalty, {fit = loss, penalty = penalty}
+  end
+  a.user.sum, a.user.tensor = 0.0, torch.zeros(2)
+  add {name = "own", count = 0, seen = {}, on_batch_end = function(self, state)
+    self.count = self.count + 1
+    state.user.sum = state.user.sum + state.logs.loss
+    state.user.tensor = state.user.tensor + 1
+  end, on_epoch_begin = function(self, state)
+    table.insert(self.seen, state.epoch)
+    state.user.begun = (state.user.begun or 0) + 1
+  end}
+end
+
+kinds[kind]()
+a.model, a.optimizer = net, make_optimizer()
+local kill = {name = "kill", state_fields = {}}
+local function die(point, state)
+  if not points[point] or host.file.exists("killed-" .. point) then return end
+  local whole = freq == "epoch" and state.batches_done - state.epoch_batches or state.batches_done
+  local from = os.time()
+  while whole > 0 and not host.file.exists(("backup/ckpt-%06d/manifest.json"):format(whole)) do
+    assert(os.time() - from < 60, "the checkpoint does not come")
+  end
+  host.file.write_atomic("killed-" .. point, "")
+  os.execute("kill -9 " .. host.pid())
+end
+function kill.on_batch_begin(_, state)
+  if points["int" .. state.batches_done] then os.execute("kill -INT " .. host.pid()) end
+  die(tostring(state.batches_done), state)
+end
+function kill.on_valid_begin(_, state) die("v" .. state.batches_done, state) end
+add(kill)
+add(train.BackupAndRestore {backup_dir = "backup", save_freq = math.tointeger(freq) or freq})
+add(train.on("checkpoint_load", function(state) print("from", state.resumed) end))
+local history = train.fit(a)
+
+local out = {tensors = {model = net:state_dict(), optimizer = a.optimizer:state_dict()}, state = {
+  history = history.history, epochs = history.epoch, stop_reason = history.stop_reason, user = a.user,
+  random = {math.random(), torch.rand(1):item()}, scale = a.scaler and a.scaler:get_scale()}}
+for _ = 1, 9 do  -- faults of the test are of each thread's first calls
+  if pcall(host.checkpoint.save, "out", out) then return end
+end
+error "out cannot be written"

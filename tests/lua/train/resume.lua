@@ -1,0 +1,231 @@
+-- Going on from checkpoints: what is found, what is refused, and that it is the training that was not stopped.
+local host, test, torch, train = require "host", require "test", require "torch", require "train"
+local nn, F = torch.nn, torch.nn.functional
+
+local function folder()
+  local name = os.tmpname()
+  os.remove(name)
+  return name
+end
+
+-- A training of 3 epochs of 4 batches; with `stop` an error ends it once so many batches are done.
+local function run(options, stop)
+  torch.manual_seed(3)
+  local x = torch.randn(16, 4)
+  local net = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+  local a = {model = net, optimizer = torch.optim.Adam(net:parameters(), {lr = 0.05}), loss = F.mse_loss, epochs = 3, quiet = true,
+    attach = false, callbacks = {}}
+  a.train = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, x:sum(1, true)), {batch_size = 4, shuffle = true})
+  for key, value in pairs(options or {}) do
+    if key ~= "callbacks" then a[key] = value end
+  end
+  table.move(options and options.callbacks or {}, 1, #(options and options.callbacks or {}), 1, a.callbacks)
+  local from
+  table.insert(a.callbacks, {name = "test", state_fields = {}, on_batch_begin = function(_, state)
+    if state.batches_done == stop then error("stopped by the test", 0) end
+  end, on_checkpoint_load = function(_, state) from = state.resumed end})
+  local ok, history = pcall(train.fit, a)
+  if stop then test.truthy(not ok) elseif not ok then error(history, 0) end
+  return net:state_dict(), ok and history, from
+end
+
+local function same(a, b)
+  for name, tensor in pairs(a) do test.truthy(torch.equal(tensor, b[name]), name) end
+end
+
+local function names(path)
+  local found = {}
+  for _, name in ipairs(host.file.list(path)) do found[#found + 1] = name end
+  return table.concat(found, " ")
+end
+
+-- The last byte of a file becomes another.
+local function damage(path)
+  local text = host.file.read(path)
+  host.file.write_atomic(path, text:sub(1, -2) .. string.char(text:byte(-1) ~ 1))
+end
+
+test.case("BackupAndRestore goes on at the very batch, keeps two checkpoints and removes them at the end", function()
+  local whole, history = run()
+  local backup = folder()
+  local function options() return {callbacks = {train.BackupAndRestore {backup_dir = backup, save_freq = 1}}} end
+  run(options(), 6)
+  test.equal(names(backup), "ckpt-000005 ckpt-000006 latest")
+  local got, again, from = run(options())
+  test.equal(from, backup .. "/ckpt-000006")
+  same(whole, got)
+  test.equal(again.loss, history.loss)
+  test.equal(again.epoch, {0, 1, 2})
+  test.truthy(not host.file.exists(backup))
+end)
+
+test.case("delete_checkpoint = false leaves the last: the training is over when it is run again", function()
+  local backup = folder()
+  local function options() return {callbacks = {train.BackupAndRestore {backup_dir = backup, delete_checkpoint = false}}} end
+  local whole = run(options())
+  test.equal(names(backup), "ckpt-000008 ckpt-000012 latest")
+  local got, history, from = run(options())
+  test.equal({from, #history.loss}, {backup .. "/ckpt-000012", 3})
+  same(whole, got)
+  local _, longer = run {epochs = 4, callbacks = options().callbacks}
+  test.equal(longer.epoch, {0, 1, 2, 3})
+  local _, anew, none = run {resume = false, callbacks = options().callbacks}
+  test.equal({#anew.loss, none}, {3, nil})
+end)
+
+test.case("a damaged checkpoint is told of, and the one before is used", function()
+  local whole, backup = run(), folder()
+  local function options() return {callbacks = {train.BackupAndRestore {backup_dir = backup, save_freq = 1}}} end
+  for _, file in ipairs {"model.safetensors", "state.json", "manifest.json", "callbacks.safetensors"} do
+    run(options(), 6)
+    if host.file.exists(backup .. "/ckpt-000006/" .. file) then
+      damage(backup .. "/ckpt-000006/" .. file)
+      local got, _, from
+      local warned = test.warnings(function() got, _, from = run(options()) end)
+      test.equal(from, backup .. "/ckpt-000005")
+      same(whole, got)
+      test.truthy(table.concat(warned, "\n"):find("ckpt-000006", 1, true), "the warning names it")
+      test.truthy(table.concat(warned, "\n"):find("ckpt-000005 is used in its place", 1, true))
+    end
+    host.file.remove(backup)
+  end
+end)
+
+test.case("resume = \"auto\" takes the newest of ModelCheckpoint's, resume = FOLDER that one", function()
+  local whole, out = run(), folder()
+  local function options(resume, epochs)
+    return {resume = resume, epochs = epochs, callbacks = {train.ModelCheckpoint {filepath = out .. "/{epoch}", monitor = "loss"}}}
+  end
+  local first, _, none = run(options("auto"))
+  test.equal(none, nil)
+  same(whole, first)
+  local got, history, from = run {resume = out .. "/1/"}
+  test.equal({from, #history.loss}, {out .. "/1", 3})
+  same(whole, got)
+  got, _, from = run {resume = out .. "/latest"}
+  test.equal(from, out .. "/latest")
+  same(whole, got)
+  _, history, from = run(options("auto", 4))
+  test.equal({from, #history.loss}, {out .. "/3", 4})
+  damage(out .. "/2/optimizer.safetensors")
+  local warned = test.warnings(function() _, _, from = run {resume = out .. "/2"} end)
+  test.equal(from, out .. "/4")
+  test.truthy(warned[1]:find("optimizer.safetensors is damaged", 1, true))
+end)
+
+test.case("what resume may not be is an error before the first step", function()
+  test.raises("resume must be \"auto\"", function() run {resume = true} end)
+  test.raises("there is no checkpoint in '/nowhere'", function() run {resume = "/nowhere"} end)
+  local path = folder()
+  host.checkpoint.save(path .. "/a", {state = {n = 1}})
+  test.raises("no checkpoint in .* is whole and of a training", function() run {resume = path} end)
+  test.raises("saved must be a table by name", function() run {saved = {a = 1}} end)
+  local out = folder()
+  run {callbacks = {train.ModelCheckpoint {filepath = out .. "/{epoch}", monitor = "loss"}}}
+  test.raises("the checkpoint .* does not fit this training", function()
+    local net = nn.Linear(2, 1)
+    train.fit {model = net, optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1}), loss = F.mse_loss, epochs = 1, quiet = true,
+      attach = false, train = {{torch.ones(1, 2), torch.ones(1, 1)}}, resume = out}
+  end)
+end)
+
+test.case("what cannot be saved of state.user is an error, not a training without backups", function()
+  local backup = folder()
+  test.raises("state.user.f is function", function()
+    run {user = {f = print}, callbacks = {train.BackupAndRestore {backup_dir = backup}}}
+  end)
+  local warned = test.warnings(function() run {resume = "auto"} end)
+  test.truthy(warned[1]:find("no callback of this training writes checkpoints", 1, true))
+end)
+
+test.case("what a killed remover left is removed, and nothing stays at the end", function()
+  local backup = folder()
+  host.file.mkdir(backup .. "/ckpt-000001")
+  host.file.write_atomic(backup .. "/ckpt-000001/state.json", "{}")
+  host.file.mkdir(backup .. "/.ckpt-000002.tmp-999999999-0")
+  run {callbacks = {train.BackupAndRestore(backup)}}
+  test.truthy(not host.file.exists(backup))
+end)
+
+test.case("a stop of a policy lasts, one of a bound does not", function()
+  local out = folder()
+  local function options(resume, more)
+    local o = {resume = resume, callbacks = {train.ModelCheckpoint {filepath = out .. "/{epoch}", monitor = "loss"}}}
+    for key, value in pairs(more) do o[key] = value end
+    return o
+  end
+  local _, history = run(options(false, {max_steps = 4}))
+  test.equal({#history.loss, history.stop_reason}, {1, "max_steps = 4 reached"})
+  _, history = run(options("auto", {max_steps = 8}))
+  test.equal(#history.loss, 2)
+  local stopper = train.on("epoch_end", function(state) state:stop("enough") end)
+  local o = options(false, {})
+  table.insert(o.callbacks, 1, stopper)
+  run(o)
+  _, history = run(options("auto", {}))
+  test.equal({#history.loss, history.stop_reason}, {1, "enough"})
+end)
+
+-- Two models and two optimizers, by hand.
+local function by_hand(backup, stop)
+  torch.manual_seed(5)
+  local g, c = nn.Linear(2, 2), nn.Linear(2, 1)
+  local og, oc = torch.optim.Adam(g:parameters(), {lr = 0.1}), torch.optim.Adam(c:parameters(), {lr = 0.1})
+  local steps = train.Accumulator(og, {every = 2})
+  local x = torch.randn(10, 2)
+  local loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x), {batch_size = 2, shuffle = true})
+  local state = train.state {epochs = 2, train = loader, saved = {g = g, c = c, og = og, oc = oc, steps = steps},
+    callbacks = {backup and train.BackupAndRestore {backup_dir = backup, save_freq = 1} or nil}}
+  local seen = {}
+  local ok = pcall(function()
+    state:emit "train_begin"
+    while not state.stopping and state.epochs_done < 2 do
+      state:emit "epoch_begin"
+      for i, batch in loader:enumerate() do
+        if state.batches_done == stop then error "stopped" end
+        state:emit "batch_begin"
+        seen[#seen + 1] = {state.epoch, i, state.batch}
+        local z = g(batch[1] + torch.randn(1))
+        steps:backward(c(z):mean())
+        oc:zero_grad()
+        c(z:detach()):pow(2):mean():backward()
+        oc:step()
+        state:emit "batch_end"
+      end
+      state:emit "epoch_end"
+    end
+    state:emit "train_end"
+  end)
+  if not ok then state:emit "exception" end
+  return {a = g.weight, b = c.weight}, seen
+end
+
+test.case("a loop by hand goes on by the same callback, with all that it says is its state", function()
+  local whole, all = by_hand()
+  local backup = folder()
+  by_hand(backup, 3)
+  local got, seen = by_hand(backup)
+  same(whole, got)
+  test.equal({#seen, seen[1]}, {#all - 3, {0, 3, 3}})
+  test.truthy(not host.file.exists(backup))
+end)
+
+test.case("an epoch that goes on is not begun again, and checkpoint_load is heard", function()
+  local backup, heard = folder(), {}
+  local function options()
+    return {callbacks = {train.BackupAndRestore {backup_dir = backup, save_freq = 1},
+      {name = "ears", state_fields = {}, on_epoch_begin = function(_, s) heard[#heard + 1] = "begin " .. s.epoch end,
+        on_checkpoint_load = function(_, s) heard[#heard + 1] = "load " .. s.epoch .. " " .. s.epoch_batches end}}}
+  end
+  run(options(), 6)
+  run(options())
+  test.equal(heard, {"begin 0", "begin 1", "load 1 2", "begin 2"})
+end)
+
+test.case("math.random goes on where the checkpoint was taken", function()
+  local out, drawn = folder(), nil
+  run {callbacks = {train.ModelCheckpoint {filepath = out .. "/{epoch}", monitor = "loss"},
+    train.on("epoch_begin", function(state) if state.epoch == 2 then drawn = {math.random(), math.random(1000)} end end)}}
+  math.randomseed(99)
+  run {resume = out .. "/2", callbacks = {train.on("epoch_begin", function() test.equal({math.random(), math.random(1000)}, drawn) end)}}
+end)
