@@ -60,6 +60,10 @@ const Json& object(const Json& from, const char* name) {
   return found != from.end() && found->is_object() ? *found : none;
 }
 
+// MLflow itself says no to what was asked. All else (nobody there, 401 ...) is told by the sender: a script that starts
+// a run is not ended for it.
+bool is_wrong_use(const ServerError& e) { return !e.is_passing() && !e.code().empty(); }
+
 thread_local const std::function<bool()>* stop_asked = nullptr;
 
 Server::Stop stop() { return stop_asked ? *stop_asked : Server::Stop(); }
@@ -122,7 +126,7 @@ std::optional<Experiment> RestStore::find_experiment(int64_t id) {
     });
   } catch (const ServerError& e) {
     if (e.code() == kNone) return std::nullopt;
-    if (!e.is_passing()) throw;
+    if (is_wrong_use(e)) throw;
     return Experiment{id, "", "", "active"};
   }
 }
@@ -148,7 +152,7 @@ Experiment RestStore::experiment(const std::string& name) {
       throw Error(ErrorKind::internal, "mlflow: not reached");
     });
   } catch (const ServerError& e) {
-    if (!e.is_passing()) throw;
+    if (is_wrong_use(e)) throw;
   }
   for (const auto& [id, known] : experiments_)
     if (id < 0 && known.name == name) return known;
