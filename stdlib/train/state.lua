@@ -32,6 +32,11 @@ local function reach(state, index, done)
   if state[index] < state[done] then state[index] = state[done] else state[done] = state[index] end
 end
 
+-- A loop by hand ends after one batch in a dry run; train.fit has its bounds.
+local function end_dry_run(state)
+  if state.dry_run and not state.arguments and not state.stopping then state:stop("dry run: one batch of each phase") end
+end
+
 local counted = {}
 
 function counted.train_begin(state) state.started = state.clock() end
@@ -55,11 +60,13 @@ end
 function counted.batch_end(state)
   reach(state, "batch", "epoch_batches")
   state.batches_done, state.epoch_batches = state.batches_done + 1, state.epoch_batches + 1
+  end_dry_run(state)
 end
 
 function counted.epoch_end(state)
   reach(state, "epoch", "epochs_done")
   state.epochs_done, state._old_logs = state.epoch + 1, state.logs
+  end_dry_run(state)
 end
 
 ---Takes note of an event before its hooks run. A plain table becomes a state.

@@ -140,7 +140,7 @@ local function save(self, state, path, value)
 end
 
 local function consider(self, state)
-  if state.dry_run then return path_of(self, state) end
+  if state.dry_run then return require("host.overlay").tell(path_of(self, state)) end
   local value = self._monitor and self._monitor:read(state)
   if not self.save_best_only then
     local path = path_of(self, state)

@@ -32,7 +32,7 @@ end
 ---@private
 ---@param state table
 function TensorBoard:check(state)
-  if state.dry_run then return end
+  if state.dry_run then return require("host.overlay").tell(self.log_dir) end
   local host = require "host"
   local folder = self.log_dir .. "/train"
   local probe = ("%s/.write-test-%d"):format(folder, host.pid())
