@@ -35,7 +35,9 @@ local function positive_whole(a, name)
   local value = a[name]
   if value == nil then return end
   local whole = math.type(value) and math.tointeger(value)
-  if not whole or whole < 1 then usage(("%s must be a whole number of 1 or more, got %s"):format(name, require("native.vm").describe(value))) end
+  if not whole or whole < 1 then
+    usage(("%s must be a whole number of 1 or more, got %s"):format(name, require("native.vm").describe(value)))
+  end
   a[name] = whole
 end
 
