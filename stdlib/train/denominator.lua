@@ -148,7 +148,15 @@ function Denominator:measure(state, batch, loss, parts)
   state.count, state.loss = count, loss
   if parts == nil then return mean, count end
   local means = {}
+  if type(parts) ~= "table" then
+    usage(("%s: step must return the loss and a table of its parts, got %s"):format(self.where,
+      require("native.vm").describe(parts)))
+  end
   for name, part in pairs(parts) do
+    if type(part) ~= "number" and not is_tensor(part) then
+      usage(("%s: the part '%s' of the loss must be a number or a tensor, got %s"):format(self.where, name,
+        require("native.vm").describe(part)))
+    end
     if is_tensor(part) and part:dim() > 0 then part = divided(part:detach():sum(), self.sums and count or part:numel())
     elseif self.sums then part = divided(part, count) end
     means[name] = part

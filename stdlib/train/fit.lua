@@ -56,7 +56,7 @@ end
 -- Backward of one batch, weighted against the first batch of its window; the true count divides at its end.
 local function accumulate(state, a, window)
   if not is_tensor(state.loss) then
-    require("native.vm").raise("usage", ("train.fit: the loss must be a tensor, got %s"):format(type(state.loss)))
+    require("native.vm").raise("usage", ("train.fit: the loss must be a tensor, got %s"):format(require("native.vm").describe(state.loss)))
   end
   if window.count == 0 then state.optimizer:zero_grad() end
   local factor = window:factor(state.count)

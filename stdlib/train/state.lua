@@ -82,7 +82,7 @@ end
 ---Asks for the training to end after this batch (or this epoch). Every reason given is kept.
 ---@param reason string
 function State:stop(reason)
-  reason = reason or "stop requested"
+  reason = tostring(reason or "stop requested")
   self.stopping = true
   self.stop_reason = self.stop_reason and self.stop_reason .. "; " .. reason or reason
 end

@@ -180,7 +180,7 @@ local function read_freq(freq)
 end
 
 ---Saves checkpoints while training.
----@param arguments table filepath (required; "{epoch:02d}-{val_loss:.3f}", epoch, batch and step counted from 1),
+---@param arguments table|string filepath (required; "{epoch:02d}-{val_loss:.3f}", epoch, batch and step counted from 1),
 ---monitor = "val_loss", save_best_only = false, save_weights_only = false (one .safetensors file in place of a folder),
 ---mode = "auto", save_freq = "epoch" | batches | "5ep" | "500ba" | "30min" | "0.5dur", or a list of these of which any
 ---counts (but for epochs they are looked at when a batch ends, where there is no val_loss), initial_value_threshold,
@@ -189,6 +189,7 @@ end
 ---the best and, if it is another one, the newest.
 ---@return table callback
 return function(arguments)
+  if type(arguments) == "string" then arguments = {filepath = arguments} end
   local self = setmetatable(options.of_callback("train.ModelCheckpoint", arguments, {
     filepath = keywords.required, monitor = "val_loss", save_best_only = false, save_weights_only = false, mode = "auto",
     save_freq = "epoch", initial_value_threshold = keywords.none, min_delta = 0, keep_best = keywords.none,
