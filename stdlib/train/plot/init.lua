@@ -75,8 +75,8 @@ return function(history, path, options)
     series = keywords.none, panels = true, title = keywords.none, x_label = keywords.none, y_label = keywords.none,
     width = keywords.none, height = keywords.none, columns = keywords.none, log = false, log_x = false, x = keywords.none,
     mark = keywords.none,
-  }), {panels = "flag", log = "flag", log_x = "flag", mark = "number", title = "text", x_label = "text", y_label = "text", width = "positive_count",
-    height = "positive_count", columns = "positive_count"})
+  }), {panels = "flag", log = "flag", log_x = "flag", mark = "number", title = "text", x_label = "text", y_label = "text",
+    width = "positive_count", height = "positive_count", columns = "positive_count"})
   check_series(options.series)
   local names, unknown = panels_of.names(runs, options.series)
   if unknown then
