@@ -1,11 +1,20 @@
 // native.magnitude: how large tensors and gradients are, read on the host.
 #include "host/model/magnitude.h"
 
+#include "host/model/count.h"
+
 #include "bindings/model.h"
 #include "bindings/tensor.h"
 
 namespace trainhost::bindings {
 namespace {
+
+int count_equal(lua_State* L) {
+  const auto count = model::count_equal(check_tensor(L, 1), luaL_checkinteger(L, 2));
+  if (!count) return 0;
+  lua_pushinteger(L, *count);
+  return 1;
+}
 
 // The tensors of a list, or their gradients.
 std::vector<at::Tensor> looked_at(lua_State* L, const char* function) {
@@ -47,6 +56,9 @@ int first_not_finite(lua_State* L) {
 }
 
 constexpr Row kFunctions[] = {
+    {"count_equal", guarded<count_equal>,
+     "---How many values of a dense int64 tensor on the CPU are a number.\n---@param tensor Tensor\n---@param value "
+     "integer\n---@return integer? nil for tensors of another kind"},
     {"norms", guarded<norms>,
      "---The 2-norm of each tensor, waiting for the device.\n---@param tensors Tensor[]\n---@param of_gradients "
      "boolean? "

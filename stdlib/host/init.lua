@@ -30,13 +30,19 @@ host.version = host.versions.trainhost
 
 local dry_run = false
 
---- Tells whether this is a dry run (`trainhost --dry-run train.lua`): train.fit takes one batch of each phase, all callbacks
---- run, and nothing is written: no checkpoints, no files of loggers, no runs.
+--- Tells whether this is a dry run (`trainhost --dry-run train.lua`): train.fit, loops by hand with train.state and every
+--- DataLoader take one batch of each phase, all callbacks run, and nothing is written: no checkpoints, no runs, no files of
+--- torch.save, io.open, host.file, plots and writers. A line says of each what is not written; the script itself reads back
+--- what it has written. What os.execute and io.popen start is not held back.
 ---@param on? boolean makes it one, or no longer one, before anything is trained or logged
 ---@return boolean
 ---@example host.dry_run()  --> false
 function host.dry_run(on)
-  if on ~= nil then dry_run = on == true end
+  if on ~= nil and dry_run ~= (on == true) then
+    dry_run = on == true
+    local overlay = require "host.overlay"
+    if dry_run then overlay.install() else overlay.uninstall() end
+  end
   return dry_run
 end
 

@@ -47,7 +47,8 @@ end
 function keywords.check(function_name, given, defaults)
   if given == nil then given = {} end
   if type(given) ~= "table" then
-    vm.raise("usage", ("%s: expected a table of keywords, got %s"):format(function_name, vm.describe(given)))
+    vm.raise("usage", ("%s: expected a table of keywords, got %s"):format(function_name, vm.describe(given)),
+      ("%s{name = value}"):format(function_name))
   end
   local result = {}
   for name, default in pairs(defaults) do

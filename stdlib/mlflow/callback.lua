@@ -61,7 +61,7 @@ end
 
 function Callback:on_train_begin(state)
   self.memory = {}
-  if dry(state) then return end
+  if dry(state) then return require("host.overlay").tell("what is logged to run " .. self._run.info.run_name) end
   local host = require "host"
   local params = fit_params(state)
   for key, value in pairs((host.params())) do params[key] = value end  -- a name of the script's own stands

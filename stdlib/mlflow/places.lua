@@ -30,7 +30,12 @@ function places.open()
   local uri = places.get_tracking_uri()
   if dry then uri = "dry run of " .. uri end
   if uri == opened_uri then return end
-  if dry then open_scratch() else track.open(uri) end
+  if dry then
+    open_scratch()
+    require("host.overlay").tell("what is logged to " .. places.get_tracking_uri())
+  else
+    track.open(uri)
+  end
   opened_uri = uri
 end
 

@@ -3,7 +3,7 @@
 -- Nothing is fetched from the device here: sums stay on it, in float64, and state.logs reads them when a callback looks.
 local Mean = require "train.metrics.mean"
 local callback_state = require "train.callback_state"
-local log = require("host").log
+local host_log = require("host").log
 local logs = require "train.logs"
 local metric_logs = require "train.metric_logs"
 local numbers = require "train.numbers"
@@ -74,7 +74,7 @@ local function not_finite(self, value, at)
   local where = state.train and ("%s epoch %d, batch %d"):format(at, state.epoch + 1, state.batch + 1)
     or ("%s batch %d"):format(at, state.batch + 1)
   local hint = state.optimizer and "; train.NanGuard() finds where it comes from and can leave such steps out" or ""
-  log.warn(("the %sloss is %s %s%s"):format(self.prefix, numbers.text(value), where, hint))
+  host_log.warn(("the %sloss is %s %s%s"):format(self.prefix, numbers.text(value), where, hint))
 end
 
 ---Forgets everything and puts fresh entries into `target` at the first update.

@@ -29,20 +29,40 @@ local DEFAULTS <const> = {
   steps_per_epoch = none, initial_epoch = 0, weighted_metrics = none,
 }
 
+local describe <const> = require("native.vm").describe
+
 local function usage(message, hint) require("native.vm").raise("usage", "train.fit: " .. message, hint) end
 
 local function positive_whole(a, name)
   local value = a[name]
   if value == nil then return end
   local whole = math.type(value) and math.tointeger(value)
-  if not whole or whole < 1 then usage(("%s must be a whole number of 1 or more, got %s"):format(name, require("native.vm").describe(value))) end
+  if not whole or whole < 1 then
+    usage(("%s must be a whole number of 1 or more, got %s"):format(name, describe(value)))
+  end
   a[name] = whole
 end
 
 local function positive(a, name)
   local value = a[name]
   if value ~= nil and not (type(value) == "number" and value > 0) then
-    usage(("%s must be a number above 0, got %s"):format(name, require("native.vm").describe(value)))
+    usage(("%s must be a number above 0, got %s"):format(name, describe(value)))
+  end
+end
+
+-- "the class Linear" of what was not called.
+local function class_of(value) return type(value) == "table" and rawget(value, "__name") or nil end
+
+---A usage error unless `loss` can be called, and is no class that makes one.
+function arguments.check_loss(loss, where)
+  local vm, class = require "native.vm", class_of(loss)
+  if class and class:find("Loss$") then
+    vm.raise("usage", ("%s: loss is the class %s, expected a loss"):format(where, class),
+      ("call the class: torch.nn.%s()"):format(class))
+  end
+  if not callable(loss) then
+    vm.raise("usage", ("%s: loss must be a function or a module, got %s"):format(where, describe(loss)),
+      "loss = torch.nn.functional.cross_entropy")
   end
 end
 
@@ -51,8 +71,9 @@ function arguments.check_model(model, where)
   local vm = require "native.vm"
   if require("torch.nn.module").is_module(model) then return end
   local hint = "step = function(state, batch) return loss end trains what is no module"
-  if type(model) == "table" and rawget(model, "__name") then hint = "call the class: " .. model.__name .. "(...)" end
-  vm.raise("usage", ("%s: model must be a module, got %s"):format(where, vm.describe(model)), hint)
+  local class = class_of(model)
+  if class then hint = "call the class: " .. class .. "(...)" end
+  vm.raise("usage", ("%s: model must be a module, got %s"):format(where, class and "the class " .. class or describe(model)), hint)
 end
 
 -- What fit calls on an optimizer; a class is one that was not called.
@@ -60,10 +81,9 @@ local function check_optimizer(optimizer)
   local ok, found = pcall(function() return optimizer.step and optimizer.zero_grad and optimizer.param_groups end)
   if ok and found then return end
   local hint = "torch.optim.AdamW(model:parameters(), {lr = 1e-3})"
-  if type(optimizer) == "table" and rawget(optimizer, "__name") then
-    hint = ("call the class: torch.optim.%s(model:parameters(), {lr = 1e-3})"):format(optimizer.__name)
-  end
-  usage("optimizer must be an optimizer, got " .. require("native.vm").describe(optimizer), hint)
+  local class = class_of(optimizer)
+  if class then hint = ("call the class: torch.optim.%s(model:parameters(), {lr = 1e-3})"):format(class) end
+  usage("optimizer must be an optimizer, got " .. (class and "the class " .. class or describe(optimizer)), hint)
 end
 
 -- train.metrics.Accuracy where train.metrics.Accuracy() is meant: the function that makes a metric.
@@ -95,7 +115,7 @@ end
 ---@param where string
 ---@param argument? string "metrics"
 function arguments.check_metrics(metrics, where, argument)
-  local raise, describe = require("native.vm").raise, require("native.vm").describe
+  local raise = require("native.vm").raise
   argument = argument or "metrics"
   local is_metric = require("train.metrics.names").is_metric
   if type(metrics) ~= "table" or is_metric(metrics) then
@@ -106,7 +126,8 @@ function arguments.check_metrics(metrics, where, argument)
     local metric = metrics[name]
     if type(name) ~= "string" then
       raise("usage", ("%s: %s must have names, got the key %s"):format(where, argument, tostring(name)),
-        "metrics = {accuracy = train.metrics.Accuracy()}")
+        maker_name(metric) and ("call the class: train.metrics.%s()"):format(maker_name(metric))
+          or "metrics = {accuracy = train.metrics.Accuracy()}")
     end
     if name == "loss" then raise("usage", ("%s: a metric cannot be called 'loss'"):format(where)) end
     local kind = type(metric)
@@ -125,18 +146,18 @@ end
 -- What is one of a few values.
 local function check_choices(a)
   if a.reduction ~= nil and a.reduction ~= "mean" and a.reduction ~= "sum" then
-    usage(("reduction must be \"mean\" or \"sum\", got %s"):format(tostring(a.reduction)))
+    usage(("reduction must be \"mean\" or \"sum\", got %s"):format(describe(a.reduction)))
   end
-  if a.compat ~= nil and a.compat ~= "keras" then usage(("compat must be \"keras\", got %s"):format(tostring(a.compat))) end
-  if a.count ~= nil and type(a.count) ~= "function" then usage(("count must be a function, got %s"):format(type(a.count))) end
+  if a.compat ~= nil and a.compat ~= "keras" then usage(("compat must be \"keras\", got %s"):format(describe(a.compat))) end
+  if a.count ~= nil and type(a.count) ~= "function" then usage(("count must be a function, got %s"):format(describe(a.count))) end
   local first = math.type(a.initial_epoch) and math.tointeger(a.initial_epoch)
   if not first or first < 0 then
-    usage(("initial_epoch must be a whole number of 0 or more, got %s"):format(tostring(a.initial_epoch)))
+    usage(("initial_epoch must be a whole number of 0 or more, got %s"):format(describe(a.initial_epoch)))
   end
   a.initial_epoch = first
   for _, name in ipairs {"shuffle", "quiet", "detect_anomaly", "dry_run", "attach"} do
     if a[name] ~= nil and type(a[name]) ~= "boolean" then
-      usage(("%s must be true or false, got %s"):format(name, require("native.vm").describe(a[name])))
+      usage(("%s must be true or false, got %s"):format(name, describe(a[name])))
     end
   end
   if a.step ~= nil and (a.class_weight ~= nil or a.sample_weight ~= nil) then
@@ -152,7 +173,7 @@ local function validation_due(frequency)
     for _, key in ipairs(ordered.keys(frequency)) do
       local epoch = math.type(key) == "integer" and math.type(frequency[key]) and math.tointeger(frequency[key])
       if not epoch or epoch < 1 then
-        usage(("validation_freq must be a list of epochs from 1, got %s in it"):format(require("native.vm").describe(frequency[key])))
+        usage(("validation_freq must be a list of epochs from 1, got %s in it"):format(describe(frequency[key])))
       end
       due[epoch - 1] = true
     end
@@ -160,7 +181,7 @@ local function validation_due(frequency)
   end
   local every = math.type(frequency) and math.tointeger(frequency)
   if not every or every < 1 then
-    usage(("validation_freq must be a whole number of 1 or more or a list of epochs, got %s"):format(tostring(frequency)))
+    usage(("validation_freq must be a whole number of 1 or more or a list of epochs, got %s"):format(describe(frequency)))
   end
   return function(epoch) return (epoch + 1) % every == 0 end
 end
@@ -185,12 +206,13 @@ local function check(a)
   end
   positive(a, "max_time")
   if a.step ~= nil then
-    if type(a.step) ~= "function" then usage(("step must be a function, got %s"):format(type(a.step))) end
+    if type(a.step) ~= "function" then usage(("step must be a function, got %s"):format(describe(a.step))) end
   else
     if a.model == nil then usage("keyword 'model' is required") end
     if a.loss == nil then usage("keyword 'loss' is required", "loss = torch.nn.functional.cross_entropy, or step = function") end
   end
-  if a.loss ~= nil and not callable(a.loss) then usage(("loss must be a function or a module, got %s"):format(type(a.loss))) end
+  if a.loss ~= nil then arguments.check_loss(a.loss, "train.fit") end
+  if a.user ~= nil and type(a.user) ~= "table" then usage("user must be a table, got " .. describe(a.user)) end
   if a.model ~= nil and a.optimizer == nil then
     usage("keyword 'optimizer' is required", "torch.optim.AdamW(model:parameters(), {lr = 1e-3})")
   end

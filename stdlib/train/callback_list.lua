@@ -11,7 +11,6 @@ local ordered = require "host.ordered"
 local follow <const> = require("train.state").follow
 
 local GROUPS <const> = {metrics = 1, user = 2, policy = 3, logging = 4, checkpoint = 5}
-local RANKS <const> = 5
 
 local CallbackList = {}
 CallbackList.__index = CallbackList
@@ -49,7 +48,7 @@ local switch_off
 -- Sets the handlers of each event anew; a list that is being walked stays as it was.
 local function rebuild(self)
   local handlers = {}
-  for rank = 1, RANKS do
+  for rank = 1, 5 do
     for _, entry in ipairs(self.entries) do
       if entry.rank == rank and not entry.disabled then
         for event, f in pairs(entry.hooks) do
@@ -88,8 +87,15 @@ end
 
 local function enter(self, callback, position)
   if type(callback) ~= "table" then
-    local hint = type(callback) == "function" and 'a function is hooked up by train.on("epoch_end", f)' or nil
-    usage(("callbacks[%s] must be a table with hooks, got %s"):format(position, type(callback)), hint)
+    local hint, maker = "a callback is a table with functions such as on_epoch_end", nil
+    if type(callback) == "function" then
+      for name, value in pairs(require "train") do maker = value == callback and name or maker end
+      hint = maker and ("call it: train.%s{...}"):format(maker) or 'a function is hooked up by train.on("epoch_end", f)'
+    elseif type(callback) == "string" then
+      hint = "callbacks = {train.EarlyStopping{patience = 3}}"
+    end
+    usage(("callbacks[%s] must be a table with hooks, got %s"):format(position,
+      maker and "the class " .. maker or require("native.vm").describe(callback)), hint)
   end
   for _, entry in ipairs(self.entries) do
     if rawequal(entry.callback, callback) then usage(("callback %s is in the list twice"):format(entry.title)) end
@@ -229,16 +235,16 @@ function CallbackList:hears(event) return self.handlers[event] ~= nil end
 ---@param state table
 ---@param before? fun() called before each check
 function CallbackList:check(state, before)
-  local checked = {}
-  local function first_left()
-    for rank = 1, RANKS do
-      for _, entry in ipairs(self.entries) do
-        if entry.rank == rank and entry.callback.check and not checked[entry] then return entry end
-      end
+  local done = {}
+  local function next_entry()
+    local found
+    for _, entry in ipairs(self.entries) do
+      if entry.callback.check and not done[entry] and (not found or entry.rank < found.rank) then found = entry end
     end
+    return found
   end
-  for entry in first_left do
-    checked[entry] = true
+  for entry in next_entry do
+    done[entry] = true
     if before then before() end
     local ok, err = xpcall(entry.callback.check, explain(prefix_of(entry.title, "check")), entry.callback, state)
     if not ok then error(err, 0) end

@@ -123,14 +123,14 @@ end
 
 local function whole(where, name, value)
   local n = math.type(value) and math.tointeger(value)
-  if not n or n < 1 then fail(where, "%s must be a whole number of 1 or more, got %s", nil, name, tostring(value)) end
+  if not n or n < 1 then fail(where, "%s must be a whole number of 1 or more, got %s", nil, name, require("native.vm").describe(value)) end
   return n
 end
 
 -- Keras's validation_split: the last samples, before any shuffling.
 local function split(tensors, fraction, where)
   if type(fraction) ~= "number" or fraction <= 0 or fraction >= 1 then
-    fail(where, "validation_split must be a number between 0 and 1, got %s", nil, tostring(fraction))
+    fail(where, "validation_split must be a number between 0 and 1, got %s", nil, require("native.vm").describe(fraction))
   end
   local count = tensors[1]:size(0)
   local first = math.floor(count * (1 - fraction))

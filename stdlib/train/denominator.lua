@@ -5,7 +5,7 @@
 local batches = require "train.batches"
 local torch = require "torch"
 
-local is_tensor <const> = torch.is_tensor
+local is_tensor <const>, count_equal <const> = torch.is_tensor, require("native.magnitude").count_equal
 
 local Denominator = {}
 Denominator.__index = Denominator
@@ -32,6 +32,16 @@ local function counted_targets(classes, target)
   local counts = target:ne(classes.ignore_index)
   if classes.weight == nil then return counts end
   return classes.weight:to(torch.float64)[target:where(counts, 0)]:mul(counts)
+end
+
+-- How many targets count, or the sum of their weights; nil where all do.
+local function count_of(classes, target)
+  if classes.weight == nil and math.type(classes.ignore_index) == "integer" and is_tensor(target) then
+    local ignored = count_equal(target, classes.ignore_index)
+    if ignored then return target:numel() - ignored end
+  end
+  local counts = counted_targets(classes, target)
+  return counts and plain(counts:sum())
 end
 
 -- The loss as a tensor for each example.
@@ -129,8 +139,7 @@ function Denominator:measure(state, batch, loss, parts)
     if not count then
       if self.count then count = plain(self.count(batch, state))
       elseif self.classes and state.target ~= nil then
-        local counts = counted_targets(self.classes, state.target)
-        count = counts and plain(counts:sum())
+        count = count_of(self.classes, state.target)
       end
     end
     count = count or state.samples
@@ -139,7 +148,15 @@ function Denominator:measure(state, batch, loss, parts)
   state.count, state.loss = count, loss
   if parts == nil then return mean, count end
   local means = {}
+  if type(parts) ~= "table" then
+    usage(("%s: step must return the loss and a table of its parts, got %s"):format(self.where,
+      require("native.vm").describe(parts)))
+  end
   for name, part in pairs(parts) do
+    if type(part) ~= "number" and not is_tensor(part) then
+      usage(("%s: the part '%s' of the loss must be a number or a tensor, got %s"):format(self.where, name,
+        require("native.vm").describe(part)))
+    end
     if is_tensor(part) and part:dim() > 0 then part = divided(part:detach():sum(), self.sums and count or part:numel())
     elseif self.sums then part = divided(part, count) end
     means[name] = part

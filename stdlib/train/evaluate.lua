@@ -5,7 +5,6 @@ local State = require "train.state"
 local arguments = require "train.arguments"
 local batches = require "train.batches"
 local by_name = require "train.by_name"
-local callable = require "host.callable"
 local callback_list = require "train.callback_list"
 local data = require "train.data"
 local keras = require "train.keras"
@@ -35,9 +34,7 @@ return function(given)
   if not a.step then
     if a.model == nil then raise("usage", "train.evaluate: keyword 'model' is required") end
     if a.loss == nil then raise("usage", "train.evaluate: keyword 'loss' is required") end
-    if not callable(a.loss) then
-      raise("usage", ("train.evaluate: loss must be a function or a module, got %s"):format(type(a.loss)))
-    end
+    arguments.check_loss(a.loss, "train.evaluate")
   end
   if a.model ~= nil then arguments.check_model(a.model, "train.evaluate") end
   a.metrics = by_name.metrics("train.evaluate", a.metrics or {}, loss)

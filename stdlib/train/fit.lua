@@ -56,7 +56,7 @@ end
 -- Backward of one batch, weighted against the first batch of its window; the true count divides at its end.
 local function accumulate(state, a, window)
   if not is_tensor(state.loss) then
-    require("native.vm").raise("usage", ("train.fit: the loss must be a tensor, got %s"):format(type(state.loss)))
+    require("native.vm").raise("usage", ("train.fit: the loss must be a tensor, got %s"):format(require("native.vm").describe(state.loss)))
   end
   if window.count == 0 then state.optimizer:zero_grad() end
   local factor = window:factor(state.count)
@@ -180,8 +180,9 @@ end
 ---
 ---Loss, optimizer and metrics also by name: loss = "cross_entropy", optimizer = "adam" (with PyTorch's defaults),
 ---metrics = {"accuracy"}. train and valid also as tensors {x, y} or datasets, with Keras's x, y, batch_size = 32, shuffle = true,
----sample_weight, class_weight = {[0] = 1.0, [1] = 5.0}, weighted_metrics (metrics that these weights reach), validation_data, validation_split, validation_freq = 1 (or a list of
----epochs from 1), validation_batch_size, validation_steps, steps_per_epoch, initial_epoch = 0.
+---sample_weight, class_weight = {[0] = 1.0, [1] = 5.0}, weighted_metrics (metrics that these weights reach), validation_data,
+---validation_split (the data win over it), validation_freq = 1 (or a list of epochs from 1), validation_batch_size,
+---validation_steps, steps_per_epoch, initial_epoch = 0. `state.model.stop_training = true` in a hook stops as in Keras.
 ---
 ---reduction = "mean"|"sum" of the loss (default: what a loss of torch.nn says, else "mean"; the gradients of a sum are
 ---those of the sum); count = function(batch, state) returning what a batch counts; evaluate_train = k (every k epochs also

@@ -33,7 +33,8 @@ local function copy_of(where, given)
   for _, name in ipairs(ordered.keys(a)) do
     local other = OTHERS[name]
     if other and a[name] ~= nil then
-      usage(where, ("unknown keyword '%s'"):format(name), other:find("[=;]") and other or other:find("^torch") and other or "write " .. other)
+      local is_whole = other:find("[=;]") or other:find("^torch")
+      usage(where, ("unknown keyword '%s'"):format(name), is_whole and other or "write " .. other)
     end
   end
   return a

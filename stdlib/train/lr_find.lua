@@ -10,7 +10,7 @@ local function usage(message, hint) require("native.vm").raise("usage", "train.l
 local Result = {__name = "lr_find"}
 Result.__index = Result
 
----Draws the losses against the learning rates.
+---Draws the losses against the learning rates, on a logarithmic axis; the suggestion is marked.
 ---@param path string "lr.svg"
 ---@param plot_options? table of train.plot
 ---@return string path
@@ -18,7 +18,8 @@ function Result:plot(path, plot_options)
   local all = {}
   for key, value in pairs(plot_options or {}) do all[key] = value end
   all.series = all.series or {"loss"}
-  all.x_label = all.x_label or ("trial: learning rate %.3g to %.3g, exponential"):format(self.lrs[1], self.lrs[#self.lrs])
+  all.x_label, all.y_label = all.x_label or "learning rate", all.y_label or "loss"
+  all.x, all.log_x, all.mark = self.lrs, all.log_x ~= false, all.mark or self.suggestion
   all.title = all.title or self.suggestion and ("suggested learning rate %.3g"):format(self.suggestion) or nil
   return require "train.plot"({loss = self.losses, raw = self.raw}, path, all)
 end

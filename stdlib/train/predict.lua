@@ -30,6 +30,7 @@ return function(given)
   if a.device then a.model:to(a.device) end
   local _ <close> = modes.eval(a.model)
   local _ <close> = torch.no_grad()
+  if require("host").dry_run() then a.limit_batches = 1 end
   state.batch_count = batches.count(a.data, a.limit_batches)
   local outputs = {}
   state:emit("predict_begin")

@@ -33,6 +33,11 @@ local function reach(state, index, done)
   if state[index] < state[done] then state[index] = state[done] else state[done] = state[index] end
 end
 
+-- A loop by hand ends after one batch in a dry run; train.fit has its bounds.
+local function end_dry_run(state)
+  if state.dry_run and not state.arguments and not state.stopping then state:stop("dry run: one batch of each phase") end
+end
+
 local counted = {}
 
 -- Is there anything to go on from: a wish, or a callback that recovers by itself?
@@ -74,11 +79,13 @@ end
 function counted.batch_end(state)
   reach(state, "batch", "epoch_batches")
   state.batches_done, state.epoch_batches = state.batches_done + 1, state.epoch_batches + 1
+  end_dry_run(state)
 end
 
 function counted.epoch_end(state)
   reach(state, "epoch", "epochs_done")
   state.epochs_done, state._old_logs = state.epoch + 1, state.logs
+  end_dry_run(state)
 end
 
 ---Takes note of an event before its hooks run. A plain table becomes a state.
@@ -106,7 +113,7 @@ end
 ---@param reason string
 ---@param for_now? boolean a training that goes on from a checkpoint of now is not stopped
 function State:stop(reason, for_now)
-  reason = reason or "stop requested"
+  reason = tostring(reason or "stop requested")
   self.stopping = true
   if not for_now then self._lasting_stop = self._lasting_stop and self._lasting_stop .. "; " .. reason or reason end
   self.stop_reason = self.stop_reason and self.stop_reason .. "; " .. reason or reason

@@ -20,7 +20,14 @@ local function there_of(folder)
 end
 
 local function try(folder, leave_nothing)
-  if leave_nothing then folder = there_of(folder) else host.file.mkdir(folder) end
+  if leave_nothing then
+    folder = there_of(folder)
+    if not host.file.is_writable(folder .. "/file") then
+      require("native.vm").raise("io", ("no file can be made in '%s'"):format(folder))
+    end
+    return
+  end
+  host.file.mkdir(folder)
   local probe = ("%s/.write-test-%d"):format(folder, host.pid())
   host.file.write_atomic(probe, "")
   host.file.remove(probe)
@@ -43,7 +50,10 @@ function writable.file(path, dry_run)
   if not there then
     local ok, err = pcall(try, above(path), dry_run)
     if not ok then fail(("cannot write '%s'"):format(path), err) end
-    if dry_run then return end
+  end
+  if dry_run then
+    if not host.file.is_writable(path) then fail("cannot write", ("'%s' cannot be written"):format(path)) end
+    return
   end
   local file, err = io.open(path, "a")
   if not file then fail("cannot write", err) end

@@ -154,7 +154,7 @@ function ModelCheckpoint:_write(state, path, value, rest, before)
 end
 
 local function consider(self, state, event)
-  if state.dry_run then return path_of(self, state) end
+  if state.dry_run then return require("host.overlay").tell(path_of(self, state)) end
   local value = self._monitor and self._monitor:read(state)
   if not self.save_best_only then
     local path = path_of(self, state)
@@ -182,7 +182,7 @@ function ModelCheckpoint:on_epoch_end(state)
 end
 
 ---Saves checkpoints while training.
----@param arguments table filepath (required; "{epoch:02d}-{val_loss:.3f}", epoch, batch and step counted from 1),
+---@param arguments table|string filepath (required; "{epoch:02d}-{val_loss:.3f}", epoch, batch and step counted from 1),
 ---monitor = "val_loss", save_best_only = false, save_weights_only = false (one .safetensors file in place of a folder),
 ---mode = "auto", save_freq = "epoch" | batches | "5ep" | "500ba" | "30min" | "0.5dur", or a list of these of which any
 ---counts (but for epochs they are looked at when a batch ends, where there is no val_loss), initial_value_threshold,
@@ -191,6 +191,7 @@ end
 ---the best and, if it is another one, the newest.
 ---@return table callback
 return function(arguments)
+  if type(arguments) == "string" then arguments = {filepath = arguments} end
   local self = setmetatable(options.of_callback("train.ModelCheckpoint", arguments, {
     filepath = keywords.required, monitor = "val_loss", save_best_only = false, save_weights_only = false, mode = "auto",
     save_freq = "epoch", initial_value_threshold = keywords.none, min_delta = 0, keep_best = keywords.none,

@@ -23,8 +23,32 @@ local function values(state)
   return table.concat(words, "  ")
 end
 
-local function epoch_title(self, state)
-  local title = self.title and self.title .. " " or ""
+-- The trainings that are shown, from the outermost to the innermost: one within another, as in a sweep, is nested.
+local shown = {}
+
+local function leave(self)
+  for i = #shown, 1, -1 do
+    if rawequal(shown[i].progress, self) then table.remove(shown, i) end
+  end
+end
+
+local epoch_title
+
+local function enter(self, state)
+  leave(self)
+  local outer = shown[#shown]
+  self._indent = ("  "):rep(#shown)
+  self._within = outer and function() return epoch_title(outer.progress, outer.state, true) .. " > " end
+  if outer and outer.progress._drawn then
+    outer.progress.write("\r\27[2K")  -- drawn again at its next batch
+    outer.progress._drawn = false
+  end
+  shown[#shown + 1] = {progress = self, state = state}
+end
+
+-- "trial 3/20 epoch 2/5"; what is drawn over itself says within what it runs, lines are indented.
+function epoch_title(self, state, drawn)
+  local title = (drawn and (self._within and self._within() or "") or self._indent or "") .. (self.title and self.title .. " " or "")
   if state.epochs then return title .. ("epoch %d/%d"):format(state.epoch + 1, state.epochs) end
   return title .. ("epoch %d"):format(state.epoch + 1)
 end
@@ -49,7 +73,7 @@ local function draw(self, line)
 end
 
 local function batch_line(self, state, done, total, seconds)
-  local words = {epoch_title(self, state)}
+  local words = {epoch_title(self, state, true)}
   if total then
     words[#words + 1] = bar(done / total)
     words[#words + 1] = ("%d/%d"):format(done, total)
@@ -62,8 +86,9 @@ local function batch_line(self, state, done, total, seconds)
   return table.concat(words, " ")
 end
 
-function Progress:on_train_begin()
+function Progress:on_train_begin(state)
   self._drawn, self._outcome, self._began = false, outcome.new(), self.clock()
+  if state.arguments then enter(self, state) end  -- train.fit always says when it ends
 end
 
 ---Prints a line above the bar.
@@ -93,7 +118,7 @@ function Progress:on_valid_batch_end(state)
   local now = self.clock()
   if now - self._last < INTERVAL then return end
   self._last = now
-  draw(self, ("%s validating %d%s"):format(epoch_title(self, state), state.batch + 1,
+  draw(self, ("%s validating %d%s"):format(epoch_title(self, state, true), state.batch + 1,
     state.batch_count and "/" .. state.batch_count or ""))
 end
 
@@ -109,9 +134,13 @@ function Progress:on_epoch_end(state)
 end
 
 function Progress:on_train_end(state)
-  if state.stop_reason then self.write(("stopped after epoch %d: %s\n"):format(state.epoch + 1, state.stop_reason)) end
+  self._indent = self._indent or ""
+  if state.stop_reason then
+    self.write(("%sstopped after epoch %d: %s\n"):format(self._indent, state.epoch + 1, state.stop_reason))
+  end
   local text = self.summary and self._outcome:text(state, self.clock() - self._began)
-  if text then self.write(text) end
+  if text then self.write((text:gsub("[^\n]+", self._indent .. "%0"))) end
+  leave(self)
 end
 
 -- train.evaluate and train.predict, and fit's own passes over the training data.
@@ -122,7 +151,7 @@ local function draw_pass(self, state, what)
   local now = self.clock()
   if now - self._last < INTERVAL then return end
   self._last = now
-  local title = state.train and epoch_title(self, state) or self.title
+  local title = state.train and epoch_title(self, state, true) or self.title
   draw(self, ("%s%s %d%s"):format(title and title .. " " or "", what, state.batch + 1,
     state.batch_count and "/" .. state.batch_count or ""))
 end
@@ -146,10 +175,12 @@ function Progress:on_predict_end(state) end_pass(self, state, "predict") end
 -- The half-drawn bar must not run into the error's text.
 function Progress:on_exception()
   if self._drawn then self.write("\n") end
+  leave(self)
 end
 
 ---Shows the progress on the standard output: a bar of the batches with their rate and what is left, a line for each epoch,
----and at the end a table of the last and best values. train.fit adds one unless `quiet = true`.
+---and at the end a table of the last and best values. train.fit adds one unless `quiet = true`. A training within another's
+---hook is nested: its bar says within which epoch it runs, its lines are indented.
 ---@param arguments? table bar = whether to draw a bar (default: standard output is a terminal), title = what stands before
 ---each line ("trial 3/20"), summary = true (the table at the end), write = function(text), clock = function() returning seconds,
 ---errors = "disable", budget

@@ -55,12 +55,19 @@ return function(argument)
     end
   end
   if interval ~= "epoch" and interval ~= "step" then
-    usage(("train.fit: scheduler interval must be \"epoch\" or \"step\", got %s"):format(tostring(interval)))
+    usage(("train.fit: scheduler interval must be \"epoch\" or \"step\", got %s"):format(require("native.vm").describe(interval)))
   end
   if monitor ~= nil and type(monitor) ~= "string" then
     usage(("train.fit: scheduler monitor must be a string, got %s"):format(require("native.vm").describe(monitor)))
   end
   local ok, step = pcall(function() return scheduler.step end)
-  if not ok or not step then usage("train.fit: scheduler must have a method step") end
+  if type(scheduler) == "table" and rawget(scheduler, "__name") then
+    usage(("train.fit: scheduler is the class %s, expected a scheduler"):format(scheduler.__name),
+      ("call the class: torch.optim.lr_scheduler.%s(optimizer)"):format(scheduler.__name))
+  end
+  if not ok or not step then
+    usage("train.fit: scheduler must have a method step, got " .. require("native.vm").describe(scheduler),
+      "torch.optim.lr_scheduler.StepLR(optimizer, {step_size = 10})")
+  end
   return setmetatable({_scheduler = scheduler, _interval = interval, _monitor = monitor}, Scheduler)
 end

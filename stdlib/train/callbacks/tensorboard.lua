@@ -33,6 +33,7 @@ end
 ---@param state table
 function TensorBoard:check(state)
   writable.folder(self.log_dir .. "/train", ("log_dir '%s'"):format(self.log_dir), state.dry_run)
+  if state.dry_run then require("host.overlay").tell(self.log_dir) end
 end
 
 local function close(self)

@@ -78,16 +78,20 @@ function axis.y_ticks(low, high, wanted, log)
   return list
 end
 
----From the first to the last epoch or step of some lines.
+---From the first to the last epoch or step of some lines; their powers of ten if logarithmic.
 ---@param lines {xs: number[]}[]
+---@param log? boolean
 ---@return number first
 ---@return number last
-function axis.span(lines)
+function axis.span(lines, log)
   local first, last = math.huge, -math.huge
   for _, line in ipairs(lines) do
-    for _, x in ipairs(line.xs) do first, last = math.min(first, x), math.max(last, x) end
+    for _, x in ipairs(line.xs) do
+      if not (log and x <= 0) then first, last = math.min(first, x), math.max(last, x) end
+    end
   end
-  if first > last then return 1, 1 end
+  if first > last then first, last = 1, 1 end
+  if log then return math.log(first, 10), math.log(last, 10) end
   return first, last
 end
 

@@ -1,7 +1,7 @@
 -- Panels of curves with axes, ticks and legends, drawn by a painter (svg.lua, png.lua).
 local axis = require "train.plot.axis"
 
-local GRID <const>, AXIS <const> = "#e5e5e5", "#444"
+local GRID <const>, AXIS <const>, MARK <const> = "#e5e5e5", "#444", "#d62728"
 local DENSE <const> = 60  -- more points than these have no dots
 
 local function length_of(text) return utf8.len(text, 1, -1, true) or #text end
@@ -31,12 +31,15 @@ local function pieces_of(line, view)
   local pieces, piece, count = {}, nil, 0
   for i, value in ipairs(line.ys) do
     local y = axis.finite(value) and not (view.log and value <= 0) and (view.log and math.log(value, 10) or value)
+    local x = line.xs[i]
+    if view.log_x then x = x > 0 and math.log(x, 10) end
+    y = x and y
     if y then
       if not piece then
         piece = {}
         pieces[#pieces + 1] = piece
       end
-      piece[#piece + 1] = {view.x(line.xs[i]), view.y(y)}
+      piece[#piece + 1] = {view.x(x), view.y(y)}
       count = count + 1
     else
       piece = nil
@@ -94,12 +97,21 @@ local function draw_axes(painter, view, x_ticks, y_ticks, options, y_label)
   painter:text_up(view.outer_left + 4 + painter.line_height / 2, (view.top + view.bottom) / 2, y_label)
 end
 
+-- A dashed line at one place of the x axis, with its number.
+local function draw_mark(painter, view, mark)
+  local at = view.log_x and math.log(mark, 10) or mark
+  if at < view.first or at > view.last then return end
+  local x = view.x(at)
+  painter:curve({{{x, view.top}, {x, view.bottom}}}, MARK, {5, 4})
+  painter:text(x + 6, view.top + painter.line_height / 2, ("%.3g"):format(mark))
+end
+
 -- One panel in a box of the picture.
 local function draw_panel(painter, panel, box, options)
   local line_height = painter.line_height
   local low, high = axis.bounds(panel.lines, options.log)
-  local first, last = axis.span(panel.lines)
-  local view = {log = options.log, outer_left = box.x, right = box.x + box.width - 16,
+  local first, last = axis.span(panel.lines, options.log_x)
+  local view = {log = options.log, log_x = options.log_x, first = first, last = last, outer_left = box.x, right = box.x + box.width - 16,
     top = box.y + (panel.heading and line_height + 14 or 12), bottom = box.y + box.height - 20 - 2 * line_height}
   view.bottom = math.max(view.bottom, view.top + 10)
   local y_ticks = axis.y_ticks(low, high, math.max(2, math.min(6, (view.bottom - view.top) // (2 * line_height))), options.log)
@@ -110,8 +122,9 @@ local function draw_panel(painter, panel, box, options)
   function view.x(x) return view.left + (first == last and 0.5 or (x - first) / (last - first)) * width end
   function view.y(y) return view.bottom - (y - low) / (high - low) * height end
 
-  local letters = #("%.14g"):format(last) + 2
-  local x_ticks = axis.x_ticks(first, last, math.max(1, math.min(10, width // (letters * painter.char_width))))
+  local letters = options.log_x and 8 or #("%.14g"):format(last) + 2
+  local wanted = math.max(1, math.min(10, width // (letters * painter.char_width)))
+  local x_ticks = options.log_x and axis.y_ticks(first, last, wanted, true) or axis.x_ticks(first, last, wanted)
   draw_axes(painter, view, x_ticks, y_ticks, options, options.y_label or panel.title)
   if panel.heading then painter:text((view.left + view.right) / 2, box.y + line_height / 2 + 6, panel.heading, "middle") end
   local curves = {}
@@ -126,13 +139,14 @@ local function draw_panel(painter, panel, box, options)
     painter:curve(pieces, line.color, line.dashes)
     painter:dots(lone, line.color)
   end
+  if options.mark then draw_mark(painter, view, options.mark) end
   legend(painter, view, panel.lines, curves)
 end
 
 ---Draws panels into a picture.
 ---@param panels table[] of panels.lua
 ---@param painter table
----@param options {title: string?, x_label: string, y_label: string?, log: boolean, columns: integer}
+---@param options {title: string?, x_label: string, y_label: string?, log: boolean, log_x: boolean, mark: number?, columns: integer}
 ---@return string the bytes of the file
 return function(panels, painter, options)
   local top = 0

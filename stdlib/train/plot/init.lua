@@ -21,6 +21,22 @@ local function check_series(series)
   end
 end
 
+-- These values stand on the x axis of every series.
+local function put_x(runs, x)
+  if type(x) ~= "table" then usage("x must be a list of numbers, got " .. require("native.vm").describe(x)) end
+  for _, value in ipairs(x) do
+    if type(value) ~= "number" then
+      usage(("x must be a list of numbers, got %s in it"):format(require("native.vm").describe(value)))
+    end
+  end
+  for _, run in ipairs(runs) do
+    for name, line in pairs(run.series) do
+      if #line.ys ~= #x then usage(("x has %d values, the series '%s' has %d"):format(#x, name, #line.ys)) end
+      line.xs = x
+    end
+  end
+end
+
 local function kind_of(path)
   if type(path) ~= "string" then usage(("the path must be a string, got %s"):format(type(path))) end
   local kind = (path:match("[^/]*$"):match("%.([^.]*)$") or "svg"):lower()
@@ -40,7 +56,9 @@ end
 ---Options, by name:
 ---- series = {"loss", "val_loss"}: the curves, or "all". Without it the loss with val_loss, or all where there is no loss.
 ---- panels = true: false draws all curves into one panel.
----- log = false: a logarithmic y axis, on which only values above 0 are seen.
+---- log = false: a logarithmic y axis, on which only values above 0 are seen; log_x = false: a logarithmic x axis.
+---- x = {1e-4, 1e-3, 1e-2}: what stands on the x axis in place of epochs, for each value of the series.
+---- mark = 1e-3: a dashed line at this place of the x axis.
 ---- title, x_label ("epoch", or "step" for points by step), y_label (the name of the metric).
 ---- width, height: of the whole picture; 720 x 440 for one panel. columns: how many panels stand side by side.
 ---@param history table|string
@@ -55,9 +73,10 @@ return function(history, path, options)
   local kind = kind_of(path)
   options = options_of.check("train.plot", keywords.check("train.plot", options, {
     series = keywords.none, panels = true, title = keywords.none, x_label = keywords.none, y_label = keywords.none,
-    width = keywords.none, height = keywords.none, columns = keywords.none, log = false,
-  }), {panels = "flag", log = "flag", title = "text", x_label = "text", y_label = "text", width = "positive_count",
-    height = "positive_count", columns = "positive_count"})
+    width = keywords.none, height = keywords.none, columns = keywords.none, log = false, log_x = false, x = keywords.none,
+    mark = keywords.none,
+  }), {panels = "flag", log = "flag", log_x = "flag", mark = "number", title = "text", x_label = "text", y_label = "text",
+    width = "positive_count", height = "positive_count", columns = "positive_count"})
   check_series(options.series)
   local names, unknown = panels_of.names(runs, options.series)
   if unknown then
@@ -65,7 +84,14 @@ return function(history, path, options)
       require("train.nearest").suggest(unknown, names)))
   end
   if #names == 0 then usage("there is no series to draw") end
+  if options.x ~= nil then
+    put_x(runs, options.x)
+    options.x_label = options.x_label or "x"
+  end
   options.x_label = options.x_label or panels_of.align(runs)
+  if options.log_x and options.mark and options.mark <= 0 then
+    usage(("mark must be above 0 on a logarithmic axis, got %s"):format(options.mark))
+  end
   local panels = panels_of.of(runs, names, not options.panels)
 
   local columns = math.min(options.columns or (#panels == 1 and 1 or #panels <= 4 and 2 or 3), #panels)

@@ -1,4 +1,5 @@
 -- train.lr_find and train.batch_size_find: what they suggest, and that they leave nothing behind.
+local host = require "host"
 local test = require "test"
 local torch = require "torch"
 local train = require "train"
@@ -144,4 +145,25 @@ test.case("batch_size_find ends at the bound, and other errors pass", function()
     return {{x:narrow(0, 0, n), y:narrow(0, 0, n)}}
   end}
   test.equal(sizes, {2, 4})
+end)
+
+test.case("lr_find's picture has the rates on a logarithmic axis and marks the suggestion", function()
+  local folder = test.tmpdir()
+  local model = torch.nn.Linear(2, 1)
+  local x = torch.randn(16, 2)
+  local result = train.lr_find {model = model, optimizer = torch.optim.SGD(model:parameters(), {lr = 0.1}), loss = "mse",
+    train = {x, x:sum(1, {keepdim = true})}, num = 40, min_lr = 1e-4, max_lr = 10, plot = folder .. "/lr.svg"}
+  local svg = host.file.read(folder .. "/lr.svg")
+  for _, text in ipairs {">learning rate<", ">0.0001<", ">0.001<", ">0.1<", (">%.3g<"):format(result.suggestion),
+    "stroke-dasharray"} do
+    test.truthy(svg:find(text, 1, true), text)
+  end
+  test.truthy(host.file.exists(result:plot(folder .. "/lr.png", {log = true})))
+  -- A rate in the middle of the powers of ten stands in the middle of the axis.
+  local half = train.plot({loss = {3, 2, 1}}, folder .. "/half.svg", {x = {1, 10, 100}, log_x = true, mark = 10})
+  local _, _, from, middle, to = host.file.read(half):find('d="M([%d.]+) [%d.]+ ?L([%d.]+) [%d.]+ ?L([%d.]+)')
+  test.near(tonumber(middle), (tonumber(from) + tonumber(to)) / 2, 0.02)
+  test.raises("x has 2 values, the series 'loss' has 3", train.plot, {loss = {3, 2, 1}}, folder .. "/a.svg", {x = {1, 2}})
+  test.raises("mark must be above 0 on a logarithmic axis", train.plot, {loss = {3, 2}}, folder .. "/a.svg",
+    {x = {1, 2}, log_x = true, mark = 0})
 end)

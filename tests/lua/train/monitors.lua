@@ -111,7 +111,7 @@ test.case("memory is logged in MiB; more than the limit is told once", function(
 end)
 
 test.case("a monitor may be what another callback will write, also of one layer", function()
-  local function fit(monitor, callback)
+  local function watch(monitor, callback)
     local model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
     local x = torch.ones(4, 2)
     return train.fit {model = model, optimizer = torch.optim.SGD({{params = model[0]:parameters()},
@@ -121,12 +121,13 @@ test.case("a monitor may be what another callback will write, also of one layer"
   end
   local all = {update_ratio = true, activations = true, verbose = false}
   for _, name in ipairs {"grad_norm/0", "grad_norm/2", "update_ratio/2", "activation_norm/1"} do
-    test.equal(#fit(name, train.GradientMonitor(all)).loss, 2, name)
+    test.equal(#watch(name, train.GradientMonitor(all)).loss, 2, name)
   end
-  test.raises("unknown monitor 'update_ratio/2'.-valid: .-grad_norm/0", fit, "update_ratio/2",
+  test.raises("unknown monitor 'update_ratio/2'.-valid: .-grad_norm/0", watch, "update_ratio/2",
     train.GradientMonitor {update_ratio = false})
-  test.raises("callback EarlyStopping, check: unknown monitor 'grad_norm/3'; did you mean 'grad_norm/0'", fit, "grad_norm/3", train.GradientMonitor())
-  test.equal(#fit("learning_rate_1", train.LearningRateMonitor()).loss, 2)
-  test.equal(#fit("own", {name = "own", group = "metrics", check = function(self) self.writes = {"own"} end,
+  test.raises("callback EarlyStopping, check: unknown monitor 'grad_norm/3'; did you mean 'grad_norm/0'", watch, "grad_norm/3",
+    train.GradientMonitor())
+  test.equal(#watch("learning_rate_1", train.LearningRateMonitor()).loss, 2)
+  test.equal(#watch("own", {name = "own", group = "metrics", check = function(self) self.writes = {"own"} end,
     on_epoch_end = function(_, state) state.logs.own = 1 end}).loss, 2)
 end)

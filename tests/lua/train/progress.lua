@@ -78,3 +78,33 @@ test.case("the reason of a stop is told", function()
   }}
   test.equal(text[#text - 1], "stopped after epoch 2: enough\n")
 end)
+
+test.case("a training within another is nested: its lines are indented, its bar says within what it runs", function()
+  local text, now = {}, 0
+  local function progress(bar, title)
+    return train.Progress {bar = bar, title = title, write = function(t) text[#text + 1] = t end, clock = function()
+      now = now + 1
+      return now
+    end}
+  end
+  local function fit(epochs, callbacks)
+    return train.fit {train = {{1}}, epochs = epochs, quiet = true, step = function() return 1 end, callbacks = callbacks}
+  end
+  local function nested(bar)
+    text = {}
+    fit(2, {progress(bar), {name = "inner", on_epoch_begin = function(_, state)
+      if state.epoch == 1 then fit(1, {progress(bar, "trial 1/3")}) end
+    end}})
+    return table.concat(text)
+  end
+  local lines = nested(false)
+  test.truthy(lines:find("epoch 1/2: loss 1  (", 1, true) == 1, lines)
+  test.truthy(lines:find("\n  trial 1/3 epoch 1/1: loss 1", 1, true), lines)
+  test.truthy(lines:find("\nepoch 2/2: loss 1", 1, true), lines)
+  local bars = nested(true)
+  test.truthy(bars:find("epoch 2/2 > trial 1/3 epoch 1/1 [====================] 1/1", 1, true), bars)
+  pcall(fit, 1, {progress(false), {name = "fails", on_epoch_end = function() error("x") end}})
+  text = {}
+  fit(1, {progress(false)})
+  test.truthy(text[1]:find("^epoch 1/1"), "an error ends the nesting")
+end)

@@ -1,5 +1,6 @@
 -- DataLoader: batches of a dataset in an order that (seed, epoch) alone decide, made ahead of time by C++ threads.
 local datasets = require "torch.utils.data.dataset"
+local host = require "host"
 local keywords = require "host.keywords"
 local native = require "native.data"
 local vm = require "native.vm"
@@ -104,17 +105,28 @@ local function pass_of(loader)
   end, closing
 end
 
+-- A dry run sees one batch of each pass.
+local function of_dry_run(next_batch, state, control, closing)
+  if not host.dry_run() then return next_batch, state, control, closing end
+  local done = false
+  return function()
+    if done then return nil end
+    done = true
+    return next_batch(state, control)
+  end, nil, nil, closing
+end
+
 --- `for x, y in loader:iter() do`: the fields of each batch as values; one table for fields by name.
 ---@example local set = torch.utils.data.TensorDataset(torch.arange(4))
 --- for batch in torch.utils.data.DataLoader(set, {batch_size = 2}):iter() do test.equal(#batch, 2) end
 function DataLoader:iter()
-  if type(self.options.source) == "userdata" then return self.native:iter() end
+  if type(self.options.source) == "userdata" then return of_dry_run(self.native:iter()) end
   local next_batch, closing = pass_of(self)
-  return function()
+  return of_dry_run(function()
     local i, batch = next_batch()
     if not i then return nil end
     return values_of(batch)
-  end, nil, nil, closing
+  end, nil, nil, closing)
 end
 
 --- `for i, batch in loader:enumerate() do`: i counts batches from 0, batch is a table of fields.
@@ -122,9 +134,9 @@ end
 --- for i in torch.utils.data.DataLoader(set, {batch_size = 2}):enumerate() do last = i end
 --- last  --> 1
 function DataLoader:enumerate()
-  if type(self.options.source) == "userdata" then return self.native:enumerate() end
+  if type(self.options.source) == "userdata" then return of_dry_run(self.native:enumerate()) end
   local next_batch, closing = pass_of(self)
-  return next_batch, nil, nil, closing
+  return of_dry_run(next_batch, nil, nil, closing)
 end
 
 --- Where the loader stands: with `load_state_dict` another loader of the same data goes on with the next batch.

@@ -1,0 +1,16 @@
+// Counting whole numbers in a tensor on the host: one pass, without tensors in between.
+#include "host/model/count.h"
+
+#include <algorithm>
+
+namespace trainhost::model {
+
+std::optional<int64_t> count_equal(const at::Tensor& tensor, int64_t value) {
+  if (!tensor.is_cpu() || tensor.layout() != at::kStrided || tensor.scalar_type() != at::kLong ||
+      !tensor.is_contiguous() || !tensor.has_storage())
+    return std::nullopt;
+  const int64_t* data = tensor.const_data_ptr<int64_t>();
+  return std::count(data, data + tensor.numel(), value);
+}
+
+}  // namespace trainhost::model
