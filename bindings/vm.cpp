@@ -17,6 +17,9 @@
 #include "host/vm/traceback.h"
 
 namespace trainhost::bindings {
+
+void set_math_random(lua_State* L);  // math_random.cpp: adds to the table on top of the stack
+
 namespace {
 
 using vm::State;
@@ -291,6 +294,7 @@ constexpr Row kRows[] = {
 int open_vm(lua_State* L) {
   lua_newtable(L);
   set_functions(L, kRows);
+  set_math_random(L);
   return 1;
 }
 
