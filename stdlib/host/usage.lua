@@ -2,11 +2,12 @@
 local usage = {}
 
 usage.test = [[
-trainhost test [--filter TEXT] [--verbose] FILE|FOLDER ...   runs Lua tests
+trainhost test [OPTION ...] FILE|FOLDER ...   runs Lua tests
 
-Runs the tests in the files, and in every .lua file below the folders; hidden folders are left out.
+Runs the tests in the files, and in every .lua file below the folders that requires "test"; hidden folders are left out.
   --filter TEXT   only cases whose name, or whose file's name, holds TEXT
   --verbose       names each case before it runs
+  --budget SECONDS [--seed N]   a sample: the files in an order given by the seed (1), no case begins after so many seconds
 Exit codes: 0 nothing failed, 1 a test failed, 2 wrong command line.]]
 
 usage.attach = [[
