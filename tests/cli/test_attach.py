@@ -95,7 +95,7 @@ def test_actions_change_the_training_and_their_replay_gives_the_same_weights(sta
     assert not list((training.runtime / "trainhost").iterdir())
 
 
-def test_the_socket_is_the_owners_alone_and_one_client_is_served(start):
+def test_the_socket_is_the_owners_alone_and_one_client_is_served(start, trainhost):
     training = start()
     folder = training.socket.parent
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700 and stat.S_IMODE(training.socket.stat().st_mode) == 0o600
@@ -103,19 +103,17 @@ def test_the_socket_is_the_owners_alone_and_one_client_is_served(start):
         first.connect(str(training.socket))
         first.sendall(b'{"hello": true}\n')
         assert b"state: epoch" in first.recv(4096)
-        second = training.attach(training.child.pid, "1", check=False)
+        second = training.attach(training.child.pid, input="1", check=False)
         assert second.returncode == 1 and second.stderr == "trainhost attach: somebody else is attached to this training\n"
         # One that asks and never reads is not waited for.
         first.sendall(b'{"code": "(\'x\'):rep(100000)"}\n' * 60)
         before = time.monotonic()
         time.sleep(0.5)
         assert time.monotonic() - before < 30 and training.child.poll() is None
-    for _ in range(200):
-        done = training.attach(training.child.pid, "state.epoch", check=False)
-        if done.returncode == 0:
-            break
-        time.sleep(0.05)
-    assert int(done.stdout) >= 0
+    # One line of each waits for its turn.
+    lines = [subprocess.Popen([trainhost.path, "attach", str(training.child.pid), "state.epoch"], env={**os.environ, **training.env},
+                              stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert all(int(line.communicate(timeout=60)[0]) >= 0 for line in lines)
     training.ask("stop()")
     training.end()
 
