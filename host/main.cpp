@@ -253,8 +253,9 @@ int main(int argc, char** argv) {
     try {
       const std::vector<Value> told = warn_of_unknown(host, line);
       code = run(host, line);
-      // A script that stopped in good order after Ctrl-C was interrupted all the same.
-      if (code == 0 && last_signal && !console_open(line)) code = kSignal + last_signal;
+      // A script that stopped in good order after Ctrl-C was interrupted all the same; a verb says itself what came of
+      // it.
+      if (code == 0 && last_signal && !line.verb && !console_open(line)) code = kSignal + last_signal;
       if (!line.verb) warn_of_unread(host, told);
     } catch (const Error& error) {
       print_error(error);

@@ -113,7 +113,10 @@ local function console(caller, timeout)
   while true do
     if tty then io.write(pending == "" and "> " or ">> "):flush() end
     local line = io.read("L")
-    if host.stop_wished() then return INTERRUPTED end
+    if host.stop_wished() then
+      if tty then print() end
+      return INTERRUPTED
+    end
     if not line or (pending == "" and leaves(line)) then
       if pending ~= "" then run(caller, pending, timeout) end
       if tty and not line then print() end

@@ -1,6 +1,7 @@
 # trainhost attach: a console in a training that runs, its journal, and the replay that gives the same weights.
 import json
 import os
+import pty
 import signal
 import socket
 import stat
@@ -324,3 +325,33 @@ def test_several_trainings_are_told_apart_and_have_journals_of_their_own(start, 
             time.sleep(0.05)
     twice.end()
     assert sorted(path.name for path in folder.iterdir()) == ["journal", "journal-2"]
+
+
+def test_ctrl_c_in_a_terminal_gives_up_a_line_and_at_the_prompt_leaves(start, trainhost):
+    training = start()
+    for last, code in ((b"\x04", 0), (b"\x03", 130)):
+        child, terminal = pty.fork()
+        if child == 0:
+            os.execve(trainhost.path, [str(trainhost.path), "attach", str(training.child.pid)], {**os.environ, **training.env})
+        shown = b""
+
+        def wait_for(text):
+            nonlocal shown
+            while not shown.endswith(text):
+                shown += os.read(terminal, 4096)
+        wait_for(b"leaves.\r\n> ")
+        (journal,) = list((training.folder / ".trainhost/runs").glob("*/journal")) or [training.folder / "none"]
+        before = len(journal.read_text().splitlines()) if journal.exists() else 0
+        os.write(terminal, b"while true do end\n")
+        while not journal.exists() or len(journal.read_text().splitlines()) == before:
+            journal = next((training.folder / ".trainhost/runs").glob("*/journal"), journal)
+            time.sleep(0.02)
+        os.write(terminal, b"\x03")
+        wait_for(b"given up\r\n> ")
+        os.write(terminal, b"20 + 22\n")
+        wait_for(b"42\r\n> ")
+        os.write(terminal, last)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code
+        os.close(terminal)
+    training.ask("stop()")
+    training.end()
