@@ -4,6 +4,7 @@ local Source = require "host.source"
 local callback_list = require "train.callback_list"
 local callback_state = require "train.callback_state"
 local hooks = require "train.hooks"
+local logs = require "train.logs"
 local ordered = require "host.ordered"
 
 local Version = {}
@@ -143,9 +144,10 @@ local function remember(version, state, clone)
   end
   local names <const> = {"stopping", "stop_reason", "skip_step", "loss", "epochs", "max_steps", "max_time"}
   for _, name in ipairs(names) do fields[name] = state[name] end
-  local user = copy(state.user, clone, {})
+  local user, restore_logs = copy(state.user, clone, {}), logs.is(state.logs) and logs.keep(state.logs)
   return function()
     restore_random()
+    if restore_logs then restore_logs() end
     for i, entry in ipairs(version.entries) do callback_state.set(entry.callback, callbacks[i]) end
     for i, group in ipairs(groups) do
       for key, value in pairs(group) do state.optimizer.param_groups[i][key] = value end
