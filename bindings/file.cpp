@@ -90,6 +90,19 @@ int modified(lua_State* L) {
   return 1;
 }
 
+int stamp(lua_State* L) {
+  const auto stamp = file::stamp(path_at(L, 1, "file.stamp"));
+  if (!stamp) return 0;
+  push(L, stamp->text);
+  lua_pushnumber(L, stamp->changed);
+  return 2;
+}
+
+int is_being_written(lua_State* L) {
+  lua_pushboolean(L, file::is_being_written(path_at(L, 1, "file.is_being_written")));
+  return 1;
+}
+
 int cwd(lua_State* L) { return push(L, file::cwd()); }
 int absolute(lua_State* L) { return push(L, file::absolute(path_at(L, 1, "file.absolute"))); }
 int folder_of(lua_State* L) { return push(L, file::folder_of(path_at(L, 1, "file.folder_of"))); }
@@ -112,6 +125,12 @@ constexpr Row kRows[] = {
     {"size", guarded<size>, "Returns the bytes of a file.\n@param path string\n@return integer"},
     {"modified", guarded<modified>,
      "Returns when it last changed, seconds since 1970.\n@param path string\n@return number"},
+    {"stamp", guarded<stamp>,
+     "Returns a text that differs once the file has been written or replaced, and when that was, seconds since 1970;\n"
+     "nothing if there is no such file.\n@param path string\n@return string|nil\n@return number|nil"},
+    {"is_being_written", guarded<is_being_written>,
+     "Tells whether a program has a file open for writing; false where the file system cannot tell.\n"
+     "@param path string\n@return boolean"},
     {"cwd", guarded<cwd>, "Returns the working folder.\n@return string"},
     {"absolute", guarded<absolute>, "Returns the absolute path, without . and ..\n@param path string\n@return string"},
     {"folder_of", guarded<folder_of>, "Returns the folder part of a path.\n@param path string\n@return string"},

@@ -27,7 +27,7 @@ constexpr char kHelp[] =
     "trainhost test FILE|FOLDER ...                          runs Lua tests\n"
     "trainhost attach [RUN [CODE]]                           a console in a training that runs, or the list of those\n"
     "trainhost inspect FOLDER                                what a checkpoint holds, every byte checked\n"
-    "trainhost check [--explain] SCRIPT ...                  finds mistakes before a script runs; --explain shows the "
+    "trainhost check [--explain] SCRIPT|FOLDER ...           finds mistakes before a script runs; --explain shows the "
     "order\n"
     "                                                        in which its callbacks hear each event\n"
     "trainhost doc [NAME ...]                                shows what there is about torch.add, nn.Linear, "
@@ -36,6 +36,7 @@ constexpr char kHelp[] =
     "FILE.png\n"
     "trainhost new FOLDER                                    makes a small project to start from\n"
     "trainhost stubs FOLDER                                  writes the editor's stubs of everything (LuaCATS)\n"
+    "trainhost VERB --help                                   says more about one of these\n"
     "\n"
     "  --set name=value   a parameter, read in the script by host.param(name, default)\n"
     "  --dry-run          train.fit takes one batch of each phase, all callbacks run, nothing is written\n"
@@ -55,10 +56,14 @@ struct Verb {
   const char* chunk;
 };
 constexpr Verb kVerbs[] = {
-    {"test", "os.exit(require('test').main(arg))"},           {"attach", "os.exit(require('host.attach')(arg))"},
-    {"check", "os.exit(require('host.check.command')(arg))"}, {"doc", "os.exit(require('host.help.command')(arg))"},
-    {"plot", "os.exit(require('train.plot.command')(arg))"},  {"new", "os.exit(require('host.new_project')(arg))"},
-    {"stubs", "os.exit(require('host.stubs.command')(arg))"}, {"inspect", "os.exit(require('host.inspect')(arg))"},
+    {"test", "os.exit(require('test').main(arg))"},
+    {"attach", "os.exit(require('host.attach')(arg))"},
+    {"check", "os.exit(require('train.check.command')(arg))"},
+    {"doc", "os.exit(require('host.help.command')(arg))"},
+    {"plot", "os.exit(require('train.plot.command')(arg))"},
+    {"new", "os.exit(require('host.new_project')(arg))"},
+    {"stubs", "os.exit(require('host.stubs.command')(arg))"},
+    {"inspect", "os.exit(require('host.inspect')(arg))"},
 };
 
 struct CommandLine {
@@ -250,8 +255,9 @@ int main(int argc, char** argv) {
     try {
       const std::vector<Value> told = warn_of_unknown(host, line);
       code = run(host, line);
-      // A script that stopped in good order after Ctrl-C was interrupted all the same.
-      if (code == 0 && last_signal && !console_open(line)) code = kSignal + last_signal;
+      // A script that stopped in good order after Ctrl-C was interrupted all the same; a verb says itself what came of
+      // it.
+      if (code == 0 && last_signal && !line.verb && !console_open(line)) code = kSignal + last_signal;
       if (!line.verb) warn_of_unread(host, told);
     } catch (const Error& error) {
       print_error(error);

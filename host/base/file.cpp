@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -147,6 +148,33 @@ double modified(const std::string& path) {
   struct stat st;
   if (::stat(path.c_str(), &st) != 0) fail("read the time of", path, errno);
   return static_cast<double>(st.st_mtim.tv_sec) + 1e-9 * static_cast<double>(st.st_mtim.tv_nsec);
+}
+
+std::optional<Stamp> stamp(const std::string& path) {
+  struct stat st;
+  if (::stat(path.c_str(), &st) != 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+    fail("look at", path, errno);
+  }
+  const auto number = [](auto n) { return std::to_string(n) + " "; };
+  std::string text = number(st.st_dev) + number(st.st_ino) + number(st.st_size) + number(st.st_mtim.tv_sec) +
+                     number(st.st_mtim.tv_nsec) + number(st.st_ctim.tv_sec) + number(st.st_ctim.tv_nsec);
+  return Stamp{std::move(text),
+               static_cast<double>(st.st_ctim.tv_sec) + 1e-9 * static_cast<double>(st.st_ctim.tv_nsec)};
+}
+
+// A read lease is refused while somebody may write. It is given back at once; the signal that a writer who comes in
+// between would cause is one that nobody hears.
+bool is_being_written(const std::string& path) noexcept {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  bool written = false;
+  if (::fcntl(fd, F_SETSIG, SIGURG) == 0) {
+    if (::fcntl(fd, F_SETLEASE, F_RDLCK) == 0) ::fcntl(fd, F_SETLEASE, F_UNLCK);
+    else written = errno == EAGAIN;
+  }
+  ::close(fd);
+  return written;
 }
 
 std::string cwd() {

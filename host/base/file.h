@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,15 @@ void copy(const std::string& from, const std::string& to);
 uint64_t size(const std::string& path);
 // Seconds since 1970 of the last change.
 double modified(const std::string& path);
+// What differs once a file has been written, replaced or renamed over, and when that was, seconds since 1970: by the
+// clock of its file system, within whose grain two changes look like one. None if there is no such file.
+struct Stamp {
+  std::string text;
+  double changed;
+};
+std::optional<Stamp> stamp(const std::string& path);
+// Does a program have it open for writing? False where the file system cannot tell.
+bool is_being_written(const std::string& path) noexcept;
 
 std::string cwd();
 // Absolute and without "." and ".." parts; the path need not exist and links are kept.

@@ -8,6 +8,7 @@ local usage = require "host.usage"
 local GOOD <const>, FAILED <const>, INTERRUPTED <const> = 0, 1, 130
 local PATIENCE <const> = 2  -- seconds without an answer after which the client says what it waits for
 local LONGEST <const> = 10  -- seconds that a line may take
+local TURN <const> = 5  -- seconds that one line waits for its turn behind another client
 
 local NONE <const> = [[
 train.fit, train.evaluate, train.predict and loops with train.state{...} can be attached to while `trainhost` runs them;
@@ -62,8 +63,8 @@ local function matches(about, wanted)
 end
 
 -- Waits for the answer. Ctrl-C gives up what is done for it, the second one the waiting.
-local function wait(caller)
-  local waited, given_up = false, false
+local function wait(caller, given_up)
+  local waited = false
   while true do
     local line, why = caller:receive(not waited and PATIENCE or nil)
     if line then return host.json.decode(line) end
@@ -82,7 +83,7 @@ end
 -- Sends a request and waits for its answer; nil and why there is none: "closed", "interrupted".
 local function ask(caller, request)
   if not pcall(caller.send, caller, host.json.encode(request)) then return nil, "closed" end
-  return wait(caller)
+  return wait(caller, request.hello)  -- nothing is done for a greeting
 end
 
 -- Runs one text: is it to go on, and the exit code if this is the last one.
@@ -112,7 +113,10 @@ local function console(caller, timeout)
   while true do
     if tty then io.write(pending == "" and "> " or ">> "):flush() end
     local line = io.read("L")
-    if host.stop_wished() then return INTERRUPTED end
+    if host.stop_wished() then
+      if tty then print() end
+      return INTERRUPTED
+    end
     if not line or (pending == "" and leaves(line)) then
       if pending ~= "" then run(caller, pending, timeout) end
       if tty and not line then print() end
@@ -159,6 +163,20 @@ local function parse(words)
   return rest, timeout
 end
 
+-- Calls a training, again and again while somebody else is attached to it and `patience` lasts. nil and the text if it
+-- cannot be reached; the caller, its answer or nil, and why there is none.
+local function greet(path, patience)
+  local until_when = host.clock() + patience
+  while true do
+    local ok, caller = pcall(serve.call, path)
+    if not ok then return nil, tostring(caller) end
+    local hello, why = ask(caller, {hello = true})
+    if not (hello and hello.busy) or host.clock() >= until_when or host.stop_wished() then return caller, hello, why end
+    caller:close()
+    host.sleep(0.1)
+  end
+end
+
 ---@param words string[] RUN, and code to run instead of a console
 ---@return integer code
 return function(words)
@@ -183,10 +201,9 @@ return function(words)
     show(found)
     return complain(("'%s' is any of these"):format(rest[1]))
   end
-  local ok, caller = pcall(serve.call, found[1].path)
-  if not ok then return complain(tostring(caller)) end
   host.graceful(true)
-  local hello, why = ask(caller, {hello = true})
+  local caller, hello, why = greet(found[1].path, rest[2] and TURN or 0)
+  if not caller then return complain(hello) end
   if not hello then return why == "closed" and complain("the training has ended") or INTERRUPTED end
   if hello.error then return complain(hello.error) end
   if rest[2] then

@@ -1,7 +1,9 @@
 -- `trainhost inspect FOLDER`: what a checkpoint holds, once every byte has been found to be the one that was written.
 local checkpoint = require "host.checkpoint"
 
-local kFailed <const>, kUsage <const> = 1, 2
+local usage = require "host.usage"
+
+local kFailed <const> = 1
 
 local function size(bytes)
   for _, unit in ipairs {"bytes", "KB", "MB"} do
@@ -68,11 +70,10 @@ end
 ---@param words string[] of the command line
 ---@return integer exit code: 1 if a checkpoint is damaged
 return function(words)
+  if usage.asked("inspect", words) then return 0 end
   local folder = words[1]
-  if #words ~= 1 or folder:sub(1, 1) == "-" then
-    io.stderr:write("usage: trainhost inspect FOLDER   (a checkpoint, or a folder of checkpoints)\n")
-    return kUsage
-  end
+  if not folder or folder:sub(1, 1) == "-" then return usage.wrong("inspect", "which checkpoint?") end
+  if #words > 1 then return usage.wrong("inspect", "expects one folder") end
   local paths = checkpoint.list(folder)
   if #paths == 0 then
     io.stderr:write(("trainhost inspect: there is no checkpoint in '%s'\n"):format(folder))

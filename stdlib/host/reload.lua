@@ -33,21 +33,21 @@ end
 
 -- Takes the text of now; false and the error if it does not run.
 local function take(unit)
-  local text = unit.source.text
   local ok, value = unit.source:run()
+  local key = unit.source.key
   if ok and type(value) ~= "table" and not callable(value) then
     ok, value = false, ("%s must return a table or a function, got %s"):format(unit.source.name, vm.describe(value))
   end
   if not ok then return false, value end
   local given, err = pcall(function() give(value, state_of(unit.module)) end)
   if not given then return false, err end
-  unit.before = unit.module ~= nil and {module = unit.module, text = unit.text} or nil
-  unit.module, unit.text, unit.proven = value, text, {}
+  unit.before = unit.module ~= nil and {module = unit.module, key = unit.key} or nil
+  unit.module, unit.key, unit.proven = value, key, {}
   return true
 end
 
 local function update(unit)
-  if not unit.source:changed() or unit.source.text == unit.text then return end
+  if not unit.source:changed() or unit.source.key == unit.key then return end
   local restore = Source.keep_random()
   local ok, err = take(unit)
   restore()
@@ -74,7 +74,7 @@ local function call(unit, get, ...)
     if restore then restore() end
     unit.source:refuse(err)
     pcall(function() give(before.module, known and state_of(unit.module) or state) end)
-    unit.module, unit.text, unit.before = before.module, before.text, nil
+    unit.module, unit.key, unit.before = before.module, before.key, nil
   end
 end
 
@@ -84,7 +84,8 @@ end
 ---
 ---An edit that does not compile or fails while it runs is warned of once and not used; where a function of an edit
 ---fails, the version of before takes its place and is called with the same arguments. What the first version raises is
----the script's to handle.
+---the script's to handle. Local modules that the file requires are followed too: when one changes, they and the file run
+---again; what the script itself has required stays as it is. A file that is gone is warned of once, until it is back.
 ---@param path string a file that returns a table, or a function
 ---@return table proxy of that table: its fields, its functions, `pairs`; of a function: called as it is
 ---@example local path = os.tmpname()

@@ -2,13 +2,12 @@
 local usage = {}
 
 usage.test = [[
-trainhost test [options] FILE|FOLDER ...   runs Lua tests
+trainhost test [OPTION ...] FILE|FOLDER ...   runs Lua tests
 
-Runs the tests in the files, and in every .lua file below the folders; hidden folders are left out.
+Runs the tests in the files, and in every .lua file below the folders that requires "test"; hidden folders are left out.
   --filter TEXT   only cases whose name, or whose file's name, holds TEXT
   --verbose       names each case before it runs
-  --budget SECONDS   a sample: no case begins after so many seconds
-  --seed N           the order of the files in a sample, 1
+  --budget SECONDS [--seed N]   a sample: the files in an order given by the seed (1), no case begins after so many seconds
 Exit codes: 0 nothing failed, 1 a test failed, 2 wrong command line.]]
 
 usage.attach = [[
@@ -36,6 +35,12 @@ What is computed (tables made by functions, data, shapes, files) shows with --ex
 One line a finding, FILE:LINE: TEXT, as editors read it.
   --json          the findings as a JSON list of {file, line, text}
 Exit codes: 0 nothing found, 1 something was found, 2 wrong command line.]]
+
+usage.inspect = [[
+trainhost inspect FOLDER   shows what a checkpoint holds, every byte checked
+
+FOLDER is a checkpoint, or a folder of checkpoints: then a line each.
+Exit codes: 0 whole, 1 damaged or no checkpoint, 2 wrong command line.]]
 
 usage.doc = [[
 trainhost doc NAME ...   what there is about torch.add, nn.Linear, Tensor.sum, F.relu, train.fit, Run.log_metric

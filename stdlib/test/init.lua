@@ -228,9 +228,7 @@ function test.main(args)
     elseif arg == "--budget" or arg == "--seed" then
       i = i + 1
       local number = arg == "--seed" and math.tointeger(tonumber(args[i])) or arg == "--budget" and tonumber(args[i])
-      if not number then
-        return usage.wrong("test", ("%s expects a number, got %s"):format(arg, args[i] or "nothing"))
-      end
+      if not number then return usage.wrong("test", ("%s expects a number, got %s"):format(arg, args[i] or "nothing")) end
       if arg == "--seed" then seed = number else budget = number end
     elseif arg:sub(1, 1) == "-" then
       return usage.wrong("test", ("unknown option '%s'"):format(arg))

@@ -1,6 +1,7 @@
 -- The module `torch`: operators by name, dtypes and devices, and the namespaces of PyTorch, loaded when they are
 -- first used.
 local ops = require "native.ops"
+local keywords = require "host.keywords"
 local namespace = require "host.namespace"
 local native = require "native.tensor"
 local autograd = require "native.autograd"
@@ -40,11 +41,11 @@ end
 
 -- A namespace whose operators are catalogued with a prefix: torch.linalg.norm is the operator linalg_norm.
 local function operators_with(space, prefix, files)
+  local function names() return operator_names(function(name) return name:match("^" .. prefix .. "(.+)$") end) end
   return namespace(space, {
-    files = files,
+    files = files, names = names,
     find = function(name) return ops.find(prefix .. name) end,
-    hint = function(name) return ops.nearest(prefix .. name) end,
-    names = function() return operator_names(function(name) return name:match("^" .. prefix .. "(.+)$") end) end,
+    hint = function(name) return keywords.did_you_mean(name, names()) end,
   })
 end
 
@@ -98,10 +99,26 @@ local files = {
 local aliases = { dsmm = "mm", spmm = "mm", hsmm = "hspmm", saddmm = "sspaddmm" }
 torch.newaxis = torch.None
 
+-- The nearest operators, but for a name that is no operator and nearer.
+local function hint(name)
+  local others = {}
+  for key in next, torch do others[#others + 1] = tostring(key) end
+  for key in pairs(modules) do others[#others + 1] = key end
+  for _, list in pairs(files) do
+    for key in list:gmatch("%S+") do others[#others + 1] = key end
+  end
+  table.sort(others)
+  local near, of_operators = vm.nearest(name, others, 1)[1], ops.nearest(name)
+  if not near then return of_operators end
+  local names = of_operators and {of_operators:match("'([^']*)'")} or {}
+  names[#names + 1] = near
+  return vm.nearest(name, names, 1)[1] == near and keywords.did_you_mean(name, {near}) or of_operators
+end
+
 return namespace("torch", {
   held = torch, modules = modules, files = files,
   find = function(name) return ops.find(aliases[name] or name) end,
-  hint = ops.nearest,
+  hint = hint,
   absent = {
     mps = "Apple's GPUs: this host is built for the CPU and CUDA", xpu = "Intel's GPUs: this host is built for the CPU and CUDA",
     mtia = "this host is built for the CPU and CUDA", compile = "Python's compiler",

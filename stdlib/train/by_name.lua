@@ -70,6 +70,16 @@ local KERAS_DEFAULTS <const> = {
   adagrad = {lr = 1e-3, eps = 1e-7}, adadelta = {lr = 1e-3, rho = 0.95, eps = 1e-7},
 }
 
+---The name of an optimizer's class; a usage error if there is none of that name.
+---@param where string
+---@param name string
+---@return string
+function by_name.check_optimizer(where, name)
+  local class = OPTIMIZERS[name:lower()]
+  if not class then unknown(where, "optimizer", name, ordered.keys(OPTIMIZERS)) end
+  return class
+end
+
 ---An optimizer of a model's parameters by its class's name in any case: "adam", "AdamW"; PyTorch's defaults, Keras's with
 ---compat = "keras".
 ---@param where string
@@ -78,8 +88,7 @@ local KERAS_DEFAULTS <const> = {
 ---@param compat string?
 ---@return userdata optimizer
 function by_name.optimizer(where, name, model, compat)
-  local class = OPTIMIZERS[name:lower()]
-  if not class then unknown(where, "optimizer", name, ordered.keys(OPTIMIZERS)) end
+  local class = by_name.check_optimizer(where, name)
   return torch.optim[class](model:parameters(), compat == "keras" and KERAS_DEFAULTS[name:lower()] or {})
 end
 

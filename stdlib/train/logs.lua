@@ -102,6 +102,24 @@ function logs.freeze(self)
   store.lazy = {}
 end
 
+---Is it one? A loop by hand may put a plain table there.
+---@return boolean
+function logs.is(value) return getmetatable(value) == meta end
+
+local function shallow(t)
+  local copy = {}
+  for key, value in next, t do copy[key] = value end
+  return copy
+end
+
+---Keeps the entries of now without reading them.
+---@return fun() restore puts them back
+function logs.keep(self)
+  local store = rawget(self, STORE)
+  local values, lazy, known, order = shallow(store.values), shallow(store.lazy), shallow(store.known), shallow(store.order)
+  return function() store.values, store.lazy, store.known, store.order = values, lazy, known, order end
+end
+
 ---The names that have a value, in order.
 ---@return string[]
 function logs.names(self)

@@ -4,16 +4,20 @@ local Source = require "host.source"
 local callback_list = require "train.callback_list"
 local callback_state = require "train.callback_state"
 local hooks = require "train.hooks"
+local logs = require "train.logs"
 local ordered = require "host.ordered"
 
 local Version = {}
 Version.__index = Version
 
--- Hooks that may be called a thousand times a second: what they change is kept safe at their first call alone.
+-- Hooks that may be called a thousand times a second: what an edited one changes is kept safe for so many calls, and then
+-- as long as that takes no more than a small part of the time.
 local OFTEN <const> = {}
 for _, event in ipairs(hooks.events) do
   OFTEN[event] = event:find("batch") ~= nil or event:find("backward") ~= nil or event:find("_step") ~= nil
 end
+local CALLS <const>, SHARE <const> = 2000, 0.01
+local clock <const> = require("host").clock
 
 local function is_tensor(value)
   local torch = package.loaded.torch
@@ -49,10 +53,10 @@ local function usage(message) require("native.vm").raise("usage", message) end
 ---@return table? version
 ---@return any err
 function Version.new(unit)
-  local text = unit.source.text
   local ok, value = unit.source:run()
   if not ok then return nil, value end
-  local self = setmetatable({text = text, entries = {}, by_name = {}}, Version)
+  local self = setmetatable({text = unit.source.text, key = unit.source.key, modules = unit.source:modules(), entries = {},
+    by_name = {}, spent = 0, since = clock()}, Version)
   local made, err = pcall(function()
     if type(value) ~= "table" then
       usage(("train.reload: %s must return a callback or a list of callbacks, got %s"):format(unit.source.name,
@@ -127,11 +131,11 @@ function Version:follow(before, state, begun)
   end
 end
 
--- What a hook may change before it fails, to be put back.
-local function remember(version, state)
+-- What a hook may change before it fails, to be put back; the values of tensors with `clone`.
+local function remember(version, state, clone)
   local restore_random = Source.keep_random()
   local callbacks, groups, fields = {}, {}, {}
-  for i, entry in ipairs(version.entries) do callbacks[i] = copy(callback_state.get(entry.callback), true, {}) end
+  for i, entry in ipairs(version.entries) do callbacks[i] = copy(callback_state.get(entry.callback), clone, {}) end
   for i, group in ipairs(state.optimizer and state.optimizer.param_groups or {}) do
     groups[i] = {}
     for key, value in pairs(group) do
@@ -140,9 +144,10 @@ local function remember(version, state)
   end
   local names <const> = {"stopping", "stop_reason", "skip_step", "loss", "epochs", "max_steps", "max_time"}
   for _, name in ipairs(names) do fields[name] = state[name] end
-  local user = copy(state.user, true, {})
+  local user, restore_logs = copy(state.user, clone, {}), logs.is(state.logs) and logs.keep(state.logs)
   return function()
     restore_random()
+    if restore_logs then restore_logs() end
     for i, entry in ipairs(version.entries) do callback_state.set(entry.callback, callbacks[i]) end
     for i, group in ipairs(groups) do
       for key, value in pairs(group) do state.optimizer.param_groups[i][key] = value end
@@ -165,10 +170,15 @@ function Version.dispatch(unit, name, event, state)
   if not hook then return end
   local before = version.before
   if not before then return hook(entry.callback, state) end
-  local restore = not (OFTEN[event] and entry.proven[event]) and remember(version, state)
+  local restore
+  local calls, began = entry.proven[event] or 0, clock()
+  if not OFTEN[event] or calls < CALLS or version.spent < SHARE * (began - version.since) then
+    restore = remember(version, state, calls == 0 or not OFTEN[event])
+    version.spent = version.spent + clock() - began
+  end
   local ok, err = pcall(hook, entry.callback, state)
   if ok then
-    entry.proven[event] = true
+    entry.proven[event] = calls + 1
     return
   end
   if type(err) == "table" and err.kind == "interrupted" then error(err, 0) end

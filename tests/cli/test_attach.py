@@ -1,6 +1,7 @@
 # trainhost attach: a console in a training that runs, its journal, and the replay that gives the same weights.
 import json
 import os
+import pty
 import signal
 import socket
 import stat
@@ -95,7 +96,7 @@ def test_actions_change_the_training_and_their_replay_gives_the_same_weights(sta
     assert not list((training.runtime / "trainhost").iterdir())
 
 
-def test_the_socket_is_the_owners_alone_and_one_client_is_served(start):
+def test_the_socket_is_the_owners_alone_and_one_client_is_served(start, trainhost):
     training = start()
     folder = training.socket.parent
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700 and stat.S_IMODE(training.socket.stat().st_mode) == 0o600
@@ -103,19 +104,17 @@ def test_the_socket_is_the_owners_alone_and_one_client_is_served(start):
         first.connect(str(training.socket))
         first.sendall(b'{"hello": true}\n')
         assert b"state: epoch" in first.recv(4096)
-        second = training.attach(training.child.pid, "1", check=False)
+        second = training.attach(training.child.pid, input="1", check=False)
         assert second.returncode == 1 and second.stderr == "trainhost attach: somebody else is attached to this training\n"
         # One that asks and never reads is not waited for.
         first.sendall(b'{"code": "(\'x\'):rep(100000)"}\n' * 60)
         before = time.monotonic()
         time.sleep(0.5)
         assert time.monotonic() - before < 30 and training.child.poll() is None
-    for _ in range(200):
-        done = training.attach(training.child.pid, "state.epoch", check=False)
-        if done.returncode == 0:
-            break
-        time.sleep(0.05)
-    assert int(done.stdout) >= 0
+    # One line of each waits for its turn.
+    lines = [subprocess.Popen([trainhost.path, "attach", str(training.child.pid), "state.epoch"], env={**os.environ, **training.env},
+                              stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert all(int(line.communicate(timeout=60)[0]) >= 0 for line in lines)
     training.ask("stop()")
     training.end()
 
@@ -326,3 +325,33 @@ def test_several_trainings_are_told_apart_and_have_journals_of_their_own(start, 
             time.sleep(0.05)
     twice.end()
     assert sorted(path.name for path in folder.iterdir()) == ["journal", "journal-2"]
+
+
+def test_ctrl_c_in_a_terminal_gives_up_a_line_and_at_the_prompt_leaves(start, trainhost):
+    training = start()
+    for last, code in ((b"\x04", 0), (b"\x03", 130)):
+        child, terminal = pty.fork()
+        if child == 0:
+            os.execve(trainhost.path, [str(trainhost.path), "attach", str(training.child.pid)], {**os.environ, **training.env})
+        shown = b""
+
+        def wait_for(text):
+            nonlocal shown
+            while not shown.endswith(text):
+                shown += os.read(terminal, 4096)
+        wait_for(b"leaves.\r\n> ")
+        (journal,) = list((training.folder / ".trainhost/runs").glob("*/journal")) or [training.folder / "none"]
+        before = len(journal.read_text().splitlines()) if journal.exists() else 0
+        os.write(terminal, b"while true do end\n")
+        while not journal.exists() or len(journal.read_text().splitlines()) == before:
+            journal = next((training.folder / ".trainhost/runs").glob("*/journal"), journal)
+            time.sleep(0.02)
+        os.write(terminal, b"\x03")
+        wait_for(b"given up\r\n> ")
+        os.write(terminal, b"20 + 22\n")
+        wait_for(b"42\r\n> ")
+        os.write(terminal, last)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code
+        os.close(terminal)
+    training.ask("stop()")
+    training.end()

@@ -1,4 +1,6 @@
 # trainhost check: findings as FILE:LINE: TEXT, its exit codes, and --explain, which runs up to the training.
+import json
+
 FIT = """
 local torch, train, mlflow = require "torch", require "train", require "mlflow"
 print("script", arg[1])
@@ -45,7 +47,24 @@ def test_explain_tells_what_the_training_would_refuse(trainhost, tmp_path):
     script = tmp_path / "train.lua"
     script.write_text(FIT.replace("patience = 2", 'monitor = ("val_los")'))
     failed = trainhost.run("check", "--explain", script, cwd=tmp_path, check=False)
-    assert failed.returncode == 1 and "unknown monitor 'val_los'; did you mean 'val_loss'?" in failed.stderr
+    assert failed.returncode == 1 and failed.stdout.count("unknown monitor 'val_los'; did you mean 'val_loss'?") == 1
+    script.write_text(FIT.replace("patience = 2", 'monitor = "val_" .. "los"'))  # computed: the text does not show it
+    assert trainhost.run("check", script, cwd=tmp_path).stdout == ""
+    failed = trainhost.run("check", "--explain", script, cwd=tmp_path, check=False)
+    (line,) = [line for line in failed.stdout.splitlines() if "unknown monitor" in line]
+    assert failed.returncode == 1 and line.startswith(f"{script}:7: ") and failed.stderr == ""
     script.write_text("print(1)")
     failed = trainhost.run("check", "--explain", script, check=False)
-    assert failed.returncode == 1 and "ended without train.fit" in failed.stderr
+    assert failed.returncode == 1 and f"{script}:1: it ended without train.fit" in failed.stdout
+
+
+def test_findings_as_json(trainhost, tmp_path):
+    script = tmp_path / "train.lua"
+    script.write_text(FIT.replace('loss = "mse"', 'loss = "mes"').replace("epochs", "epoch"))
+    for more in ([], ["--explain"]):
+        done = trainhost.run("check", "--json", *more, script, cwd=tmp_path, check=False)
+        found = json.loads(done.stdout.removeprefix("script\tnil\n"))
+        assert done.returncode == 1 and {each["line"] for each in found} == {7} and len(found) == 2
+        assert all(each["file"] == str(script) for each in found)
+    script.write_text("print(1)")
+    assert json.loads(trainhost.run("check", "--json", script).stdout) == []

@@ -1,8 +1,14 @@
 // host/serve: the door of a process, and who calls there.
 #include <sys/stat.h>
 
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <thread>
+
 #include "host/base/error.h"
 #include "host/serve/door.h"
+#include "host/serve/watch.h"
 #include "tests/cpp/catch.h"
 #include "tests/cpp/folder.h"
 
@@ -73,4 +79,38 @@ TEST_CASE("serve: a question that nobody reads is given up when told to, and an 
   CHECK(asked == 3);
   door.reset();
   CHECK_THROWS_AS(caller.send(much, kNever), Error);
+}
+
+TEST_CASE("serve: a watch stops what the client takes back, what takes too long, and what nobody waits for") {
+  using serve::Watch;
+  const test::Folder folder;
+  Door door(folder / "door", "busy");
+  const auto watched = [&](double seconds, const std::function<void()>& meanwhile) {
+    std::atomic<bool> stopped{false};
+    Watch watch(door, seconds, [&] { stopped = true; });
+    meanwhile();
+    for (int i = 0; i < 3000 && !stopped; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    CHECK(stopped);
+    return watch.reason();
+  };
+  const std::string take_back(1, Door::kTakeBack);
+  {
+    Caller caller(folder / "door");
+    caller.send("work", kNever);
+    CHECK(door.take() == "work");
+    CHECK(watched(0, [&] { caller.send(take_back, kNever); }) == Watch::Reason::asked);
+    caller.send("more", kNever);
+    CHECK(door.take() == "more");  // what was taken back is no line
+    CHECK(watched(0.05, [] {}) == Watch::Reason::time);
+    caller.send(take_back, kNever);
+    caller.send("late", kNever);
+    CHECK(door.take() == "late");
+    caller.send("two", kNever);
+    caller.send(take_back, kNever);
+    CHECK(door.take() == "two");
+    CHECK(watched(0, [] {}) == Watch::Reason::asked);  // before it began
+    caller.send("last", kNever);
+    CHECK(door.take() == "last");
+  }
+  CHECK(watched(0, [] {}) == Watch::Reason::gone);
 }

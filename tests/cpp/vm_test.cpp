@@ -9,6 +9,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "host/vm/contained.h"
+#include "host/vm/interrupt.h"
 #include "host/vm/script.h"
 #include "host/vm/state.h"
 #include "tests/cpp/catch.h"
@@ -95,6 +97,52 @@ TEST_CASE("interruptions that hit coroutines as they come and go are safe (slow)
       "deep(150) end) t[i]() t[i]() end "
       "collectgarbage('step', 1000) end";
   for (int i = 0; i < 200; ++i) REQUIRE(interrupted(state, code).first.kind() == ErrorKind::interrupted);
+}
+
+TEST_CASE("a contained call is cancelled from another thread, or ends by os.exit, and the script goes on") {
+  vm::State state({});
+  auto& interrupts = state.interrupts();
+  lua_pushcfunction(state.lua(), [](lua_State* L) {
+    auto& own = vm::State::of(L).interrupts();
+    vm::Interrupts::Bound bound(own);
+    std::atomic<bool> done{false};
+    std::thread canceller;
+    if (lua_toboolean(L, lua_upvalueindex(1)))
+      canceller = std::thread([&] {
+        for (; !done; own.cancel()) std::this_thread::sleep_for(1ms);
+      });
+    const int count = vm::contained_call(L, 1, bound);
+    done = true;
+    if (canceller.joinable()) canceller.join();
+    return count;
+  });
+  lua_setglobal(state.lua(), "quiet");
+  lua_getglobal(state.lua(), "quiet");
+  const lua_CFunction call = lua_tocfunction(state.lua(), -1);
+  lua_pushboolean(state.lua(), 1);
+  lua_pushcclosure(state.lua(), call, 1);
+  lua_setglobal(state.lua(), "cancelled");
+  lua_settop(state.lua(), 0);
+  interrupts.cancel();  // nothing to cancel
+  for (const char* endless :
+       {"while true do end", "while true do pcall(function() while true do end end) end",
+        "coroutine.wrap(function() while true do pcall(error) end end)()",
+        "local _ <close> = setmetatable({}, {__close = function() closed = true end}) repeat until false"}) {
+    CAPTURE(endless);
+    const std::string code = std::string("assert(cancelled(function() ") + endless +
+                             " end) == 'cancelled') for i = 1, 1000 do assert(not pcall(error)) end";
+    CHECK_NOTHROW(state.run_string(code, "=code"));
+  }
+  CHECK_NOTHROW(state.run_string("assert(closed)", "=code"));
+  CHECK_NOTHROW(state.run_string(
+      "local how, code = quiet(function() pcall(os.exit, 7) end) assert(how == 'exited' and code == 7)\n"
+      "local how, a, b = quiet(function(...) return ... end, 1, 2) assert(how == 'returned' and a == 1 and b == 2)\n"
+      "local how, err = quiet(error, 'mine') assert(how == 'failed' and err == 'mine')\n"
+      "assert(select('#', quiet(function() end)) == 1)",
+      "=code"));
+  CHECK_FALSE(state.exit_code());
+  const auto [error, seconds] = interrupted(state, "quiet(function() while true do end end) while true do end");
+  CHECK(error.kind() == ErrorKind::interrupted);
 }
 
 TEST_CASE("an interruption without a running script is forgotten") {

@@ -1,7 +1,6 @@
 -- What trainhost check finds in a script without running it.
 local keywords = require "host.keywords"
 local lexer = require "host.check.lexer"
-local monitors = require "host.check.monitors"
 local parse = require "host.check.parser"
 local values = require "host.check.values"
 
@@ -92,11 +91,12 @@ local function conditions(found, report)
 end
 
 ---Checks a text: syntax, with PyTorch's names that are words of Lua; unknown and accidental globals; unused variables; names
----that torch, train, mlflow and host do not have; tensors as conditions; monitors and options of callbacks.
+---that torch, train, mlflow and host do not have; tensors as conditions; and what further rules find.
 ---@param text string
 ---@param name string the file, for what Lua says
+---@param rules? (fun(found: table, report: fun(line: integer, text: string)))[] what else is looked for in what the parser finds
 ---@return table[] findings {line, text}, in the order of lines
-function check.text(text, name)
+function check.text(text, name, rules)
   local findings = {}
   local function report(line, message) findings[#findings + 1] = {line = line, text = message, place = #findings} end
   if syntax(text, name, report) then
@@ -105,12 +105,7 @@ function check.text(text, name)
     variables(found, report)
     fields(found, report)
     conditions(found, report)
-    for _, call in ipairs(found.calls) do
-      if not call.protected then
-        monitors.options(call, report)
-        monitors.fit(call, report)
-      end
-    end
+    for _, rule in ipairs(rules or {}) do rule(found, report) end
   end
   table.sort(findings, function(a, b)
     if a.line ~= b.line then return a.line < b.line end

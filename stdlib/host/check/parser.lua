@@ -58,7 +58,8 @@ function Parser:name(token)
 end
 
 function Parser:table()
-  local node = {type = "table", line = self:next().line, items = {}}
+  local node = {type = "table", line = self:next().line, items = {}, protected = self.protected}
+  self.found.tables[#self.found.tables + 1] = node
   while self:peek() ~= "}" and self:peek() ~= "eof" do
     local item = {line = self.tokens[self.at].line}
     if self:accept("[") then
@@ -254,7 +255,7 @@ function Parser:function_statement(line)
     method = self:next().kind == ":"
     node = {type = "index", object = node, key = self:next().value, line = line, assigned = true}
   end
-  if node.type == "name" then self:assign(node) end
+  if node.type == "name" then self:assign(node) else self.found.methods[#self.found.methods + 1] = node end
   self:body(line, method)
 end
 
@@ -360,10 +361,10 @@ end
 
 ---Reads a text.
 ---@param text string
----@return table found {variables, globals, fields, calls, conditions}
+---@return table found {variables, globals, fields, calls, conditions, tables, methods}
 return function(text)
   local self = setmetatable({tokens = lexer.tokens(text), at = 1, found = {
-    variables = {}, globals = {}, fields = {}, calls = {}, conditions = {}}}, Parser)
+    variables = {}, globals = {}, fields = {}, calls = {}, conditions = {}, tables = {}, methods = {}}}, Parser)
   self:open()
   self:block()
   return self.found

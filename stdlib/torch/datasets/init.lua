@@ -108,4 +108,4 @@ function module.fashion_mnist(options) return load(fashion_mnist, options) end
 ---@return table {train = dataset, test = dataset, classes = string[]}
 function module.mnist(options) return load(mnist, options) end
 
-return module
+return require("host.namespace")("torch.datasets", {held = module})

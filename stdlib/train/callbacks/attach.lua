@@ -15,7 +15,7 @@ local clock <const> = host.clock
 local INTERVAL <const> = 0.05
 local LONGEST <const> = 10  -- seconds that a line may take where the client does not say
 local LONGEST_TAG <const> = 4000
-local BUSY <const> = '{"error": "somebody else is attached to this training"}'
+local BUSY <const> = '{"busy": true, "error": "somebody else is attached to this training"}'
 
 local function active_run()
   local mlflow = package.loaded.mlflow

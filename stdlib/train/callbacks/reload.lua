@@ -6,20 +6,28 @@ local Source = require "host.source"
 local Version = require "train.reload_version"
 local keywords = require "host.keywords"
 local options = require "train.options"
+local ordered = require "host.ordered"
 
 local Reload = {__name = "Reload", group = "checkpoint", state_fields = {}}
 Reload.__index = Reload
 
 local clock <const> = require("host").clock
 
--- What is in force from a step on, as an artifact of the active run.
+-- What is in force from a step on, as an artifact of the active run, with the local modules in a folder beside it. A
+-- second version in the same step does not take the place of the first.
 local function record(unit, version, state)
   local mlflow = package.loaded.mlflow
   local run = mlflow and not state.dry_run and mlflow.active_run()
   if not run then return end
-  local step = state.steps_done or 0
-  local ok, err = pcall(run.log_text, run, version.text,
-    ("reload/%s/step_%06d.lua"):format(unit.source.name:gsub("%.lua$", ""), step))
+  local step = ("step_%06d"):format(state.steps_done or 0)
+  unit.recorded[step] = (unit.recorded[step] or 0) + 1
+  local place = ("reload/%s/%s%s"):format(unit.label, step, unit.recorded[step] > 1 and "_" .. unit.recorded[step] or "")
+  local ok, err = pcall(function()
+    run:log_text(version.text, place .. ".lua")
+    for _, name in ipairs(ordered.keys(version.modules)) do
+      run:log_text(version.modules[name], ("%s/%s.lua"):format(place, (name:gsub("[^%w_.-]", "_"))))
+    end
+  end)
   if not ok then require("host").log.warn("train.reload: " .. tostring(err)) end
 end
 
@@ -70,7 +78,7 @@ end
 
 local function look(self, state)
   for _, unit in ipairs(self._units) do
-    if unit.source:changed() and unit.source.text ~= unit.current.text then
+    if unit.source:changed() and unit.source.key ~= unit.current.key then
       local restore = Source.keep_random()
       local ok, err = take(self, unit, state)
       restore()
@@ -128,9 +136,29 @@ end
 
 function Reload:on_epoch_end(state) look(self, state) end
 
+function Reload:on_train_end()
+  for _, unit in ipairs(self._units) do unit.source:finish() end
+end
+
 function Reload:on_evaluate_begin(state) install(self, state, "evaluate_begin") end
 
 function Reload:on_predict_begin(state) install(self, state, "predict_begin") end
+
+-- The name of a file among the artifacts: two files of one name in two folders have two.
+local function label_of(units, name)
+  local base, number = name:gsub("%.lua$", ""), 1
+  local label = base
+  local function taken()
+    for _, unit in ipairs(units) do
+      if unit.label == label then return true end
+    end
+  end
+  while taken() do
+    number = number + 1
+    label = ("%s_%d"):format(base, number)
+  end
+  return label
+end
 
 ---Callbacks from a Lua file, which is read again when it changes while the training runs: at the end of a step (asked
 ---every `interval` seconds) or of an epoch. The file returns a callback or a list of callbacks.
@@ -141,6 +169,9 @@ function Reload:on_predict_begin(state) install(self, state, "predict_begin") en
 ---options that do not fit is warned of once and not used; where a hook of an edit fails, the version of before takes its
 ---place, also for that very event. Each version is an artifact of the active MLflow run, reload/<file>/step_<n>.lua, with
 ---the step it took effect. The upvalues of functions are not handed over: what must last is in the callback or state.user.
+---Local modules that the file requires are followed too: when one changes, they and the file run again (the script keeps
+---what it has required itself). A file that is gone, or cannot be read, is warned of once, and taken when it is back; one
+---that is being written is waited for. Random numbers that a reload draws are given back.
 ---@param files string|string[]|table the files, or {files = {...}, interval = 0.25, name = "Reload"}
 ---@param arguments? table interval = 0.25 (seconds, 0: after every step), name, errors = "raise", budget
 ---@return table callback
@@ -160,7 +191,8 @@ return function(files, arguments)
   if #files == 0 then require("native.vm").raise("usage", "train.reload: expected the path of a Lua file, got nil") end
   self._units, self.writes = {}, {}
   for i, path in ipairs(files) do
-    local unit = {source = Source.open(path, "train.reload"), slots = {}}
+    local unit = {source = Source.open(path, "train.reload"), slots = {}, recorded = {}}
+    unit.label = label_of(self._units, unit.source.name)
     local version, err = Version.new(unit)
     if not version then error(err, 0) end
     unit.current = version

@@ -76,10 +76,12 @@ test.case("what a failing hook had changed is put back", function()
       state.optimizer.param_groups[1].lr = 5
       torch = require("torch").rand(3)
       state:stop("no")
+      state.logs.loss, state.logs.more = 0, 1
       error "later"]])})
   end)
   test.equal(history.loss, plain.loss)
   test.equal(history.stop_reason, nil)
+  test.equal(history.more, nil)
 end)
 
 test.case("an edit is in force from the end of the epoch on, with the state of before", function()

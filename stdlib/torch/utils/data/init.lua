@@ -2,7 +2,7 @@
 local datasets = require "torch.utils.data.dataset"
 local splits = require "torch.utils.data.split"
 
-return {
+return require("host.namespace")("torch.utils.data", {held = {
   Dataset = datasets.Dataset,
   TensorDataset = datasets.TensorDataset,
   Subset = datasets.Subset,
@@ -10,4 +10,4 @@ return {
   random_split = splits.random_split,
   default_collate = require "torch.utils.data.collate",
   DataLoader = require "torch.utils.data.loader",
-}
+}})

@@ -1,5 +1,5 @@
 -- trainhost check: what it finds in a text, and that it finds nothing in texts that are right.
-local check = require "host.check"
+local check = require "train.check"
 local host = require "host"
 local test = require "test"
 
@@ -9,7 +9,7 @@ local HEAD <const> = 'local torch, train, mlflow = require "torch", require "tra
 -- The findings of a text below the head, without their lines.
 local function found(text)
   local texts = {}
-  for i, finding in ipairs(check.text(HEAD .. text, "script.lua")) do
+  for i, finding in ipairs(check(HEAD .. text, "script.lua")) do
     test.equal(finding.line, 5, finding.text)
     texts[i] = finding.text
   end
@@ -72,17 +72,74 @@ test.case("a tensor as a condition", function()
   test.equal(found "local queue = setmetatable({}, {}) if queue:any() or queue.list:max() then end", {})
 end)
 
+-- The findings of a train.fit with these arguments beside what it cannot do without.
+local function of_fit(more)
+  return found("train.fit{model = x, optimizer = 'sgd', loss = 'mse', train = x, epochs = 2, " .. more .. "}")
+end
+
 test.case("monitors and options of callbacks that are written out", function()
-  local fit = "train.fit{model = x, valid = x, metrics = {accuracy = train.metrics.Accuracy()}, callbacks = {%s}}"
-  test.equal(found(fit:format "train.EarlyStopping{monitor = 'val_acc'}"),
+  local fit = "valid = x, metrics = {accuracy = train.metrics.Accuracy()}, callbacks = {%s}"
+  test.equal(of_fit(fit:format "train.EarlyStopping{monitor = 'val_acc'}"),
     {"unknown monitor 'val_acc'; did you mean 'val_accuracy'? valid: loss, accuracy, val_loss, val_accuracy"})
-  test.equal(found("local stop = train.EarlyStopping{monitor = 'vl_loss'} " .. fit:format "stop"),
+  test.equal(found("local stop = train.EarlyStopping{monitor = 'vl_loss'} train.fit{model = x, optimizer = x, loss = x, train = x, "
+    .. "epochs = 1, " .. fit:format "stop" .. "}"),
     {"unknown monitor 'vl_loss'; did you mean 'val_loss'? valid: loss, accuracy, val_loss, val_accuracy"})
-  test.equal(found(fit:format "train.EarlyStopping{monitor = 'val_accuracy'}, train.ModelCheckpoint{filepath = 'x'}"), {})
-  test.equal(found(fit:format "train.EarlyStopping{monitor = 'mine', mode = 'min'}, {writes = {'mine'}}"), {})
-  test.equal(found(fit:format "train.EarlyStopping{monitor = 'mine', mode = 'min'}, train.on('epoch_end', print)"), {})
+  test.equal(of_fit(fit:format "train.EarlyStopping{monitor = 'val_accuracy'}, train.ModelCheckpoint{filepath = 'x'}"), {})
+  test.equal(of_fit(fit:format "train.EarlyStopping{monitor = 'mine', mode = 'min'}, {writes = {'mine'}}"), {})
+  local mine = "train.EarlyStopping{monitor = 'mine', mode = 'min'}, "
+  test.equal(of_fit(fit:format(mine .. "train.on('epoch_end', {writes = {'mine'}}, print)")), {})
+  test.equal(of_fit(fit:format "train.EarlyStopping{monitor = 'mine', mode = 'min'}, train.on('epoch_end', print)"),
+    {"unknown monitor 'mine'; valid: loss, accuracy, val_loss, val_accuracy"})
+  test.equal(of_fit(fit:format "train.EarlyStopping{monitor = 'mine', mode = 'min'}, print()"), {})
+  test.equal(of_fit(fit:format "train.EarlyStopping{monitor = 'samples_per_second', mode = 'max'}, train.Throughput()"), {})
+  test.equal(of_fit "callbacks = {train.EarlyStopping{patience = 3}}", {"unknown monitor 'val_loss'; did you mean 'loss'? valid: loss"})
+  test.equal(of_fit "callbacks = {train.ReduceLROnPlateau{monitor = 'learning_rate', mode = 'min'}}", {})
   test.truthy(found "print(train.EarlyStopping{patiens = 3})"[1]:find("unknown keyword string \"patiens\".*did you mean 'patience'"))
   test.truthy(found "print(train.ReduceLROnPlateau{factor = -1})"[1]:find("factor must be a number of 0 or more"))
+end)
+
+-- The one finding of a text begins, or holds, this.
+local function finds(texts, part)
+  test.equal(#texts, 1, table.concat(texts, "\n"))
+  test.truthy(texts[1]:find(part, 1, true), texts[1])
+end
+
+test.case("keywords that a call of train does not have", function()
+  finds(of_fit "batchsize = 3", "train.fit: unknown keyword string \"batchsize\"")
+  finds(of_fit "batchsize = 3", "did you mean 'batch_size'?")
+  finds(found "train.evaluate{model = x, data = x, loss = x, metric = {}}", "did you mean 'metrics'?")
+  finds(found "train.predict{modle = x, data = x}", "did you mean 'model'?")
+  finds(found "train.state{callback = {}}", "did you mean 'callbacks'?")
+  finds(found "print(train.EarlyStopping{monitor = x, patiense = x})", "did you mean 'patience'?")
+  finds(found "print(train.metrics.F1{averag = 'macro'})", "did you mean 'average'?")
+  finds(found "print(train.ModelCheckpoint{monitor = x.y})", "keyword 'filepath' is required")
+  test.equal(found "local more = {} train.fit(more) print(train.callback_list{{on_epoch_end = print}})", {})
+end)
+
+test.case("what a train.fit cannot do without", function()
+  finds(found "train.fit{model = x, optimizer = x, loss = x, train = x}", "the training has no bound")
+  finds(found "train.fit{model = x, optimizer = x, loss = x, epochs = 1}", "keyword 'train' is required")
+  finds(found "train.fit{model = x, loss = x, train = x, max_steps = 1}", "keyword 'optimizer' is required")
+  finds(found "train.fit{model = x, optimizer = x, train = x, max_time = 1}", "keyword 'loss' is required")
+  test.equal(found "train.fit{step = print, train = x, epochs = 1} pcall(train.fit, {train = x})", {})
+end)
+
+test.case("names of losses, optimizers and metrics", function()
+  local fit = "train.fit{model = x, optimizer = '%s', loss = '%s', train = x, epochs = 1, metrics = {'%s'}}"
+  test.equal(found(fit:format("AdamW", "cross_entropy", "accuracy")), {})
+  finds(found(fit:format("adamm", "mse", "mae")), "unknown optimizer 'adamm'; did you mean 'adam'?")
+  finds(found(fit:format("sgd", "cross_entrpy", "mae")), "unknown loss 'cross_entrpy'; did you mean 'cross_entropy'?")
+  finds(found(fit:format("sgd", "mse", "acuracy")), "unknown metric 'acuracy'; did you mean 'accuracy'?")
+  finds(found "local loss = 'crossentropy' train.evaluate{model = x, data = x, loss = loss}", "unknown loss 'crossentropy'")
+end)
+
+test.case("misspelt hooks of tables, methods and train.on", function()
+  finds(found "print({on_epoch_ends = function() end})", "unknown hook 'on_epoch_ends'; did you mean 'on_epoch_end'?")
+  finds(found "print({on_epoch_end = print, on_nothing_at_all = function() end})", "unknown hook 'on_nothing_at_all'; valid: ")
+  finds(found "local C = {} function C:on_train_begn() end print(C)", "did you mean 'on_train_begin'?")
+  finds(found "local C = {} function C.on_batch_end() end function C.on_x() end print(C)", "unknown hook 'on_x'")
+  finds(found "train.on('epoch_ends', print)", "train.on: unknown event 'epoch_ends'; did you mean 'epoch_end'?")
+  test.equal(found "print({on_click = print}, {on_test_end = print, on_train_batch_begin = print}) train.on('on_test_end', print)", {})
 end)
 
 -- Every Lua text below a folder.
@@ -99,7 +156,7 @@ test.case("no false alarm in the scripts, the tests and the README", function()
     count = count + 1
     local lines = {}
     for line in (text .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = line end
-    for _, finding in ipairs(check.text(text, path)) do
+    for _, finding in ipairs(check(text, path)) do
       -- What a test has refused is wrong on purpose.
       if not lines[finding.line]:find("refused%(") then alarms[#alarms + 1] = ("%s:%d: %s"):format(path, finding.line, finding.text) end
     end
