@@ -4,7 +4,9 @@ local show = require "test.show"
 local test = {}
 
 local passed, failed, skipped = 0, 0, 0
+local left_out = 0  -- cases that --budget had no time for
 local filter, verbose
+local ends  -- os.time() after which no case begins; nil: never
 local file  -- the test file that runs: "tests/lua/nn/linear.lua"
 local case_name  -- the case that runs, nil between cases
 local folders = {}  -- made by test.tmpdir, removed after the case
@@ -75,6 +77,10 @@ end
 function test.case(name, fn)
   if case_name then error(("test.case: a case cannot stand inside another one, here '%s'"):format(case_name), 2) end
   if filter and not (name:find(filter, 1, true) or file:find(filter, 1, true)) then return end
+  if ends and os.time() >= ends then
+    left_out = left_out + 1
+    return
+  end
   case_name = name
   if verbose then
     io.write("\n  ", name)
@@ -157,6 +163,7 @@ end
 local function run_file(path)
   file = path
   local counts, began = {passed, failed, skipped}, os.clock()
+  local left_out_before = left_out
   io.write(path)
   io.flush()
   run(function()
@@ -172,8 +179,7 @@ local function run_file(path)
   end
   local long = failed + skipped > counts[2] + counts[3] or verbose
   io.write(long and "\n  " or ": ", table.concat(parts, ", "), (" (%.2f s)\n"):format(os.clock() - began))
-  if filter and passed + failed + skipped == counts[1] + counts[2] + counts[3] then return end
-  if passed + failed + skipped == counts[1] + counts[2] + counts[3] then
+  if passed + failed + skipped == counts[1] + counts[2] + counts[3] and not filter and left_out == left_out_before then
     failed = failed + 1
     io.write("  FAIL ", path, ": the file holds no test.case\n")
   end
@@ -189,16 +195,27 @@ local function files_below(folder)
   return files
 end
 
-local usage = [[
-usage: trainhost test [--filter TEXT] [--verbose] FILES|DIRS
+-- Puts a list in an order that depends on nothing but the seed.
+local function shuffle(list, seed)
+  math.randomseed(seed)
+  for i = #list, 2, -1 do
+    local j = math.random(i)
+    list[i], list[j] = list[j], list[i]
+  end
+  math.randomseed()
+end
+
+local usage = [=[
+usage: trainhost test [--filter TEXT] [--verbose] [--budget SECONDS [--seed N]] FILES|DIRS
 Runs the tests in the files, and in every .lua file below the folders. --filter: only cases whose name, or
-whose file's name, holds TEXT. --verbose: names each case before it runs.]]
+whose file's name, holds TEXT. --verbose: names each case before it runs. --budget: a sample, the files in an
+order given by the seed (default 1), in which no case begins after so many seconds.]=]
 
 --- What `trainhost test ...` does.
 ---@param args string[]
 ---@return integer code the program's exit code: 0 if nothing failed
 function test.main(args)
-  local paths = {}
+  local paths, budget, seed = {}, nil, 1
   local i = 1
   while i <= #args do
     local arg = args[i]
@@ -207,6 +224,14 @@ function test.main(args)
       filter = args[i]
     elseif arg == "--verbose" then
       verbose = true
+    elseif arg == "--budget" or arg == "--seed" then
+      i = i + 1
+      local number = arg == "--seed" and math.tointeger(tonumber(args[i])) or arg == "--budget" and tonumber(args[i])
+      if not number then
+        io.stderr:write(("trainhost test: %s: expected a number, got %s\n"):format(arg, args[i] or "nothing"))
+        return 1
+      end
+      if arg == "--seed" then seed = number else budget = number end
     elseif arg:sub(1, 1) == "-" then
       io.stderr:write(usage, "\n")
       return arg == "--help" and 0 or 1
@@ -219,14 +244,30 @@ function test.main(args)
     io.stderr:write(usage, "\n")
     return 1
   end
-  passed, failed, skipped = 0, 0, 0
+  passed, failed, skipped, left_out = 0, 0, 0, 0
+  local files = {}
   for _, path in ipairs(paths) do
-    local files = path:sub(-4) == ".lua" and {path} or files_below(path)
-    if #files == 0 then
+    local found = path:sub(-4) == ".lua" and {path} or files_below(path)
+    if #found == 0 then
       failed = failed + 1
       io.write("  FAIL ", path, ": no .lua file there\n")
     end
-    for _, each in ipairs(files) do run_file(each) end
+    table.move(found, 1, #found, #files + 1, files)
+  end
+  local run_files = #files
+  if budget then
+    shuffle(files, seed)
+    ends = os.time() + budget
+  end
+  for n, each in ipairs(files) do
+    if ends and os.time() >= ends then
+      run_files = n - 1
+      break
+    end
+    run_file(each)
+  end
+  if budget then
+    io.write(("%d of %d files, seed %d; %d cases of them left out\n"):format(run_files, #files, seed, left_out))
   end
   io.write(("%d passed, %d failed, %d skipped\n"):format(passed, failed, skipped))
   io.flush()

@@ -68,3 +68,15 @@ test.case("tmpdir is gone after its case", function()
   test.falsy(io.open(kept .. "/x"))
   test.falsy(os.rename(kept, kept))
 end)
+
+test.case("warnings gives the texts logged and puts the log back, also after an error", function()
+  local log = require("host").log
+  local warn = log.warn
+  test.equal(test.warnings(function()
+    log.warn("one")
+    log.warn("two")
+  end), {"one", "two"})
+  test.equal(test.warnings(function() end), {})
+  test.raises("broken", test.warnings, function() error("broken") end)
+  test.equal(log.warn, warn)
+end)

@@ -71,3 +71,27 @@ test.case("skip outside of a case skips the whole file", function()
   local text = run{["a.lua"] = 'test.skip("no GPU") test.case("never", error)'}
   holds(text, "0 passed, 0 failed, 1 skipped\n")
 end)
+
+test.case("a budget runs a sample in the order that the seed gives, and says what was left out", function()
+  local files = {}
+  for letter in ("abcdefgh"):gmatch(".") do files[letter .. ".lua"] = 'test.case("is fine", function() end)' end
+  local function order(options)
+    local text, code = run(files, options)
+    test.equal(code, 0)
+    local names = {}
+    for name in text:gmatch("(%a)%.lua: 1 passed") do names[#names + 1] = name end
+    return table.concat(names), text
+  end
+  test.equal(order(), "abcdefgh")
+  local first, text = order("--budget 100 --seed 5")
+  holds(text, "8 of 8 files, seed 5; 0 cases of them left out\n8 passed, 0 failed, 0 skipped\n")
+  test.equal(order("--budget 100 --seed 5"), first)
+  test.truthy(order("--budget 100 --seed 6") ~= first or order("--budget 100 --seed 7") ~= first)
+  holds(select(2, order("--budget 0")), "0 of 8 files, seed 1; 0 cases of them left out\n0 passed, 0 failed, 0 skipped\n")
+  local late = run({["a.lua"] = 'test.case("a", function() local t = os.time() while os.time() < t + 2 do end end)\n'
+    .. 'test.case("b", error) test.case("c", error)'}, "--budget 1")
+  holds(late, "1 of 1 files, seed 1; 2 cases of them left out\n1 passed, 0 failed, 0 skipped\n")
+  local refused, code = run(files, "--budget soon")
+  holds(refused, "trainhost test: --budget: expected a number, got soon")
+  test.equal(code, 1)
+end)
