@@ -43,8 +43,9 @@ void Optimizer::fit(at::Tensor& into, size_t k, const at::Tensor& value, const a
   } else {
     const at::ScalarType type = parameter.is_floating_point() ? parameter.scalar_type() : value.scalar_type();
     into = value.to(parameter.device(), type, false, true);
-    // The fused kernels need the parameter's strides.
-    if (state.kind == State::Kind::like_parameter && into.strides() != parameter.strides())
+    // The fused kernels need the parameter's strides; a sparse gradient's momentum has none.
+    if (state.kind == State::Kind::like_parameter && into.layout() == at::kStrided &&
+        into.strides() != parameter.strides())
       into = at::empty_like(parameter, into.options()).copy_(into);
   }
 }

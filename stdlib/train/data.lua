@@ -40,8 +40,11 @@ local function loader(dataset, batch_size, shuffle)
   return torch.utils.data.DataLoader(dataset, {batch_size = batch_size, shuffle = shuffle})
 end
 
+-- In order nothing is random: the default generator is left alone, so that an evaluation in between changes no training.
 local function loader_of(tensors, batch_size, shuffle)
-  return loader(torch.utils.data.TensorDataset(table.unpack(tensors)), batch_size, shuffle)
+  local dataset = torch.utils.data.TensorDataset(table.unpack(tensors))
+  if shuffle then return loader(dataset, batch_size, true) end
+  return torch.utils.data.DataLoader(dataset, {batch_size = batch_size, generator = torch.Generator()})
 end
 
 ---A loader of `given` where it is tensors or a dataset, else `given` itself.

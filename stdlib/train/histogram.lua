@@ -1,7 +1,7 @@
 -- A histogram of a tensor's values as plain numbers: what callbacks that watch a training hand to those that log it.
 local torch = require "torch"
 
----Counts the finite values of a tensor in bins of equal width.
+---Counts the finite values of a tensor, the absolute ones of complex numbers, in bins of equal width.
 ---@param tensor Tensor
 ---@param bins integer
 ---@return table? histogram counts (a list of `bins` numbers), edges (one more), count, min, max, sum, sum_squares, not_finite
@@ -9,7 +9,8 @@ local torch = require "torch"
 return function(tensor, bins)
   local _ <close> = torch.no_grad()
   if tensor.is_sparse then tensor = tensor:coalesce():values() end
-  local values = tensor:detach():flatten():to(torch.float64)
+  local values = tensor:detach():flatten()
+  values = (values:is_complex() and values:abs() or values):to(torch.float64)
   local total = values:numel()
   values = values[values:isfinite()]
   local count = values:numel()

@@ -52,14 +52,24 @@ function monitor.new(name, options, state, at)
     min_delta = math.abs(options.min_delta or 0), relative = threshold_mode == "rel"}, monitor)
 end
 
----Is `current` better than `best` (nil: nothing yet) by more than the minimum change? Strict; false for NaN, but with
----compat = "keras", where the first value is the best whatever it is.
+-- Note [Single precision]
+-- Keras compares what it monitors as float32: a change in the last digits of a float64 is none, and 0.7 is not better than
+-- 0.8 by more than 0.1, as it would be in float64.
+
+---A number rounded to single precision.
+---@param value number
+---@return number
+function monitor.single(value) return (string.unpack("f", string.pack("f", value))) end
+
+---Is `current` better than `best` (nil: nothing yet) by more than the minimum change? Strict, in single precision; false for
+---NaN, but with compat = "keras", where the first value is the best whatever it is.
 function monitor:improved(current, best)
   if current == nil or (current ~= current and not self.nan_first) then return false end
   if best == nil then return true end
   local delta = self.relative and math.abs(best) * self.min_delta or self.min_delta
-  if self.mode == "min" then return current + delta < best end
-  return current - delta > best
+  best = monitor.single(best)
+  if self.mode == "min" then return monitor.single(current + delta) < best end
+  return monitor.single(current - delta) > best
 end
 
 ---Is `current` strictly beyond `threshold` in the better direction, whatever the minimum change?

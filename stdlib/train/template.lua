@@ -65,11 +65,16 @@ end
 
 local function whole(value) return math.tointeger(value) or math.tointeger(math.floor(value + 0.5)) or 0 end
 
--- Python's format without a type: integers in full, other numbers as %g with a point.
+-- Python's format without a type: integers in full, other numbers as %g with a digit after the point.
 local function general(value, precision)
   if precision == "" then return numbers.text(value) end
   local text = ("%" .. precision .. "g"):format(value)
-  return text:find("[.en]") and text or text .. ".0"
+  if text:find("[en]") then return text end
+  local places = math.max(tonumber(precision:sub(2)), 1)
+  if text:find("^0%..") or #text:match("^%d+") < places then return text:find(".", 1, true) and text or text .. ".0" end
+  local mantissa, exponent = ("%." .. places - 1 .. "e"):format(value):match("^(.-)(e.*)$")
+  if mantissa:find(".", 1, true) then mantissa = mantissa:gsub("0+$", ""):gsub("%.$", "") end
+  return mantissa .. exponent
 end
 
 -- The digits of a number that is not negative.
@@ -78,13 +83,19 @@ local function digits(value, format)
   if kind == "" then return general(value, format.precision) end
   if kind == "d" then return ("%d"):format(whole(value)) end
   if kind == "%" then return ("%" .. format.precision .. "f%%"):format(value * 100) end
+  if kind == "F" then return ("%" .. format.precision .. "f"):format(value):upper() end
   return ("%" .. format.precision .. kind):format(value)
+end
+
+local function nan_text(kind)
+  if kind == "%" then return "nan%" end
+  return kind:find("^[EFG]$") and "NAN" or "nan"
 end
 
 local function formatted(value, format)
   local is_nan = value ~= value
   local negative = not is_nan and (value < 0 or 1 / value == -math.huge)
-  local text = is_nan and "nan" or digits(negative and -value or value, format):gsub(",", ".")  -- whatever the locale
+  local text = is_nan and nan_text(format.kind) or digits(negative and -value or value, format):gsub(",", ".")  -- whatever the locale
   local sign = negative and "-" or format.sign ~= "-" and format.sign or ""
   local missing = format.width - #sign - #text
   if missing <= 0 then return sign .. text end

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import math
 import os
 import pathlib
 import re
@@ -60,9 +61,18 @@ def curve(random, length, step=16):
     return [random.integers(1, 2 * step).item() / step for _ in range(length)]
 
 
+DECIMALS = [[k / 10 for k in range(1, 6)], [0.8, 0.7, 0.6, 0.9, 1.0], [0.5, 0.5 + 1e-9, 0.5 - 1e-9, 0.5 - 1e-7, 0.5 + 1e-7],
+            [1e30, 2e30, -1e30, 1e-30, math.inf], [0.0, -0.0, 0.1, -0.1, -math.inf]]
+
+
+def decimals(random, length):
+    """Values and minimum changes whose differences meet, which Keras sees in single precision only."""
+    return random.choice(random.choice(DECIMALS), length).tolist()
+
+
 def same_text(ours, keras_lines):
     """Equal but for the last digits of numbers: Keras has learning rates in single precision."""
-    number = re.compile(r"\d+\.\d+(?:e-?\d+)?")
+    number = re.compile(r"\d+\.\d+(?:e-?\d+)?|\d+e-?\d+")
     assert [number.sub("#", line) for line in ours] == [number.sub("#", line) for line in keras_lines]
     for mine, theirs in zip(ours, keras_lines):
         numpy.testing.assert_allclose([float(x) for x in number.findall(mine)], [float(x) for x in number.findall(theirs)],

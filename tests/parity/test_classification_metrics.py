@@ -59,7 +59,7 @@ print(host.json.encode(out))
 class Data:
     """Random scores and targets of one of the kinds that metrics know."""
 
-    def __init__(self, rng, kind, weighted=False, ties=True, logits=False, probabilities=False):
+    def __init__(self, rng, kind, weighted=False, ties=True, logits=False, probabilities=False, zeros=False):
         self.rng, self.kind = rng, kind
         n = int(rng.choice([1, 2, 5, 20, 60]))
         self.classes = 2 if kind == "binary" else int(rng.integers(3, 6))
@@ -81,6 +81,8 @@ class Data:
             self.scores = np.clip(self.scores, 1e-6, 1 - 1e-6)
             self.sent = np.log(self.scores / (1 - self.scores))
         self.weight = rng.integers(1, 8, n) / 4 if weighted else None
+        if zeros:  # but not all of them
+            self.weight = np.where((rng.random(n) < 0.5) & (np.arange(n) > 0), 0, rng.integers(1, 8, n) / 4)
         self.all = list(range(self.classes))
 
     @property
@@ -257,6 +259,8 @@ TABLE = [
     *((name, kind, {}, rate, {}) for name, rate in RATES.items() for kind in KINDS),
     *((name, kind, {"average": average}, rate, {"weighted": average != "micro"})
       for name, rate in RATES.items() for kind in KINDS for average in AVERAGES),
+    *((name, kind, {"average": average}, RATES[name], {"zeros": True})
+      for name in ("Precision", "Recall", "F1") for kind in KINDS for average in AVERAGES),
     *(("F1", kind, {"zero_division": zero, "average": average}, averaged(theirs.f1_score), {})
       for kind in ("multiclass", "multilabel") for zero in (1, "nan") for average in ("macro", "weighted", "none")),
     *((name, "multiclass", {"labels": [2, 0], "average": average}, RATES[name], {"weighted": True})

@@ -55,6 +55,9 @@ def test_early_stopping_is_keras_epoch_by_epoch(trainhost, tmp_path):
     random = numpy.random.default_rng(1)
     cases = [{"kind": "early_stopping", "options": early_stopping_options(random), "values": replay.curve(random, 12)}
              for _ in range(2 * CASES)]
+    for case in cases[1::3]:
+        case["values"] = replay.decimals(random, 12)
+        case["options"]["min_delta"] = random.choice([0, 0.1, -0.1, 0.2, 1e-4, 1e-9]).item()
     for case in cases[::3]:
         with_nan(random, case)
     cases.append({"kind": "early_stopping", "options": {"patience": 3, "baseline": 0.5},
@@ -75,6 +78,10 @@ def test_reduce_lr_on_plateau_is_keras_epoch_by_epoch(trainhost, tmp_path):
         "min_delta": random.integers(0, 3).item() / 8, "cooldown": random.integers(0, 4).item(), "verbose": 1,
         "min_lr": random.choice([0, 0.0625, 0.02]).item(), "mode": random.choice(["auto", "min", "max"]).item()}}
         for _ in range(CASES)]
+    for case in cases[1::3]:
+        case.update(lr=random.choice([0.1, 0.5]).item(), values=replay.decimals(random, 16))
+        case["options"].update(factor=0.2, min_delta=random.choice([0, 0.1, 1e-4]).item(),
+                               min_lr=random.choice([0.02, 0.1, 0.004, 0]).item())
     for case in cases[::3]:
         with_nan(random, case)
     cases.append({"kind": "reduce_lr", "lr": 0.1, "values": [1] * 10,

@@ -73,7 +73,7 @@ function EarlyStopping:on_train_end(state)
   end
 end
 
----Stops training when a monitored value has stopped improving.
+---Stops training when a monitored value has stopped improving. Values are compared in single precision, as in Keras.
 ---@param arguments? table monitor = "val_loss", min_delta = 0, patience = 0, mode = "auto"|"min"|"max", baseline,
 ---restore_best_weights = false, start_from_epoch = 0, check_finite = false, stopping_threshold, divergence_threshold,
 ---threshold_mode = "abs"|"rel" (of min_delta), verbose = 0|1 (prints Keras's messages), errors = "raise", budget

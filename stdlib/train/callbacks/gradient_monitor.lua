@@ -1,5 +1,6 @@
 -- train.GradientMonitor: norms of gradients, updates and activations by layer, warnings that name the layer, interventions.
 local activations = require "train.activations"
+local gradients = require "train.gradients"
 local histogram = require "train.histogram"
 local keywords = require "host.keywords"
 local layers = require "train.layers"
@@ -115,7 +116,14 @@ local function largest(by_layer, order)
   return name
 end
 
-local function clip(self, bound) torch.nn.utils.clip_grad_norm_(self._layers.tensors, bound) end
+local function clip(self, bound)
+  local known = self._layers
+  local sparse = false
+  for _, tensor in ipairs(known.tensors) do sparse = sparse or tensor.grad ~= nil and tensor.grad.is_sparse end
+  if not sparse then return torch.nn.utils.clip_grad_norm_(known.tensors, bound) end
+  local _, total = known:by_layer(known:gradient_norms())  -- clip_grad_norm_ knows no sparse gradients
+  if total > bound then gradients.scale(known.tensors, bound / (total + 1e-6)) end
+end
 
 -- What is done about gradients that are too large.
 local function intervene(self, state, event)

@@ -22,9 +22,9 @@ end
 
 -- Multiplies the rates that are above the least one; was there any?
 local function reduce(self, optimizer)
-  local reduced = false
+  local reduced, least = false, monitor.single(self.min_lr)
   learning_rate.map(optimizer, function(lr)
-    if lr <= self.min_lr then return lr end
+    if monitor.single(lr) <= least then return lr end  -- Note [Single precision] in train/monitor.lua
     reduced = true
     return math.max(lr * self.factor, self.min_lr)
   end)
@@ -53,7 +53,8 @@ function ReduceLROnPlateau:on_epoch_end(state)
   end
 end
 
----Reduces the learning rate when a monitored value has stopped improving; logs `learning_rate` before it does.
+---Reduces the learning rate when a monitored value has stopped improving; logs `learning_rate` before it does. Values are
+---compared in single precision, as in Keras.
 ---@param arguments? table monitor = "val_loss", factor = 0.1, patience = 10, min_delta = 1e-4, cooldown = 0, min_lr = 0,
 ---mode = "auto", threshold_mode = "abs"|"rel", verbose = 0|1 (prints Keras's messages), errors = "raise", budget
 ---@return table callback

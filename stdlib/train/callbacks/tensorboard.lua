@@ -123,7 +123,8 @@ end
 
 -- A weight as a grey picture, its least value black and its greatest white; kernels side by side.
 local function picture_of(weight)
-  local image = weight:detach():cpu():float():squeeze()
+  local image = weight:detach():cpu()
+  image = (image:is_complex() and image:abs() or image):float():squeeze()
   if image:dim() == 0 then image = image:view({1, 1}) end
   if image:dim() == 1 then image = image:unsqueeze(0) end
   if image:dim() == 2 and image:size(0) > image:size(1) then image = image:t() end
@@ -135,16 +136,19 @@ local function picture_of(weight)
   return image:narrow(0, 0, math.min(image:size(0), KERNELS)), "NCHW"
 end
 
+local function write_histogram(writer, tag, values, step)
+  if values.is_sparse then values = values:coalesce():values() end
+  if values:is_complex() then values = values:detach():abs() end
+  if values:numel() > 0 then writer:_add_histogram_of(tag, values, step) end
+end
+
 local function write_weights(self, state)
   local writer, step = self:writer(), state.epoch
   for name, weight in state.model:named_parameters() do
     if weight:numel() == 0 then goto continue end
-    writer:_add_histogram_of(name .. "/histogram", weight, step)
+    write_histogram(writer, name .. "/histogram", weight, step)
     local grad = weight.grad
-    if grad ~= nil then
-      if grad.is_sparse then grad = grad:coalesce():values() end
-      if grad:numel() > 0 then writer:_add_histogram_of(name .. "/gradient", grad, step) end
-    end
+    if grad ~= nil then write_histogram(writer, name .. "/gradient", grad, step) end
     if self.write_images then
       local image, dataformats = picture_of(weight)
       writer:add_image(name .. "/image", image, step, nil, dataformats)
@@ -192,7 +196,8 @@ TensorBoard.on_exception = TensorBoard.on_train_end
 
 ---Writes a training for TensorBoard: into <log_dir>/train epoch_<name> of each log, epoch_learning_rate,
 ---batch_<name> every `update_freq` batches (numbered from 1), the graph of the model (after the first batch it is called
----once more for it, in evaluation mode, and is as before), <weight>/histogram and <weight>/gradient of the parameters;
+---once more for it, in evaluation mode, and is as before), <weight>/histogram and <weight>/gradient of the parameters
+---(of complex ones the absolute values);
 ---and what train.GradientMonitor{histograms = true} counts, at its batches;
 ---into <log_dir>/validation epoch_<name> of logs that begin with val_, without it, and evaluation_<name>_vs_iterations.
 ---Epochs are counted from 0. In a loop by hand: emit its events with a state that has epoch and logs, and optimizer and

@@ -11,7 +11,9 @@ local Counts = {}
 local SHARED <const> = {"threshold", "from_logits", "top_k", "ignore_index"}
 
 ---Forgets every sample.
-function Counts:reset() self.kind, self.count, self.cells, self.wrong, self.weighted = nil, nil, nil, nil, nil end
+function Counts:reset()
+  self.kind, self.count, self.cells, self.wrong, self.weighted, self.seen = nil, nil, nil, nil, nil, nil
+end
 
 -- n ones on the device, made anew only for a larger batch.
 local function ones(self, n, like)
@@ -82,8 +84,27 @@ local function yes_of(self, kind, pred)
   return pred:gt(threshold)
 end
 
-local function add_labels(self, kind, count, pred, target, weight)
-  local cells = target:add(yes_of(self, kind, pred), {alpha = 2})
+-- Which classes were there or were taken, also where they weigh 0: such a one has its part in a mean, as in scikit-learn.
+local function see(self, count, counted, ...)
+  local torch = require "torch"
+  local seen = self.seen
+  if not seen then
+    seen = torch.zeros(count + 1, {dtype = torch.bool, device = self.cells.device})  -- the last: what does not count
+  elseif seen.device ~= self.cells.device then
+    seen = seen:to(self.cells.device)
+  end
+  self.seen = require("native.tensor").keep(seen)
+  for _, values in ipairs {...} do
+    values = values:to(torch.int64)
+    if counted then values = values:masked_fill(~counted, count) end
+    seen:index_fill_(0, values:flatten(), true)
+  end
+end
+
+local function add_labels(self, kind, count, pred, target, weight, counted)
+  local yes = yes_of(self, kind, pred)
+  if counted ~= nil and kind == "binary" then see(self, count, counted, target, yes) end
+  local cells = target:add(yes, {alpha = 2})
   if kind == "multilabel" then
     if not self._labels or self._labels.device ~= cells.device or self._labels:size(0) ~= count then
       local torch = require "torch"
@@ -105,14 +126,16 @@ end
 function Counts:update(pred, target, weight)
   local kind, count
   kind, count, pred, target, weight = classes.layout(self, pred, target, weight)
-  local weighted = weight ~= nil
+  local weighted, counted = weight ~= nil, nil
+  if weighted and self.rate then counted = self.ignore_index and target:ne(self.ignore_index) or false end
   target, weight = classes.targets(self, target, kind == "multiclass" and count or 2, weight and weight:double())
   if target:numel() == 0 then return end
   if self.kind ~= kind or self.count ~= count or self._device ~= target.device then begin(self, kind, count, target) end
   self.weighted = self.weighted or weighted
-  if kind ~= "multiclass" then return add_labels(self, kind, count, pred, target, weight) end
+  if kind ~= "multiclass" then return add_labels(self, kind, count, pred, target, weight, counted) end
   local chosen = decide(self, pred, target)
   if pred:dim() == target:dim() then chosen = classes.whole(self, chosen, count, "the predictions hold") end
+  if counted ~= nil then see(self, count, counted, target, chosen) end
   if chosen:dim() ~= 1 then
     chosen, target, weight = chosen:flatten(), target:flatten(), weight and weight:flatten()
   end
@@ -127,13 +150,18 @@ function Counts:merge(other)
   begin(self, other.kind, other.count, self.cells or other.cells)
   self.cells:add_(other.cells:to(self.cells.device))
   self.weighted = self.weighted or other.weighted
+  if other.seen then
+    local seen = other.seen:to(self.cells.device)
+    self.seen = require("native.tensor").keep(self.seen and self.seen:logical_or(seen) or seen:clone())
+  end
 end
 
 ---What a checkpoint keeps.
 ---@return table
 function Counts:state_dict()
   classes.confirm(self)
-  return {kind = self.kind, count = self.count, weighted = self.weighted, cells = self.cells and self.cells:clone()}
+  return {kind = self.kind, count = self.count, weighted = self.weighted, cells = self.cells and self.cells:clone(),
+    seen = self.seen and self.seen:clone()}
 end
 
 ---Goes on where state_dict was taken.
@@ -141,7 +169,9 @@ end
 function Counts:load_state_dict(state)
   self:reset()
   if not state.kind then return end
-  self.cells = require("native.tensor").keep(state.cells:clone())
+  local keep = require("native.tensor").keep
+  self.cells = keep(state.cells:clone())
+  if state.seen then self.seen = keep(state.seen:clone()) end
   self.weighted, self._device = state.weighted, nil
   self.kind, self.count = state.kind, state.count
 end
@@ -150,11 +180,13 @@ end
 local function quad(tn, fn, fp, tp) return {tp = tp, fp = fp, fn = fn, tn = tn} end
 
 --- What was counted, by class or label: read from the device once.
----@return table[]? by_class {tp =, fp =, fn =, tn =}, class i - 1 at i; of yes and no both; nil before the first sample
+---@return table[]? by_class {tp =, fp =, fn =, tn =, seen = of rates that were weighed}, class i - 1 at i; of yes and no
+--- both; nil before the first sample
 function Counts:read()
   classes.confirm(self)
   if not self.cells then return nil end
   local list, result, any = self.cells:tolist(), {}, false
+  local seen = self.seen and self.seen:tolist() or {}
   if self.kind ~= "multiclass" then
     for i, cell in ipairs(list) do
       result[i] = quad(table.unpack(cell))
@@ -163,6 +195,7 @@ function Counts:read()
     if self.kind == "binary" then
       local yes = result[1]
       result = {quad(yes.tp, yes.fp, yes.fn, yes.tn), yes}
+      for i, it in ipairs(result) do it.seen = seen[i] end
     end
     return any and result or nil
   end
@@ -171,6 +204,7 @@ function Counts:read()
   for i = 1, self.count do
     local fp, fn = predictions[i] - hits[i], targets[i] - hits[i]
     result[i] = quad(total - hits[i] - fp - fn, fn, fp, hits[i])
+    result[i].seen = seen[i]
   end
   return total > 0 and result or nil
 end

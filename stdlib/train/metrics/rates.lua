@@ -41,7 +41,7 @@ local function chosen(self, by_class, average)
   end
   local drop = self.kind ~= "multilabel" and average == "macro"
   for _, it in ipairs(by_class) do
-    if not drop or it.tp + it.fp + it.fn > 0 then list[#list + 1] = it end
+    if not drop or it.seen or it.tp + it.fp + it.fn > 0 then list[#list + 1] = it end
   end
   return list
 end

@@ -77,3 +77,21 @@ test.case("what is wrong with autocast is told by evaluate's name", function()
     model = torch.nn.Linear(2, 1), data = {{torch.ones(3, 2), torch.ones(3, 1)}}, loss = "mse", autocast = "half a float"})
   test.equal(err.kind, "usage")
 end)
+
+test.case("evaluating and predicting tensors draws no random numbers", function()
+  local _, x, y = data()
+  local net = nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.5))
+  local before = torch.get_rng_state()
+  train.evaluate {model = net, data = {x, y}, loss = F.cross_entropy, batch_size = 4}
+  train.predict {model = net, data = {x}, batch_size = 4}
+  test.equal(torch.get_rng_state(), before)
+
+  local function trained(valid)
+    torch.manual_seed(2)
+    local model = nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.5))
+    train.fit {model = model, optimizer = torch.optim.SGD(model:parameters(), {lr = 0.1}), loss = F.cross_entropy, train = {x, y},
+      valid = valid, batch_size = 4, epochs = 2, quiet = true}
+    return model[0].weight:detach()
+  end
+  test.equal(trained {x, y}, trained(nil))
+end)

@@ -167,3 +167,18 @@ test.case("lr_find's picture has the rates on a logarithmic axis and marks the s
   test.raises("mark must be above 0 on a logarithmic axis", train.plot, {loss = {3, 2}}, folder .. "/a.svg",
     {x = {1, 2}, log_x = true, mark = 0})
 end)
+
+test.case("a momentum of sparse gradients is put back too", function()
+  torch.manual_seed(4)
+  local net = nn.Sequential(nn.Embedding(7, 4, {sparse = true}), nn.Linear(4, 1))
+  local optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1, momentum = 0.9})
+  local x, y = torch.randint(0, 7, {16}), torch.randn(16, 1)
+  F.mse_loss(net(x), y):backward()
+  optimizer:step()
+  local function momentum() return optimizer:state_dict().state[0].momentum_buffer:to_dense() end
+  local before, weight = momentum(), net[0].weight:detach():clone()
+  train.lr_find {model = net, optimizer = optimizer, loss = F.mse_loss, train = {x, y}, batch_size = 4, num = 6}
+  train.batch_size_find {model = net, optimizer = optimizer, loss = F.mse_loss, train = {x, y}}
+  test.equal(momentum(), before)
+  test.equal(net[0].weight:detach(), weight)
+end)

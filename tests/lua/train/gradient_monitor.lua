@@ -237,3 +237,22 @@ test.case("norms are right for values that a float cannot square, for doubles an
   test.truthy(got[5] ~= got[5])
   test.equal({got[6], got[7], got[8]}, {math.huge, 3.0, 0.0})
 end)
+
+test.case("sparse gradients are clipped, complex weights counted by their absolute values", function()
+  local embedding = nn.Embedding(7, 4, {sparse = true})
+  local optimizer = torch.optim.SGD(embedding:parameters(), {lr = 0.1})
+  local state = train.state {model = embedding, optimizer = optimizer,
+    callbacks = {train.GradientMonitor {clip = 0.5, max_norm = 1, policy = "clip", verbose = false}}}
+  state:emit("train_begin")
+  state:emit("epoch_begin")
+  embedding(torch.tensor {1, 2, 1}):sum():backward()
+  state:emit("before_step")
+  test.near(state.logs.grad_norm, math.sqrt(4 * (4 + 1)), 1e-5)
+  test.near(embedding.weight.grad:coalesce():values():norm():item(), 0.5, 1e-5)
+  test.equal(embedding.weight.grad.is_sparse, true)
+
+  local weight = nn.Parameter(torch.complex(torch.tensor {3.0, 0.0}, torch.tensor {4.0, -1.0}))
+  local counted
+  local said = test.warnings(function() counted = require "train.histogram"(weight, 4) end)
+  test.equal({counted.min, counted.max, counted.count, said}, {1.0, 5.0, 2, {}})
+end)

@@ -110,3 +110,23 @@ test.case("what is not defined is NaN, with one warning a metric", function()
   warned("BLEU")
   warned("R2Score", {multioutput = "raw_values", force_finite = false}, torch.ones(3, 2), torch.ones(3, 2))
 end)
+
+test.case("a class that is there with a weight of 0 has its part in a mean; an ignored one has none", function()
+  local pred, target, weight = torch.tensor {0, 1, 2}, torch.tensor {0, 1, 1}, torch.tensor {1.0, 1.0, 0.0}
+  local function macro(options, given)
+    options.num_classes, options.average = 4, "macro"
+    local whole, first, second = metrics.F1(options), metrics.F1(options), metrics.F1(options)
+    whole:update(pred, target, given)
+    first:update(pred:narrow(0, 0, 2), target:narrow(0, 0, 2), given and given:narrow(0, 0, 2))
+    second:update(pred:narrow(0, 2, 1), target:narrow(0, 2, 1), given and given:narrow(0, 2, 1))
+    local loaded = metrics.F1(options)
+    loaded:load_state_dict(second:state_dict())
+    first:merge(loaded)
+    test.equal(first:result(), whole:result())
+    return whole:result()
+  end
+  test.near(macro({}, weight), 2 / 3, 1e-12)
+  target = torch.tensor {0, 1, -1}
+  test.equal(macro({ignore_index = -1}, nil), 1.0)
+  test.equal(macro({ignore_index = -1}, torch.ones(3)), 1.0)
+end)

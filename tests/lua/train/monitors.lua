@@ -131,3 +131,20 @@ test.case("a monitor may be what another callback will write, also of one layer"
   test.equal(#watch("own", {name = "own", group = "metrics", check = function(self) self.writes = {"own"} end,
     on_epoch_end = function(_, state) state.logs.own = 1 end}).loss, 2)
 end)
+
+test.case("what is monitored is compared in single precision, as Keras does", function()
+  local monitor = require "train.monitor"
+  local function improved(current, best, options) return monitor.new("loss", options or {}, {}):improved(current, best) end
+  test.equal(improved(0.7, 0.8, {min_delta = 0.1}), false)  -- 0.7 + 0.1 < 0.8 in float64
+  test.equal(improved(0.69, 0.8, {min_delta = 0.1}), true)
+  test.equal({improved(0.5 - 1e-9, 0.5), improved(0.5 - 1e-7, 0.5)}, {false, true})
+  test.equal({improved(1e30, 2e30), improved(-math.huge, -1e30), improved(0 / 0, 1.0)}, {true, true, false})
+
+  local optimizer = {param_groups = {{lr = 0.1}}}
+  local reduce = train.ReduceLROnPlateau {factor = 0.2, patience = 0, min_lr = 0.02}
+  local state = {optimizer = optimizer, epoch = 0, logs = {val_loss = 1.0}}
+  reduce:check(state)
+  reduce:on_train_begin(state)
+  for _ = 1, 3 do reduce:on_epoch_end(state) end
+  test.equal(optimizer.param_groups[1].lr, 0.1 * 0.2)  -- which float64 has above 0.02
+end)

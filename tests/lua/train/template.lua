@@ -44,3 +44,10 @@ test.case("fill, alignment, sign and width are Python's", function()
   test.raises("bad format ':.'", template.parse, "{epoch:.}")
   test.raises("bad format ':.2d'", template.parse, "{epoch:.2d}")
 end)
+
+test.case("NaN and infinity, capitals, and few digits without a type are Python's", function()
+  test.equal(fill("{x:.1%} {y:.1%} {x:E} {x:.2F} {y:F} {y:g}", {x = 0 / 0, y = -math.huge}), "nan% -inf% NAN NAN -INF -inf")
+  test.equal(fill("{x:.2F} {x:+.1F}", {x = 2.5}), "2.50 +2.5")
+  test.equal(fill("{a:.1} {a:.2} {b:.3} {b:.4} {c:.1} {d:.2}", {a = 1.5, b = 123.456, c = 0.0, d = 1e-7}),
+    "2e+00 1.5 1.23e+02 123.5 0e+00 1e-07")
+end)

@@ -87,6 +87,25 @@ test.case("a weight that is NaN everywhere writes no histogram and ends nothing"
   test.equal(count(training, "epoch_loss"), 1)
 end)
 
+test.case("complex weights are seen by their absolute values", function()
+  local folder = test.tmpdir() .. "/logs"
+  local Net = nn.class("Net")
+  function Net:__init()
+    nn.Module.__init(self)
+    self.w = nn.Parameter(torch.randn(3, 1, {dtype = torch.complex64}))
+  end
+  function Net:forward(x) return torch.matmul(x:to(torch.complex64), self.w):abs() end
+  local model, x = Net(), torch.randn(10, 3)
+  local said = test.warnings(function()
+    train.fit {model = model, optimizer = torch.optim.SGD(model:parameters(), {lr = 0.1}), loss = nn.functional.mse_loss,
+      train = {x, x:sum(1, {keepdim = true})}, batch_size = 5, epochs = 2, quiet = true,
+      callbacks = {train.TensorBoard {log_dir = folder, histogram_freq = 1, write_images = true}}}
+  end)
+  test.equal(said, {})
+  local training = bytes_in(folder .. "/train")
+  for _, tag in ipairs {"w/histogram", "w/gradient", "w/image", "epoch_loss"} do test.equal(count(training, tag), 2, tag) end
+end)
+
 test.case("a loop by hand emits the events, and writes more with the writer", function()
   local folder = test.tmpdir() .. "/logs"
   local board = train.TensorBoard {log_dir = folder, update_freq = 1}
