@@ -14,10 +14,7 @@ local clock <const> = host.clock
 local INTERVAL <const> = 0.05
 local BUSY <const> = '{"error": "somebody else is attached to this training"}'
 
-local function active_run()
-  local mlflow = package.loaded.mlflow
-  return mlflow and mlflow.active_run()
-end
+local active_run <const> = require "train.active_run"
 
 -- What the list of `trainhost attach` says of it.
 local function describe(self)

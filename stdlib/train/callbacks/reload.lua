@@ -4,6 +4,7 @@
 -- group; a stand-in calls the callback of that name in the version that is in force.
 local Source = require "host.source"
 local Version = require "train.reload_version"
+local active_run = require "train.active_run"
 local keywords = require "host.keywords"
 local options = require "train.options"
 
@@ -14,8 +15,7 @@ local clock <const> = require("host").clock
 
 -- What is in force from a step on, as an artifact of the active run.
 local function record(unit, version, state)
-  local mlflow = package.loaded.mlflow
-  local run = mlflow and not state.dry_run and mlflow.active_run()
+  local run = not state.dry_run and active_run()
   if not run then return end
   local step = state.steps_done or 0
   local ok, err = pcall(run.log_text, run, version.text,
