@@ -2,6 +2,7 @@
 #include "bindings/tensor.h"
 
 #include <algorithm>
+#include "bindings/counting.h"
 
 #include "bindings/autograd.h"
 #include "bindings/complex.h"

@@ -6,7 +6,6 @@
 #include "bindings/guard.h"
 #include "bindings/keywords.h"
 #include "bindings/list.h"
-#include "bindings/model_fields.h"
 #include "bindings/tensor.h"
 #include "bindings/tensor_type.h"
 #include "host/tensor/uninitialized.h"
@@ -110,38 +109,6 @@ constexpr Row kMethods[] = {
      "torch.ones(2)\nx:free()\npcall(x.sum, x) == false  --> true"},
     {nullptr, nullptr, nullptr}};
 
-// `name` of the module at 1.
-[[noreturn]] void refuse_module(lua_State* L, const std::string& name) {
-  push_class_field(L, "__name");
-  const std::string refused = name + " does not take a " + (lua_tostring(L, -1) ? lua_tostring(L, -1) : "Module");
-  if (push_class_field(L, "__getitem") != LUA_TNIL)
-    throw_usage(refused + ", whose indices begin at 0", "use `for i, item in pairs(list) do` or list:iter()");
-  if (push_class_field(L, "__pairs") != LUA_TNIL)
-    throw_usage(refused + ", which has names", "use `for name, item in pairs(dict) do` or dict:values()");
-  throw_usage(refused, "use model:children() for a table of its children");
-}
-
-// ipairs(x) and table.unpack(x) would count from 1 and end in an index error: say what to write instead.
-int not_from_zero(lua_State* L) {
-  const auto name = [L] { return std::string(lua_tostring(L, lua_upvalueindex(2))); };
-  if (test<at::Tensor>(L, 1))
-    throw_usage(name() + " does not take a Tensor, whose indices begin at 0",
-                "use x:iter() for its rows or x:unbind() for a table of them");
-  if (test<torch::nn::Module>(L, 1)) refuse_module(L, name());
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-  return lua_gettop(L);
-}
-
-// Replaces the function `name` of the table on top of the stack.
-void refuse(lua_State* L, const char* name) {
-  lua_getfield(L, -1, name);
-  lua_pushstring(L, name);
-  lua_pushcclosure(L, guarded<not_from_zero>, 2);
-  lua_setfield(L, -2, name);
-}
-
 }  // namespace
 
 const at::Tensor& shaped_tensor(lua_State* L, const char* method) {
@@ -153,13 +120,5 @@ const at::Tensor& shaped_tensor(lua_State* L, const char* method) {
 }
 
 void set_tensor_methods(lua_State* L) { set_functions(L, kMethods); }
-
-void refuse_counting_from_one(lua_State* L) {
-  lua_pushglobaltable(L);
-  refuse(L, "ipairs");
-  lua_getfield(L, -1, "table");
-  refuse(L, "unpack");
-  lua_pop(L, 2);
-}
 
 }  // namespace trainhost::bindings

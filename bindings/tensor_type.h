@@ -21,7 +21,5 @@ void set_tensor_metamethods(lua_State* L);
 void push_tensor_index(lua_State* L);
 // The tensor at 1, for a method of that name in PyTorch that needs the shape: its error where that is not known yet.
 const at::Tensor& shaped_tensor(lua_State* L, const char* method);
-// Makes ipairs and table.unpack refuse tensors and modules, which count from 0.
-void refuse_counting_from_one(lua_State* L);
 
 }  // namespace trainhost::bindings

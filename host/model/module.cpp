@@ -1,14 +1,12 @@
-// Scripted modules over torch::nn::Module, and the walks that PyTorch does in Python.
+// Scripted modules over torch::nn::Module.
 #include "host/model/module.h"
 
 #include <torch/csrc/api/include/torch/nn/module.h>
 
 #include <algorithm>
-#include <functional>
 #include <set>
 #include <sstream>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "host/base/error.h"
 
@@ -153,38 +151,6 @@ Scripted& writable(Module& module, const std::string& name, const char* kind = "
   return *own;
 }
 
-std::string join(const std::string& prefix, const std::string& name) {
-  return prefix.empty() ? name : prefix + "." + name;
-}
-
-// `seen` is null where modules are visited as often as they are reached.
-void visit(const ModulePtr& module, const std::string& prefix, std::unordered_set<const Module*>* seen,
-           const std::function<void(const std::string&, const ModulePtr&)>& f) {
-  if (seen && !seen->insert(module.get()).second) return;
-  f(prefix, module);
-  for (auto& child : module->named_children())
-    if (child.value()) visit(child.value(), join(prefix, child.key()), seen, f);
-}
-
-// A walk takes a const Module&, for which there is no shared_ptr: its children have theirs.
-template <class Own>
-NamedTensors collect(const Module& module, bool recurse, bool unique, const Own& own) {
-  NamedTensors out;
-  std::unordered_set<const c10::TensorImpl*> seen;
-  const auto add = [&](const std::string& prefix, const Module& each) {
-    for (auto& item : own(each))
-      if (item.value().defined() && (seen.insert(item.value().unsafeGetTensorImpl()).second || !unique))
-        out.emplace_back(join(prefix, item.key()), item.value());
-  };
-  add("", module);
-  if (!recurse) return out;
-  std::unordered_set<const Module*> visited{&module};
-  for (auto& child : module.named_children())
-    visit(child.value(), child.key(), unique ? &visited : nullptr,
-          [&](const std::string& name, const ModulePtr& m) { add(name, *m); });
-  return out;
-}
-
 }  // namespace
 
 ModulePtr make_module(std::string class_name) { return std::make_shared<Scripted>(std::move(class_name)); }
@@ -244,23 +210,6 @@ bool is_persistent(const Module& module, const std::string& name) {
 
 void remove_slot(Module& module, const std::string& name) { writable(module, name).remove(name); }
 
-NamedTensors parameters(const Module& module, bool recurse, bool unique) {
-  return collect(module, recurse, unique, [](const Module& m) { return m.named_parameters(false); });
-}
-
-NamedTensors buffers(const Module& module, bool recurse, bool unique) {
-  return collect(module, recurse, unique, [](const Module& m) { return m.named_buffers(false); });
-}
-
-NamedModules children(const Module& module, bool unique) {
-  NamedModules out;
-  std::unordered_set<const Module*> seen;
-  for (auto& child : module.named_children())
-    if (child.value() && (seen.insert(child.value().get()).second || !unique))
-      out.emplace_back(child.key(), child.value());
-  return out;
-}
-
 std::vector<std::string> tensor_slots(const Module& module) {
   const Scripted* own = scripted(module);
   return own ? own->tensor_slots() : std::vector<std::string>();
@@ -269,14 +218,6 @@ std::vector<std::string> tensor_slots(const Module& module) {
 std::vector<std::string> child_slots(const Module& module) {
   const Scripted* own = scripted(module);
   return own ? own->child_slots() : module.named_children().keys();
-}
-
-NamedModules modules(const ModulePtr& module, bool unique) {
-  NamedModules out;
-  std::unordered_set<const Module*> seen;
-  visit(module, "", unique ? &seen : nullptr,
-        [&](const std::string& name, const ModulePtr& m) { out.emplace_back(name, m); });
-  return out;
 }
 
 bool is_training(const Module& module) noexcept { return module.is_training(); }

@@ -1,11 +1,5 @@
-// pcall, xpcall, coroutines, finalizers that an interruption passes, and os.exit, which is one, and os.execute: see
-// Note [How a script is stopped].
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
+// pcall, xpcall, coroutines, finalizers that an interruption passes: see Note [How a script is stopped].
 
-#include <cerrno>
-#include <csignal>
 #include <lua.hpp>
 #include <new>
 #include <string>
@@ -15,6 +9,7 @@
 #include "host/vm/errors.h"
 #include "host/vm/finalizers.h"
 #include "host/vm/interrupt.h"
+#include "host/vm/process.h"
 #include "host/vm/state.h"
 #include "host/vm/traceback.h"
 #include "host/vm/weak_table.h"
@@ -267,30 +262,6 @@ int set_metatable(lua_State* L) {
   return 1;
 }
 
-// os.exit([code]): ends the script, not the process: `<close>` variables are closed, and the host has the code.
-int exit_script(lua_State* L) {
-  int code = 0;
-  if (lua_isboolean(L, 1)) code = lua_toboolean(L, 1) ? 0 : 1;
-  else code = static_cast<int>(luaL_optinteger(L, 1, 0));
-  interrupts(L).exit(L, code);
-}
-
-// os.execute(command): system(3) without its ignoring of SIGINT while the command runs, by which a loop of commands
-// could not be stopped. A command that SIGINT ended ends the script, too.
-int execute(lua_State* L) {
-  const char* command = luaL_optstring(L, 1, nullptr);
-  if (!command) return lua_pushboolean(L, true), 1;
-  const char* const words[] = {"sh", "-c", command, nullptr};
-  pid_t child = 0;
-  if (errno = posix_spawn(&child, "/bin/sh", nullptr, nullptr, const_cast<char**>(words), environ); errno != 0)
-    return luaL_fileresult(L, 0, command);
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0)
-    if (errno != EINTR) return luaL_fileresult(L, 0, command);
-  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) interrupts(L).interrupt(L, "interrupted");
-  return luaL_execresult(L, status);
-}
-
 }  // namespace
 
 void open_protected(lua_State* L) {
@@ -312,12 +283,8 @@ void open_protected(lua_State* L) {
   lua_pop(L, 1);
   push_weak_table(L, "k");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kTraces);
-  lua_getfield(L, -2, "os");
-  lua_pushcfunction(L, exit_script);
-  lua_setfield(L, -2, "exit");
-  lua_pushcfunction(L, execute);
-  lua_setfield(L, -2, "execute");
-  lua_pop(L, 3);
+  lua_pop(L, 2);
+  open_process(L);
 }
 
 }  // namespace trainhost::vm

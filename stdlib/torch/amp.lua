@@ -1,12 +1,12 @@
 -- torch.amp and torch.autocast: operators that choose their dtype, as in torch/amp/autocast_mode.py.
 local autocast = require "native.autocast"
 local device = require "native.device"
-local is_tensor = require("native.tensor").is_tensor
 local mode = require "torch.mode"
 local named = require "torch.named"
 local native = require "native.tensor"
 local vm = require "native.vm"
 local warn = require "torch.warn"
+local is_tensor <const> = native.is_tensor
 
 local amp = {}
 

@@ -1,5 +1,4 @@
 -- Tensors from what is there: tensors, numbers, tables, bytes; and the names of tensor types.
-local is_tensor = require("native.tensor").is_tensor
 local named = require "torch.named"
 local native = require "native.tensor"
 local ops = require "native.ops"
@@ -22,6 +21,7 @@ local DTYPES <const> = {}
 for name, type_name in pairs(TYPES) do DTYPES[type_name] = native[name] end
 
 local function is_type(value) return type(value) == "table" and require("torch.tensor_types").is_type(value) end
+local is_tensor <const> = native.is_tensor
 
 local function type_of(dtype) return TYPES[tostring(dtype):sub(7)] end
 

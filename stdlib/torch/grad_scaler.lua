@@ -1,16 +1,15 @@
 -- torch.amp.GradScaler: a loss is scaled so that float16 gradients do not vanish; steps whose gradients are infinite are
 -- left out, and the scale follows. As torch/amp/grad_scaler.py.
 local device = require "native.device"
-local is_tensor = require("native.tensor").is_tensor
 local native = require "native.tensor"
-local no_grad = require("native.autograd").no_grad
 local ops = require "native.ops"
 local signature = require "torch.signature"
+local unscale = require "torch.unscale"
 local vm = require "native.vm"
 local warn = require "torch.warn"
+local is_tensor <const> = native.is_tensor
 
 local full <const> = ops.find("full")
-local check_and_unscale <const> = ops.find_any("aten::_amp_foreach_non_finite_check_and_unscale_")
 local update_scale <const> = ops.find_any("aten::_amp_update_scale_")
 
 ---@class GradScaler
@@ -63,50 +62,6 @@ end
 function GradScaler:scale(outputs)
   if not self._enabled then return outputs end
   return scaled(self, outputs)
-end
-
--- The gradients of an optimizer by device and dtype, each kind in a list.
-local function gradients_of(optimizer, allow_fp16)
-  local lists, by_kind = {}, {}
-  for _, group in ipairs(optimizer.param_groups) do
-    for _, param in ipairs(group.params) do
-      local grad = param.grad
-      if grad ~= nil then
-        local is_half = grad.dtype == native.float16
-        if is_half and not allow_fp16 then fail("Attempting to unscale FP16 gradients.") end
-        if grad.is_sparse then
-          if is_half then
-            grad = grad:coalesce()
-            param.grad = grad
-          end
-          grad = grad:_values()
-        end
-        local kind = tostring(grad.device) .. tostring(grad.dtype)
-        local list = by_kind[kind]
-        if not list then
-          list = {}
-          by_kind[kind], lists[#lists + 1] = list, list
-        end
-        list[#list + 1] = grad
-      end
-    end
-  end
-  return lists
-end
-
--- Multiplies the gradients by a number and notes, for each device, whether one is infinite or NaN.
-local function unscale(optimizer, inverse, allow_fp16)
-  local found, inverses = {}, {}
-  no_grad(function()
-    for _, grads in ipairs(gradients_of(optimizer, allow_fp16)) do
-      local on = grads[1].device
-      local key = tostring(on)
-      found[key] = found[key] or scalar(0.0, native.float32, on)
-      inverses[key] = inverses[key] or inverse:to(on)
-      check_and_unscale(grads, found[key], inverses[key])
-    end
-  end)
-  return found
 end
 
 --- Divides an optimizer's gradients by the scale, for those who look at them before the step.

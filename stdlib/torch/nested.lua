@@ -1,10 +1,10 @@
 -- torch.nested: tensors of tensors of different sizes, in the strided layout. The jagged layout is a class of PyTorch's
 -- Python: what makes one there makes a strided one of the same components here.
-local is_tensor = require("native.tensor").is_tensor
 local native = require "native.tensor"
 local ops = require "native.ops"
 local signature = require "torch.signature"
 local vm = require "native.vm"
+local is_tensor <const> = native.is_tensor
 
 local nested = {}
 

@@ -1,11 +1,11 @@
 -- Constructors of sparse tensors, from tensors or lists, with the check of their indices.
 local autograd = require "native.autograd"
-local is_tensor = require("native.tensor").is_tensor
 local mode = require "torch.mode"
 local native = require "native.tensor"
 local ops = require "native.ops"
 local signature = require "torch.signature"
 local vm = require "native.vm"
+local is_tensor <const> = native.is_tensor
 
 local factories = {}
 

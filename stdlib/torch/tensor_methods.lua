@@ -1,10 +1,10 @@
 -- Rarely used methods of Tensor: functions for each element, tensors like this one, the order of the dimensions.
-local is_tensor = require("native.tensor").is_tensor
 local arrays = require "torch.arrays"
 local named = require "torch.named"
 local native = require "native.tensor"
 local vm = require "native.vm"
 local warn = require "torch.warn"
+local is_tensor <const> = native.is_tensor
 
 local methods = {}
 

@@ -1,10 +1,10 @@
 -- torch.Tensor, torch.FloatTensor and their like: the types of tensors, as constructors of the old kind and, for
 -- torch.Tensor, as the namespace of all methods.
-local is_tensor = require("native.tensor").is_tensor
 local keywords = require "host.keywords"
 local native = require "native.tensor"
 local ops = require "native.ops"
 local vm = require "native.vm"
+local is_tensor <const> = native.is_tensor
 
 local types = {}
 

@@ -17,10 +17,7 @@ local LONGEST <const> = 10  -- seconds that a line may take where the client doe
 local LONGEST_TAG <const> = 4000
 local BUSY <const> = '{"busy": true, "error": "somebody else is attached to this training"}'
 
-local function active_run()
-  local mlflow = package.loaded.mlflow
-  return mlflow and mlflow.active_run()
-end
+local active_run <const> = require "train.active_run"
 
 -- What the list of `trainhost attach` says of it.
 local function describe(self)

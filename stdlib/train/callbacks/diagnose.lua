@@ -4,6 +4,7 @@
 -- A curve has a trend where the slope of the line through its last `window` values is larger than what their scatter around
 -- that line would give by chance: |slope| > NOISE standard errors of the slope, and a change over the window of more than
 -- `min_change` of the values' size. Diagnoses stand only once they hold for `patience` epochs.
+local active_run = require "train.active_run"
 local keywords = require "host.keywords"
 local learning_rate = require "train.learning_rate"
 local nearest = require "train.nearest"
@@ -109,8 +110,7 @@ local function diagnose(self, current, current_valid)
 end
 
 local function tag_run(tag, reason)
-  local mlflow = package.loaded.mlflow
-  local run = mlflow and mlflow.active_run()
+  local run = active_run()
   if not run then return end
   run:set_tag("diagnosis", tag)
   run:set_tag("diagnosis_reason", reason)

@@ -4,6 +4,7 @@
 -- group; a stand-in calls the callback of that name in the version that is in force.
 local Source = require "host.source"
 local Version = require "train.reload_version"
+local active_run = require "train.active_run"
 local keywords = require "host.keywords"
 local options = require "train.options"
 local ordered = require "host.ordered"
@@ -16,8 +17,7 @@ local clock <const> = require("host").clock
 -- What is in force from a step on, as an artifact of the active run, with the local modules in a folder beside it. A
 -- second version in the same step does not take the place of the first.
 local function record(unit, version, state)
-  local mlflow = package.loaded.mlflow
-  local run = mlflow and not state.dry_run and mlflow.active_run()
+  local run = not state.dry_run and active_run()
   if not run then return end
   local step = ("step_%06d"):format(state.steps_done or 0)
   unit.recorded[step] = (unit.recorded[step] or 0) + 1
