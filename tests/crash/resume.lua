@@ -1,6 +1,6 @@
 -- One training of a named kind that kills itself at given points: run again it goes on, and writes what it ends with into
--- out/. Arguments: the kind, where to begin ("backup", or the folder of "resume"), save_freq, and the points, as the
--- number of batches that are done: "5" at the begin of the next batch, "v21" at the begin of a validation, "int5" by Ctrl-C.
+-- out/. Arguments: the kind, save_freq ("epoch", or batches: "5,7"), and the points, as the number of batches that are
+-- done: "5" at the begin of the next batch, "v21" at the begin of a validation, "int5" by Ctrl-C.
 local host, torch, train = require "host", require "torch", require "train"
 local nn, F = torch.nn, torch.nn.functional
 local kind, freq = host.args[1], host.args[2]
@@ -135,7 +135,9 @@ function kill.on_batch_begin(_, state)
 end
 function kill.on_valid_begin(_, state) die("v" .. state.batches_done, state) end
 add(kill)
-add(train.BackupAndRestore {backup_dir = "backup", save_freq = math.tointeger(freq) or freq})
+local times = {}
+for word in freq:gmatch "[^,]+" do times[#times + 1] = math.tointeger(word) or word end
+add(train.BackupAndRestore {backup_dir = "backup", save_freq = times})
 add(train.on("checkpoint_load", function(state) print("from", state.resumed) end))
 local history = train.fit(a)
 

@@ -16,8 +16,10 @@ KINDS = ("plain", "shuffle", "workers", "dropout", "accumulation", "ema", "ema_s
 # Points by the number of batches done, 7 an epoch: 5 is within an epoch and, of 3 batches a step, within an accumulation; 14
 # the end of an epoch; v21 before the validation of one whose batches are all done.
 LONG = bool(os.environ.get("TRAINHOST_LONG"))
-POINTS = {"1": ("1", "5", "6", "14", "17", "v21", "25") if LONG else ("5", "14", "v21"), "epoch": ("8", "10", "14", "20", "v21")}
-CASES = [(kind, "1") for kind in KINDS] + [(kind, "epoch") for kind in KINDS[int(time.time()) % 4 * (not LONG)::1 if LONG else 4]]
+WITHIN = "1" if LONG else "5,7"  # a checkpoint costs several fsyncs
+POINTS = {WITHIN: ("1", "5", "6", "14", "17", "v21", "25") if LONG else ("5", "14", "v21"), "epoch": ("8", "10", "14", "20", "v21")}
+CASES = [(kind, WITHIN) for kind in KINDS] + [(kind, "epoch") for kind in KINDS[int(time.time()) % 6 * (not LONG)::1 if LONG else 6]]
+
 
 
 def files(folder, names):

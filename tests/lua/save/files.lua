@@ -137,7 +137,8 @@ end)
 
 test.case("submit takes other tensors than the last time, and less", function()
   local above = test.tmpdir()
-  local contents = {{a = torch.ones(3), b = torch.zeros(2, 2)}, {a = torch.ones(3):long() * 5}, {b = torch.full({2, 2}, 7), c = torch.ones(3)}}
+  local contents = {{a = torch.ones(3), b = torch.zeros(2, 2)},
+    {a = torch.ones(3):long() * 5}, {b = torch.full({2, 2}, 7), c = torch.ones(3)}}
   for n, model in ipairs(contents) do
     host.checkpoint.submit(above .. "/c", {tensors = {model = model}}):wait()
     local back = host.checkpoint.load(above .. "/c").tensors.model
