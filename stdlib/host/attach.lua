@@ -90,8 +90,9 @@ end
 local function run(caller, code, timeout)
   local reply, why = ask(caller, {code = code, timeout = timeout})
   if not reply then
-    if why == "closed" then print("the training has ended") end
-    return false, why == "closed" and GOOD or INTERRUPTED
+    if why == "interrupted" then return false, INTERRUPTED end
+    complain("the training has ended")
+    return false, FAILED
   end
   if reply.error then io.stderr:write(reply.error, "\n") elseif reply.text ~= "" then print(reply.text) end
   return not reply.left, reply.error and FAILED or GOOD

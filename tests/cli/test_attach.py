@@ -226,7 +226,7 @@ local y = x:sum(1, {keepdim = true})
 local model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Linear(8, 1))
 local function wait(event)  -- in this event until a client says that it may go on
   return train.on(event, function()
-    if host.param("journal", "") == "" then for _ = 1, go_on and 0 or 4 do host.sleep(0.01) end end
+    if host.param("journal", "") == "" then for _ = 1, host.param("naps", 4) do if not go_on then host.sleep(0.01) end end end
   end)
 end
 local what, journal = host.param("what", "valid"), host.param("journal", "")
@@ -278,7 +278,7 @@ def test_validation_and_passes_inside_a_training_are_safe_points_of_it(start, tr
 
 @pytest.mark.parametrize("what", ["evaluate", "predict"])
 def test_passes_alone_are_attachable(start, what):
-    training = start("--set", f"what={what}", script=PASSES)
+    training = start("--set", f"what={what}", "--set", "naps=100", script=PASSES)
     for _ in range(600):
         done = training.attach(training.child.pid, "state.phase", check=False)
         if done.returncode == 0 and done.stdout == f"{what}\n":
