@@ -97,7 +97,7 @@ int png(lua_State* L) {
 int open_save(lua_State* L) {
   static constexpr Row kFunctions[] = {
       {"png", guarded<png>,
-       "The bytes of a PNG file.\n@param image Tensor uint8 [height, width, channels], channels 1, 3 or 4\n@param fps? "
+       "The bytes of a PNG file.\n@param image Tensor uint8 [height, width, channels], channels 1 to 4\n@param fps? "
        "number frames per second of [time, height, width, channels]: an animated PNG\n@return string"},
       {"read_safetensors", guarded_repeatable<read_safetensors>,
        "@param path string\n@param map? boolean share a mapping of the file\n@param memory_limit? integer "

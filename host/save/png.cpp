@@ -40,9 +40,9 @@ struct Frames {
       throw Error(ErrorKind::dtype,
                   std::string("png: expected a picture of uint8, got ") + c10::toString(given.scalar_type()));
     const int64_t last = given.dim() == dims ? given.size(-1) : 0;
-    if ((last != 1 && last != 3 && last != 4) || given.numel() == 0)
+    if (last < 1 || last > 4 || given.numel() == 0)
       throw Error(ErrorKind::shape, std::string("png: expected a picture of shape ") + expected +
-                                        " with 1, 3 or 4 channels, got " + c10::str(given.sizes()));
+                                        " with 1 to 4 channels, got " + c10::str(given.sizes()));
     pixels = given.detach().cpu().contiguous();
     if (dims == 3) pixels = pixels.unsqueeze(0);
     height = pixels.size(1), width = pixels.size(2), channels = pixels.size(3);
@@ -66,8 +66,9 @@ struct Frames {
     std::string header, out("\x89PNG\r\n\x1a\n", 8);
     put(header, static_cast<uint32_t>(width));
     put(header, static_cast<uint32_t>(height));
-    put(header, 8, 1);  // bits
-    put(header, channels == 1 ? 0 : channels == 3 ? 2 : 6, 1);
+    put(header, 8, 1);                      // bits
+    constexpr int kTypes[] = {0, 4, 2, 6};  // grey, grey and opacity, colours, colours and opacity
+    put(header, kTypes[channels - 1], 1);
     put(header, 0, 3);
     put_chunk(out, "IHDR", header);
     return out;

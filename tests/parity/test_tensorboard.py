@@ -196,6 +196,7 @@ def test_images_are_pytorch_s_in_size_and_pixels(twins):
     twins.call("add_image", "wh", image[0], 1, dataformats="WH")
     twins.call("add_image", "grey", image[:1], 1)
     twins.call("add_image", "opacity", torch.rand(4, 5, 6, generator=generator), 1)
+    twins.call("add_image", "grey and opacity", torch.rand(2, 5, 6, generator=generator), 1)
     twins.call("add_image", "bytes", (image * 255).byte(), 1)
     twins.call("add_image", "double", image.double(), 1)
     twins.call("add_images", "batch", torch.rand(10, 3, 4, 5, generator=generator), 1)

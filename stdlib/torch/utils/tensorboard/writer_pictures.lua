@@ -29,7 +29,7 @@ return function(SummaryWriter)
 
   --- Adds a picture: bytes as they are, other numbers from 0 to 1.
   ---@param tag string
-  ---@param img_tensor Tensor 1, 3 or 4 channels
+  ---@param img_tensor Tensor 1 to 4 channels: grey, grey and opacity, colours, colours and opacity
   ---@param global_step? integer
   ---@param walltime? number
   ---@param dataformats? string the order of the dimensions: "CHW", "HWC", "HW" ...; with N, a grid of pictures
