@@ -65,6 +65,11 @@ int is_folder(lua_State* L) {
   return 1;
 }
 
+int is_writable(lua_State* L) {
+  lua_pushboolean(L, file::is_writable(path_at(L, 1, "file.is_writable")));
+  return 1;
+}
+
 int remove(lua_State* L) {
   lua_pushboolean(L, file::remove(path_at(L, 1, "file.remove")));
   return 1;
@@ -117,6 +122,9 @@ constexpr Row kRows[] = {
     {"list", guarded<list>, "Returns the names in a folder, sorted.\n@param path string\n@return string[]"},
     {"exists", guarded<exists>, "Tells whether there is a file or folder.\n@param path string\n@return boolean"},
     {"is_folder", guarded<is_folder>, "Tells whether it is a folder.\n@param path string\n@return boolean"},
+    {"is_writable", guarded<is_writable>,
+     "Tells whether a file may be written, or made with the folders above it, at a path; touches nothing.\n"
+     "@param path string\n@return boolean"},
     {"remove", guarded<remove>,
      "Removes a file, or a folder with all in it.\n@param path string\n@return boolean false if it was not there"},
     {"rename", guarded<rename>,

@@ -125,6 +125,13 @@ bool is_folder(const std::string& path) noexcept {
   return ::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+bool is_writable(const std::string& path) {
+  std::string place = absolute(path);
+  if (exists(place)) return ::access(place.c_str(), W_OK) == 0;
+  while (!exists(place)) place = folder_of(place);
+  return is_folder(place) && ::access(place.c_str(), W_OK | X_OK) == 0;
+}
+
 bool remove(const std::string& path) {
   std::error_code code;
   const auto count = fs::remove_all(path, code);

@@ -23,6 +23,8 @@ void mkdir(const std::string& path);
 std::vector<std::string> list(const std::string& path);
 bool exists(const std::string& path) noexcept;
 bool is_folder(const std::string& path) noexcept;
+// May a file be written, or made with the folders above it, at this path? Touches nothing.
+bool is_writable(const std::string& path);
 // Removes a file, or a folder with all that is in it (links are removed, not followed). False if it was not there.
 bool remove(const std::string& path);
 void rename(const std::string& from, const std::string& to);

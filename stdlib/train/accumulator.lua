@@ -69,11 +69,11 @@ end
 --- steps:backward(x:sum())
 --- steps:state_dict().count  --> 1
 function Accumulator:state_dict()
-  local window, gradients = self.window, {}
-  for i, parameter in ipairs(window.count > 0 and parameters_of(self) or {}) do
-    if parameter.grad ~= nil then gradients[tostring(i)] = parameter.grad end
+  local window, held = self.window, {}
+  for i, parameter in ipairs(window.count > 0 and gradients.parameters(self) or {}) do
+    if parameter.grad ~= nil then held[tostring(i)] = parameter.grad end
   end
-  return {steps = self.steps, count = window.count, samples = window.samples, first = window.first, gradients = gradients}
+  return {steps = self.steps, count = window.count, samples = window.samples, first = window.first, gradients = held}
 end
 
 ---Goes on where state_dict was taken.
@@ -87,7 +87,7 @@ end
 function Accumulator:load_state_dict(state)
   local window = self.window
   self.steps, window.count, window.samples, window.first = state.steps, state.count, state.samples, state.first
-  for i, parameter in ipairs(window.count > 0 and parameters_of(self) or {}) do
+  for i, parameter in ipairs(window.count > 0 and gradients.parameters(self) or {}) do
     local gradient = state.gradients[tostring(i)]
     parameter.grad = gradient ~= nil and gradient:to(parameter.device, {copy = true}) or nil
   end

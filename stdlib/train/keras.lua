@@ -25,6 +25,13 @@ local OTHERS <const> = {
   validation = "valid", lr_scheduler = "scheduler", precision = "autocast = torch.bfloat16", ckpt_path = "resume",
 }
 
+---Keras's words that each function takes beside its own, and which of ours they stand for.
+keras.TAKES = {
+  fit = {x = "train", y = "train"},
+  evaluate = {x = "data", y = "data", steps = "limit_batches", sample_weight = "data", return_dict = "verbose"},
+  predict = {x = "data", steps = "limit_batches"},
+}
+
 -- A copy of what was given without other libraries' words that have no place here.
 local function copy_of(where, given)
   if type(given) ~= "table" or getmetatable(given) ~= nil then return nil end

@@ -1,4 +1,5 @@
 -- Calls of train with one table of keywords: names that they do not have, and options that callbacks refuse.
+local keras = require "train.keras"
 local keywords = require "host.keywords"
 local values = require "host.check.values"
 local written = require "train.check.written"
@@ -32,19 +33,21 @@ function calls.keywords(call, report)
   local f = given and values.of(call.callee)
   local of = f and asked(f)
   if not of then return false end
-  local found, complete, all = false, true, {}
+  local takes = home == "train" and keras.TAKES[name] or {}
+  local found, complete, all = false, given == call.arguments[1], {}  -- a table that has a name may get more
   for _, item in ipairs(given.items) do
     local is_given = values.origin(item.value).type ~= "nil"
-    if not item.key then
+    local key = item.key and (takes[item.key] or item.key)
+    if not key then
       complete = false
-    elseif is_given and of.defaults[item.key] == nil then
-      local ok, err = pcall(keywords.check, of.where, {[item.key] = true}, of.defaults)
+    elseif is_given and of.defaults[key] == nil then
+      local ok, err = pcall(keywords.check, of.where, {[key] = true}, of.defaults)
       if not ok then
         found = true
         report(item.line, message_of(err))
       end
     elseif is_given then
-      all[item.key] = true
+      all[key] = true
     end
   end
   if found or not complete then return found end

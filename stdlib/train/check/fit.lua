@@ -128,7 +128,7 @@ end
 -- What a training cannot do without.
 local function check_required(fit, line, report)
   local function usage(text) report(line, "train.fit: " .. text) end
-  if not fit.train then usage("keyword 'train' is required") end
+  if not (fit.train or fit.x) then usage("keyword 'train' is required") end
   if not (fit.epochs or fit.max_steps or fit.max_time) then
     usage("the training has no bound (give epochs, max_steps or max_time)")
   end

@@ -34,19 +34,19 @@ function written.only_table(call)
   return node and node.type == "table" and node or nil
 end
 
----The value of what is written out: strings, numbers, booleans, tables of these.
----@param node table
+---The value of what is written out: strings, numbers, booleans, tables of these. A table that has a name may get more.
+---@param given table node
 ---@return any value
 ---@return boolean known
-function written.literal(node)
-  node = values.origin(node)
+function written.literal(given)
+  local node = values.origin(given)
   if node.type == "string" then return node.value, true end
   if node.type == "number" then return tonumber(node.value), true end
   if node.type == "true" or node.type == "false" then return node.type == "true", true end
   if node.type == "unary" and node.operator == "-" then
     local value, known = written.literal(node.operand)
     if known and type(value) == "number" then return -value, true end
-  elseif node.type == "table" then
+  elseif node.type == "table" and node == given then
     local list = {}
     for _, item in ipairs(node.items) do
       local value, known = written.literal(item.value)

@@ -82,7 +82,7 @@ local CALLBACKS <const> = {
     verbose = 1} end,
   ModelCheckpoint_batches = function(folder) return train.ModelCheckpoint {filepath = folder .. "/{epoch}-{batch}", save_freq = 4,
     keep_last = 2, verbose = 1} end,
-  SWA = function() return train.SWA {swa_start = 2, swa_lr = false} end,
+  SWA = function() return train.SWA {swa_start = 2} end,
   SwapEMAWeights = function() return train.SwapEMAWeights {} end,
   LayerFreeze = function() return train.LayerFreeze {gradual = 3} end,
   Diagnose = function() return train.Diagnose {} end,

@@ -24,3 +24,11 @@ test.case("no checkpoint, no file, nothing in the run, which is another's", func
   run:end_run()
   mlflow.set_tracking_uri("")
 end)
+
+test.case("is_writable touches nothing", function()
+  local folder = test.tmpdir()
+  test.truthy(host.file.is_writable(folder .. "/a/b/c.txt"))
+  test.falsy(host.file.exists(folder .. "/a"))
+  host.file.write_atomic(folder .. "/f", "")
+  test.falsy(host.file.is_writable(folder .. "/f/g"))
+end)

@@ -167,7 +167,8 @@ test.case("right options are taken: whole numbers as floats, Keras's verbose = 0
 end)
 
 test.case("every callback takes name, errors and budget, and refuses wrong ones", function()
-  local required = {CSVLogger = {filename = "x.csv"}, ModelCheckpoint = {filepath = "x"}, LayerFreeze = {gradual = 1},
+  local required = {CSVLogger = {filename = "x.csv"}, ModelCheckpoint = {filepath = "x"},
+    BackupAndRestore = {backup_dir = "x"}, LayerFreeze = {gradual = 1},
     LambdaCallback = {on_epoch_end = print}, LearningRateScheduler = {schedule = math.abs}}
   for class in pairs(WRONG) do
     local function make(extra)
