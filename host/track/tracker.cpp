@@ -8,6 +8,7 @@
 
 #include "host/base/log.h"
 #include "host/track/sender.h"
+#include "host/track/spool_sink.h"
 #include "host/track/sqlite_sink.h"
 #include "host/track/text.h"
 
@@ -115,12 +116,16 @@ Tracker::Tracker(QueueOptions options, std::shared_ptr<Sender> sender) : router_
 Tracker::~Tracker() { close(kDrain); }
 
 size_t Tracker::close(std::chrono::milliseconds limit) {
-  const size_t left = queue_->close(limit);
-  if (left)
-    log_line({ErrorKind::tracking, "",
-              "mlflow: " + std::to_string(left) + " records for " + queue_->waiting_for() +
-                  " could not be stored before the process ended and are lost",
-              ""});
+  queue_->close(limit);
+  const size_t left = waiting();
+  if (!left) return 0;
+  const uint64_t kept = std::min<uint64_t>(left, spools_->waiting());
+  const std::string what = " records for " + queue_->waiting_for() + " could not be stored before the process ended";
+  if (kept)
+    log_line({ErrorKind::tracking, "", "mlflow: " + std::to_string(kept) + what + ": they are kept on disk",
+              "the next start stores them, or `trainhost sync`"});
+  if (left > kept)
+    log_line({ErrorKind::tracking, "", "mlflow: " + std::to_string(left - kept) + what + " and are lost", ""});
   return left;
 }
 
@@ -142,14 +147,11 @@ std::string Tracker::resolve(const std::string& uri) { return "sqlite:///" + dat
 
 std::shared_ptr<Store> Tracker::open(const std::string& uri, const std::string& artifacts) {
   const std::string path = database_path(uri);
-  std::lock_guard lock(mutex_);
-  if (const auto found = opened_.find(path); found != opened_.end()) return found->second.store;
-  if (const auto folder = fs::path(path).parent_path(); !fs::is_directory(folder))
-    throw Error(ErrorKind::tracking,
-                "mlflow: cannot open '" + path + "': there is no folder '" + folder.string() + "'");
-  auto store = std::make_shared<Store>(path, fs::absolute(artifacts).string());
-  const Queue::Lane lane = queue_->add(std::make_shared<SqliteSink>(path));
-  opened_[path] = {store, lane};
+  {
+    std::lock_guard lock(mutex_);
+    if (const auto found = opened_.find(path); found != opened_.end()) return found->second.store;
+  }
+  const Opened opened = open_file(path, artifacts);
   if (path == fs::absolute("mlflow.db").string())
     if (const auto trap = file_store_here())
       router_->deliver({ErrorKind::tracking, "",
@@ -158,20 +160,91 @@ std::shared_ptr<Store> Tracker::open(const std::string& uri, const std::string& 
                             "mlflow fail in this folder, although the runs are safe in mlflow.db",
                         "`mlflow ui --backend-store-uri sqlite:///mlflow.db` shows them; `mlflow migrate-filestore` "
                         "converts the old runs"});
-  return store;
+  recover(opened.runs);
+  return opened.store;
 }
 
-Queue::Lane Tracker::lane_of(const Store& store) {
+Tracker::Opened Tracker::open_file(const std::string& path, const std::string& artifacts) {
+  std::lock_guard lock(mutex_);
+  if (const auto found = opened_.find(path); found != opened_.end()) return found->second;
+  if (const auto folder = fs::path(path).parent_path(); !fs::is_directory(folder))
+    throw Error(ErrorKind::tracking,
+                "mlflow: cannot open '" + path + "': there is no folder '" + folder.string() + "'");
+  const fs::path root = fs::absolute(artifacts);
+  auto store = std::make_shared<Store>(path, root.string());
+  const Queue::Lane lane = queue_->add(std::make_shared<SpoolSink>(std::make_shared<SqliteSink>(path), spools_));
+  return opened_[path] = {store, lane, (root.parent_path() / ".trainhost" / "runs").string()};
+}
+
+size_t Tracker::recover(const std::string& folder) {
+  size_t count = 0;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(folder, none)) {
+    const std::string run = entry.path().filename().string();
+    if (run.size() != 32) continue;
+    try {
+      const auto spool = Spool::adopt(folder, run);
+      if (!spool) continue;
+      const std::string path = database_path(spool->store());
+      if (!fs::exists(path))
+        throw Error(ErrorKind::tracking, "there is no '" + path + "', where it belongs");
+      const Opened to = open_file(path, (fs::path(folder).parent_path().parent_path() / "mlruns").string());
+      spool->skip(stored_position(path, run, spool->id()));
+      const uint64_t waiting = spool->waiting();
+      const bool ended = spool->ended();
+      if (!ended) {
+        Record end;
+        end.kind = RecordKind::end_run;
+        end.run = run;
+        end.value = "KILLED";
+        end.extra = kOrphan;
+        end.timestamp = spool->last_sign();
+        spool->put(end);
+      }
+      log::warn("mlflow: a process that is no more has left the run " + run + ": " + std::to_string(waiting) +
+                " records of it are stored now" + (ended ? "" : ", it is KILLED if it was running"));
+      spools_->add(spool);
+      spools_->tell(*spool, *queue_, to.lane);
+      ++count;
+    } catch (const std::exception& e) {
+      log::warn("mlflow: what was logged to the run " + run + " stays in '" + folder + "/" + run + "': " + e.what());
+    }
+  }
+  return count;
+}
+
+size_t Tracker::waiting() const {
+  const uint64_t queued = queue_->waiting(), tokens = spools_->tokens;
+  return static_cast<size_t>(spools_->waiting() + queued - std::min(queued, tokens));
+}
+
+Tracker::Opened Tracker::opened(const Store& store) {
   std::lock_guard lock(mutex_);
   const auto found = opened_.find(store.path());
   if (found == opened_.end()) throw Error(ErrorKind::internal, "mlflow: the store is not of this tracker");
-  return found->second.lane;
+  return found->second;
 }
 
 std::shared_ptr<Run> Tracker::make(Store& store, RunInfo info, std::weak_ptr<Inbox> inbox) {
   router_->attach(info.id, inbox);
-  return std::make_shared<Run>(queue_, lane_of(store), std::move(info),
-                               [router = router_](Event event) { router->deliver(std::move(event)); });
+  const Opened at = opened(store);
+  const std::string id = info.id;
+  auto run = std::make_shared<Run>(queue_, at.lane, std::move(info),
+                                   [router = router_](Event event) { router->deliver(std::move(event)); });
+  auto spool = spools_->find(id);
+  if (!spool || !spool->revive()) {
+    try {
+      spool = std::make_shared<Spool>(at.runs, id, "sqlite:///" + store.path());
+      spools_->add(spool);
+    } catch (const Error& e) {
+      spool = nullptr;
+      router_->deliver({ErrorKind::io, id,
+                        "mlflow: " + e.message() + ": what is logged waits in memory, and is lost if the process is killed",
+                        "training goes on"});
+    }
+  }
+  if (spool) run->spool_to(spool, spools_);
+  return run;
 }
 
 void throw_no_experiment(const std::string& id) {
@@ -217,7 +290,7 @@ std::shared_ptr<Run> Tracker::start_run(Store& store, const StartOptions& option
   record.extra = info.user;
   record.step = info.experiment_id;
   record.timestamp = info.start_time;
-  queue_->push(lane_of(store), std::move(record));
+  run->put(std::move(record));
   for (const auto& [key, value] : tags) run->set_tag(key, value);
   return run;
 }
@@ -237,7 +310,7 @@ std::shared_ptr<Run> Tracker::resume_run(Store& store, const std::string& run_id
   record.kind = RecordKind::resume_run;
   record.run = run_id;
   record.timestamp = now_ms();
-  queue_->push(lane_of(store), std::move(record));
+  run->put(std::move(record));
   return run;
 }
 
