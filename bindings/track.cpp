@@ -334,8 +334,8 @@ int end_limit(lua_State* L) {
 
 int sync(lua_State* L) {
   const std::string folder = optional_text(L, 1, "sync", "folder");
-  lua_pushinteger(L, static_cast<lua_Integer>(
-                         context(L).tracker->recover((folder.empty() ? "." : folder) + "/.trainhost/runs")));
+  lua_pushinteger(
+      L, static_cast<lua_Integer>(context(L).tracker->recover((folder.empty() ? "." : folder) + "/.trainhost/runs")));
   return 1;
 }
 

@@ -33,6 +33,8 @@ constexpr char kHelp[] =
     "train.fit\n"
     "trainhost plot RUN|FILE.csv ... [METRIC ...]            draws what runs have logged: in the terminal, or --out "
     "FILE.png\n"
+    "trainhost sync [FOLDER]                                 stores what killed processes have logged there and not "
+    "stored\n"
     "trainhost new FOLDER                                    makes a small project to start from\n"
     "trainhost stubs FOLDER                                  writes the editor's stubs of everything (LuaCATS)\n"
     "\n"
@@ -57,7 +59,7 @@ constexpr Verb kVerbs[] = {
     {"test", "os.exit(require('test').main(arg))"},           {"attach", "os.exit(require('host.attach')(arg))"},
     {"check", "os.exit(require('host.check.command')(arg))"}, {"doc", "os.exit(require('host.help.command')(arg))"},
     {"plot", "os.exit(require('train.plot.command')(arg))"},  {"new", "os.exit(require('host.new_project')(arg))"},
-    {"stubs", "os.exit(require('host.stubs.command')(arg))"},
+    {"stubs", "os.exit(require('host.stubs.command')(arg))"}, {"sync", "os.exit(require('mlflow.sync')(arg))"},
 };
 
 struct CommandLine {

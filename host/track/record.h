@@ -9,7 +9,19 @@
 
 namespace trainhost::track {
 
-enum class RecordKind : uint8_t { start_run, resume_run, metric, param, tag, delete_tag, text, file, end_run, event, spooled };
+enum class RecordKind : uint8_t {
+  start_run,
+  resume_run,
+  metric,
+  param,
+  tag,
+  delete_tag,
+  text,
+  file,
+  end_run,
+  event,
+  spooled
+};
 
 constexpr std::string_view kOrphan = "orphan";
 
@@ -36,8 +48,8 @@ struct Record {
   double number = 0.0;
   int64_t step = 0;
   int64_t timestamp = 0;
-  // Where it comes from, if it comes from a spool: the spool's id, and the position there of what follows it. A sink that
-  // keeps the position of what it has stored is never given that again.
+  // Where it comes from, if it comes from a spool: the spool's id, and the position there of what follows it. A sink
+  // that keeps the position of what it has stored is never given that again.
   std::string spool;
   uint64_t position = 0;
 

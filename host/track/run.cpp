@@ -40,9 +40,10 @@ void Run::put(Record record) {
       return;
     case Spool::Put::refused:
       if (spool_ && !refused_.exchange(true))
-        report_({ErrorKind::io, id_,
-                 "mlflow: the disk does not take what is logged: it waits in memory, and is lost if the process is killed",
-                 "training goes on"});
+        report_(
+            {ErrorKind::io, id_,
+             "mlflow: the disk does not take what is logged: it waits in memory, and is lost if the process is killed",
+             "training goes on"});
       queue_->push(lane_, std::move(record));
   }
 }

@@ -16,8 +16,9 @@ class Sink {
   virtual ~Sink() = default;
 
   // Stores records from the front of `records`, in order, and returns how many of them are done with: stored, or
-  // set aside with a report because they can never be stored; 0: only a part of what the first one stands for. Throws if the first of them cannot be stored
-  // now (locked, full, unreachable): the queue calls again later with the same records, so storing must be repeatable.
+  // set aside with a report because they can never be stored; 0: only a part of what the first one stands for. Throws
+  // if the first of them cannot be stored now (locked, full, unreachable): the queue calls again later with the same
+  // records, so storing must be repeatable.
   virtual size_t write(std::span<const Record> records, const Report& report) = 0;
   // Makes all that was written survive a power cut.
   virtual void flush() = 0;

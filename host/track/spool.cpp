@@ -23,7 +23,7 @@ namespace {
 
 // What a segment begins with: key: the spool's id, value: its store.
 constexpr auto kHeader = static_cast<RecordKind>(255);
-constexpr size_t kFrame = 8;              // checksum, length
+constexpr size_t kFrame = 8;                // checksum, length
 constexpr size_t kBlock = size_t{1} << 20;  // read at once
 constexpr const char* kSuffix = ".log";
 
@@ -54,8 +54,8 @@ bool take_text(std::string_view& from, std::string& text) {
 }
 
 // Note [The lock of a spool]
-// A lock of fcntl goes with its process, however that ends, is not inherited by a fork, and works on NFS. But it is gone
-// too when the process closes any descriptor of the file: a process does not open the locks that it holds.
+// A lock of fcntl goes with its process, however that ends, is not inherited by a fork, and works on NFS. But it is
+// gone too when the process closes any descriptor of the file: a process does not open the locks that it holds.
 std::mutex held_mutex;
 std::set<std::string> held;
 
@@ -309,7 +309,8 @@ void Spool::scan() {
     end_ = segments_[i] + (bytes.size() - rest.size());
     if (i + 1 == segments_.size()) {
       // A call that was cut short by the end of its process has not returned: its half is nobody's.
-      if (!rest.empty()) [[maybe_unused]] const int cut = ::truncate(path_of(segments_[i]).c_str(), static_cast<off_t>(bytes.size() - rest.size()));
+      if (!rest.empty()) [[maybe_unused]]
+        const int cut = ::truncate(path_of(segments_[i]).c_str(), static_cast<off_t>(bytes.size() - rest.size()));
     } else if (end_ != segments_[i + 1]) {
       throw_io("'" + path_of(segments_[i]) + "' is damaged at byte " + std::to_string(end_ - segments_[i]));
     }

@@ -17,8 +17,9 @@
 namespace trainhost::track {
 
 struct SpoolOptions {
-  uint64_t segment = uint64_t{4} << 20;   // bytes of a file, about; it is removed when all of it is stored
-  uint64_t capacity = uint64_t{1} << 30;  // bytes that may wait; what may be dropped is dropped beyond, the rest at twice
+  uint64_t segment = uint64_t{4} << 20;  // bytes of a file, about; it is removed when all of it is stored
+  uint64_t capacity =
+      uint64_t{1} << 30;  // bytes that may wait; what may be dropped is dropped beyond, the rest at twice
 };
 
 // A record as the spool has it: checksum, length, kind, run, fields.
@@ -61,8 +62,8 @@ class Spool {
   // When something was last written, ms since the epoch.
   int64_t last_sign() const;
 
-  std::atomic<bool> told{false};     // a token of it is on its way to the sender
-  std::atomic<uint64_t> lost{0};     // records dropped
+  std::atomic<bool> told{false};  // a token of it is on its way to the sender
+  std::atomic<uint64_t> lost{0};  // records dropped
 
  private:
   struct Adopted {};

@@ -33,8 +33,9 @@ bool SpoolSink::drain(const std::string& run, const Report& report) {
     return false;
   }
   if (const uint64_t lost = spool->lost.exchange(0))
-    report({ErrorKind::tracking, run, "mlflow: the store works again; " + std::to_string(lost) +
-                                          " metrics or texts of the run " + run + " logged meanwhile were dropped",
+    report({ErrorKind::tracking, run,
+            "mlflow: the store works again; " + std::to_string(lost) + " metrics or texts of the run " + run +
+                " logged meanwhile were dropped",
             ""});
   if (spool->ended() && spool->remove()) {
     spools_->drop(*spool);

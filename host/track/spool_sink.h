@@ -8,7 +8,8 @@ namespace trainhost::track {
 
 class SpoolSink : public Sink {
  public:
-  SpoolSink(std::shared_ptr<Sink> to, std::shared_ptr<Spools> spools) : to_(std::move(to)), spools_(std::move(spools)) {}
+  SpoolSink(std::shared_ptr<Sink> to, std::shared_ptr<Spools> spools)
+      : to_(std::move(to)), spools_(std::move(spools)) {}
   size_t write(std::span<const Record> records, const Report& report) override;
   void flush() override { to_->flush(); }
   std::string name() const override { return to_->name(); }

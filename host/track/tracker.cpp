@@ -186,8 +186,7 @@ size_t Tracker::recover(const std::string& folder) {
       const auto spool = Spool::adopt(folder, run);
       if (!spool) continue;
       const std::string path = database_path(spool->store());
-      if (!fs::exists(path))
-        throw Error(ErrorKind::tracking, "there is no '" + path + "', where it belongs");
+      if (!fs::exists(path)) throw Error(ErrorKind::tracking, "there is no '" + path + "', where it belongs");
       const Opened to = open_file(path, (fs::path(folder).parent_path().parent_path() / "mlruns").string());
       spool->skip(stored_position(path, run, spool->id()));
       const uint64_t waiting = spool->waiting();
@@ -238,9 +237,10 @@ std::shared_ptr<Run> Tracker::make(Store& store, RunInfo info, std::weak_ptr<Inb
       spools_->add(spool);
     } catch (const Error& e) {
       spool = nullptr;
-      router_->deliver({ErrorKind::io, id,
-                        "mlflow: " + e.message() + ": what is logged waits in memory, and is lost if the process is killed",
-                        "training goes on"});
+      router_->deliver(
+          {ErrorKind::io, id,
+           "mlflow: " + e.message() + ": what is logged waits in memory, and is lost if the process is killed",
+           "training goes on"});
     }
   }
   if (spool) run->spool_to(spool, spools_);
