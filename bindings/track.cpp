@@ -60,6 +60,11 @@ track::Store& store(lua_State* L) {
   return *found;
 }
 
+// A store that is far away is waited for no longer than the script is.
+track::StopAsked interruptible(lua_State* L) {
+  return track::StopAsked([&interrupts = vm::State::of(L).interrupts()] { return interrupts.requested(); });
+}
+
 std::string_view text_at(lua_State* L, int arg, const char* function, const char* name) {
   if (lua_type(L, arg) != LUA_TSTRING) throw_argument(L, function, name, "a string", arg);
   size_t size = 0;
@@ -139,18 +144,21 @@ int open(lua_State* L) {
 }
 
 int experiment(lua_State* L) {
+  const auto waits = interruptible(L);
   const std::string name(text_at(L, 1, "mlflow.set_experiment", "experiment_name"));
   push_experiment(L, store(L).experiment(track::clean_utf8(name)));
   return 1;
 }
 
 std::optional<int64_t> experiment_id(const std::string& text) {
-  if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string::npos)
+  const std::string_view digits = std::string_view(text).substr(text.starts_with('-'));
+  if (digits.empty() || digits.size() > 18 || digits.find_first_not_of("0123456789") != std::string::npos)
     return std::nullopt;
   return std::stoll(text);
 }
 
 int find_experiment(lua_State* L) {
+  const auto waits = interruptible(L);
   std::optional<track::Experiment> found;
   const std::string id = optional_text(L, 2, "mlflow.set_experiment", "experiment_id");
   if (id.empty())
@@ -192,6 +200,7 @@ int start_run(lua_State* L) {
 
 int resume_run(lua_State* L) {
   Context& mine = context(L);
+  const auto waits = interruptible(L);
   auto run = mine.tracker->resume_run(store(L), std::string(text_at(L, 1, "mlflow.start_run", "run_id")), mine.inbox);
   mine.runs.push_back(run);
   push<Run>(L, std::move(run));
@@ -199,6 +208,7 @@ int resume_run(lua_State* L) {
 }
 
 int read_run(lua_State* L) {
+  const auto waits = interruptible(L);
   const auto found = store(L).find_run(std::string(text_at(L, 1, "mlflow.get_run", "run_id")));
   if (!found) {
     lua_pushnil(L);
@@ -229,6 +239,7 @@ int read_run(lua_State* L) {
 }
 
 int metric_history(lua_State* L) {
+  const auto waits = interruptible(L);
   const auto points = store(L).metric_history(std::string(text_at(L, 1, "mlflow.get_metric_history", "run_id")),
                                               std::string(text_at(L, 2, "mlflow.get_metric_history", "key")));
   lua_createtable(L, static_cast<int>(points.size()), 0);
@@ -298,6 +309,20 @@ int end_run(lua_State* L) {
 
 int info(lua_State* L) {
   push_info(L, check<Run>(L, 1)->info());
+  return 1;
+}
+
+int wait_id(lua_State* L) {
+  using Clock = std::chrono::steady_clock;
+  const auto& run = check<Run>(L, 1);
+  const double seconds = std::clamp(static_cast<double>(luaL_checknumber(L, 2)), 0.0, 1e6);
+  const auto deadline =
+      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  auto& interrupts = vm::State::of(L).interrupts();
+  bool known;
+  do known = run->wait_id(std::chrono::milliseconds(seconds > 0.0 ? 20 : 0));
+  while (!known && Clock::now() < deadline && !interrupts.requested());
+  lua_pushboolean(L, known);
   return 1;
 }
 
@@ -415,6 +440,9 @@ constexpr Row kRows[] = {
      "Logs all files below a folder.\n@param run Run\n@param local_dir string\n@param artifact_path string|nil"},
     {"end_run", guarded<end_run>, "Ends a run.\n@param run Run\n@param status string FINISHED, FAILED or KILLED"},
     {"info", guarded<info>, "Returns what is known of a run.\n@param run Run\n@return table"},
+    {"wait_id", guarded<wait_id>,
+     "Waits until info(run).run_id is the id by which others know the run.\n@param run Run\n"
+     "@param seconds number at most\n@return boolean known"},
     {"ended", guarded<ended>, "Tells whether a run has ended.\n@param run Run\n@return boolean"},
     {"flush", guarded<flush>,
      "Waits until all that was logged is stored and would survive a power cut; an interruption ends the wait.\n"

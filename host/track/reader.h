@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "host/track/database.h"
 #include "host/track/store.h"
 
 namespace trainhost::track {

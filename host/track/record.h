@@ -28,7 +28,8 @@ constexpr std::string_view kOrphan = "orphan";
 // A logged thing, complete in itself: strings and numbers only, so that it can be written to disk, sent twice (every
 // sink stores it once) and read by another process. What the fields mean by kind:
 //   kind        key            value          extra        number  step           timestamp (ms since the epoch)
-//   start_run   run name       artifact_uri   user         -       experiment_id  start
+//   start_run   run name       artifact_uri   user         -       experiment_id  start   (of a server: value = the
+//                              experiment's name, which counts where the id is below 0)
 //   resume_run  -              -              -            -       -              -
 //   metric      metric key     -              -            value   step           of the point
 //   param, tag  key            text           -            -       -              of the call

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "host/track/artifact.h"
+#include "host/track/rest_sink.h"
 #include "host/track/text.h"
 
 namespace trainhost::track {
@@ -18,8 +19,14 @@ std::string joined(std::string_view folder, std::string_view name) {
 
 }  // namespace
 
-Run::Run(std::shared_ptr<Queue> queue, Queue::Lane lane, RunInfo info, Report report)
-    : queue_(std::move(queue)), lane_(lane), id_(info.id), report_(std::move(report)), info_(std::move(info)) {}
+Run::Run(std::shared_ptr<Queue> queue, Queue::Lane lane, RunInfo info, Report report,
+         std::shared_ptr<RemoteRuns> remote)
+    : queue_(std::move(queue)),
+      lane_(lane),
+      id_(info.id),
+      report_(std::move(report)),
+      remote_(std::move(remote)),
+      info_(std::move(info)) {}
 
 void Run::spool_to(std::shared_ptr<Spool> spool, std::shared_ptr<Spools> spools) {
   spool_ = std::move(spool);
@@ -49,8 +56,16 @@ void Run::put(Record record) {
 }
 
 RunInfo Run::info() const {
-  std::lock_guard lock(mutex_);
-  return info_;
+  std::unique_lock lock(mutex_);
+  RunInfo info = info_;
+  lock.unlock();
+  const auto known = remote_ ? remote_->find(id_) : std::nullopt;
+  if (known) {
+    info.id = known->id;
+    info.experiment_id = known->experiment_id;
+    info.artifact_uri = known->artifact_uri;
+  }
+  return info;
 }
 
 void Run::check_open(const char* function) const {
@@ -142,7 +157,7 @@ void Run::log_artifacts(const std::string& folder, std::string_view artifact_pat
 
 void Run::add_file(const std::string& source, const std::string& artifact_path) {
   check_artifact_path(artifact_path);
-  const std::string uri = info().artifact_uri;
+  const std::string uri = remote_ ? remote_staging(id_) : info().artifact_uri;
   const auto folder = local_folder(uri);
   if (!folder)
     return report_({ErrorKind::tracking, id_,

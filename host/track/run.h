@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "host/track/queue.h"
+#include "host/track/remote_runs.h"
 #include "host/track/spool.h"
 #include "host/track/store.h"
 
@@ -18,7 +19,9 @@ namespace trainhost::track {
 // what cannot be stored later becomes an Event. Any thread.
 class Run {
  public:
-  Run(std::shared_ptr<Queue> queue, Queue::Lane lane, RunInfo info, Report report);
+  // `remote`: of a server's run, which tells its id there.
+  Run(std::shared_ptr<Queue> queue, Queue::Lane lane, RunInfo info, Report report,
+      std::shared_ptr<RemoteRuns> remote = nullptr);
 
   // From now on what is logged goes through a spool, before anybody else has the run.
   void spool_to(std::shared_ptr<Spool> spool, std::shared_ptr<Spools> spools);
@@ -40,8 +43,12 @@ class Run {
   void end(const std::string& status);
 
   bool ended() const noexcept { return ended_.load(std::memory_order_acquire); }
+  // id, experiment and artifact_uri are the server's as soon as it has told them.
   RunInfo info() const;
+  // The id that it has had from its first moment, in its records.
   const std::string& id() const noexcept { return id_; }
+  // Waits until info().id is the id by which others know the run; false: not within `limit`, or the server refuses it.
+  bool wait_id(std::chrono::milliseconds limit) const { return !remote_ || remote_->wait(id_, limit); }
 
  private:
   void check_open(const char* function) const;
@@ -52,6 +59,7 @@ class Run {
   const Queue::Lane lane_;
   const std::string id_;
   const Report report_;
+  const std::shared_ptr<RemoteRuns> remote_;
   std::shared_ptr<Spool> spool_;
   std::shared_ptr<Spools> spools_;
   std::atomic<bool> refused_{false};

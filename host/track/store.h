@@ -1,19 +1,17 @@
-// What a script asks the embedded store and waits for: experiments, and reading runs back.
+// What a script asks a store and waits for: experiments, and reading runs back.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <map>
-#include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "host/track/database.h"
-
 namespace trainhost::track {
 
 struct Experiment {
-  int64_t id = 0;
+  int64_t id = 0;  // below 0: chosen by name while its server could not be asked
   std::string name, artifact_location, lifecycle_stage;
   int64_t creation_time = 0, last_update_time = 0;
 };
@@ -38,25 +36,31 @@ struct StoredRun {
 // A connection of its own beside the sink's; any thread, one at a time inside. Throws Error(tracking).
 class Store {
  public:
-  // Opens `path` and makes it an MLflow database if it is new. New experiments keep artifacts in `artifact_root`/ID.
-  Store(std::string path, std::string artifact_root);
+  virtual ~Store() = default;
 
   // The experiment of that name, made if there is none. Safe when many processes ask at once.
-  Experiment experiment(const std::string& name);
-  std::optional<Experiment> find_experiment(const std::string& name);
-  std::optional<Experiment> find_experiment(int64_t id);
-  std::optional<StoredRun> find_run(const std::string& run_id);
+  virtual Experiment experiment(const std::string& name) = 0;
+  virtual std::optional<Experiment> find_experiment(const std::string& name) = 0;
+  virtual std::optional<Experiment> find_experiment(int64_t id) = 0;
+  virtual std::optional<StoredRun> find_run(const std::string& run_id) = 0;
   // All points of one metric, by timestamp and step as MLflow returns them.
-  std::vector<Metric> metric_history(const std::string& run_id, const std::string& key);
+  virtual std::vector<Metric> metric_history(const std::string& run_id, const std::string& key) = 0;
 
-  const std::string& path() const noexcept { return path_; }
+  // The path of the database or the URL of the server; one store for each in a Tracker.
+  virtual const std::string& address() const noexcept = 0;
+};
+
+// While it lives, stores that this thread waits for ask `stop` whether to give up: an Error(interrupted).
+class StopAsked {
+ public:
+  explicit StopAsked(std::function<bool()> stop);
+  ~StopAsked();
+  StopAsked(const StopAsked&) = delete;
+  StopAsked& operator=(const StopAsked&) = delete;
 
  private:
-  std::optional<Experiment> find(const char* where, const auto& value);
-
-  std::mutex mutex_;
-  std::string path_, artifact_root_;
-  Database database_;
+  std::function<bool()> stop_;
+  const std::function<bool()>* before_;
 };
 
 }  // namespace trainhost::track

@@ -7,6 +7,9 @@
 #include <utility>
 
 #include "host/base/log.h"
+#include "host/track/local_store.h"
+#include "host/track/rest_sink.h"
+#include "host/track/rest_store.h"
 #include "host/track/sender.h"
 #include "host/track/spool_sink.h"
 #include "host/track/sqlite_sink.h"
@@ -18,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kMostEvents = 256;
-constexpr auto kDrain = std::chrono::seconds(10);
+constexpr auto kDrain = std::chrono::seconds(10), kStart = std::chrono::seconds(2);
 
 std::string database_path(const std::string& uri) {
   constexpr const char* kDefaultHint = "unset MLFLOW_TRACKING_URI for ./mlflow.db, or use sqlite:///path/to/mlflow.db";
@@ -31,14 +34,18 @@ std::string database_path(const std::string& uri) {
       throw Error(ErrorKind::tracking, shown + "names no file: runs would be lost with the process", kDefaultHint);
     return fs::absolute(path).lexically_normal().string();
   }
-  if (uri.starts_with("http://") || uri.starts_with("https://"))
-    throw Error(ErrorKind::tracking, shown + "names a tracking server, and servers are not supported yet",
-                kDefaultHint);
   if (uri.starts_with("file:") || uri.find("://") == std::string::npos)
     throw Error(ErrorKind::tracking,
                 shown + "names a file store: MLflow has retired it and refuses to read it since version 3.13",
                 std::string(kDefaultHint) + "; `mlflow migrate-filestore` converts an old one");
-  throw Error(ErrorKind::tracking, shown + "is not supported: only sqlite:/// is", kDefaultHint);
+  throw Error(ErrorKind::tracking, shown + "is not supported: sqlite:///, http:// and https:// are", kDefaultHint);
+}
+
+bool is_server(const std::string& uri) { return uri.starts_with("http://") || uri.starts_with("https://"); }
+
+std::string server_url(std::string uri) {
+  while (uri.ends_with('/')) uri.pop_back();
+  return uri;
 }
 
 // MLflow falls back to the retired file store, and fails, in a folder that holds mlruns/<number>/meta.yaml.
@@ -129,29 +136,53 @@ size_t Tracker::close(std::chrono::milliseconds limit) {
   return left;
 }
 
+namespace {
+
+std::weak_ptr<Tracker> current;  // of this process
+
+void drain_current() {
+  if (const auto left = current.lock()) left->close(kDrain);
+}
+
+}  // namespace
+
 std::shared_ptr<Tracker> Tracker::shared() {
   static std::mutex mutex;
-  static std::weak_ptr<Tracker> current;
   std::lock_guard lock(mutex);
   if (auto tracker = current.lock()) return tracker;
   auto tracker = std::make_shared<Tracker>(QueueOptions(), Sender::shared());
   current = tracker;
-  static const int registered = std::atexit([] {
-    if (const auto left = current.lock()) left->close(kDrain);
-  });
+  static const int registered = std::atexit(drain_current);
   (void)registered;
   return tracker;
 }
 
-std::string Tracker::resolve(const std::string& uri) { return "sqlite:///" + database_path(uri); }
+std::string Tracker::resolve(const std::string& uri) {
+  return is_server(uri) ? server_url(uri) : "sqlite:///" + database_path(uri);
+}
+
+std::shared_ptr<Store> Tracker::open_server(const std::string& url) {
+  std::lock_guard lock(mutex_);
+  if (const auto found = opened_.find(url); found != opened_.end()) return found->second.store;
+  const ServerOptions options = ServerOptions::of_environment(url);
+  auto remote = std::make_shared<RemoteRuns>();
+  auto store = std::make_shared<RestStore>(options, remote);
+  const Queue::Lane lane = queue_->add(std::make_shared<RestSink>(options, remote));
+  opened_[url] = {store, lane, remote, {}};
+  // Once more: what is registered last is called first, and now OpenSSL, which the drain needs, has an end of its own.
+  static const int registered = std::atexit(drain_current);
+  (void)registered;
+  return store;
+}
 
 std::shared_ptr<Store> Tracker::open(const std::string& uri, const std::string& artifacts) {
+  if (is_server(uri)) return open_server(server_url(uri));
   const std::string path = database_path(uri);
   {
     std::lock_guard lock(mutex_);
     if (const auto found = opened_.find(path); found != opened_.end()) return found->second.store;
   }
-  const Opened opened = open_file(path, artifacts);
+  const Opened& opened = open_file(path, artifacts);
   if (path == fs::absolute("mlflow.db").string())
     if (const auto trap = file_store_here())
       router_->deliver({ErrorKind::tracking, "",
@@ -164,76 +195,37 @@ std::shared_ptr<Store> Tracker::open(const std::string& uri, const std::string& 
   return opened.store;
 }
 
-Tracker::Opened Tracker::open_file(const std::string& path, const std::string& artifacts) {
+const Tracker::Opened& Tracker::open_file(const std::string& path, const std::string& artifacts) {
   std::lock_guard lock(mutex_);
   if (const auto found = opened_.find(path); found != opened_.end()) return found->second;
   if (const auto folder = fs::path(path).parent_path(); !fs::is_directory(folder))
     throw Error(ErrorKind::tracking,
                 "mlflow: cannot open '" + path + "': there is no folder '" + folder.string() + "'");
   const fs::path root = fs::absolute(artifacts);
-  auto store = std::make_shared<Store>(path, root.string());
+  auto store = std::make_shared<LocalStore>(path, root.string());
   const Queue::Lane lane = queue_->add(std::make_shared<SpoolSink>(std::make_shared<SqliteSink>(path), spools_));
-  return opened_[path] = {store, lane, (root.parent_path() / ".trainhost" / "runs").string()};
+  return opened_[path] = {store, lane, nullptr, (root.parent_path() / ".trainhost" / "runs").string()};
 }
 
-size_t Tracker::recover(const std::string& folder) {
-  size_t count = 0;
-  std::error_code none;
-  for (const auto& entry : fs::directory_iterator(folder, none)) {
-    const std::string run = entry.path().filename().string();
-    if (run.size() != 32) continue;
-    try {
-      const auto spool = Spool::adopt(folder, run);
-      if (!spool) continue;
-      const std::string path = database_path(spool->store());
-      if (!fs::exists(path)) throw Error(ErrorKind::tracking, "there is no '" + path + "', where it belongs");
-      const Opened to = open_file(path, (fs::path(folder).parent_path().parent_path() / "mlruns").string());
-      spool->skip(stored_position(path, run, spool->id()));
-      const uint64_t waiting = spool->waiting();
-      const bool ended = spool->ended();
-      if (!ended) {
-        Record end;
-        end.kind = RecordKind::end_run;
-        end.run = run;
-        end.value = "KILLED";
-        end.extra = kOrphan;
-        end.timestamp = spool->last_sign();
-        spool->put(end);
-      }
-      log::warn("mlflow: a process that is no more has left the run " + run + ": " + std::to_string(waiting) +
-                " records of it are stored now" + (ended ? "" : ", it is KILLED if it was running"));
-      spools_->add(spool);
-      spools_->tell(*spool, *queue_, to.lane);
-      ++count;
-    } catch (const std::exception& e) {
-      log::warn("mlflow: what was logged to the run " + run + " stays in '" + folder + "/" + run + "': " + e.what());
-    }
-  }
-  return count;
-}
-
-size_t Tracker::waiting() const {
-  const uint64_t queued = queue_->waiting(), tokens = spools_->tokens;
-  return static_cast<size_t>(spools_->waiting() + queued - std::min(queued, tokens));
-}
-
-Tracker::Opened Tracker::opened(const Store& store) {
+const Tracker::Opened& Tracker::opened(const Store& store) {
   std::lock_guard lock(mutex_);
-  const auto found = opened_.find(store.path());
+  const auto found = opened_.find(store.address());
   if (found == opened_.end()) throw Error(ErrorKind::internal, "mlflow: the store is not of this tracker");
   return found->second;
 }
 
 std::shared_ptr<Run> Tracker::make(Store& store, RunInfo info, std::weak_ptr<Inbox> inbox) {
   router_->attach(info.id, inbox);
-  const Opened at = opened(store);
+  const Opened& at = opened(store);
   const std::string id = info.id;
-  auto run = std::make_shared<Run>(queue_, at.lane, std::move(info),
-                                   [router = router_](Event event) { router->deliver(std::move(event)); });
+  auto run = std::make_shared<Run>(
+      queue_, at.lane, std::move(info), [router = router_](Event event) { router->deliver(std::move(event)); },
+      at.remote);
+  if (at.remote) return run;
   auto spool = spools_->find(id);
   if (!spool || !spool->revive()) {
     try {
-      spool = std::make_shared<Spool>(at.runs, id, "sqlite:///" + store.path());
+      spool = std::make_shared<Spool>(at.runs, id, "sqlite:///" + store.address());
       spools_->add(spool);
     } catch (const Error& e) {
       spool = nullptr;
@@ -274,7 +266,8 @@ std::shared_ptr<Run> Tracker::start_run(Store& store, const StartOptions& option
   info.status = "RUNNING";
   info.experiment_id = experiment->id;
   info.start_time = now_ms();
-  info.artifact_uri = experiment->artifact_location + "/" + info.id + "/artifacts";
+  const auto remote = opened(store).remote;
+  if (!remote) info.artifact_uri = experiment->artifact_location + "/" + info.id + "/artifacts";
   for (const auto& [key, value] : tags) {
     if (key == "mlflow.runName") info.name = value;
     if (key == "mlflow.user") info.user = value;
@@ -286,12 +279,13 @@ std::shared_ptr<Run> Tracker::start_run(Store& store, const StartOptions& option
   record.kind = RecordKind::start_run;
   record.run = info.id;
   record.key = info.name;
-  record.value = info.artifact_uri;
+  record.value = remote ? experiment->name : info.artifact_uri;
   record.extra = info.user;
   record.step = info.experiment_id;
   record.timestamp = info.start_time;
   run->put(std::move(record));
   for (const auto& [key, value] : tags) run->set_tag(key, value);
+  if (remote) run->wait_id(kStart);
   return run;
 }
 
@@ -299,16 +293,19 @@ std::shared_ptr<Run> Tracker::resume_run(Store& store, const std::string& run_id
   flush(kDrain, &store);  // the run may have been logged by this process a moment ago
   auto found = store.find_run(run_id);
   if (!found)
-    throw Error(ErrorKind::tracking, "mlflow: no run with id '" + run_id + "' exists in '" + store.path() + "'");
+    throw Error(ErrorKind::tracking,
+                "mlflow: no run with id '" + run_id + "' exists in '" + without_credentials(store.address()) + "'");
   if (found->info.lifecycle_stage != "active")
     throw Error(ErrorKind::tracking,
                 "mlflow: cannot start run with ID " + run_id + " because it is in the deleted state");
   found->info.status = "RUNNING";
   found->info.end_time = 0;
+  if (const auto remote = opened(store).remote)
+    remote->add(found->info.id, {found->info.id, found->info.artifact_uri, found->info.experiment_id});
   auto run = make(store, found->info, std::move(inbox));
   Record record;
   record.kind = RecordKind::resume_run;
-  record.run = run_id;
+  record.run = found->info.id;
   record.timestamp = now_ms();
   run->put(std::move(record));
   return run;

@@ -50,8 +50,9 @@ class Tracker {
   // without letting go (std::exit in a program that embeds us) drains it all the same.
   static std::shared_ptr<Tracker> shared();
 
-  // The store behind a tracking URI: sqlite:///relative.db, sqlite:////absolute.db; empty: ./mlflow.db. New experiments
-  // keep their artifacts in that folder. Throws Error(tracking) for what is not supported, with the reason.
+  // The store behind a tracking URI: sqlite:///relative.db, sqlite:////absolute.db; empty: ./mlflow.db; http(s)://: a
+  // tracking server, which is not asked yet. New experiments of a file keep their artifacts in that folder. Throws
+  // Error(tracking) for what is not supported, with the reason.
   std::shared_ptr<Store> open(const std::string& uri, const std::string& artifacts = "mlruns");
   // The absolute form of a URI ("sqlite:////home/me/mlflow.db"); throws as open does, touches no file.
   static std::string resolve(const std::string& uri);
@@ -80,18 +81,20 @@ class Tracker {
   struct Opened {
     std::shared_ptr<Store> store;
     Queue::Lane lane = 0;
-    std::string runs;  // the folder of the spools of its runs
+    std::shared_ptr<RemoteRuns> remote;  // of a server
+    std::string runs;                    // of a file: the folder of the spools of its runs
   };
-  Opened opened(const Store& store);
+  const Opened& opened(const Store& store);
   Queue::Lane lane_of(const Store& store) { return opened(store).lane; }
-  Opened open_file(const std::string& path, const std::string& artifacts);
+  const Opened& open_file(const std::string& path, const std::string& artifacts);
+  std::shared_ptr<Store> open_server(const std::string& url);
   std::shared_ptr<Run> make(Store& store, RunInfo info, std::weak_ptr<Inbox> inbox);
 
   std::shared_ptr<Router> router_;
   std::shared_ptr<Queue> queue_;
   std::shared_ptr<Spools> spools_ = std::make_shared<Spools>();
   std::mutex mutex_;
-  std::map<std::string, Opened> opened_;  // by absolute path
+  std::map<std::string, Opened> opened_;  // by address
 };
 
 // The store's error texts for what a script may ask, so that all callers say the same.

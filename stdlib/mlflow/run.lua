@@ -195,6 +195,23 @@ function Run:get_artifact_uri(artifact_path)
   return artifact_path and uri .. "/" .. artifact_path or uri
 end
 
+--- Waits until a tracking server has the run, and returns the id that it has there. Until then `info.run_id` is an id of
+--- this process; with mlflow.db that is the id.
+---@param seconds number|nil at most, default 60
+---@return string|nil run_id nil: not within that time, or the server refuses the run
+---@return string|nil message
+---@example local run <close> = mlflow.start_run()
+--- print(run:wait_id() == run.info.run_id)  --> true
+function Run:wait_id(seconds)
+  if seconds ~= nil and type(seconds) ~= "number" then
+    vm.raise("usage", ("mlflow.wait_id: argument 'seconds' must be a number, got %s"):format(vm.describe(seconds)))
+  end
+  local known = track.wait_id(self._handle, seconds or 60)
+  deliver()
+  if known then return self.info.run_id end
+  return nil, "mlflow.wait_id: the tracking server has not taken the run yet"
+end
+
 --- Ends the run, and the runs nested in it that are still active.
 ---@param status string|nil FINISHED (default), FAILED or KILLED
 function Run:end_run(status)

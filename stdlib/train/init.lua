@@ -27,6 +27,7 @@ for name, file in pairs {
   Progress = "callbacks.progress",
   ReduceLROnPlateau = "callbacks.reduce_lr_on_plateau",
   reload = "callbacks.reload",
+  RemoteMonitor = "callbacks.remote_monitor",
   replay = "callbacks.replay",
   state = "loop",
   SWA = "callbacks.swa",

@@ -8,6 +8,7 @@
 
 #include "host/base/error.h"
 #include "host/base/file.h"
+#include "host/base/http.h"
 #include "host/base/log.h"
 #include "host/base/thread.h"
 #include "host/base/utf8.h"
@@ -138,4 +139,36 @@ TEST_CASE("the log is silent until a level is asked for") {
   log::set_level(log::Level::warn);
   CHECK(log::level() == log::Level::warn);
   log::set_level(log::Level::off);
+}
+
+TEST_CASE("URLs in messages hold no secrets") {
+  using trainhost::http::shown_url;
+  CHECK(shown_url("http://localhost:9000/a/b") == "http://localhost:9000/a/b");
+  CHECK(shown_url("https://me:pass@host:1/a?token=x#y") == "https://host:1/a");
+  CHECK(shown_url("https://me:p@ss@host/a@b") == "https://host/a@b");
+  for (const char* odd : {"https://me:pa/ss@host", "https://me:pa?ss@host/x", "https://me:pa#ss@host"})
+    CHECK(shown_url(odd) == "https://");
+}
+
+TEST_CASE("text is encoded for URLs and for basic authorization") {
+  using trainhost::http::basic_authorization;
+  CHECK(trainhost::http::url_encoded("a b/ü~1.-_") == "a%20b%2F%C3%BC~1.-_");
+  CHECK(basic_authorization("", "") == "Basic Og==");
+  CHECK(basic_authorization("a", "") == "Basic YTo=");
+  CHECK(basic_authorization("a", "b") == "Basic YTpi");
+  CHECK(basic_authorization("Aladdin", "open sesame") == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+}
+
+TEST_CASE("a request to nobody fails at once, and says where") {
+  trainhost::http::Client client;
+  trainhost::http::Request request;
+  request.url = "http://me:secret@127.0.0.1:1/x?token=secret";
+  try {
+    client.send(request);
+    FAIL("it was answered");
+  } catch (const trainhost::http::RequestError& e) {
+    CHECK(e.failure() == trainhost::http::Failure::connect);
+    CHECK(e.message().find("GET http://127.0.0.1:1/x: ") == 0);
+    CHECK(e.message().find("secret") == std::string::npos);
+  }
 }

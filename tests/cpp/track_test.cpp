@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "host/track/artifact.h"
+#include "host/track/local_store.h"
 #include "host/track/reader.h"
 #include "host/track/schema.h"
 #include "host/track/sender.h"
@@ -726,9 +727,9 @@ TEST_CASE("addresses: sqlite is opened, everything else says why not, without it
   CHECK(refused("file:///tmp/mlruns")
             .find("tracking: mlflow: the tracking URI 'file:///tmp/mlruns' names a file store") == 0);
   CHECK(refused("./mlruns").find("file store") != std::string::npos);
-  CHECK(refused("https://me:secret@host/x").find("servers are not supported yet") != std::string::npos);
-  CHECK(refused("https://me:secret@host/x").find("secret") == std::string::npos);
-  CHECK(refused("postgresql://me:secret@host/x").find("only sqlite:/// is") != std::string::npos);
+  CHECK(refused("postgresql://me:secret@host/x").find("sqlite:///, http:// and https:// are") != std::string::npos);
+  CHECK(refused("postgresql://me:secret@host/x").find("secret") == std::string::npos);
+  CHECK(Tracker::resolve("https://host/x//") == "https://host/x");
   CHECK(refused("sqlite:///:memory:").find("names no file") != std::string::npos);
   CHECK(refused("sqlite:///no/such/mlflow.db").find("there is no folder") != std::string::npos);
   CHECK(tracker.open("") == tracker.open("sqlite:///mlflow.db"));
@@ -770,7 +771,7 @@ TEST_CASE("columns are checked: a missing one, an extra one with and without def
 
 TEST_CASE("experiments are made once, whoever asks first") {
   Logged logged;
-  Store other("mlflow.db", "mlruns");
+  LocalStore other("mlflow.db", "mlruns");
   const Experiment made = logged.store->experiment("search");
   CHECK(made.id == 1);
   CHECK(other.experiment("search").id == 1);

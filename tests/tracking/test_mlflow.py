@@ -4,13 +4,10 @@ import math
 import os
 import pathlib
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
 import time
-import urllib.parse
-import urllib.request
 
 import pytest
 
@@ -19,6 +16,7 @@ for name in [name for name in os.environ if name.startswith("MLFLOW_") and name 
     del os.environ[name]
 mlflow = pytest.importorskip("mlflow")
 from mlflow import MlflowClient  # noqa: E402
+from mlflow_server import Server  # noqa: E402
 
 STORY = """
 local mlflow = require "mlflow"
@@ -297,49 +295,6 @@ def test_file_store_in_the_folder_is_told(trainhost, tmp_path):
     done = trainhost.run("trap.lua", cwd=tmp_path)
     assert "mlruns/0/meta.yaml" in done.stderr and "mlflow ui --backend-store-uri sqlite:///mlflow.db" in done.stderr
     assert sqlite3.connect(tmp_path / "mlflow.db").execute("SELECT count(*) FROM metrics").fetchone() == (1,)
-
-
-class Server:
-    """A real `mlflow ui` in a folder."""
-
-    def __init__(self, folder):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.log = folder / "server.log"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "ui", "--port", str(self.port), "--workers", "1"], cwd=folder,
-            stdout=self.log.open("w"), stderr=subprocess.STDOUT, start_new_session=True)
-
-    def get(self, path, /, **query):
-        url = f"http://127.0.0.1:{self.port}/{path}?{urllib.parse.urlencode(query)}"
-        with urllib.request.urlopen(url, timeout=60) as answer:
-            return answer.read()
-
-    def post(self, path, **body):
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/{path}", json.dumps(body).encode(),
-                                         {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
-
-    def wait(self, seconds=120):
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            if self.process.poll() is not None:
-                break
-            try:
-                self.get("health")
-                return self
-            except OSError:
-                time.sleep(0.3)
-        pytest.fail("mlflow ui did not start:\n" + self.log.read_text())
-
-    def stop(self):
-        os.killpg(self.process.pid, signal.SIGTERM)
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")

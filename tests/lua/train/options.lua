@@ -8,6 +8,21 @@ local NAN <const> = 0 / 0
 
 -- callback -> {options that are wrong, what the error says after the callback's name}
 local WRONG <const> = {
+  RemoteMonitor = {
+    {{root = "localhost:9000"}, "root must be the http:// or https:// address of a server"},
+    {{root = "ftp://x"}, "root must be the http:// or https:// address of a server"},
+    {{root = "http://"}, "root must be the http:// or https:// address of a server"},
+    {{root = 5}, "root must be a string that is not empty, got number 5"},
+    {{path = 5}, "path must be a string, got number 5"},
+    {{field = ""}, "field must be a string that is not empty"},
+    {{send_as_json = 1}, "send_as_json must be true or false, got number 1"},
+    {{headers = "x"}, "headers must be a table of name %-> text, got string"},
+    {{headers = {["X-A"] = 5}}, "headers: the value of X%-A must be a string of one line"},
+    {{headers = {["X-A"] = "secret\r\nX-B: 1"}}, "headers: the value of X%-A must be a string of one line"},
+    {{headers = {["X A"] = "b"}}, "headers: the name of a header must be a word, got string"},
+    {{headers = {"b"}}, "headers: the name of a header must be a word, got number 1"},
+    {{timeout = 5}, 'unknown keyword string "timeout"'},
+  },
   EarlyStopping = {
     {{patience = "3"}, 'patience must be a whole number of 0 or more, got string "3"'},
     {{patience = -1}, "patience must be a whole number of 0 or more, got number %-1"},

@@ -1,5 +1,5 @@
 // Experiments and runs, read and made with plain SQL on MLflow's tables.
-#include "host/track/store.h"
+#include "host/track/local_store.h"
 
 #include <limits>
 #include <utility>
@@ -18,12 +18,12 @@ double stored_value(const Statement& row, int value, int is_nan) {
 
 }  // namespace
 
-Store::Store(std::string path, std::string artifact_root)
+LocalStore::LocalStore(std::string path, std::string artifact_root)
     : path_(std::move(path)), artifact_root_(std::move(artifact_root)), database_(path_, kBusy) {
   prepare_database(database_, artifact_root_);
 }
 
-std::optional<Experiment> Store::find(const char* where, const auto& value) {
+std::optional<Experiment> LocalStore::find(const char* where, const auto& value) {
   const std::string sql =
       "SELECT experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time "
       "FROM experiments WHERE " +
@@ -33,17 +33,17 @@ std::optional<Experiment> Store::find(const char* where, const auto& value) {
   return Experiment{row.integer(0), row.text(1), row.text(2), row.text(3), row.integer(4), row.integer(5)};
 }
 
-std::optional<Experiment> Store::find_experiment(const std::string& name) {
+std::optional<Experiment> LocalStore::find_experiment(const std::string& name) {
   std::lock_guard lock(mutex_);
   return find("name", name);
 }
 
-std::optional<Experiment> Store::find_experiment(int64_t id) {
+std::optional<Experiment> LocalStore::find_experiment(int64_t id) {
   std::lock_guard lock(mutex_);
   return find("experiment_id", id);
 }
 
-Experiment Store::experiment(const std::string& name) {
+Experiment LocalStore::experiment(const std::string& name) {
   std::lock_guard lock(mutex_);
   if (auto found = find("name", name)) return *found;
   Transaction transaction(database_);
@@ -63,7 +63,7 @@ Experiment Store::experiment(const std::string& name) {
   return made;
 }
 
-std::optional<StoredRun> Store::find_run(const std::string& run_id) {
+std::optional<StoredRun> LocalStore::find_run(const std::string& run_id) {
   std::lock_guard lock(mutex_);
   StoredRun run;
   Statement info(database_,
@@ -87,7 +87,7 @@ std::optional<StoredRun> Store::find_run(const std::string& run_id) {
   return run;
 }
 
-std::vector<Metric> Store::metric_history(const std::string& run_id, const std::string& key) {
+std::vector<Metric> LocalStore::metric_history(const std::string& run_id, const std::string& key) {
   std::lock_guard lock(mutex_);
   std::vector<Metric> points;
   Statement rows(database_,

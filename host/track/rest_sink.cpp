@@ -1,0 +1,343 @@
+// Batches, the creation of runs, what a server refuses.
+#include "host/track/rest_sink.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "host/track/artifact.h"
+
+namespace trainhost::track {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+using Json = nlohmann::json;
+
+// Note [Storing at a server]
+// Every record may be sent more than once: an answer that is lost looks like a call that is lost. Metrics carry the
+// time of the call, and the server keeps a point of the same key, step, time and value once; params and tags are
+// idempotent by themselves. The creation of a run is not: it carries the tag trainhost.run_id, and a creation that was
+// answered by nobody is looked for by it before it is tried again. Metrics, params and tags are separate transactions
+// of the server, so a batch that is refused is halved until what is wrong with it stands alone; that is set aside with
+// a report, and the rest is stored. What passes (no answer, 408, 429, 5xx, an answer that is no JSON) throws: the queue
+// asks again, and is told to wait without a request until the pause of the retries is over.
+constexpr size_t kMostItems = 1000, kMostParams = 100, kMostTags = 100, kMostBytes = 900'000;
+
+bool is_batched(RecordKind kind) {
+  return kind == RecordKind::metric || kind == RecordKind::param || kind == RecordKind::tag;
+}
+
+Json number(double value) {
+  if (std::isnan(value)) return "NaN";
+  if (std::isinf(value)) return value > 0 ? "Infinity" : "-Infinity";
+  return value;
+}
+
+bool is_gone(const ServerError& e) {
+  return e.status() == 401 || e.status() == 403 || e.code() == "RESOURCE_DOES_NOT_EXIST" ||
+         e.message().find("must be in the 'active'") != std::string::npos;
+}
+
+const char* name_of(RecordKind kind) {
+  switch (kind) {
+    case RecordKind::metric:
+      return "metric";
+    case RecordKind::param:
+      return "param";
+    default:
+      return "tag";
+  }
+}
+
+}  // namespace
+
+std::string remote_staging(const std::string& run) {
+  return (fs::absolute(".trainhost") / "runs" / run / "artifacts").string();
+}
+
+void remove_remote_staging(const std::string& run) noexcept {
+  try {
+    const std::string folder = remote_staging(run);
+    remove_staging(folder);
+    // Folders that others have put something into stay.
+    for (fs::path at = fs::path(folder).parent_path();
+         at.filename() == run || at.filename() == "runs" || at.filename() == ".trainhost"; at = at.parent_path())
+      if (::rmdir(at.c_str()) != 0) break;
+  } catch (const std::exception&) {  // an empty folder stays
+  }
+}
+
+RestSink::RestSink(ServerOptions options, std::shared_ptr<RemoteRuns> runs)
+    : server_(std::move(options)), runs_(std::move(runs)) {}
+
+void RestSink::hurry() noexcept {
+  hurried_ = true;
+  server_.hurry();
+}
+
+size_t RestSink::write(std::span<const Record> records, const Report& report) {
+  if (!hurried_ && Clock::now() < not_before_) throw Error(ErrorKind::tracking, last_failure_);
+  size_t done = 0;
+  try {
+    while (done < records.size()) done += write_front(records.subspan(done), report);
+    failures_ = 0;
+    return done;
+  } catch (const ServerError& e) {
+    not_before_ = Clock::now() + server_.pause(++failures_, e);
+    last_failure_ = e.message();
+    if (done) return done;
+    throw;
+  } catch (const std::exception&) {
+    if (done) return done;
+    throw;
+  }
+}
+
+size_t RestSink::write_front(std::span<const Record> records, const Report& report) {
+  const Record& first = records.front();
+  if (refused_.contains(first.run)) {
+    if (first.kind == RecordKind::file) ::unlink(first.value.c_str());
+    return 1;
+  }
+  if (is_batched(first.kind)) return send_batches(records, report);
+  try {
+    send_alone(first, report);
+  } catch (const ServerError& e) {
+    if (e.is_passing()) throw;
+    if (first.kind == RecordKind::start_run || is_gone(e)) refuse(first.run, e.message(), e.hint(), report);
+    else set_aside(first, e, report);
+  }
+  return 1;
+}
+
+// The records up to the next that is a call of its own, one call for each run among them.
+size_t RestSink::send_batches(std::span<const Record> records, const Report& report) {
+  std::map<std::string, Batch> batches;
+  size_t taken = 0;
+  for (; taken < records.size() && is_batched(records[taken].kind); ++taken) {
+    const Record& r = records[taken];
+    if (refused_.contains(r.run)) continue;
+    if (r.kind == RecordKind::tag && r.key == "mlflow.runName") {
+      const auto known = names_.find(r.run);
+      if (known != names_.end() && known->second == r.value) continue;
+      if (taken == 0) {  // the name is more than a tag
+        send_alone(r, report);
+        return 1;
+      }
+      break;
+    }
+    Batch& batch = batches[r.run];
+    auto& list = r.kind == RecordKind::metric ? batch.metrics : r.kind == RecordKind::param ? batch.params : batch.tags;
+    const auto same = [&](const Record* other) { return other->key == r.key; };
+    if (r.kind != RecordKind::metric) {
+      const auto found = std::find_if(list.begin(), list.end(), same);
+      if (found != list.end() && (*found)->value == r.value) continue;
+      if (found != list.end()) break;  // another value: after this batch
+    }
+    const size_t bytes = batch.bytes + r.key.size() + r.value.size() * 2 + 100;
+    if (batch.size() > 0 &&
+        (batch.size() >= kMostItems || batch.params.size() + (r.kind == RecordKind::param) > kMostParams ||
+         batch.tags.size() + (r.kind == RecordKind::tag) > kMostTags || bytes > kMostBytes))
+      break;
+    batch.bytes = bytes;
+    list.push_back(&r);
+  }
+  for (const auto& [run, batch] : batches)
+    if (batch.size() && !refused_.contains(run)) send(run, batch, report);
+  return std::max<size_t>(taken, 1);
+}
+
+// Sends what the server takes of it. Throws what passes.
+void RestSink::send(const std::string& run, const Batch& batch, const Report& report) {
+  try {
+    return log_batch(run, batch);
+  } catch (const ServerError& e) {
+    if (e.is_passing()) throw;
+    if (is_gone(e)) return refuse(run, e.message(), e.hint(), report);
+    if (batch.size() == 1) {
+      const auto& list = batch.metrics.size() ? batch.metrics : batch.params.size() ? batch.params : batch.tags;
+      return set_aside(*list.front(), e, report);
+    }
+  }
+  // Something in it is wrong: first by kind, then by halves.
+  std::vector<Batch> parts;
+  const bool is_mixed =
+      batch.metrics.size() != batch.size() && batch.params.size() != batch.size() && batch.tags.size() != batch.size();
+  for (auto list : {&Batch::metrics, &Batch::params, &Batch::tags}) {
+    const auto& all = batch.*list;
+    if (all.empty()) continue;
+    const auto half = all.begin() + static_cast<std::ptrdiff_t>(is_mixed ? all.size() : (all.size() + 1) / 2);
+    (parts.emplace_back().*list).assign(all.begin(), half);
+    if (half != all.end()) (parts.emplace_back().*list).assign(half, all.end());
+  }
+  for (const Batch& part : parts)
+    if (!refused_.contains(run)) send(run, part, report);
+}
+
+void RestSink::log_batch(const std::string& run, const Batch& batch) {
+  Json body = {
+      {"run_id", runs_->id_of(run)}, {"metrics", Json::array()}, {"params", Json::array()}, {"tags", Json::array()}};
+  for (const Record* r : batch.metrics)
+    body["metrics"].push_back(
+        {{"key", r->key}, {"value", number(r->number)}, {"timestamp", r->timestamp}, {"step", r->step}});
+  for (const Record* r : batch.params) body["params"].push_back({{"key", r->key}, {"value", r->value}});
+  for (const Record* r : batch.tags)
+    body["tags"].push_back(
+        {{"key", r->key}, {"value", r->key == "mlflow.parentRunId" ? runs_->id_of(r->value) : r->value}});
+  server_.post("runs/log-batch", body);
+}
+
+void RestSink::send_alone(const Record& r, const Report& report) {
+  const std::string id = runs_->id_of(r.run);
+  switch (r.kind) {
+    case RecordKind::start_run:
+      return start(r);
+    case RecordKind::resume_run:
+      server_.post("runs/update", {{"run_id", id}, {"status", "RUNNING"}});
+      return;
+    case RecordKind::end_run:
+      server_.post("runs/update", {{"run_id", id}, {"status", r.value}, {"end_time", r.timestamp}});
+      names_.erase(r.run);
+      artifact_uris_.erase(r.run);
+      return remove_remote_staging(r.run);
+    case RecordKind::tag:
+      server_.post("runs/set-tag", {{"run_id", id}, {"key", r.key}, {"value", r.value}});
+      names_[r.run] = r.value;
+      return;
+    case RecordKind::delete_tag:
+      try {
+        server_.post("runs/delete-tag", {{"run_id", id}, {"key", r.key}});
+      } catch (const ServerError& e) {
+        if (e.code() != "RESOURCE_DOES_NOT_EXIST") throw;  // it is deleted already
+      }
+      return;
+    case RecordKind::text:
+    case RecordKind::file:
+      return put_artifact(r, report);
+    default:
+      return;
+  }
+}
+
+void RestSink::start(const Record& r) {
+  if (runs_->find(r.run)) return;
+  const int64_t experiment_id = r.step < 0 ? experiment(r.value) : r.step;
+  std::optional<RemoteRun> made;
+  if (attempted_.contains(r.run)) made = find_created(r.run, experiment_id);
+  if (!made) {
+    const Json body = {{"experiment_id", std::to_string(experiment_id)},
+                       {"run_name", r.key},
+                       {"user_id", r.extra},
+                       {"start_time", r.timestamp},
+                       {"tags", {{{"key", kLocalIdTag}, {"value", r.run}}}}};
+    attempted_.insert(r.run);
+    Json answer;
+    try {
+      answer = server_.post("runs/create", body);
+    } catch (const ServerError& e) {
+      // Nobody was there: it cannot have come through.
+      if (!e.is_passing() || e.code() == kUnreached) attempted_.erase(r.run);
+      throw;
+    }
+    const Json& info = answer["run"]["info"];
+    if (!info.is_object() || !info.value("run_id", Json()).is_string())
+      throw ServerError("mlflow: " + http::shown_url(server_.options().url) + " answers without a run", "", 200, "",
+                        true);
+    made = RemoteRun{info["run_id"].get<std::string>(), info.value("artifact_uri", ""), experiment_id};
+  }
+  attempted_.erase(r.run);
+  names_[r.run] = r.key;
+  artifact_uris_[r.run] = made->artifact_uri;
+  runs_->add(r.run, *made);
+}
+
+std::optional<RemoteRun> RestSink::find_created(const std::string& local, int64_t experiment_id) {
+  const Json answer =
+      server_.post("runs/search", {{"experiment_ids", {std::to_string(experiment_id)}},
+                                   {"filter", std::string("tags.`") + kLocalIdTag + "` = '" + local + "'"},
+                                   {"max_results", 1}});
+  const auto runs = answer.find("runs");
+  if (runs == answer.end() || runs->empty()) return std::nullopt;
+  const Json& info = (*runs)[0]["info"];
+  return RemoteRun{info.value("run_id", ""), info.value("artifact_uri", ""), experiment_id};
+}
+
+// The experiment of a name that could not be looked for at the call.
+int64_t RestSink::experiment(const std::string& name) {
+  for (const bool again : {false, true}) {
+    try {
+      const Json found = server_.get("experiments/get-by-name", {{"experiment_name", name}});
+      return std::stoll(found.at("experiment").at("experiment_id").get<std::string>());
+    } catch (const ServerError& e) {
+      if (again || e.code() != "RESOURCE_DOES_NOT_EXIST") throw;
+    }
+    try {
+      const Json made = server_.post("experiments/create", {{"name", name}});
+      return std::stoll(made.at("experiment_id").get<std::string>());
+    } catch (const ServerError& e) {
+      if (e.code() != "RESOURCE_ALREADY_EXISTS") throw;
+    }
+  }
+  throw ServerError("mlflow: the experiment '" + name + "' can be neither found nor made", "", 0, "", true);
+}
+
+std::string RestSink::artifact_uri(const std::string& run) {
+  if (const auto known = artifact_uris_.find(run); known != artifact_uris_.end()) return known->second;
+  const Json answer = server_.get("runs/get", {{"run_id", runs_->id_of(run)}});
+  return artifact_uris_[run] = answer.at("run").at("info").value("artifact_uri", "");
+}
+
+void RestSink::put_artifact(const Record& r, const Report& report) {
+  const std::string uri = artifact_uri(r.run);
+  const bool is_file = r.kind == RecordKind::file;
+  const std::string what = "mlflow: the artifact '" + r.key + "' of run " + r.run;
+  const auto folder = local_folder(uri);
+  try {
+    if (folder && !uri.empty()) {
+      if (is_file) publish_file({r.value, r.step, r.timestamp}, *folder, r.key);
+      else publish_text(r.value, *folder, r.key);
+      return;
+    }
+    if (Server::takes(uri)) {
+      server_.put_artifact(uri, r.key, is_file ? r.value : "", is_file ? "" : r.value);
+    } else {
+      report({ErrorKind::tracking, r.run,
+              what + " belongs to '" + http::shown_url(uri) + "', which cannot be written from here",
+              "it is set aside; a server started with --artifacts-destination and --serve-artifacts stores artifacts "
+              "itself"});
+    }
+  } catch (const FileError& e) {
+    if (e.may_pass()) throw;
+    report({ErrorKind::io, r.run, e.message(), "the artifact '" + r.key + "' is set aside"});
+  }
+  if (is_file) ::unlink(r.value.c_str());
+}
+
+void RestSink::set_aside(const Record& r, const ServerError& e, const Report& report) {
+  if (r.kind == RecordKind::file) ::unlink(r.value.c_str());
+  if (r.kind == RecordKind::text || r.kind == RecordKind::file)
+    return report({ErrorKind::tracking, r.run, e.message(), "the artifact '" + r.key + "' is set aside"});
+  if (r.kind == RecordKind::end_run)
+    return report({ErrorKind::tracking, r.run, e.message(), "the end of the run is not stored"});
+  const bool is_changed = r.kind == RecordKind::param && e.message().find("hanging param value") != std::string::npos;
+  report(
+      {ErrorKind::tracking, r.run,
+       is_changed ? "mlflow: changing param values is not allowed: param with key='" + r.key +
+                        "' was already logged with another value, attempted logging new value '" + r.value + "'"
+                  : e.message(),
+       is_changed ? "the first value stays" : std::string("the ") + name_of(r.kind) + " '" + r.key + "' is set aside"});
+}
+
+void RestSink::refuse(const std::string& run, const std::string& why, const std::string& hint, const Report& report) {
+  if (!refused_.insert(run).second) return;
+  runs_->refuse(run);
+  report({ErrorKind::tracking, run, why + "; what is logged to the run " + run + " is set aside", hint});
+}
+
+}  // namespace trainhost::track

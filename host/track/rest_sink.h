@@ -1,0 +1,67 @@
+// A tracking server as a sink: records as calls of MLflow's REST API, artifacts by PUT or into a local folder.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "host/track/remote_runs.h"
+#include "host/track/server.h"
+#include "host/track/sink.h"
+
+namespace trainhost::track {
+
+// The tag by which a run is found again whose creation was answered by nobody: its id here.
+inline constexpr char kLocalIdTag[] = "trainhost.run_id";
+
+// See Note [Storing at a server] in rest_sink.cpp.
+class RestSink : public Sink {
+ public:
+  RestSink(ServerOptions options, std::shared_ptr<RemoteRuns> runs);
+  size_t write(std::span<const Record> records, const Report& report) override;
+  void flush() override {}
+  void hurry() noexcept override;
+
+ private:
+  // What goes to one run in one call.
+  struct Batch {
+    std::vector<const Record*> metrics, params, tags;
+    size_t bytes = 0;
+    size_t size() const { return metrics.size() + params.size() + tags.size(); }
+  };
+
+  size_t write_front(std::span<const Record> records, const Report& report);
+  size_t send_batches(std::span<const Record> records, const Report& report);
+  void send(const std::string& run, const Batch& batch, const Report& report);
+  void log_batch(const std::string& run, const Batch& batch);
+  // One record that is a call of its own; ServerErrors that do not pass set it aside.
+  void send_alone(const Record& record, const Report& report);
+  void start(const Record& record);
+  int64_t experiment(const std::string& name);
+  std::optional<RemoteRun> find_created(const std::string& local, int64_t experiment_id);
+  void put_artifact(const Record& record, const Report& report);
+  std::string artifact_uri(const std::string& run);
+  void set_aside(const Record& record, const ServerError& error, const Report& report);
+  void refuse(const std::string& run, const std::string& why, const std::string& hint, const Report& report);
+
+  Server server_;
+  std::shared_ptr<RemoteRuns> runs_;
+  std::atomic<bool> hurried_{false};
+  int failures_ = 0;  // since the last success
+  std::chrono::steady_clock::time_point not_before_{};
+  std::string last_failure_;
+  std::unordered_set<std::string> attempted_;  // runs whose creation may have come through
+  std::unordered_set<std::string> refused_;    // runs whose records cannot be stored; reported
+  std::unordered_map<std::string, std::string> names_, artifact_uris_;
+};
+
+// Removes what was staged of a run that is stored.
+void remove_remote_staging(const std::string& run) noexcept;
+// The folder beside which the files of a server's run are staged: .trainhost/runs/RUN/artifacts in the folder of work.
+std::string remote_staging(const std::string& run);
+
+}  // namespace trainhost::track

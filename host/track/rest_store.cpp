@@ -1,0 +1,202 @@
+// Experiments and runs as JSON.
+#include "host/track/rest_store.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+namespace trainhost::track {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Json = nlohmann::json;
+
+constexpr auto kQuick = std::chrono::milliseconds(2000), kPatience = std::chrono::milliseconds(30'000);
+constexpr const char* kNone = "RESOURCE_DOES_NOT_EXIST";
+
+std::string text(const Json& from, const char* name) {
+  const auto found = from.find(name);
+  if (found == from.end()) return "";
+  return found->is_string() ? found->get<std::string>() : found->dump();
+}
+
+// int64 comes as a number or as a string.
+int64_t integer(const Json& from, const char* name) {
+  const std::string digits = text(from, name);
+  return digits.empty() ? 0 : std::strtoll(digits.c_str(), nullptr, 10);
+}
+
+double number(const Json& from, const char* name) {
+  const auto found = from.find(name);
+  if (found == from.end()) return 0.0;
+  if (found->is_number()) return found->get<double>();
+  const std::string word = text(from, name);
+  if (word == "Infinity") return std::numeric_limits<double>::infinity();
+  if (word == "-Infinity") return -std::numeric_limits<double>::infinity();
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
+Experiment experiment_of(const Json& from) {
+  return {integer(from, "experiment_id"),  text(from, "name"),
+          text(from, "artifact_location"), text(from, "lifecycle_stage"),
+          integer(from, "creation_time"),  integer(from, "last_update_time")};
+}
+
+Metric metric_of(const Json& from) {
+  return {text(from, "key"), number(from, "value"), integer(from, "step"), integer(from, "timestamp")};
+}
+
+const Json& list(const Json& from, const char* name) {
+  static const Json none = Json::array();
+  const auto found = from.find(name);
+  return found != from.end() && found->is_array() ? *found : none;
+}
+
+const Json& object(const Json& from, const char* name) {
+  static const Json none = Json::object();
+  const auto found = from.find(name);
+  return found != from.end() && found->is_object() ? *found : none;
+}
+
+// MLflow itself says no to what was asked. All else (nobody there, 401 ...) is told by the sender: a script that starts
+// a run is not ended for it.
+bool is_wrong_use(const ServerError& e) { return !e.is_passing() && !e.code().empty(); }
+
+thread_local const std::function<bool()>* stop_asked = nullptr;
+
+Server::Stop stop() { return stop_asked ? *stop_asked : Server::Stop(); }
+
+}  // namespace
+
+StopAsked::StopAsked(std::function<bool()> stop) : stop_(std::move(stop)), before_(stop_asked) { stop_asked = &stop_; }
+StopAsked::~StopAsked() { stop_asked = before_; }
+
+RestStore::RestStore(ServerOptions options, std::shared_ptr<RemoteRuns> runs)
+    : server_(std::move(options)), runs_(std::move(runs)), url_(server_.options().url) {}
+
+template <class Ask>
+auto RestStore::patiently(Ask ask) {
+  const auto until = Clock::now() + kPatience;
+  server_.set_deadline(until);
+  for (int attempt = 1;; ++attempt) {
+    try {
+      return ask();
+    } catch (const ServerError& e) {
+      const auto pause = server_.pause(attempt, e);
+      if (!e.is_passing() || attempt > server_.options().max_retries || Clock::now() + pause > until) throw;
+      for (const auto end = Clock::now() + pause; Clock::now() < end;) {
+        if (stop_asked && (*stop_asked)()) throw Error(ErrorKind::interrupted, "interrupted");
+        std::this_thread::sleep_for(std::min<Clock::duration>(end - Clock::now(), std::chrono::milliseconds(50)));
+      }
+    }
+  }
+}
+
+template <class Ask>
+auto RestStore::quickly(Ask ask) {
+  server_.set_deadline(Clock::now() + kQuick);
+  return ask();
+}
+
+std::optional<Experiment> RestStore::find_experiment(const std::string& name) {
+  std::lock_guard lock(mutex_);
+  try {
+    return patiently([&] {
+      const Experiment found = experiment_of(
+          object(server_.get("experiments/get-by-name", {{"experiment_name", name}}, stop()), "experiment"));
+      return std::optional(experiments_[found.id] = found);
+    });
+  } catch (const ServerError& e) {
+    if (e.code() == kNone) return std::nullopt;
+    throw;
+  }
+}
+
+std::optional<Experiment> RestStore::find_experiment(int64_t id) {
+  std::lock_guard lock(mutex_);
+  if (const auto known = experiments_.find(id); known != experiments_.end()) return known->second;
+  if (id < 0) return std::nullopt;
+  try {
+    return quickly([&] {
+      const Experiment found = experiment_of(
+          object(server_.get("experiments/get", {{"experiment_id", std::to_string(id)}}, stop()), "experiment"));
+      return std::optional(experiments_[id] = found);
+    });
+  } catch (const ServerError& e) {
+    if (e.code() == kNone) return std::nullopt;
+    if (is_wrong_use(e)) throw;
+    return Experiment{id, "", "", "active"};
+  }
+}
+
+Experiment RestStore::experiment(const std::string& name) {
+  std::lock_guard lock(mutex_);
+  try {
+    return quickly([&] {
+      for (const bool again : {false, true}) {
+        try {
+          const Json found = server_.get("experiments/get-by-name", {{"experiment_name", name}}, stop());
+          const Experiment experiment = experiment_of(object(found, "experiment"));
+          return experiments_[experiment.id] = experiment;
+        } catch (const ServerError& e) {
+          if (again || e.code() != kNone) throw;
+        }
+        try {
+          server_.post("experiments/create", {{"name", name}}, stop());
+        } catch (const ServerError& e) {
+          if (e.code() != "RESOURCE_ALREADY_EXISTS") throw;  // another process was first
+        }
+      }
+      throw Error(ErrorKind::internal, "mlflow: not reached");
+    });
+  } catch (const ServerError& e) {
+    if (is_wrong_use(e)) throw;
+  }
+  for (const auto& [id, known] : experiments_)
+    if (id < 0 && known.name == name) return known;
+  const int64_t id = experiments_.empty() ? -1 : std::min<int64_t>(experiments_.begin()->first, 0) - 1;
+  return experiments_[id] = Experiment{id, name, "", "active"};
+}
+
+std::optional<StoredRun> RestStore::find_run(const std::string& run_id) {
+  std::lock_guard lock(mutex_);
+  Json answer;
+  try {
+    answer = patiently([&] { return server_.get("runs/get", {{"run_id", runs_->id_of(run_id)}}, stop()); });
+  } catch (const ServerError& e) {
+    if (e.code() == kNone) return std::nullopt;
+    throw;
+  }
+  const Json &info = object(object(answer, "run"), "info"), &data = object(object(answer, "run"), "data");
+  StoredRun run;
+  run.info = {text(info, "run_id"),           text(info, "run_name"),      text(info, "user_id"),
+              text(info, "status"),           text(info, "artifact_uri"),  text(info, "lifecycle_stage"),
+              integer(info, "experiment_id"), integer(info, "start_time"), integer(info, "end_time")};
+  for (const Json& metric : list(data, "metrics")) run.metrics.push_back(metric_of(metric));
+  for (const Json& param : list(data, "params")) run.params[text(param, "key")] = text(param, "value");
+  for (const Json& tag : list(data, "tags")) run.tags[text(tag, "key")] = text(tag, "value");
+  return run;
+}
+
+std::vector<Metric> RestStore::metric_history(const std::string& run_id, const std::string& key) {
+  std::lock_guard lock(mutex_);
+  std::vector<Metric> points;
+  std::string token;
+  do {
+    std::vector<std::pair<std::string, std::string>> query = {
+        {"run_id", runs_->id_of(run_id)}, {"metric_key", key}, {"max_results", "25000"}};
+    if (!token.empty()) query.emplace_back("page_token", token);
+    const Json answer = patiently([&] { return server_.get("metrics/get-history", query, stop()); });
+    for (const Json& metric : list(answer, "metrics")) points.push_back(metric_of(metric));
+    token = text(answer, "next_page_token");
+  } while (!token.empty());
+  const auto order = [](const Metric& a, const Metric& b) {
+    return std::tie(a.timestamp, a.step) < std::tie(b.timestamp, b.step);
+  };
+  std::stable_sort(points.begin(), points.end(), order);
+  return points;
+}
+
+}  // namespace trainhost::track

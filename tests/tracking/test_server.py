@@ -1,0 +1,503 @@
+# Runs that are logged to a real tracking server, directly and through one that fails in every way; read back by MLflow.
+import base64
+import json
+import math
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import fault_server as faults
+import pytest
+from fault_server import FaultServer
+from test_mlflow import STORY, MlflowClient, mlflow
+
+from mlflow_server import Server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("server"))
+    try:
+        yield server.wait()
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    return MlflowClient(tracking_uri=server.uri)
+
+
+@pytest.fixture
+def proxy(server):
+    """Makes proxies before the server."""
+    made = []
+
+    def make(fault=None, **options):
+        made.append(FaultServer(("127.0.0.1", server.port), fault, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.__exit__()
+
+
+@pytest.fixture
+def artifacts(monkeypatch, server):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    return mlflow.artifacts
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))  # no credentials file, no .netrc
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def play(trainhost, code, uri, folder, **env):
+    """Runs a script that logs to a server: what it printed, and what it said."""
+    (folder / "script.lua").write_text(code)
+    done = trainhost.run("script.lua", cwd=folder, env={"MLFLOW_TRACKING_URI": uri, **env})
+    return done.stdout, done.stderr
+
+
+def play_and_kill(trainhost, code, uri, folder, **env):
+    """The same of a script that is killed once it has printed `done`: its end would wait for the server."""
+    (folder / "script.lua").write_text(code + ' print("done") io.stdout:flush() io.read()')
+    process = subprocess.Popen([trainhost.path, "script.lua"], cwd=folder, text=True, stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               env={**os.environ, "MLFLOW_TRACKING_URI": uri, **env})
+    out = ""
+    while not out.endswith("done\n"):
+        line = process.stdout.readline()
+        assert line, process.communicate()
+        out += line
+    process.kill()
+    return out, process.communicate()[1]
+
+
+def points(client, run_id, key):
+    return sorted((point.step, point.value) for point in client.get_metric_history(run_id, key))
+
+
+def test_everything_is_read_back_by_the_real_client(trainhost, server, client, artifacts, tmp_path):
+    out, said = play(trainhost, STORY, server.uri, tmp_path)
+    run = client.get_run(out.split()[-1])
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "parent")
+    assert run.info.end_time >= run.info.start_time > 1_600_000_000_000
+    assert client.get_experiment(run.info.experiment_id).name == "story"
+    tags = run.data.tags
+    assert tags["text"] == "Grüße ✓" and tags["mlflow.note.content"] == "a *note*" and tags["long"] == "y" * 8000
+    assert tags["mlflow.runName"] == "parent" and tags["mlflow.source.name"] == "script.lua"
+    want = {"lr": 0.1, "epochs": 3, "nesterov": True, "betas": [0.9, 0.999], "name": "adam", "none": None}
+    assert run.data.params == {**{key: str(value) for key, value in want.items()}, "long": "x" * 6000}
+    assert points(client, run.info.run_id, "loss") == [(epoch, 1 / (epoch + 1)) for epoch in range(10)]
+    assert points(client, run.info.run_id, "ints") == [(-5, 3)]
+    metrics = run.data.metrics
+    assert math.isnan(metrics["bad"]) and metrics["big"] == sys.float_info.max == -metrics["small"]
+    uri = run.info.artifact_uri
+    assert uri.startswith("mlflow-artifacts:/")
+    assert {item.path for item in client.list_artifacts(run.info.run_id)} == {
+        "notes", "files", "config.json", "config.yaml"}
+    assert artifacts.load_text(uri + "/notes/hello world.txt") == "hello\n"
+    assert open(client.download_artifacts(run.info.run_id, "files/data.bin"), "rb").read() == b"0123456789" * 300000
+    assert artifacts.load_dict(uri + "/config.json")["layers"] == [1, 2]
+    children = client.search_runs([run.info.experiment_id], f"tags.mlflow.parentRunId = '{run.info.run_id}'",
+                                  order_by=["metrics.score ASC"])
+    assert [(child.info.run_name, child.data.metrics["score"]) for child in children] == [("child 1", 1), ("child 2", 2)]
+    assert said.count("warning") == 2 and said.count("is cut to") == 2, said  # the long values
+    assert not (tmp_path / ".trainhost").exists() and not (tmp_path / "mlflow.db").exists()
+
+
+READ_BACK = """
+local mlflow = require "mlflow"
+local run = mlflow.start_run()
+for step = 0, 99 do run:log_metric("loss", 1 / (step + 1), step) end
+run:log_params {lr = 0.1}
+run:set_tag("team", "blue")
+run:set_tag("mlflow.runName", "renamed")
+run:set_tag("away", 1)
+run:delete_tag("away")
+run:log_metric("bad", 0 / 0)
+local id = run.info.run_id
+assert(run:wait_id() == id)
+local back = mlflow.get_run(id)
+assert(back.info.run_id == id and back.info.status == "RUNNING" and back.info.run_name == "renamed")
+assert(back.data.params.lr == "0.1" and back.data.metrics.loss == 0.01 and back.data.metrics.bad ~= back.data.metrics.bad)
+assert(back.data.tags.team == "blue" and back.data.tags.away == nil)
+local history = mlflow.get_metric_history(id, "loss")
+assert(#history == 100 and history[100].step == 99 and history[100].value == 0.01)
+mlflow.end_run("FAILED")
+assert(mlflow.get_run(id).info.status == "FAILED")
+do
+  local again <close> = mlflow.start_run {run_id = id}
+  assert(again:wait_id(0) == id and again.info.artifact_uri:find(id, 1, true))
+  again:log_metric("loss", 7, 100)
+end
+assert(mlflow.get_run(id).info.status == "FINISHED")
+assert(select(2, pcall(mlflow.get_run, ("0"):rep(32))).message:find("no run with id"))
+assert(select(2, pcall(mlflow.start_run, {experiment_id = "99999"})).message:find("no experiment with id"))
+print(id)
+"""
+
+
+def test_a_script_reads_back_and_goes_on_with_its_run(trainhost, server, client, tmp_path):
+    out, said = play(trainhost, READ_BACK, server.uri + "/", tmp_path)
+    assert said == ""
+    run = client.get_run(out.strip())
+    assert run.info.run_name == "renamed" and run.data.tags["mlflow.runName"] == "renamed"
+    assert points(client, run.info.run_id, "loss")[-1] == (100, 7)
+
+
+def test_trainhost_goes_on_with_a_run_of_python_and_python_with_one_of_ours(trainhost, server, client, tmp_path):
+    experiment = client.create_experiment("python's")
+    run = client.create_run(experiment, run_name="snake")
+    client.log_metric(run.info.run_id, "loss", 1.0, step=0)
+    client.set_terminated(run.info.run_id, "FAILED")
+    play(trainhost, """local run <close> = require("mlflow").start_run()
+        assert(run.info.run_name == "snake")
+        run:log_metric("loss", 0.5, 1)""", server.uri, tmp_path, MLFLOW_RUN_ID=run.info.run_id)
+    assert points(client, run.info.run_id, "loss") == [(0, 1.0), (1, 0.5)]
+    assert client.get_run(run.info.run_id).info.status == "FINISHED"
+    client.log_metric(run.info.run_id, "loss", 0.25, step=2)
+    assert len(points(client, run.info.run_id, "loss")) == 3
+
+
+MANY = """
+local mlflow = require "mlflow"
+mlflow.set_experiment("many")
+local run <close> = mlflow.start_run {run_name = "many"}
+for step = 0, 1499 do run:log_metric("loss", step / 8, step) end
+for i = 1, 120 do run:log_param("p" .. i, i) end
+for i = 1, 120 do run:set_tag("t" .. i, i) end
+for step = 0, 499 do run:log_metric("other", step, step) end
+run:log_text(("x"):rep(100000), "folder/x y.txt")
+do
+  local child <close> = mlflow.start_run {run_name = "child", nested = true}
+  child:log_metric("loss", 1, 0)
+end
+assert(run:flush(100))
+print(run:wait_id())
+"""
+
+
+def is_whole(client, run_id):
+    run = client.get_run(run_id)
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "many")
+    assert points(client, run_id, "loss") == [(step, step / 8) for step in range(1500)]
+    assert points(client, run_id, "other") == [(step, step) for step in range(500)]
+    assert run.data.params == {f"p{i}": str(i) for i in range(1, 121)}
+    assert {key: value for key, value in run.data.tags.items() if key.startswith("t") and key[1:].isdigit()} == {
+        f"t{i}": str(i) for i in range(1, 121)}
+    experiment = [run.info.experiment_id]
+    local_id = run.data.tags["trainhost.run_id"]
+    assert len(client.search_runs(experiment, f"tags.`trainhost.run_id` = '{local_id}'")) == 1, "made once"
+    children = client.search_runs(experiment, f"tags.mlflow.parentRunId = '{run_id}'")
+    assert [(child.info.status, child.data.metrics) for child in children] == [("FINISHED", {"loss": 1})]
+    assert [(file.path, file.file_size) for file in client.list_artifacts(run_id, "folder")] == [("folder/x y.txt", 100000)]
+
+
+def test_batches_keep_to_the_limits_over_two_connections(trainhost, proxy, client, tmp_path):
+    with proxy() as between:
+        out, said = play(trainhost, MANY, between.uri, tmp_path)
+        assert said == ""
+    is_whole(client, out.strip())
+    batches = between.calls("log-batch")
+    for batch in batches:
+        assert len(batch["params"]) <= 100 and len(batch["tags"]) <= 100
+        assert len(batch["metrics"]) + len(batch["params"]) + len(batch["tags"]) <= 1000
+    assert len(batches) < 60
+    assert between.connections <= 2, "one of the sender, one of the script"
+
+
+RARELY = 3
+FAULTS = {
+    "429": faults.status(429, b"slow down"), "500": faults.status(500, b"<html>"), "502": faults.status(502, b"<html>"),
+    "503": faults.status(503, b"<html>"), "404 of a page": faults.status(404, b"<html>"),
+    "a page": faults.status(200, b"<html>sign in</html>"), "reset": faults.reset, "lost answers": faults.lost,
+    "cut answers": faults.cut, "half JSON": faults.half_json, "each call twice": faults.twice,
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_nothing_is_lost_or_doubled_by_a_server_that_fails(trainhost, proxy, client, tmp_path, name):
+    fault = FAULTS[name]
+    if name == "each call twice":  # but for the creation of runs, which is none
+        def choose(handler, body):
+            return handler.command == "POST" and not handler.path.endswith("/create") and fault(handler, body)
+    else:
+        def choose(handler, body, chosen=faults.every(RARELY, fault)):
+            return not handler.path.endswith("experiments/create") and chosen(handler, body)
+    with proxy(choose) as between:
+        out, said = play(trainhost, MANY, between.uri, tmp_path)
+    is_whole(client, out.strip())
+    assert "set aside" not in said, said
+
+
+def test_retry_after_is_kept_to(trainhost, proxy, client, tmp_path):
+    times = []
+
+    def busy(handler, body):
+        if not handler.path.endswith("log-batch"):
+            return False
+        times.append(time.monotonic())
+        return len(times) == 1 and faults.status(429, b"{}", "application/json", Retry_After="2")(handler, body)
+
+    with proxy(busy) as between:
+        out, _ = play(trainhost, MANY, between.uri, tmp_path)
+    is_whole(client, out.strip())
+    assert times[1] - times[0] >= 2
+
+
+def test_a_server_that_starts_late_gets_everything(trainhost, server, client, artifacts, tmp_path):
+    port = FaultServer(("127.0.0.1", server.port))
+    port.__exit__()
+    (tmp_path / "file.txt").write_text("a file")
+    (tmp_path / "script.lua").write_text("""
+        local mlflow = require "mlflow"
+        mlflow.set_experiment("late")
+        local run <close> = mlflow.start_run {run_name = "late"}
+        local first = run.info.run_id
+        for step = 0, 99 do run:log_metric("loss", step, step) end
+        run:log_text("text", "text.txt")
+        run:log_artifact("file.txt")
+        os.remove("file.txt")
+        local child = mlflow.start_run {run_name = "child", nested = true}
+        child:end_run()
+        assert(run.info.run_id == first and #first == 32 and not run:wait_id(0))
+        io.stdout:write("waiting\\n")
+        io.stdout:flush()
+        local id = assert(run:wait_id(100))
+        assert(id ~= first and run.info.run_id == id)
+        assert(mlflow.get_run(first).info.run_id == id)
+        assert(run:flush(100))
+        print(id, first)""")
+    process = subprocess.Popen([trainhost.path, "script.lua"], cwd=tmp_path, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, env={**os.environ,
+                                                                      "MLFLOW_TRACKING_URI": port.uri})
+    assert process.stdout.readline() == "waiting\n"
+    with FaultServer(("127.0.0.1", server.port), port=port.port):
+        out, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert said.count("records wait and are tried again") == 1 and "works again, nothing was lost" in said, said
+    run_id, local_id = out.split()
+    run = client.get_run(run_id)
+    assert run.data.tags["trainhost.run_id"] == local_id
+    assert client.get_experiment(run.info.experiment_id).name == "late"
+    assert points(client, run_id, "loss") == [(step, step) for step in range(100)]
+    assert artifacts.load_text(run.info.artifact_uri + "/file.txt") == "a file"
+    child, = client.search_runs([run.info.experiment_id], f"tags.mlflow.parentRunId = '{run_id}'")
+    assert child.info.status == "FINISHED"
+    assert not (tmp_path / ".trainhost").exists()
+
+
+def test_a_server_that_hangs_holds_up_nothing_slow(trainhost, proxy, client, tmp_path):
+    free = threading.Event()
+
+    def hang(handler, body):
+        free.wait(100)
+        return False
+
+    with proxy(hang) as between:
+        (tmp_path / "script.lua").write_text("""
+            local mlflow, host = require "mlflow", require "host"
+            mlflow.set_experiment("hanging")
+            local run <close> = mlflow.start_run {run_name = "many"}
+            for step = 0, 999 do run:log_metric("loss", step, step) end
+            print("logged")
+            io.stdout:flush()
+            assert(run:flush(100))
+            print(run:wait_id())""")
+        process = subprocess.Popen([trainhost.path, "script.lua"], cwd=tmp_path, stdout=subprocess.PIPE, text=True,
+                                   env={**os.environ, "MLFLOW_TRACKING_URI": between.uri})
+        assert process.stdout.readline() == "logged\n", "while nothing is answered"
+        free.set()
+        run_id = process.communicate(timeout=120)[0].strip()
+    assert len(points(client, run_id, "loss")) == 1000
+
+
+def test_a_server_that_is_never_there_ends_no_training(trainhost, tmp_path):
+    port = FaultServer(("127.0.0.1", 1))
+    port.__exit__()
+    out, said = play_and_kill(trainhost, """
+        local mlflow = require "mlflow"
+        mlflow.set_experiment("never")
+        local run = mlflow.start_run()
+        for step = 0, 99 do run:log_metric("loss", step, step) end
+        run:end_run()
+        print("trained", mlflow.flush(0.5))""", port.uri, tmp_path)
+    assert out.startswith("trained\tnil")
+    assert "cannot be reached" in said and "records wait" in said and said.count("\n") == 1, said
+
+
+@pytest.mark.parametrize("env, header", [
+    ({"MLFLOW_TRACKING_USERNAME": "me", "MLFLOW_TRACKING_PASSWORD": "canary:1", "MLFLOW_TRACKING_TOKEN": "canary"},
+     "Basic " + base64.b64encode(b"me:canary:1").decode()),
+    ({"MLFLOW_TRACKING_TOKEN": "canary"}, "Bearer canary"),
+    ({"file": "[other]\nmlflow_tracking_username = x\n[mlflow]\n# c\nmlflow_tracking_username = me\n"
+              "MLFLOW_TRACKING_PASSWORD: canary \n"}, "Basic " + base64.b64encode(b"me:canary").decode()),
+    ({"uri": "me:canary@"}, "Basic " + base64.b64encode(b"me:canary").decode()),
+], ids=["basic", "token", "file", "uri"])
+def test_who_asks_is_told_and_kept_out_of_all_texts(trainhost, proxy, client, tmp_path, env, header):
+    def check(handler, body):
+        if handler.headers.get("Authorization") == header and handler.headers.get("X-MLFLOW-WORKSPACE") == "team":
+            return False
+        handler.answer(401, b"You are not authenticated.", "text/html")
+        return True
+
+    env = {**env, "MLFLOW_WORKSPACE": " team "}
+    if "file" in env:
+        (tmp_path / ".mlflow").mkdir()
+        (tmp_path / ".mlflow/credentials").write_text(env.pop("file"))
+    user = env.pop("uri", "")
+    script = """local mlflow = require "mlflow"
+        local run = mlflow.start_run()
+        for step = 0, 99 do run:log_metric("loss", step, step) end
+        print(run:wait_id(0) or "none", mlflow.flush())"""
+    with proxy(check) as between:
+        out, said = play(trainhost, script, between.uri.replace("//", "//" + user), tmp_path, **env)
+        assert said == "" and len(points(client, out.split()[0], "loss")) == 100
+        count = len(between.requests)
+        out, said = play(trainhost, script, between.uri.replace("//", "//" + user.replace("me", "she")), tmp_path,
+                         **{**env, "MLFLOW_WORKSPACE": "others"})
+        assert out == "none\ttrue\n"
+        assert "answers 401" in said and "MLFLOW_TRACKING_TOKEN" in said and said.count("\n") == 1, said
+        assert "canary" not in said + out
+        assert len(between.requests) <= count + 3, "it is not asked again"
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """A certificate for 127.0.0.1 with its key, that is its own authority."""
+    folder = tmp_path_factory.mktemp("tls")
+    made = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext",
+         "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"], capture_output=True)
+    assert made.returncode == 0, made.stderr
+    (folder / "both.pem").write_bytes((folder / "cert.pem").read_bytes() + (folder / "key.pem").read_bytes())
+    return folder
+
+
+TLS = """local mlflow = require "mlflow"
+    local run = mlflow.start_run()
+    run:log_metric("loss", 1)
+    print(run:wait_id(0) or "none", mlflow.flush(1))"""
+
+
+def test_certificates(trainhost, proxy, client, certificates, tmp_path):
+    both, cert = certificates / "both.pem", str(certificates / "cert.pem")
+    with proxy(certificate=both) as between:
+        for env in ({"MLFLOW_TRACKING_SERVER_CERT_PATH": cert}, {"MLFLOW_TRACKING_INSECURE_TLS": "true"},
+                    {"REQUESTS_CA_BUNDLE": cert}):
+            out, said = play(trainhost, TLS, between.uri, tmp_path, **env)
+            assert said == "" and points(client, out.split()[0], "loss") == [(0, 1)]
+        out, said = play_and_kill(trainhost, TLS, between.uri, tmp_path)
+        assert out.startswith("none\tnil") and "certificate" in said, said
+    with proxy(certificate=both, client_ca=cert) as between:
+        env = {"MLFLOW_TRACKING_SERVER_CERT_PATH": cert}
+        out, _ = play_and_kill(trainhost, TLS, between.uri, tmp_path, **env)
+        assert out.startswith("none\tnil")
+        out, said = play(trainhost, TLS, between.uri, tmp_path, MLFLOW_TRACKING_CLIENT_CERT_PATH=str(both), **env)
+        assert said == "" and points(client, out.split()[0], "loss") == [(0, 1)]
+
+
+@pytest.mark.parametrize("env, text", [
+    ({"MLFLOW_TRACKING_INSECURE_TLS": "yes"}, "MLFLOW_TRACKING_INSECURE_TLS must be true, false, 1 or 0"),
+    ({"MLFLOW_TRACKING_INSECURE_TLS": "1", "MLFLOW_TRACKING_SERVER_CERT_PATH": "/x"}, "must not be set"),
+    ({"MLFLOW_HTTP_REQUEST_TIMEOUT": "long"}, "MLFLOW_HTTP_REQUEST_TIMEOUT must be a number of 0 or more"),
+    ({"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "-1"}, "MLFLOW_HTTP_REQUEST_MAX_RETRIES must be a number of 0 or more"),
+    ({"MLFLOW_TRACKING_AWS_SIGV4": "true"}, "MLFLOW_TRACKING_AWS_SIGV4 is not supported"),
+    ({"MLFLOW_TRACKING_AUTH": "mine"}, "names a plugin of Python's mlflow"),
+    ({"MLFLOW_TRACKING_TOKEN": "canary\r\nX: 1"}, "MLFLOW_TRACKING_TOKEN must be one line"),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_settings_that_cannot_be_meant_are_errors(trainhost, server, tmp_path, env, text):
+    done = trainhost.run("-e", 'require("mlflow").start_run()', cwd=tmp_path, check=False,
+                         env={"MLFLOW_TRACKING_URI": server.uri, **env})
+    assert done.returncode == 1 and text in done.stderr and "canary" not in done.stderr, done.stderr
+
+
+def test_what_the_server_refuses_is_set_aside_and_the_rest_is_stored(trainhost, server, client, tmp_path):
+    run = client.create_run("0")
+    client.log_param(run.info.run_id, "p50", "first")
+    code = """local mlflow = require "mlflow"
+        local run = mlflow.start_run {run_id = os.getenv("RUN")}
+        for i = 1, 99 do run:log_param("p" .. i, i) end
+        for step = 0, 9 do run:log_metric("loss", step, step) end
+        print(mlflow.flush())"""
+    out, said = play(trainhost, code, server.uri, tmp_path, RUN=run.info.run_id)
+    assert out == "true\n" and said.count("\n") == 1
+    assert "changing param values is not allowed: param with key='p50'" in said and "'50'" in said, said
+    stored = client.get_run(run.info.run_id).data
+    assert stored.params == {f"p{i}": "first" if i == 50 else str(i) for i in range(1, 100)}
+    assert stored.metrics == {"loss": 9}
+
+
+def test_a_run_that_is_deleted_meanwhile_is_one_report(trainhost, server, client, tmp_path):
+    (tmp_path / "script.lua").write_text("""local mlflow = require "mlflow"
+        local run = mlflow.start_run()
+        print(run:wait_id())
+        io.stdout:flush()
+        io.read()
+        for step = 0, 99 do run:log_metric("loss", step, step) assert(run:flush()) end""")
+    process = subprocess.Popen([trainhost.path, "script.lua"], cwd=tmp_path, stdin=subprocess.PIPE, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               env={**os.environ, "MLFLOW_TRACKING_URI": server.uri})
+    client.delete_run(process.stdout.readline().strip())
+    _, said = process.communicate("\n", timeout=120)
+    assert process.returncode == 0 and said.count("set aside") == 1 and "'active' state" in said, said
+
+
+def test_artifacts_go_where_the_experiment_says(trainhost, server, client, tmp_path):
+    (tmp_path / "file.txt").write_text("a file")
+    code = """local mlflow = require "mlflow"
+        mlflow.set_experiment(os.getenv("NAME"))
+        local run <close> = mlflow.start_run()
+        run:log_text("text", "a/text.txt")
+        run:log_artifact("file.txt", "b")
+        assert(mlflow.flush())
+        print(run:get_artifact_uri())"""
+    for name, location in {"local": f"{tmp_path}/here", "as file": f"file://{tmp_path}/there%20too"}.items():
+        client.create_experiment(name, artifact_location=location)
+        out, said = play(trainhost, code, server.uri, tmp_path, NAME=name)
+        folder = tmp_path / out.strip().removeprefix("file://").replace("%20", " ")
+        assert said == "" and (folder / "a/text.txt").read_text() == "text" and (folder / "b/file.txt").read_text() == "a file"
+    client.create_experiment("far", artifact_location="s3://bucket/x")
+    out, said = play(trainhost, code, server.uri, tmp_path, NAME="far")
+    assert said.count("belongs to 's3://bucket/x/") == 2 and "--serve-artifacts" in said
+    assert not (tmp_path / ".trainhost").exists()
+
+
+def test_a_deleted_experiment_is_an_error_at_the_call(trainhost, server, client, tmp_path):
+    client.delete_experiment(client.create_experiment("gone"))
+    done = trainhost.run("-e", 'require("mlflow").set_experiment("gone")', cwd=tmp_path, check=False,
+                         env={"MLFLOW_TRACKING_URI": server.uri})
+    assert done.returncode == 1 and "deleted experiment 'gone'" in done.stderr
+
+
+def test_eight_processes_make_one_experiment(trainhost, server, client, tmp_path):
+    (tmp_path / "one.lua").write_text("""local mlflow = require "mlflow"
+        mlflow.set_experiment("together")
+        local run <close> = mlflow.start_run()
+        for step = 0, 49 do run:log_metric("loss", step, step) end
+        assert(run:flush(100))""")
+    env = {**os.environ, "MLFLOW_TRACKING_URI": server.uri}
+    processes = [subprocess.Popen([trainhost.path, "one.lua"], cwd=tmp_path, env=env, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True) for _ in range(8)]
+    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 8, outputs
+    runs = client.search_runs([client.get_experiment_by_name("together").experiment_id])
+    assert [run.data.metrics for run in runs] == [{"loss": 49}] * 8
+
+
+def test_a_message_is_json_that_python_reads(proxy, trainhost, client, tmp_path):
+    with proxy() as between:
+        play(trainhost, """local run <close> = require("mlflow").start_run()
+            run:log_metrics({nan = 0 / 0, inf = math.huge, small = 5e-324, tenth = 0.1})
+            run:set_tag("text", "a\\"\\\\\\1ü")""", between.uri, tmp_path)
+    sent = {item["key"]: item["value"] for batch in between.calls("log-batch") for item in batch["metrics"]}
+    assert sent == {"nan": "NaN", "inf": "Infinity", "small": 5e-324, "tenth": 0.1}
+    text, = [tag["value"] for batch in between.calls("log-batch") for tag in batch["tags"] if tag["key"] == "text"]
+    assert text == 'a"\\\1ü' and json.dumps(text)
