@@ -44,6 +44,11 @@ bool is_gone(const ServerError& e) {
          e.message().find("must be in the 'active'") != std::string::npos;
 }
 
+// A batch may come again as a whole after a part of it was set aside.
+std::string identity(const Record& r) {
+  return r.run + (r.kind == RecordKind::param ? "\1" : "\2") + r.key + "\n" + r.value;
+}
+
 const char* name_of(RecordKind kind) {
   switch (kind) {
     case RecordKind::metric:
@@ -136,6 +141,7 @@ size_t RestSink::send_batches(std::span<const Record> records, const Report& rep
     auto& list = r.kind == RecordKind::metric ? batch.metrics : r.kind == RecordKind::param ? batch.params : batch.tags;
     const auto same = [&](const Record* other) { return other->key == r.key; };
     if (r.kind != RecordKind::metric) {
+      if (!bad_.empty() && bad_.contains(identity(r))) continue;
       const auto found = std::find_if(list.begin(), list.end(), same);
       if (found != list.end() && (*found)->value == r.value) continue;
       if (found != list.end()) break;  // another value: after this batch
@@ -163,6 +169,14 @@ void RestSink::send(const std::string& run, const Batch& batch, const Report& re
     if (batch.size() == 1) {
       const auto& list = batch.metrics.size() ? batch.metrics : batch.params.size() ? batch.params : batch.tags;
       return set_aside(*list.front(), e, report);
+    }
+    // The server names a param that has another value already.
+    for (size_t i = 0; i < batch.params.size(); ++i) {
+      if (e.message().find("key='" + batch.params[i]->key + "'") == std::string::npos) continue;
+      set_aside(*batch.params[i], e, report);
+      Batch rest = batch;
+      rest.params.erase(rest.params.begin() + static_cast<std::ptrdiff_t>(i));
+      return send(run, rest, report);
     }
   }
   // Something in it is wrong: first by kind, then by halves.
@@ -270,16 +284,17 @@ std::optional<RemoteRun> RestSink::find_created(const std::string& local, int64_
 
 // The experiment of a name that could not be looked for at the call.
 int64_t RestSink::experiment(const std::string& name) {
+  if (const auto known = experiments_.find(name); known != experiments_.end()) return known->second;
   for (const bool again : {false, true}) {
     try {
       const Json found = server_.get("experiments/get-by-name", {{"experiment_name", name}});
-      return std::stoll(found.at("experiment").at("experiment_id").get<std::string>());
+      return experiments_[name] = std::stoll(found.at("experiment").at("experiment_id").get<std::string>());
     } catch (const ServerError& e) {
       if (again || e.code() != "RESOURCE_DOES_NOT_EXIST") throw;
     }
     try {
       const Json made = server_.post("experiments/create", {{"name", name}});
-      return std::stoll(made.at("experiment_id").get<std::string>());
+      return experiments_[name] = std::stoll(made.at("experiment_id").get<std::string>());
     } catch (const ServerError& e) {
       if (e.code() != "RESOURCE_ALREADY_EXISTS") throw;
     }
@@ -320,6 +335,7 @@ void RestSink::put_artifact(const Record& r, const Report& report) {
 }
 
 void RestSink::set_aside(const Record& r, const ServerError& e, const Report& report) {
+  if (r.kind == RecordKind::param || r.kind == RecordKind::tag) bad_.insert(identity(r));
   if (r.kind == RecordKind::file) ::unlink(r.value.c_str());
   if (r.kind == RecordKind::text || r.kind == RecordKind::file)
     return report({ErrorKind::tracking, r.run, e.message(), "the artifact '" + r.key + "' is set aside"});

@@ -56,6 +56,8 @@ class RestSink : public Sink {
   std::string last_failure_;
   std::unordered_set<std::string> attempted_;  // runs whose creation may have come through
   std::unordered_set<std::string> refused_;    // runs whose records cannot be stored; reported
+  std::set<std::string> bad_;                  // params and tags that were set aside: run, key, value
+  std::unordered_map<std::string, int64_t> experiments_;
   std::unordered_map<std::string, std::string> names_, artifact_uris_;
 };
 

@@ -157,7 +157,8 @@ void Server::put_artifact(const std::string& uri, const std::string& path, const
   asked.headers.emplace_back("Content-Type", "application/octet-stream");
   asked.upload = file;
   asked.body = text;
-  send(asked, {});
+  const http::Answer answer = send(asked, {});
+  if (!answer.body.empty()) parse(answer);  // a page that something before the server has made
 }
 
 std::chrono::milliseconds Server::pause(int attempt, const ServerError& error) const {

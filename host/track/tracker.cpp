@@ -89,6 +89,7 @@ struct Tracker::Router {
   std::mutex mutex;
   std::map<std::string, std::weak_ptr<Inbox>> by_run;
   std::vector<std::weak_ptr<Inbox>> all;
+  std::vector<std::shared_ptr<RemoteRuns>> remotes;
 
   void attach(const std::string& run, const std::weak_ptr<Inbox>& inbox) {
     std::lock_guard lock(mutex);
@@ -106,7 +107,10 @@ struct Tracker::Router {
     std::lock_guard lock(mutex);
     if (!event.run.empty()) {
       if (const auto found = by_run.find(event.run); found != by_run.end())
-        if (const auto inbox = found->second.lock()) inbox->add(std::move(event));
+        if (const auto inbox = found->second.lock()) {
+          for (const auto& remote : remotes) event.run = remote->id_of(event.run);  // as run.info has it
+          inbox->add(std::move(event));
+        }
       return;
     }
     for (const auto& entry : all)
@@ -169,6 +173,10 @@ std::shared_ptr<Store> Tracker::open_server(const std::string& url) {
   auto store = std::make_shared<RestStore>(options, remote);
   const Queue::Lane lane = queue_->add(std::make_shared<RestSink>(options, remote));
   opened_[url] = {store, lane, remote, {}};
+  {
+    std::lock_guard router_lock(router_->mutex);
+    router_->remotes.push_back(remote);
+  }
   // Once more: what is registered last is called first, and now OpenSSL, which the drain needs, has an end of its own.
   static const int registered = std::atexit(drain_current);
   (void)registered;

@@ -99,6 +99,21 @@ local function tags_of(options)
   return tags
 end
 
+-- MLFLOW_RUN_CONTEXT: tags as JSON, which those of the script replace.
+local function add_context(tags)
+  local given = vm.getenv("MLFLOW_RUN_CONTEXT")
+  if not given or given == "" then return tags end
+  local ok, context = pcall(require("native.json").decode, given)
+  if not ok or type(context) ~= "table" then
+    vm.raise("usage", 'mlflow.start_run: the environment variable MLFLOW_RUN_CONTEXT must be JSON: {"name": "value"}')
+  end
+  for key, value in pairs(context) do
+    track.check_key("tag", text.str(key))
+    if tags[text.str(key)] == nil then tags[text.str(key)] = text.str(value) end
+  end
+  return tags
+end
+
 local start
 
 local function resume(run_id, options)
@@ -131,7 +146,7 @@ function start(options)
     experiment_id = places.experiment_of(options.experiment_id),
     run_name = options.run_name,
     parent_id = parent_id,
-    tags = tags_of(options),
+    tags = add_context(tags_of(options)),
     script = vm.script(),
   }
 end

@@ -201,7 +201,7 @@ end
 ---@return string|nil run_id nil: not within that time, or the server refuses the run
 ---@return string|nil message
 ---@example local run <close> = mlflow.start_run()
---- print(run:wait_id() == run.info.run_id)  --> true
+--- run:wait_id() == run.info.run_id  --> true
 function Run:wait_id(seconds)
   if seconds ~= nil and type(seconds) ~= "number" then
     vm.raise("usage", ("mlflow.wait_id: argument 'seconds' must be a number, got %s"):format(vm.describe(seconds)))

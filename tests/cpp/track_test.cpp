@@ -20,8 +20,10 @@
 #include "host/track/artifact.h"
 #include "host/track/local_store.h"
 #include "host/track/reader.h"
+#include "host/track/remote_runs.h"
 #include "host/track/schema.h"
 #include "host/track/sender.h"
+#include "host/track/server.h"
 #include "host/track/sqlite_sink.h"
 #include "host/track/text.h"
 #include "host/track/tracker.h"
@@ -966,4 +968,33 @@ TEST_CASE("log_metric returns in microseconds") {
     WARN("log_metric: p50 " << times[kCalls / 2] << " us, p99 " << times[kCalls * 99 / 100] << " us, worst "
                             << times.back());
   CHECK(logged.stored().metrics[0].step == kCalls - 1);
+}
+
+TEST_CASE("pauses before a server is asked again: doubled, bounded, with jitter, or as it wishes") {
+  ServerOptions options;
+  options.url = "http://localhost:1";
+  options.backoff_factor = 2.0;
+  options.backoff_jitter = 1.0;
+  const Server server(options);
+  const ServerError busy("busy", "", 503, "", true), wish("busy", "", 429, "", true, 7.0);
+  for (const auto& [attempt, seconds] : {std::pair{1, 2}, {2, 4}, {3, 8}, {10, 30}, {1000, 30}}) {
+    const auto pause = server.pause(attempt, busy);
+    CHECK(pause >= std::chrono::seconds(seconds));
+    CHECK(pause <= std::chrono::seconds(seconds + 1));
+  }
+  CHECK(server.pause(1, wish) >= 7s);
+  CHECK(server.pause(1, wish) <= 8s);
+}
+
+TEST_CASE("ids of a server's runs: its own, those of here, those that it refuses") {
+  RemoteRuns runs;
+  CHECK(runs.id_of("a") == "a");
+  CHECK_FALSE(runs.wait("a", 1ms));
+  std::thread later([&] { runs.add("a", {"b", "mlflow-artifacts:/1", 1}); });
+  CHECK(runs.wait("a", 60s));
+  later.join();
+  CHECK(runs.id_of("a") == "b");
+  runs.refuse("c");
+  CHECK_FALSE(runs.wait("c", 60s));
+  CHECK(runs.id_of("c") == "c");
 }
