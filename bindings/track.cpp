@@ -357,6 +357,13 @@ int end_limit(lua_State* L) {
   return 1;
 }
 
+int sync(lua_State* L) {
+  const std::string folder = optional_text(L, 1, "sync", "folder");
+  lua_pushinteger(
+      L, static_cast<lua_Integer>(context(L).tracker->recover((folder.empty() ? "." : folder) + "/.trainhost/runs")));
+  return 1;
+}
+
 int has_events(lua_State* L) {
   lua_pushboolean(L, context(L).inbox->any());
   return 1;
@@ -443,6 +450,9 @@ constexpr Row kRows[] = {
      "done\n@return integer waiting records"},
     {"end_limit", guarded<end_limit>,
      "The seconds that are left for the end of the process, ten from the first call on.\n@return number"},
+    {"sync", guarded<sync>,
+     "Hands over what processes that are no more have logged below a folder and not stored.\n"
+     "@param folder string|nil the working folder\n@return integer runs"},
     {"has_events", guarded<has_events>, "Tells whether events wait.\n@return boolean"},
     {"take_events", guarded<take_events>,
      "Returns the events that wait, each {kind, message, hint, run_id}.\n@return table[]"},

@@ -34,6 +34,8 @@ constexpr char kHelp[] =
     "train.fit\n"
     "trainhost plot RUN|FILE.csv ... [METRIC ...]            draws what runs have logged: in the terminal, or --out "
     "FILE.png\n"
+    "trainhost sync [FOLDER]                                 stores what killed processes have logged there and not "
+    "stored\n"
     "trainhost new FOLDER                                    makes a small project to start from\n"
     "trainhost stubs FOLDER                                  writes the editor's stubs of everything (LuaCATS)\n"
     "trainhost VERB --help                                   says more about one of these\n"
@@ -64,6 +66,7 @@ constexpr Verb kVerbs[] = {
     {"new", "os.exit(require('host.new_project')(arg))"},
     {"stubs", "os.exit(require('host.stubs.command')(arg))"},
     {"inspect", "os.exit(require('host.inspect')(arg))"},
+    {"sync", "os.exit(require('mlflow.sync')(arg))"},
 };
 
 struct CommandLine {

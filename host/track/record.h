@@ -9,7 +9,21 @@
 
 namespace trainhost::track {
 
-enum class RecordKind : uint8_t { start_run, resume_run, metric, param, tag, delete_tag, text, file, end_run, event };
+enum class RecordKind : uint8_t {
+  start_run,
+  resume_run,
+  metric,
+  param,
+  tag,
+  delete_tag,
+  text,
+  file,
+  end_run,
+  event,
+  spooled
+};
+
+constexpr std::string_view kOrphan = "orphan";
 
 // A logged thing, complete in itself: strings and numbers only, so that it can be written to disk, sent twice (every
 // sink stores it once) and read by another process. What the fields mean by kind:
@@ -24,6 +38,8 @@ enum class RecordKind : uint8_t { start_run, resume_run, metric, param, tag, del
 //   file        artifact path  staged file    source file  -       size in bytes  of the source's last change (ns)
 //   end_run     -              status         -            -       -              end
 //   event       -              encoded event  -            -       -              -   (of a TensorBoard file)
+//   spooled     -              -              -            -       -              -   (more in the spool of the run)
+// An end_run whose `extra` is kOrphan is of a run that its process has left: it ends what still runs alone.
 struct Record {
   RecordKind kind = RecordKind::metric;
   std::string run;  // run_uuid: 32 hex
@@ -33,6 +49,10 @@ struct Record {
   double number = 0.0;
   int64_t step = 0;
   int64_t timestamp = 0;
+  // Where it comes from, if it comes from a spool: the spool's id, and the position there of what follows it. A sink
+  // that keeps the position of what it has stored is never given that again.
+  std::string spool;
+  uint64_t position = 0;
 
   // Memory it takes while it waits, about.
   size_t bytes() const noexcept { return sizeof(Record) + run.size() + key.size() + value.size() + extra.size(); }

@@ -28,6 +28,33 @@ Run::Run(std::shared_ptr<Queue> queue, Queue::Lane lane, RunInfo info, Report re
       remote_(std::move(remote)),
       info_(std::move(info)) {}
 
+void Run::spool_to(std::shared_ptr<Spool> spool, std::shared_ptr<Spools> spools) {
+  spool_ = std::move(spool);
+  spools_ = std::move(spools);
+}
+
+void Run::put(Record record) {
+  switch (spool_ ? spool_->put(record) : Spool::Put::refused) {
+    case Spool::Put::kept:
+      spools_->tell(*spool_, *queue_, lane_);
+      return;
+    case Spool::Put::dropped:
+      if (spool_->lost == 1)
+        report_({ErrorKind::tracking, id_,
+                 "mlflow: the store has not kept up and the spool of the run is full: metrics and texts are dropped "
+                 "until there is room",
+                 "training goes on"});
+      return;
+    case Spool::Put::refused:
+      if (spool_ && !refused_.exchange(true))
+        report_(
+            {ErrorKind::io, id_,
+             "mlflow: the disk does not take what is logged: it waits in memory, and is lost if the process is killed",
+             "training goes on"});
+      queue_->push(lane_, std::move(record));
+  }
+}
+
 RunInfo Run::info() const {
   std::unique_lock lock(mutex_);
   RunInfo info = info_;
@@ -54,7 +81,7 @@ void Run::push(RecordKind kind, std::string_view key, std::string value) {
   record.key = key;
   record.value = std::move(value);
   record.timestamp = now_ms();
-  queue_->push(lane_, std::move(record));
+  put(std::move(record));
 }
 
 void Run::log_metric(std::string_view key, double value, int64_t step, int64_t timestamp) {
@@ -67,7 +94,7 @@ void Run::log_metric(std::string_view key, double value, int64_t step, int64_t t
   record.number = value;
   record.step = step;
   record.timestamp = timestamp < 0 ? now_ms() : timestamp;
-  queue_->push(lane_, std::move(record));
+  put(std::move(record));
 }
 
 void Run::log_param(std::string_view key, std::string_view value) {
@@ -156,7 +183,7 @@ void Run::add_file(const std::string& source, const std::string& artifact_path) 
   record.extra = source;
   record.step = staged.size;
   record.timestamp = staged.changed_ns;
-  queue_->push(lane_, std::move(record));
+  put(std::move(record));
 }
 
 void Run::end(const std::string& status) {
@@ -173,7 +200,7 @@ void Run::end(const std::string& status) {
   record.kind = RecordKind::end_run;
   record.run = id_;
   record.value = status;
-  queue_->push(lane_, std::move(record));
+  put(std::move(record));
 }
 
 }  // namespace trainhost::track

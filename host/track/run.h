@@ -10,6 +10,7 @@
 
 #include "host/track/queue.h"
 #include "host/track/remote_runs.h"
+#include "host/track/spool.h"
 #include "host/track/store.h"
 
 namespace trainhost::track {
@@ -21,6 +22,11 @@ class Run {
   // `remote`: of a server's run, which tells its id there.
   Run(std::shared_ptr<Queue> queue, Queue::Lane lane, RunInfo info, Report report,
       std::shared_ptr<RemoteRuns> remote = nullptr);
+
+  // From now on what is logged goes through a spool, before anybody else has the run.
+  void spool_to(std::shared_ptr<Spool> spool, std::shared_ptr<Spools> spools);
+  // Hands a record of this run over.
+  void put(Record record);
 
   // `timestamp` in ms since the epoch; below 0: now.
   void log_metric(std::string_view key, double value, int64_t step, int64_t timestamp = -1);
@@ -54,6 +60,9 @@ class Run {
   const std::string id_;
   const Report report_;
   const std::shared_ptr<RemoteRuns> remote_;
+  std::shared_ptr<Spool> spool_;
+  std::shared_ptr<Spools> spools_;
+  std::atomic<bool> refused_{false};
   mutable std::mutex mutex_;  // guards info_
   RunInfo info_;
   std::atomic<bool> ended_{false};

@@ -15,12 +15,15 @@ class Sink {
  public:
   virtual ~Sink() = default;
 
-  // Stores records from the front of `records`, in order, and returns how many of them are done with (at least one):
-  // stored, or set aside with a report because they can never be stored. Throws if the first of them cannot be stored
-  // now (locked, full, unreachable): the queue calls again later with the same records, so storing must be repeatable.
+  // Stores records from the front of `records`, in order, and returns how many of them are done with: stored, or
+  // set aside with a report because they can never be stored; 0: only a part of what the first one stands for. Throws
+  // if the first of them cannot be stored now (locked, full, unreachable): the queue calls again later with the same
+  // records, so storing must be repeatable.
   virtual size_t write(std::span<const Record> records, const Report& report) = 0;
   // Makes all that was written survive a power cut.
   virtual void flush() = 0;
+  // The spool of a run is gone: what is kept of its position may go too.
+  virtual void forget(const std::string& /*run*/) {}
   // Where it stores, as messages have it: a path, an address without secrets. Any thread.
   virtual std::string name() const { return {}; }
   // From any thread: the process ends, waits inside `write` and `flush` should be short from now on.

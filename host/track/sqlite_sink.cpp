@@ -51,14 +51,17 @@ struct SqliteSink::Connection {
                 "INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?) "
                 "ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value"};
   Statement delete_tag{database, "DELETE FROM tags WHERE key = ? AND run_uuid = ?"};
+  Statement end_orphan{database, "UPDATE runs SET status = ?, end_time = ? WHERE run_uuid = ? AND status = 'RUNNING'"};
   Statement find_run{database, "SELECT artifact_uri FROM runs WHERE run_uuid = ?"};
 
+  std::unique_ptr<Statement> position;  // once a record of a spool has come
   std::unordered_map<std::string, std::string> artifact_uris;
   // Runs whose records cannot be stored, reported once; `refusing`: those found in the open transaction.
   std::unordered_set<std::string> refused, refusing;
 
   void store(const Record& r, std::vector<Event>& events);
   void store_row(const Record& r, std::vector<Event>& events);
+  void note_positions(std::span<const Record> records);
   bool publish(const Record& r, const Report& report);
   std::string artifact_uri(const std::string& run_id);
 };
@@ -102,6 +105,7 @@ size_t SqliteSink::write(std::span<const Record> records, const Report& report) 
       to.refusing.clear();
       Transaction transaction(to.database);
       for (; end < records.size() && !is_artifact(records[end].kind); ++end) to.store(records[end], events);
+      to.note_positions(records.subspan(done, end - done));
       transaction.commit();
       to.refused.merge(to.refusing);
       for (size_t i = done; i < end; ++i)
@@ -130,6 +134,34 @@ void SqliteSink::flush() {
   if (busy || !complete) sync_file(path_ + "-wal");
 }
 
+void SqliteSink::forget(const std::string& run) {
+  if (!connection_ || !connection_->position) return;
+  // A store whose runs have all ended has MLflow's tables and no other.
+  Database& database = connection_->database;
+  connection_->position.reset();
+  try {
+    Transaction transaction(database);
+    database.run(kPositionsSql);
+    Statement(database, "DELETE FROM trainhost_spools WHERE run_uuid = ?").bind(run).run();
+    Statement any(database, "SELECT 1 FROM trainhost_spools");
+    const bool used = any.step();
+    any.reset();
+    if (!used) database.run("DROP TABLE trainhost_spools");
+    transaction.commit();
+  } catch (const DatabaseError&) {
+    // What stays is a position of a spool that is no more, which nobody reads.
+  }
+}
+
+uint64_t stored_position(const std::string& path, const std::string& run, const std::string& spool) {
+  Database database(path, std::chrono::seconds(30), Access::write);
+  Statement table(database, "SELECT 1 FROM sqlite_master WHERE name = 'trainhost_spools'");
+  if (!table.step()) return 0;
+  table.reset();
+  Statement row(database, "SELECT position FROM trainhost_spools WHERE run_uuid = ? AND spool = ?");
+  return row.bind(run, spool).step() ? static_cast<uint64_t>(row.integer(0)) : 0;
+}
+
 void SqliteSink::Connection::store(const Record& r, std::vector<Event>& events) {
   try {
     store_row(r, events);
@@ -151,7 +183,7 @@ void SqliteSink::Connection::store_row(const Record& r, std::vector<Event>& even
       resume.bind(r.run).run();
       break;
     case RecordKind::end_run:
-      end.bind(r.value, r.timestamp, r.run).run();
+      (r.extra == kOrphan ? end_orphan : end).bind(r.value, r.timestamp, r.run).run();
       break;
     case RecordKind::metric: {
       constexpr double kMost = std::numeric_limits<double>::max();
@@ -186,7 +218,23 @@ void SqliteSink::Connection::store_row(const Record& r, std::vector<Event>& even
     case RecordKind::text:
     case RecordKind::file:
     case RecordKind::event:
+    case RecordKind::spooled:
       break;
+  }
+}
+
+// With the records themselves: what is stored of a spool and what the store says of it are one.
+void SqliteSink::Connection::note_positions(std::span<const Record> records) {
+  for (size_t i = 0; i < records.size(); ++i) {
+    const Record& r = records[i];
+    if (r.spool.empty() || (i + 1 < records.size() && records[i + 1].spool == r.spool)) continue;
+    database.run(kPositionsSql);  // another process may have removed it a moment ago
+    if (!position)
+      position = std::make_unique<Statement>(
+          database,
+          "INSERT INTO trainhost_spools (run_uuid, spool, position) VALUES (?, ?, ?) ON CONFLICT (run_uuid) DO UPDATE "
+          "SET spool = excluded.spool, position = excluded.position");
+    position->bind(r.run, r.spool, static_cast<int64_t>(r.position)).run();
   }
 }
 

@@ -11,12 +11,18 @@
 namespace trainhost::track {
 
 // `path`: a database that a Store has prepared. Opens its own connection on the sender thread, at the first record.
+// How far the spool of a run is stored, beside MLflow's tables, which know nothing of it.
+inline constexpr const char* kPositionsSql =
+    "CREATE TABLE IF NOT EXISTS trainhost_spools (run_uuid VARCHAR(32) PRIMARY KEY, spool TEXT NOT NULL, "
+    "position INTEGER NOT NULL)";
+
 class SqliteSink : public Sink {
  public:
   explicit SqliteSink(std::string path);
   ~SqliteSink() override;
   size_t write(std::span<const Record> records, const Report& report) override;
   void flush() override;
+  void forget(const std::string& run) override;
   std::string name() const override { return path_; }
   void hurry() noexcept override;
 
@@ -30,5 +36,8 @@ class SqliteSink : public Sink {
   std::atomic<bool> hurried_ = false;
   std::unique_ptr<Connection> connection_;
 };
+
+// The position up to which a store has that spool of a run; 0: nothing of it.
+uint64_t stored_position(const std::string& path, const std::string& run, const std::string& spool);
 
 }  // namespace trainhost::track

@@ -11,6 +11,7 @@
 #include "host/track/rest_sink.h"
 #include "host/track/rest_store.h"
 #include "host/track/sender.h"
+#include "host/track/spool_sink.h"
 #include "host/track/sqlite_sink.h"
 #include "host/track/text.h"
 
@@ -126,12 +127,16 @@ Tracker::Tracker(QueueOptions options, std::shared_ptr<Sender> sender) : router_
 Tracker::~Tracker() { close(kDrain); }
 
 size_t Tracker::close(std::chrono::milliseconds limit) {
-  const size_t left = queue_->close(limit);
-  if (left)
-    log_line({ErrorKind::tracking, "",
-              "mlflow: " + std::to_string(left) + " records for " + queue_->waiting_for() +
-                  " could not be stored before the process ended and are lost",
-              ""});
+  queue_->close(limit);
+  const size_t left = waiting();
+  if (!left) return 0;
+  const uint64_t kept = std::min<uint64_t>(left, spools_->waiting());
+  const std::string what = " records for " + queue_->waiting_for() + " could not be stored before the process ended";
+  if (kept)
+    log_line({ErrorKind::tracking, "", "mlflow: " + std::to_string(kept) + what + ": they are kept on disk",
+              "the next start stores them, or `trainhost sync`"});
+  if (left > kept)
+    log_line({ErrorKind::tracking, "", "mlflow: " + std::to_string(left - kept) + what + " and are lost", ""});
   return left;
 }
 
@@ -167,7 +172,7 @@ std::shared_ptr<Store> Tracker::open_server(const std::string& url) {
   auto remote = std::make_shared<RemoteRuns>();
   auto store = std::make_shared<RestStore>(options, remote);
   const Queue::Lane lane = queue_->add(std::make_shared<RestSink>(options, remote));
-  opened_[url] = {store, lane, remote};
+  opened_[url] = {store, lane, remote, {}};
   {
     std::lock_guard router_lock(router_->mutex);
     router_->remotes.push_back(remote);
@@ -181,14 +186,11 @@ std::shared_ptr<Store> Tracker::open_server(const std::string& url) {
 std::shared_ptr<Store> Tracker::open(const std::string& uri, const std::string& artifacts) {
   if (is_server(uri)) return open_server(server_url(uri));
   const std::string path = database_path(uri);
-  std::lock_guard lock(mutex_);
-  if (const auto found = opened_.find(path); found != opened_.end()) return found->second.store;
-  if (const auto folder = fs::path(path).parent_path(); !fs::is_directory(folder))
-    throw Error(ErrorKind::tracking,
-                "mlflow: cannot open '" + path + "': there is no folder '" + folder.string() + "'");
-  auto store = std::make_shared<LocalStore>(path, fs::absolute(artifacts).string());
-  const Queue::Lane lane = queue_->add(std::make_shared<SqliteSink>(path));
-  opened_[path] = {store, lane, nullptr};
+  {
+    std::lock_guard lock(mutex_);
+    if (const auto found = opened_.find(path); found != opened_.end()) return found->second.store;
+  }
+  const Opened& opened = open_file(path, artifacts);
   if (path == fs::absolute("mlflow.db").string())
     if (const auto trap = file_store_here())
       router_->deliver({ErrorKind::tracking, "",
@@ -197,7 +199,20 @@ std::shared_ptr<Store> Tracker::open(const std::string& uri, const std::string& 
                             "mlflow fail in this folder, although the runs are safe in mlflow.db",
                         "`mlflow ui --backend-store-uri sqlite:///mlflow.db` shows them; `mlflow migrate-filestore` "
                         "converts the old runs"});
-  return store;
+  recover(opened.runs);
+  return opened.store;
+}
+
+const Tracker::Opened& Tracker::open_file(const std::string& path, const std::string& artifacts) {
+  std::lock_guard lock(mutex_);
+  if (const auto found = opened_.find(path); found != opened_.end()) return found->second;
+  if (const auto folder = fs::path(path).parent_path(); !fs::is_directory(folder))
+    throw Error(ErrorKind::tracking,
+                "mlflow: cannot open '" + path + "': there is no folder '" + folder.string() + "'");
+  const fs::path root = fs::absolute(artifacts);
+  auto store = std::make_shared<LocalStore>(path, root.string());
+  const Queue::Lane lane = queue_->add(std::make_shared<SpoolSink>(std::make_shared<SqliteSink>(path), spools_));
+  return opened_[path] = {store, lane, nullptr, (root.parent_path() / ".trainhost" / "runs").string()};
 }
 
 const Tracker::Opened& Tracker::opened(const Store& store) {
@@ -210,9 +225,26 @@ const Tracker::Opened& Tracker::opened(const Store& store) {
 std::shared_ptr<Run> Tracker::make(Store& store, RunInfo info, std::weak_ptr<Inbox> inbox) {
   router_->attach(info.id, inbox);
   const Opened& at = opened(store);
-  return std::make_shared<Run>(
+  const std::string id = info.id;
+  auto run = std::make_shared<Run>(
       queue_, at.lane, std::move(info), [router = router_](Event event) { router->deliver(std::move(event)); },
       at.remote);
+  if (at.remote) return run;
+  auto spool = spools_->find(id);
+  if (!spool || !spool->revive()) {
+    try {
+      spool = std::make_shared<Spool>(at.runs, id, "sqlite:///" + store.address());
+      spools_->add(spool);
+    } catch (const Error& e) {
+      spool = nullptr;
+      router_->deliver(
+          {ErrorKind::io, id,
+           "mlflow: " + e.message() + ": what is logged waits in memory, and is lost if the process is killed",
+           "training goes on"});
+    }
+  }
+  if (spool) run->spool_to(spool, spools_);
+  return run;
 }
 
 void throw_no_experiment(const std::string& id) {
@@ -259,7 +291,7 @@ std::shared_ptr<Run> Tracker::start_run(Store& store, const StartOptions& option
   record.extra = info.user;
   record.step = info.experiment_id;
   record.timestamp = info.start_time;
-  queue_->push(lane_of(store), std::move(record));
+  run->put(std::move(record));
   for (const auto& [key, value] : tags) run->set_tag(key, value);
   if (remote) run->wait_id(kStart);
   return run;
@@ -283,7 +315,7 @@ std::shared_ptr<Run> Tracker::resume_run(Store& store, const std::string& run_id
   record.kind = RecordKind::resume_run;
   record.run = found->info.id;
   record.timestamp = now_ms();
-  queue_->push(lane_of(store), std::move(record));
+  run->put(std::move(record));
   return run;
 }
 

@@ -69,7 +69,12 @@ class Tracker {
   // What is left for the end of the process, see Queue.
   std::chrono::milliseconds left_of_end() { return queue_->left_of_end(); }
   size_t close(std::chrono::milliseconds limit);
-  size_t waiting() const { return queue_->waiting(); }
+  // Records that are not stored yet.
+  size_t waiting() const;
+
+  // Takes over the runs below a folder (".trainhost/runs") that processes have left which are no more: what they have
+  // logged goes to its store, through the queue, and a run that was not ended is KILLED. Returns how many runs.
+  size_t recover(const std::string& folder);
 
  private:
   struct Router;
@@ -77,14 +82,17 @@ class Tracker {
     std::shared_ptr<Store> store;
     Queue::Lane lane = 0;
     std::shared_ptr<RemoteRuns> remote;  // of a server
+    std::string runs;                    // of a file: the folder of the spools of its runs
   };
   const Opened& opened(const Store& store);
   Queue::Lane lane_of(const Store& store) { return opened(store).lane; }
+  const Opened& open_file(const std::string& path, const std::string& artifacts);
   std::shared_ptr<Store> open_server(const std::string& url);
   std::shared_ptr<Run> make(Store& store, RunInfo info, std::weak_ptr<Inbox> inbox);
 
   std::shared_ptr<Router> router_;
   std::shared_ptr<Queue> queue_;
+  std::shared_ptr<Spools> spools_ = std::make_shared<Spools>();
   std::mutex mutex_;
   std::map<std::string, Opened> opened_;  // by address
 };

@@ -42,6 +42,12 @@ trainhost inspect FOLDER   shows what a checkpoint holds, every byte checked
 FOLDER is a checkpoint, or a folder of checkpoints: then a line each.
 Exit codes: 0 whole, 1 damaged or no checkpoint, 2 wrong command line.]]
 
+usage.sync = [[
+trainhost sync [FOLDER]   stores what killed processes have logged there and not stored
+
+FOLDER holds the mlflow.db, this one without it. Runs of processes that are no more end as KILLED.
+Exit codes: 0 all is stored, 1 something could not be stored yet, 2 wrong command line.]]
+
 usage.doc = [[
 trainhost doc NAME ...   what there is about torch.add, nn.Linear, Tensor.sum, F.relu, train.fit, Run.log_metric
 trainhost doc VERB       about a verb of the command line, such as attach

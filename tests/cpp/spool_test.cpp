@@ -1,0 +1,230 @@
+// The spool of a run: frames, segments, the lock, what is found after a kill.
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "host/base/file.h"
+#include "host/track/spool.h"
+#include "host/track/spool_sink.h"
+#include "host/track/tracker.h"
+#include "tests/cpp/catch.h"
+#include "tests/cpp/folder.h"
+
+using namespace trainhost;
+using namespace trainhost::track;
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+namespace {
+
+const std::string kRun(32, 'a');
+
+Record metric(int64_t step, std::string key = "loss") {
+  Record record;
+  record.run = kRun;
+  record.key = std::move(key);
+  record.number = 0.5;
+  record.step = step;
+  record.timestamp = 1234;
+  return record;
+}
+
+Record end_run() {
+  Record record;
+  record.kind = RecordKind::end_run;
+  record.run = kRun;
+  record.value = "FINISHED";
+  return record;
+}
+
+std::vector<int64_t> drain(Spool& spool, size_t at_once = 1000) {
+  std::vector<int64_t> steps;
+  for (;;) {
+    const auto records = spool.next(at_once);
+    if (records.empty()) return steps;
+    for (const Record& record : records) steps.push_back(record.step);
+    spool.stored(records.back().position, records.size());
+  }
+}
+
+size_t segments(const std::string& folder) {
+  size_t count = 0;
+  for ([[maybe_unused]] const auto& entry : fs::directory_iterator(folder + "/" + kRun + "/spool")) ++count;
+  return count;
+}
+
+// Runs `work` in a process of its own that then dies of SIGKILL.
+void killed(const std::function<void()>& work) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    work();
+    ::kill(::getpid(), SIGKILL);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(WIFSIGNALED(status));
+}
+
+// What a process that was killed has left.
+void leave(const std::string& folder, int records, bool ended = false) {
+  killed([&] {
+    Spool spool(folder, kRun, "sqlite:////x.db");
+    for (int i = 0; i < records; ++i) spool.put(metric(i));
+    if (ended) spool.put(end_run());
+  });
+}
+
+}  // namespace
+
+TEST_CASE("spool: a frame holds all of a record, and any changed bit is found") {
+  Record record = metric(-7, "a/b");
+  record.kind = RecordKind::text;
+  record.value = std::string("x\0y", 3) + std::string(300, 'z');
+  record.extra = "extra";
+  std::string frame;
+  append_frame(frame, record);
+  const auto back = read_frame(frame + "more");
+  REQUIRE(back);
+  CHECK(back->second == frame.size());
+  const Record& r = back->first;
+  CHECK((r.kind == record.kind && r.run == record.run && r.key == record.key && r.value == record.value));
+  CHECK((r.extra == record.extra && r.number == 0.5 && r.step == -7 && r.timestamp == 1234));
+  for (size_t size = 0; size < frame.size(); ++size) CHECK_FALSE(read_frame(std::string_view(frame).substr(0, size)));
+  for (size_t bit = 0; bit < frame.size() * 8; ++bit) {
+    std::string bad = frame;
+    bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << bit % 8));
+    CHECK_FALSE(read_frame(bad));
+  }
+}
+
+TEST_CASE("spool: what is put comes out in order, files go when they are stored, all go when the run has ended") {
+  const test::Folder folder;
+  SpoolOptions options;
+  options.segment = 2000;
+  Spool spool(folder / "runs", kRun, "sqlite:////x.db", options);
+  for (int i = 0; i < 100; ++i) CHECK(spool.put(metric(i)) == Spool::Put::kept);
+  CHECK(spool.waiting() == 100);
+  CHECK(segments(folder / "runs") > 3);
+  const auto steps = drain(spool, 7);
+  REQUIRE(steps.size() == 100);
+  for (int i = 0; i < 100; ++i) CHECK(steps[static_cast<size_t>(i)] == i);
+  CHECK(segments(folder / "runs") == 1);
+  CHECK(spool.waiting() == 0);
+  CHECK_FALSE(spool.remove());  // it may go on
+  spool.put(end_run());
+  CHECK_FALSE(spool.remove());
+  drain(spool);
+  CHECK(spool.remove());
+  CHECK_FALSE(fs::exists(folder / "runs"));
+  CHECK(spool.put(metric(1)) == Spool::Put::refused);
+}
+
+TEST_CASE("spool: a record longer than a block is read whole") {
+  const test::Folder folder;
+  Spool spool(folder / "runs", kRun, "sqlite:////x.db");
+  Record text = metric(0);
+  text.kind = RecordKind::text;
+  text.value = std::string(3 << 20, 'x');
+  spool.put(metric(0));
+  spool.put(text);
+  spool.put(metric(1));
+  CHECK(drain(spool).size() == 3);
+}
+
+TEST_CASE("spool: beyond its bound metrics are dropped and counted, the rest is kept") {
+  const test::Folder folder;
+  SpoolOptions options;
+  options.capacity = 3000;
+  Spool spool(folder / "runs", kRun, "sqlite:////x.db", options);
+  for (int i = 0; i < 100; ++i) spool.put(metric(i));
+  CHECK(spool.lost > 50);
+  CHECK(spool.waiting() + spool.lost == 100);
+  CHECK(spool.put(end_run()) == Spool::Put::kept);
+  drain(spool);
+  CHECK(spool.put(metric(1)) == Spool::Put::kept);
+}
+
+TEST_CASE("spool: a disk that refuses leaves whole records") {
+  const test::Folder folder;
+  Spool spool(folder / "runs", kRun, "sqlite:////x.db");
+  const auto handler = ::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit now{1000, before.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &now);
+  uint64_t kept = 0;
+  while (spool.put(metric(static_cast<int64_t>(kept))) == Spool::Put::kept) ++kept;
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  ::signal(SIGXFSZ, handler);
+  CHECK(kept > 3);
+  CHECK(spool.put(metric(0)) == Spool::Put::refused);
+  CHECK(drain(spool).size() == kept);
+}
+
+TEST_CASE("spool: what a killed process has left is taken over, but for half a record; one that lives keeps its own") {
+  const test::Folder folder;
+  const std::string runs = folder / "runs";
+  leave(runs, 5);
+  {
+    std::ofstream torn(runs + "/" + kRun + "/spool/0000000000000000.log", std::ios::app | std::ios::binary);
+    std::string frame;
+    append_frame(frame, metric(5));
+    torn << frame.substr(0, frame.size() - 3);
+  }
+  const auto spool = Spool::adopt(runs, kRun);
+  REQUIRE(spool);
+  CHECK(spool->store() == "sqlite:////x.db");
+  CHECK(spool->waiting() == 5);
+  CHECK_FALSE(spool->ended());
+  CHECK_FALSE(Spool::adopt(runs, kRun));  // it is this process's own now
+  killed([&] {
+    if (Spool::adopt(runs, kRun)) ::_exit(1);  // and of no other
+  });
+  spool->put(end_run());
+  CHECK(drain(*spool).size() == 6);
+  CHECK(spool->remove());
+  CHECK_FALSE(fs::exists(runs));
+}
+
+TEST_CASE("spool: a store that has some of it is not given that again") {
+  const test::Folder folder;
+  leave(folder / "runs", 10, true);
+  const auto spool = Spool::adopt(folder / "runs", kRun);
+  REQUIRE(spool);
+  CHECK(spool->ended());
+  const auto records = spool->next(5);  // the segment's first frame is no record
+  REQUIRE(records.size() == 4);
+  CHECK(spool->skip(records.back().position) == 4);
+  CHECK(spool->waiting() == 7);
+  CHECK(drain(*spool) == std::vector<int64_t>{4, 5, 6, 7, 8, 9, 0});
+}
+
+TEST_CASE("spool: a damaged one is an error that names the file, and stays") {
+  const test::Folder folder;
+  const std::string runs = folder / "runs", first = runs + "/" + kRun + "/spool/0000000000000000.log";
+  killed([&] {
+    SpoolOptions options;
+    options.segment = 1000;
+    Spool spool(runs, kRun, "sqlite:////x.db", options);
+    for (int i = 0; i < 30; ++i) spool.put(metric(i));
+  });
+  std::fstream file(first, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(400);
+  file.put('\x7f');
+  file.close();
+  CHECK_THROWS_WITH(Spool::adopt(runs, kRun), Holds("is damaged at byte"));
+  CHECK(fs::exists(first));
+}
+
+TEST_CASE("spool: empty folders of a start that was cut short are removed") {
+  const test::Folder folder;
+  fs::create_directories(folder / "runs" + std::string("/") + kRun + "/spool");
+  CHECK_FALSE(Spool::adopt(folder / "runs", kRun));
+  CHECK_FALSE(fs::exists(folder / "runs"));
+}
