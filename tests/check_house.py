@@ -24,9 +24,8 @@ REQUIRES = {  # what a module of the standard library may require beside itself,
 }
 REQUIRES_MORE = {  # files that do so when they are used, long after their module is loaded
     "stdlib/host/checkpoint.lua": ("torch",),  # loaded at its first use
-    "stdlib/host/check/explain.lua": ("train",),  # trainhost check --explain builds the callbacks
     "stdlib/host/help/link.lua": ("torch",), "stdlib/host/help/names.lua": ("torch", "mlflow"),  # what help is about
-    "stdlib/host/new_project.lua": ("torch", "train", "mlflow"),  # the text of a new script
+    "stdlib/host/new_project.lua": ("torch", "train", "mlflow", "test"),  # the text of a new script
     "stdlib/test/show.lua": ("torch",),  # tensors that are compared
     "stdlib/mlflow/callback.lua": ("train",),  # mlflow.callback
 }
