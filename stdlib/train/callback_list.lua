@@ -133,7 +133,7 @@ end
 --- state:emit("epoch_end")
 --- tries  --> 1
 local function new(callbacks)
-  local self = setmetatable({entries = {}, handlers = {}}, CallbackList)
+  local self = setmetatable({entries = {}, handlers = {}, _checked = setmetatable({}, {__mode = "k"})}, CallbackList)
   if callbacks ~= nil and type(callbacks) ~= "table" then
     usage(("callbacks must be a list of callbacks, got %s"):format(type(callbacks)))
   end
@@ -192,11 +192,24 @@ function CallbackList:replace(old, callback)
   rebuild(self)
 end
 
----Calls the hook of every callback that listens to `event`, in order.
+-- The first event of a state: what does not fit is found, and a training that has not begun does.
+local function begin(self, event, state)
+  local begins = event == "train_begin" or tostring(event):find("^evaluate_") or tostring(event):find("^predict_")
+  follow(state, not begins and "train_begin" or nil)
+  self:check(state)
+  if not begins then self:tell("train_begin", state) end
+end
+
+---Calls the hook of every callback that listens to `event`, in order. A state that is new to the list is checked first, and
+---its training begins with "train_begin" where the loop did not say so.
 ---@param event string
 ---@param state table handed to every hook: train.fit's, train.state{...}, or a plain table, which becomes a state; its
 ---counters (epoch, batch, step, epochs_done, batches_done, steps_done) follow the events
 function CallbackList:emit(event, state)
+  if type(state) ~= "table" then
+    usage(("emit: expected a state after the event, got %s"):format(require("native.vm").describe(state)), "state = train.state{...}, or a table")
+  end
+  if not self._checked[state] then begin(self, event, state) end
   if follow(state, event) then return end
   self:tell(event, state)
 end
@@ -235,6 +248,7 @@ function CallbackList:hears(event) return self.handlers[event] ~= nil end
 ---@param state table
 ---@param before? fun() called before each check
 function CallbackList:check(state, before)
+  self._checked[state] = true
   local done = {}
   local function next_entry()
     local found

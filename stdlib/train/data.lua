@@ -158,6 +158,7 @@ end
 function data.of_fit(a)
   local where = "train.fit"
   one_name(a, where, "valid", "validation_data")
+  if a.validation_steps ~= nil then a.validation_steps = whole(where, "validation_steps", a.validation_steps) end
   one_name(a, where, "limit_valid_batches", "validation_steps")
   local shuffle = a.shuffle ~= false
   local splits = a.validation_split ~= nil and a.validation_split ~= 0 and a.valid == nil  -- as in Keras the data win

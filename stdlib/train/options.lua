@@ -108,6 +108,29 @@ function options.of_callback(where, given, defaults, kinds)
   return options.check(where, keywords.check(where, given, all), kinds_of_all)
 end
 
+---The options of a callback whose first one may stand alone, before a table of the others.
+---@param where string "train.CSVLogger"
+---@param first string the option's name
+---@param given any the options, or the first one as a string
+---@param more any the others, after a string
+---@return any options
+function options.after_first(where, first, given, more)
+  if type(given) ~= "string" then
+    if more ~= nil then
+      vm.raise("usage", ("%s: expected one table of options, got %s after it"):format(where, vm.describe(more)))
+    end
+    return given
+  end
+  if more ~= nil and (type(more) ~= "table" or getmetatable(more) ~= nil) then
+    vm.raise("usage", ("%s: expected a table of options after %s, got %s"):format(where, first, vm.describe(more)))
+  end
+  local all = {}
+  for name, value in pairs(more or {}) do all[name] = value end
+  if all[first] ~= nil then vm.raise("usage", ("%s: %s is given twice"):format(where, first)) end
+  all[first] = given
+  return all
+end
+
 options.MODES = {"auto", "min", "max"}
 options.THRESHOLD_MODES = {"abs", "rel"}
 

@@ -129,9 +129,10 @@ function BackupAndRestore:on_exception(state) look(self, state, true) end
 ---last two are kept, `latest` leads to the newest; when the training ends well they are removed.
 ---@param arguments table|string backup_dir (required), save_freq = "epoch" | batches | "5ep" | "500ba" | "30min" | "0.5dur", or
 ---a list of these; delete_checkpoint = true, name, errors = "raise", budget; a string is the backup_dir
+---@param more? table the other options, after a string
 ---@return table callback
-return function(arguments)
-  if type(arguments) == "string" then arguments = {backup_dir = arguments} end
+return function(arguments, more)
+  arguments = options.after_first("train.BackupAndRestore", "backup_dir", arguments, more)
   local self = setmetatable(options.of_callback("train.BackupAndRestore", arguments,
     {backup_dir = keywords.required, save_freq = "epoch", delete_checkpoint = true},
     {backup_dir = "text", delete_checkpoint = "flag"}), BackupAndRestore)

@@ -213,9 +213,10 @@ end
 ---file are an error before the training; of two programs each adds its whole lines, and a warning says so.
 ---@param arguments table|string filename (required), separator = "," (one character), append = false (true goes on with
 ---the columns of the file), errors = "disable", budget; a string is the filename
+---@param more? table the other options, after a string
 ---@return table callback
-return function(arguments)
-  if type(arguments) == "string" then arguments = {filename = arguments} end
+return function(arguments, more)
+  arguments = options.after_first("train.CSVLogger", "filename", arguments, more)
   local self = setmetatable(options.of_callback("train.CSVLogger", arguments,
     {filename = keywords.required, separator = ",", append = false},
     {filename = "text", separator = "text", append = "flag"}), CSVLogger)

@@ -189,9 +189,10 @@ end
 ---min_delta = 0, keep_best (how many of the best stay), keep_last (how many of the newest stay), verbose = 0|1 (prints
 ---Keras's messages), errors = "raise", budget. The newest one always stays too, `latest` points at it: keep_best = 1 leaves
 ---the best and, if it is another one, the newest.
+---@param more? table the other options, after a string
 ---@return table callback
-return function(arguments)
-  if type(arguments) == "string" then arguments = {filepath = arguments} end
+return function(arguments, more)
+  arguments = options.after_first("train.ModelCheckpoint", "filepath", arguments, more)
   local self = setmetatable(options.of_callback("train.ModelCheckpoint", arguments, {
     filepath = keywords.required, monitor = "val_loss", save_best_only = false, save_weights_only = false, mode = "auto",
     save_freq = "epoch", initial_value_threshold = keywords.none, min_delta = 0, keep_best = keywords.none,

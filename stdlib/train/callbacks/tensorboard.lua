@@ -206,9 +206,10 @@ TensorBoard.on_exception = TensorBoard.on_train_end
 ---0 for none), write_graph = true, update_freq = "epoch" | "batch" | a number of batches, write_images = false (weights as
 ---<weight>/image, with the histograms), write_steps_per_second = false, profile_batch = 0 and embeddings_freq = 0 (no
 ---others: a profile is none of ours, SummaryWriter.add_embedding shows embeddings), errors = "disable", budget
+---@param more? table the other options, after a string
 ---@return table callback writer("train" or "validation") is a SummaryWriter for more
-return function(arguments)
-  if type(arguments) == "string" then arguments = {log_dir = arguments} end
+return function(arguments, more)
+  arguments = options.after_first("train.TensorBoard", "log_dir", arguments, more)
   local self = setmetatable(options.of_callback("train.TensorBoard", arguments, {
     log_dir = "logs", histogram_freq = 0, write_graph = true, write_images = false, write_steps_per_second = false,
     update_freq = "epoch", profile_batch = 0, embeddings_freq = 0,

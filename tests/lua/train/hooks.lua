@@ -199,3 +199,17 @@ test.case("of several mistakes the first in sorted order is named", function()
       {callbacks = {{on_epoch_end = print, b = io.stdout, a = io.stdout, c = io.stdout}}})
   end
 end)
+
+test.case("a list of callbacks checks a plain table before its first event", function()
+  local list = train.callback_list{train.EarlyStopping{monitor = "loss", patience = 1}}
+  local state = {}
+  for epoch, loss in ipairs{1.0, 2.0, 3.0} do
+    state.epoch, state.logs = epoch - 1, {loss = loss}
+    list:emit("epoch_end", state)
+  end
+  test.truthy(state.stopping)
+  test.raises("the direction of monitor 'score' is unknown", function()
+    train.callback_list{train.EarlyStopping{monitor = "score"}}:emit("train_begin", {})
+  end)
+  test.raises("emit: expected a state after the event, got nil", function() list:emit("epoch_end") end)
+end)

@@ -27,6 +27,8 @@ test.case("x and y are train = {x, y}; x alone is any data", function()
   test.raises("x and train are the same", fit, {x = X, y = Y, train = {X, Y}})
   test.raises("x must be a tensor where y is given, got table", fit, {x = {1, 2}, y = Y})
   test.raises("y must be a tensor", fit, {x = X, y = {1, 2}})
+  test.raises("validation_steps must be a whole number of 1 or more, got string", fit, {x = X, y = Y, validation_steps = "x"})
+  test.raises("validation_steps must be a whole number of 1 or more, got number 0", fit, {x = X, y = Y, validation_steps = 0})
 end)
 
 test.case("evaluate and predict take x, y, sample_weight, steps, batch_size and verbose", function()

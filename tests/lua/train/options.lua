@@ -183,3 +183,15 @@ test.case("every callback takes name, errors and budget, and refuses wrong ones"
     test.raises(class .. ": budget must be", make, {budget = 5})
   end
 end)
+
+test.case("the first option may stand alone, with the others in a table after it", function()
+  local logger = train.CSVLogger("a.csv", {separator = ";", append = true})
+  test.equal({logger.filename, logger.separator, logger.append}, {"a.csv", ";", true})
+  test.equal(train.ModelCheckpoint("x", {keep_last = 2}).keep_last, 2)
+  test.equal(train.BackupAndRestore("b", {delete_checkpoint = false}).delete_checkpoint, false)
+  test.equal(train.TensorBoard("d", {histogram_freq = 2}).histogram_freq, 2)
+  test.raises("unknown keyword", train.ModelCheckpoint, "x", {nonsense = 3})
+  test.raises("filepath is given twice", train.ModelCheckpoint, "x", {filepath = "y"})
+  test.raises("expected a table of options after filename, got number 3", train.CSVLogger, "a.csv", 3)
+  test.raises("expected one table of options, got table", train.CSVLogger, {filename = "a.csv"}, {append = true})
+end)
