@@ -49,8 +49,11 @@ def proxy(server):
 
 @pytest.fixture
 def artifacts(monkeypatch, server):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
-    return mlflow.artifacts
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)  # which set_tracking_uri changes
+    before = mlflow.get_tracking_uri()  # of other tests of this process: it stands over the environment
+    mlflow.set_tracking_uri(server.uri)
+    yield mlflow.artifacts
+    mlflow.set_tracking_uri(before)
 
 
 @pytest.fixture(autouse=True)
