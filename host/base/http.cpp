@@ -9,7 +9,6 @@
 #include <cstring>
 #include <ctime>
 #include <filesystem>
-#include <limits>
 
 #include "host/base/curl.h"
 #include "host/base/publish.h"
@@ -19,7 +18,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int64_t kForever = std::numeric_limits<int64_t>::max();
 constexpr size_t kMostBody = size_t{256} << 20;  // of an answer in memory
 
 // OpenSSL writes with write(): a connection that is gone must not end the process.
@@ -262,7 +260,6 @@ size_t Client::Transfer::take_body(char* bytes, size_t, size_t count, void* self
 
 CURLcode Client::Transfer::perform(const Client& client, const std::function<bool()>& stop) {
   const Curl& api = handles.api;
-  const auto began = Clock::now();
   for (;;) {
     int running = 0;
     if (const CURLMcode code = api.multi_perform(handles.multi, &running); code != CURLM_OK)
@@ -270,12 +267,12 @@ CURLcode Client::Transfer::perform(const Client& client, const std::function<boo
     int left = 0;
     while (const CURLMsg* message = api.multi_info_read(handles.multi, &left))
       if (message->msg == CURLMSG_DONE) return message->data.result;
-    const int64_t most = client.most_ms_.load(std::memory_order_acquire);
-    const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began).count();
-    if (spent >= most) throw RequestError(Failure::timeout, where() + "no answer in time");
+    const auto now = Clock::now(), until = client.until_.load(std::memory_order_acquire);
+    if (now >= until) throw RequestError(Failure::timeout, where() + "no answer in time");
     if (stop && stop()) throw RequestError(Failure::stopped, where() + "stopped");
-    const int64_t wait = std::min<int64_t>(stop ? 50 : 1000, most - spent);
-    api.multi_poll(handles.multi, nullptr, 0, static_cast<int>(wait), nullptr);
+    const auto wait = std::min<Clock::duration>(std::chrono::milliseconds(stop ? 50 : 1000), until - now);
+    const auto rounded = std::chrono::ceil<std::chrono::milliseconds>(wait);
+    api.multi_poll(handles.multi, nullptr, 0, static_cast<int>(rounded.count()), nullptr);
   }
 }
 
@@ -293,7 +290,7 @@ Answer Client::Transfer::finish(CURLcode code) {
   return std::move(answer);
 }
 
-Client::Client() : handles_(std::make_unique<Handles>()), most_ms_(kForever) {}
+Client::Client() : handles_(std::make_unique<Handles>()) {}
 Client::~Client() = default;
 
 Answer Client::send(const Request& request, const std::function<bool()>& stop) {
@@ -302,8 +299,8 @@ Answer Client::send(const Request& request, const std::function<bool()>& stop) {
   return transfer.finish(transfer.perform(*this, stop));
 }
 
-void Client::hurry(std::chrono::milliseconds limit) noexcept {
-  most_ms_.store(limit.count(), std::memory_order_release);
+void Client::hurry(std::chrono::steady_clock::time_point by) noexcept {
+  until_.store(by, std::memory_order_release);
   handles_->api.multi_wakeup(handles_->multi);
 }
 

@@ -62,14 +62,14 @@ class Client {
   // Waits for the answer, of any status. One thread at a time. Throws RequestError.
   // `stop` is asked every 50 ms whether to give up (Failure::stopped).
   Answer send(const Request& request, const std::function<bool()>& stop = {});
-  // From any thread: requests, the one that is waited for too, take `limit` at most from now on.
-  void hurry(std::chrono::milliseconds limit) noexcept;
+  // From any thread: requests, the one that is waited for too, are over by then.
+  void hurry(std::chrono::steady_clock::time_point by) noexcept;
 
  private:
   struct Transfer;
   struct Handles;
   std::unique_ptr<Handles> handles_;
-  std::atomic<int64_t> most_ms_;
+  std::atomic<std::chrono::steady_clock::time_point> until_{std::chrono::steady_clock::time_point::max()};
 };
 
 // Text as a part of a path or a form: all but letters, digits and _.-~ as %XX.

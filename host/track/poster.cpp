@@ -2,6 +2,7 @@
 #include "host/track/poster.h"
 
 #include "host/base/log.h"
+#include "host/track/end.h"
 
 namespace trainhost::track {
 namespace {
@@ -50,14 +51,12 @@ size_t PostSink::write(std::span<const Record> records, const Report& report) {
   return 1;
 }
 
-void PostSink::hurry() noexcept { client_.hurry(std::chrono::milliseconds(500)); }
-
 Poster::Poster(std::string name, std::string url, Headers headers) : name_(name), queue_(options_of(name), log_line) {
   lane_ = queue_.add(std::make_shared<PostSink>(std::move(name), std::move(url), std::move(headers)));
 }
 
 Poster::~Poster() {
-  if (const size_t left = queue_.close(kEnd))
+  if (const size_t left = queue_.close(End::of_process()->at_most(kEnd)))
     log::warn(name_ + ": " + std::to_string(left) + " messages could not be sent before the end");
 }
 

@@ -23,7 +23,8 @@ class PostSink : public Sink {
   PostSink(std::string name, std::string url, Headers headers);
   size_t write(std::span<const Record> records, const Report& report) override;
   void flush() override {}
-  void hurry() noexcept override;
+  void hurry(std::chrono::steady_clock::time_point by) noexcept override { client_.hurry(by); }
+  bool is_bounded() const noexcept override { return true; }
 
  private:
   std::string name_;
@@ -37,7 +38,7 @@ class Poster {
  public:
   // Warnings go to the log.
   Poster(std::string name, std::string url, Headers headers);
-  // What waits is sent within two seconds; the log says what was not.
+  // What waits is sent within two seconds, and within the end of the process; the log says what was not.
   ~Poster();
   Poster(const Poster&) = delete;
   Poster& operator=(const Poster&) = delete;

@@ -28,7 +28,8 @@ struct QueueOptions {
 
 class Sender;
 
-// A share of a sender thread: one thread calls all sinks of a process. Every method may be called from any thread.
+// A share of a sender thread: one thread calls the sinks of all files of a process, one those of each server. Every
+// method may be called from any thread.
 class Queue {
  public:
   using Lane = size_t;

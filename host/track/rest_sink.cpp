@@ -81,9 +81,9 @@ void remove_remote_staging(const std::string& run) noexcept {
 RestSink::RestSink(ServerOptions options, std::shared_ptr<RemoteRuns> runs)
     : server_(std::move(options)), runs_(std::move(runs)) {}
 
-void RestSink::hurry() noexcept {
+void RestSink::hurry(Clock::time_point by) noexcept {
   hurried_ = true;
-  server_.hurry();
+  server_.hurry(by);
 }
 
 size_t RestSink::write(std::span<const Record> records, const Report& report) {

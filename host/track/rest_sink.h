@@ -24,7 +24,9 @@ class RestSink : public Sink {
   RestSink(ServerOptions options, std::shared_ptr<RemoteRuns> runs);
   size_t write(std::span<const Record> records, const Report& report) override;
   void flush() override {}
-  void hurry() noexcept override;
+  std::string name() const override { return http::shown_url(server_.options().url); }
+  void hurry(std::chrono::steady_clock::time_point by) noexcept override;
+  bool is_bounded() const noexcept override { return true; }
 
  private:
   // What goes to one run in one call.

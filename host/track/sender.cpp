@@ -27,9 +27,6 @@ constexpr auto kStuck = 10s;
 // Records that a lane keeps room for.
 constexpr size_t kRoom = 4096;
 
-// What the end of a process may take, whatever waits for it.
-constexpr auto kEnd = 10s;
-
 }  // namespace
 
 std::shared_ptr<Sender> Sender::shared() {
@@ -40,7 +37,7 @@ std::shared_ptr<Sender> Sender::shared() {
     std::lock_guard inner(sender->mutex);
     if (!sender->stopping_) return sender;
   }
-  auto sender = std::make_shared<Sender>(QueueOptions().linger);
+  auto sender = std::make_shared<Sender>(QueueOptions().linger, End::of_process());
   current = sender;
   return sender;
 }
@@ -62,13 +59,7 @@ bool Sender::start() {
   }
 }
 
-Sender::Clock::time_point Sender::end_by() {
-  const auto now = Clock::now();
-  if (is_stuck(kStuck)) return now;
-  // Ends that begin while another one lasts, or right after it, are one.
-  if (now > end_by_ + 1s) end_by_ = now + kEnd;
-  return end_by_;
-}
+Sender::Clock::time_point Sender::end_by() { return is_stuck(kStuck) ? Clock::now() : end_->by(); }
 
 bool Sender::drained(const Share& share) const {
   return std::all_of(lanes.begin(), lanes.end(),
@@ -82,11 +73,12 @@ void Sender::leave(Share& share, std::chrono::milliseconds limit) {
     if (share.closed) return;
     share.closed = true;
     const auto now = Clock::now(), end = std::min(end_by(), now + limit);
-    share.deadline = end - (end - now) / 20;
+    const auto left = end - now;
+    share.deadline = end - std::max<Clock::duration>(left / 20, std::min<Clock::duration>(left / 4, 200ms));
     for (LaneState& lane : lanes) {
       if (lane.share.get() != &share || !lane.sink) continue;
       lane.released = true;
-      lane.sink->hurry();
+      lane.sink->hurry(share.deadline);
     }
     const bool last = --queues_ == 0;
     stopping_ = last;
@@ -220,12 +212,13 @@ bool Sender::send(LaneState& lane) {
   }
   if (lane.next_try > now) return false;
   bool progress = false;
-  call_began_ = now.time_since_epoch();
+  const bool can_stick = !lane.sink->is_bounded();
+  if (can_stick) call_began_ = now.time_since_epoch();
   try {
     while (!lane.is_empty() && !is_late(*lane.share)) {
       write_once(lane);
       progress = true;
-      call_began_ = Clock::now().time_since_epoch();
+      if (can_stick) call_began_ = Clock::now().time_since_epoch();
     }
     uint64_t wanted, reached;
     {
@@ -295,6 +288,7 @@ void Sender::retry_later(LaneState& lane, const std::string& why) {
   lane.pause = lane.pause.count() ? std::min(lane.pause * 2, options.most_pause) : options.first_pause;
   lane.next_try = Clock::now() + lane.pause;
   if (std::exchange(lane.failing, true)) return;  // one report for each outage
+  if (is_late(*lane.share)) return;               // the end reports what is left
   lane.share->report({ErrorKind::tracking, "",
                       why + "; " + std::to_string(lane.pending.size() - lane.stored) +
                           " records wait and are tried again until they are stored",

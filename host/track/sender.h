@@ -1,4 +1,4 @@
-// The one thread of a process that calls sinks, and the lanes of the queues it serves.
+// The thread that calls sinks, and the lanes of the queues it serves.
 #pragma once
 
 #include <atomic>
@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "host/track/end.h"
 #include "host/track/queue.h"
 
 namespace trainhost::track {
@@ -56,11 +57,13 @@ class Sender : public std::enable_shared_from_this<Sender> {
     bool failing = false;
   };
 
-  explicit Sender(std::chrono::milliseconds linger) : linger_(linger) {}
+  explicit Sender(std::chrono::milliseconds linger, std::shared_ptr<End> end = std::make_shared<End>())
+      : linger_(linger), end_(std::move(end)) {}
   Sender(const Sender&) = delete;
   Sender& operator=(const Sender&) = delete;
 
-  // The one of this process, made when first asked for; a new one when the last has ended with its last queue.
+  // The one of all files of this process, made when first asked for; a new one when the last has ended with its last
+  // queue.
   static std::shared_ptr<Sender> shared();
 
   // One more queue. False: the thread ends, another one is needed.
@@ -73,7 +76,8 @@ class Sender : public std::enable_shared_from_this<Sender> {
   void wake() { wake_.notify_one(); }
   // When the end that has begun, or begins now, must be over; under the mutex.
   Clock::time_point end_by();
-  // Is the thread in one call of a sink since so long?
+  const std::shared_ptr<End>& end() const { return end_; }
+  // Is the thread in one call of a sink since so long, and nothing can end it?
   bool is_stuck(std::chrono::milliseconds since) const {
     const auto began = call_began_.load(std::memory_order_relaxed);
     return began != Clock::duration::zero() && Clock::now().time_since_epoch() - began >= since;
@@ -102,10 +106,10 @@ class Sender : public std::enable_shared_from_this<Sender> {
   bool is_late(const Share& share);
 
   const std::chrono::milliseconds linger_;
+  const std::shared_ptr<End> end_;
   std::condition_variable wake_;
   size_t queues_ = 0;
   bool started_ = false, stopping_ = false, finished_ = false;
-  Clock::time_point end_by_{};
   Clock::time_point last_arrival_{};
   std::atomic<Clock::duration> call_began_{Clock::duration::zero()};
   std::thread thread_;

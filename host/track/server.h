@@ -69,7 +69,7 @@ class Server {
   std::chrono::milliseconds pause(int attempt, const ServerError& error) const;
   // Requests are over by then.
   void set_deadline(std::chrono::steady_clock::time_point deadline) { deadline_ = deadline; }
-  void hurry() noexcept { client_.hurry(std::chrono::seconds(2)); }
+  void hurry(std::chrono::steady_clock::time_point by) noexcept { client_.hurry(by); }
   const ServerOptions& options() const noexcept { return options_; }
 
  private:

@@ -1,6 +1,7 @@
 // Where records go: a class with `write` and `flush` for each kind of store.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <span>
 
@@ -26,8 +27,10 @@ class Sink {
   virtual void forget(const std::string& /*run*/) {}
   // Where it stores, as messages have it: a path, an address without secrets. Any thread.
   virtual std::string name() const { return {}; }
-  // From any thread: the process ends, waits inside `write` and `flush` should be short from now on.
-  virtual void hurry() noexcept {}
+  // From any thread: the process ends; waits inside `write` and `flush` should be short from now on, and over by then.
+  virtual void hurry(std::chrono::steady_clock::time_point /*by*/) noexcept {}
+  // Is every call over at the time that `hurry` has said, whatever the system does?
+  virtual bool is_bounded() const noexcept { return false; }
 };
 
 }  // namespace trainhost::track

@@ -13,7 +13,7 @@ class SpoolSink : public Sink {
   size_t write(std::span<const Record> records, const Report& report) override;
   void flush() override { to_->flush(); }
   std::string name() const override { return to_->name(); }
-  void hurry() noexcept override { to_->hurry(); }
+  void hurry(std::chrono::steady_clock::time_point by) noexcept override { to_->hurry(by); }
 
  private:
   bool drain(const std::string& run, const Report& report);

