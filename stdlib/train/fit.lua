@@ -59,16 +59,18 @@ local function accumulate(state, a, window)
     require("native.vm").raise("usage", ("train.fit: the loss must be a tensor, got %s"):format(require("native.vm").describe(state.loss)))
   end
   if window.count == 0 then state.optimizer:zero_grad() end
-  local factor = window:factor(state.count)
+  local alone = a.accumulate == 1 and window.count == 0  -- a window of one batch has nothing to weigh
+  local factor = alone and 1 or window:factor(state.count)
   state:emit("before_backward")
   local loss = state.loss
   if factor ~= 1 then loss = loss * factor end
   if a.scaler then loss = a.scaler:scale(loss) end
   loss:backward()
-  window:add(state.count)
+  if not alone then window:add(state.count) end
   state:emit("after_backward")
-  local last = state.batch_count and state.batch + 1 == state.batch_count
-  if window.count == a.accumulate or last or state.stopping then step_optimizer(state, a, window) end
+  if alone or window.count == a.accumulate or state.stopping or state.batch + 1 == state.batch_count then
+    step_optimizer(state, a, window)
+  end
 end
 
 -- Keras's way to stop: a hook sets model.stop_training.
