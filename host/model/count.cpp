@@ -18,9 +18,12 @@ std::optional<double> number_on_host(const at::Tensor& tensor) {
       tensor.is_neg() || tensor._is_zerotensor())
     return std::nullopt;
   switch (tensor.scalar_type()) {
-    case at::kFloat: return *tensor.const_data_ptr<float>();
-    case at::kDouble: return *tensor.const_data_ptr<double>();
-    default: return std::nullopt;
+    case at::kFloat:
+      return *tensor.const_data_ptr<float>();
+    case at::kDouble:
+      return *tensor.const_data_ptr<double>();
+    default:
+      return std::nullopt;
   }
 }
 
