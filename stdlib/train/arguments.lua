@@ -82,7 +82,7 @@ local function check_optimizer(optimizer)
   local ok, found = pcall(function() return optimizer.step and optimizer.zero_grad and optimizer.param_groups end)
   if ok and found then return end
   if type(optimizer) == "table" and getmetatable(optimizer) == nil and optimizer[1] ~= nil then
-    usage(("optimizer must be one optimizer, got a list of %d"):format(#optimizer),
+    usage(("optimizer must be an optimizer, got a list of %d"):format(#optimizer),
       "several take their steps in a loop by hand with train.state: scripts/07_gan.lua")
   end
   local hint = "torch.optim.AdamW(model:parameters(), {lr = 1e-3})"

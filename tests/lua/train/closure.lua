@@ -85,5 +85,5 @@ test.case("what does not go with it is refused before the first step", function(
   end
   local net = nn.Linear(4, 1)
   local sgd = torch.optim.SGD(net:parameters(), {lr = 0.1})
-  test.raises("must be one optimizer, got a list of 2", fit, {model = net, optimizer = {sgd, torch.optim.SGD(net:parameters(), {lr = 1})}})
+  test.raises("must be an optimizer, got a list of 2", fit, {model = net, optimizer = {sgd, torch.optim.SGD(net:parameters(), {lr = 1})}})
 end)
