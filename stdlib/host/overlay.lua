@@ -6,7 +6,7 @@
 local file = require "native.file"
 local vm = require "native.vm"
 
-local overlay = {}
+local overlay = {silent = false}  -- silent: nobody asked what would be written
 
 local real = {}         -- module -> name -> what was replaced
 local folder            -- where the written files lie: <folder>/<absolute path>
@@ -47,7 +47,7 @@ local function below(absolute) return folder .. absolute end
 ---@param path string
 function overlay.tell(path)
   path = tostring(path)
-  if told[path] then return end
+  if told[path] or overlay.silent then return end
   told[path] = true
   require("native.log").info(("dry run: %s is not written"):format(path))
 end

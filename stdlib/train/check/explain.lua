@@ -48,6 +48,7 @@ end
 ---@return table explained {lines, refused = {file, line, text}}: what is to be shown, and what was refused
 return function(path, arguments)
   host.dry_run(true)
+  require("host.overlay").silent = true
   local found = {}
   watch(found)
   local name = path:match("^(.*)/[^/]*$") or "."
