@@ -13,6 +13,14 @@ int count_equal(lua_State* L) {
   const auto count = model::count_equal(check_tensor(L, 1), luaL_checkinteger(L, 2));
   if (!count) return 0;
   lua_pushinteger(L, *count);
+  lua_pushinteger(L, check_tensor(L, 1).numel());
+  return 2;
+}
+
+int number_on_host(lua_State* L) {
+  const auto number = model::number_on_host(check_tensor(L, 1));
+  if (!number) return 0;
+  lua_pushnumber(L, *number);
   return 1;
 }
 
@@ -58,7 +66,10 @@ int first_not_finite(lua_State* L) {
 constexpr Row kFunctions[] = {
     {"count_equal", guarded<count_equal>,
      "---How many values of a dense int64 tensor on the CPU are a number.\n---@param tensor Tensor\n---@param value "
-     "integer\n---@return integer? nil for tensors of another kind"},
+     "integer\n---@return integer? nil for tensors of another kind\n---@return integer? all values there are"},
+    {"number_on_host", guarded<number_on_host>,
+     "---The number in a dense float32 or float64 tensor of one element on the CPU.\n---@param tensor "
+     "Tensor\n---@return number? nil for tensors of another kind"},
     {"norms", guarded<norms>,
      "---The 2-norm of each tensor, waiting for the device.\n---@param tensors Tensor[]\n---@param of_gradients "
      "boolean? "

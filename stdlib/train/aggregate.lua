@@ -140,10 +140,10 @@ function Aggregate:update(loss, parts, count, pred, target, weight)
   local total = self.loss.total
   if total ~= total or total == INF or total == -INF then not_finite(self, total, "at") end
   if not self.shown then show(self) end
-  for _, entry in ipairs(self.metrics) do measure(self, entry, pred, target, count, weight) end
-  local prefix = self.prefix
+  local metrics, names, prefix = self.metrics, self.names, self.prefix
+  for i = 1, #metrics do measure(self, metrics[i], pred, target, count, weight) end
   logs.stale(self.target, prefix .. "loss")
-  for _, name in ipairs(self.names) do logs.stale(self.target, prefix .. name) end
+  for i = 1, #names do logs.stale(self.target, prefix .. names[i]) end
   if parts then
     for _, name in ipairs(ordered.keys(parts)) do
       local part = self.parts[name] or add_part(self, name)

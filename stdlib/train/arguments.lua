@@ -3,6 +3,7 @@ local Denominator = require "train.denominator"
 local State = require "train.state"
 local batches = require "train.batches"
 local callable = require "host.callable"
+local closure = require "train.closure"
 local by_name = require "train.by_name"
 local callback_list = require "train.callback_list"
 local data = require "train.data"
@@ -80,6 +81,10 @@ end
 local function check_optimizer(optimizer)
   local ok, found = pcall(function() return optimizer.step and optimizer.zero_grad and optimizer.param_groups end)
   if ok and found then return end
+  if type(optimizer) == "table" and getmetatable(optimizer) == nil and optimizer[1] ~= nil then
+    usage(("optimizer must be an optimizer, got a list of %d"):format(#optimizer),
+      "several take their steps in a loop by hand with train.state: scripts/07_gan.lua")
+  end
   local hint = "torch.optim.AdamW(model:parameters(), {lr = 1e-3})"
   local class = class_of(optimizer)
   if class then hint = ("call the class: torch.optim.%s(model:parameters(), {lr = 1e-3})"):format(class) end
@@ -217,7 +222,10 @@ local function check(a)
     usage("keyword 'optimizer' is required", "torch.optim.AdamW(model:parameters(), {lr = 1e-3})")
   end
   if a.model ~= nil then arguments.check_model(a.model, "train.fit") end
-  if a.optimizer ~= nil then check_optimizer(a.optimizer) end
+  if a.optimizer ~= nil then
+    check_optimizer(a.optimizer)
+    a.needs_closure = closure.check(a)
+  end
 end
 
 ---Adds what shows a pass of train.evaluate or train.predict.

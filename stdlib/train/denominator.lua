@@ -37,8 +37,8 @@ end
 -- How many targets count, or the sum of their weights; nil where all do.
 local function count_of(classes, target)
   if classes.weight == nil and math.type(classes.ignore_index) == "integer" and is_tensor(target) then
-    local ignored = count_equal(target, classes.ignore_index)
-    if ignored then return target:numel() - ignored end
+    local ignored, all = count_equal(target, classes.ignore_index)
+    if ignored then return all - ignored end
   end
   local counts = counted_targets(classes, target)
   return counts and plain(counts:sum())

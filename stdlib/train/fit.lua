@@ -3,6 +3,7 @@ local Aggregate = require "train.aggregate"
 local Window = require "train.window"
 local arguments = require "train.arguments"
 local batches = require "train.batches"
+local closure = require "train.closure"
 local gradients = require "train.gradients"
 local host = require "host"
 local logs = require "train.logs"
@@ -13,9 +14,9 @@ local clip <const> = torch.nn.utils
 local is_tensor <const>, stop_wished <const> = torch.is_tensor, host.stop_wished
 
 -- With a flag of a device that the gradients are not finite: the kernel looks at it, the host does not wait.
-local function step_if_finite(optimizer, found_inf)
+local function step_if_finite(optimizer, found_inf, evaluate)
   if not optimizer._native then
-    if found_inf:item() == 0 then optimizer:step() end
+    if found_inf:item() == 0 then optimizer:step(evaluate) end
     return
   end
   optimizer.found_inf = found_inf
@@ -42,13 +43,14 @@ local function step_optimizer(state, a, window)
     if scaler then scaler:update() end
     return
   end
+  local evaluate = a.needs_closure and closure.new(state, a) or nil
   if scaler then
     scaler:step(state.optimizer)
     scaler:update()
   elseif state.found_inf then
-    step_if_finite(state.optimizer, state.found_inf)
+    step_if_finite(state.optimizer, state.found_inf, evaluate)
   else
-    state.optimizer:step()
+    state.optimizer:step(evaluate)
   end
   state:emit("after_step")
 end
@@ -59,16 +61,18 @@ local function accumulate(state, a, window)
     require("native.vm").raise("usage", ("train.fit: the loss must be a tensor, got %s"):format(require("native.vm").describe(state.loss)))
   end
   if window.count == 0 then state.optimizer:zero_grad() end
-  local factor = window:factor(state.count)
+  local alone = a.accumulate == 1 and window.count == 0  -- a window of one batch has nothing to weigh
+  local factor = alone and 1 or window:factor(state.count)
   state:emit("before_backward")
   local loss = state.loss
   if factor ~= 1 then loss = loss * factor end
   if a.scaler then loss = a.scaler:scale(loss) end
   loss:backward()
-  window:add(state.count)
+  if not alone then window:add(state.count) end
   state:emit("after_backward")
-  local last = state.batch_count and state.batch + 1 == state.batch_count
-  if window.count == a.accumulate or last or state.stopping then step_optimizer(state, a, window) end
+  if alone or window.count == a.accumulate or state.stopping or state.batch + 1 == state.batch_count then
+    step_optimizer(state, a, window)
+  end
 end
 
 -- Keras's way to stop: a hook sets model.stop_training.
@@ -183,6 +187,10 @@ end
 ---sample_weight, class_weight = {[0] = 1.0, [1] = 5.0}, weighted_metrics (metrics that these weights reach), validation_data,
 ---validation_split (the data win over it), validation_freq = 1 (or a list of epochs from 1), validation_batch_size,
 ---validation_steps, steps_per_epoch, initial_epoch = 0. `state.model.stop_training = true` in a hook stops as in Keras.
+---
+---optimizer = torch.optim.LBFGS(...) or "lbfgs": each step evaluates its batch several times, hooks of before_backward and
+---after_backward hear every one; what is logged is the loss before the step. Without accumulate, clip_grad_* and scaler.
+---An optimizer of your own is given such a closure where it has needs_closure = true.
 ---
 ---reduction = "mean"|"sum" of the loss (default: what a loss of torch.nn says, else "mean"; the gradients of a sum are
 ---those of the sum); count = function(batch, state) returning what a batch counts; evaluate_train = k (every k epochs also

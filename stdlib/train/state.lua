@@ -7,6 +7,7 @@
 -- before_step sets it: this step of the optimizer is left out), found_inf (a flag of the device for the same), count (what the
 -- batch counts: samples, tokens or weights), dry_run (nothing is to be written), user (yours, saved with the checkpoints),
 -- saved (more that has a state_dict, by name), resumed (the checkpoint that the training went on from).
+local known <const> = require("train.hooks").of_event
 local logs = require "train.logs"
 
 local State = {__name = "state"}
@@ -164,7 +165,8 @@ end
 function State:emit(event)
   local f = counted[event]
   if f and f(self) then return end
-  self.callback_list:tell(event, self)
+  local list = self.callback_list
+  if list.handlers[event] or self._after or not known[event] then list:tell(event, self) end
 end
 
 function State:__tostring()

@@ -22,6 +22,8 @@ local less <const>, at_most <const>, absolute <const> = search.less, search.at_m
 local LBFGS = Optimizer.class("LBFGS", "lr=1, max_iter=20, max_eval=nil, tolerance_grad=1e-7, tolerance_change=1e-9, "
   .. "history_size=100, line_search_fn=nil")
 
+LBFGS.needs_closure = true  -- train.fit gives it one
+
 local function fail(message, hint) vm.raise("usage", "LBFGS: " .. message, hint) end
 
 ---@private

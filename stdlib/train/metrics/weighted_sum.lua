@@ -1,4 +1,5 @@
 -- What Mean, Accuracy, LogLoss and Brier are made of: a sum of weighted values and the sum of the weights, in float64.
+local is_tensor <const>, number_on_host <const> = require("native.tensor").is_tensor, require("native.magnitude").number_on_host
 local vm = require "native.vm"
 
 -- Note [Sums on the host]
@@ -82,7 +83,10 @@ function WeightedSum:add(value, weight)
   if weight == 0 then return end  -- the mean of nothing is NaN, which must not reach the sum
   local count, total = 1, self.total
   if type(value) ~= "number" then
-    if type(value) ~= "userdata" then refuse(self, "value", value) end
+    if not is_tensor(value) then refuse(self, "value", value) end
+    value = number_on_host(value) or value
+  end
+  if type(value) ~= "number" then
     count = value:numel()
     if count ~= 1 then
       if value:is_complex() then refuse(self, "value", value) end
