@@ -200,14 +200,15 @@ local function begin(self, event, state)
   if not begins then self:tell("train_begin", state) end
 end
 
----Calls the hook of every callback that listens to `event`, in order. A state that is new to the list is checked first, and
+---Calls the hook of every callback that listens to `event`, in order. A state that is new to the list is checked, and
 ---its training begins with "train_begin" where the loop did not say so.
 ---@param event string
 ---@param state table handed to every hook: train.fit's, train.state{...}, or a plain table, which becomes a state; its
 ---counters (epoch, batch, step, epochs_done, batches_done, steps_done) follow the events
 function CallbackList:emit(event, state)
   if type(state) ~= "table" then
-    usage(("emit: expected a state after the event, got %s"):format(require("native.vm").describe(state)), "state = train.state{...}, or a table")
+    usage(("emit: expected a state after the event, got %s"):format(require("native.vm").describe(state)),
+      "state = train.state{...}, or a table")
   end
   if not self._checked[state] then begin(self, event, state) end
   if follow(state, event) then return end

@@ -104,6 +104,17 @@ local function each_batch(state, a)
   return batches.each(a.train, a.limit_train_batches, state.epoch)
 end
 
+-- A batch whose step NanGuard leaves out for its loss counts in no average either, unless the epoch has no
+-- other; on a device nobody waits for that.
+local function is_left_out(state, loss)
+  if not state.leaves_out_not_finite then return false end
+  if is_tensor(loss) then
+    if loss.device.type ~= "cpu" then return false end
+    loss = loss:item()
+  end
+  return loss - loss ~= 0
+end
+
 local function train_epoch(state, a, aggregate)
   local window, rule = state._window, a.denominator
   state.phase, state.batch_count = "train", batches.count(a.train, a.limit_train_batches)
@@ -125,7 +136,9 @@ local function train_epoch(state, a, aggregate)
     if loss == nil then require("native.vm").raise("usage", "train.fit: step must return the loss, got nil") end
     local mean, count, means = rule:measure(state, batch, loss, parts)
     if state.optimizer then accumulate(state, a, window) else state.steps_done = state.steps_done + 1 end
-    aggregate:update(mean, means, count, state.output, state.target, state.sample_weight)
+    if not is_left_out(state, mean) or state.epoch_batches + 1 == state.batch_count and not aggregate.shown then
+      aggregate:update(mean, means, count, state.output, state.target, state.sample_weight)
+    end
     if stop_wished() then state.interrupted = true end
     state:emit("batch_end")
     check_bounds(state)

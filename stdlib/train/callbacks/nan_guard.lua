@@ -61,8 +61,11 @@ local function prepare(self, state)
   self._accumulates = state.arguments and (state.arguments.accumulate or 1) > 1
 end
 
+local function acts(self) return self.policy ~= "warn" and self.policy ~= "stop" end
+
 function NanGuard:on_train_begin(state)
   forget(self)
+  state.leaves_out_not_finite = acts(self)
   prepare(self, state)
   self._buffers = copy_buffers(self)
 end
@@ -90,8 +93,6 @@ local function is_snapshot_due(self)
   self._since = 1
   return true
 end
-
-local function acts(self) return self.policy ~= "warn" and self.policy ~= "stop" end
 
 -- What is done about a bad step. `late`: the flag has left it out, and the next one is about to be taken.
 local act = {}
@@ -263,6 +264,7 @@ end
 ---multiplies the learning rate by `factor`; "roll_back" goes back to the last good state in memory; "stop" ends the training
 ---with the weights of before. On a device the step is left out at once and the rest follows one step later. Gradients that
 ---overflow under a GradScaler are left to it. In a loop by hand: emit "before_step" and heed state.skip_step.
+---A batch whose loss is not finite counts in no average of the epoch where its step is left out (on the CPU).
 ---@param arguments? table policy = "warn"|"skip"|"reduce_lr"|"roll_back"|"stop", factor = 0.5 and min_lr = 0 of reduce_lr,
 ---snapshot_every = 100 (steps between the states that roll_back keeps), patience = 25 (so many bad steps one after another
 ---end the training, but under "warn"), callback = function(state, found) with found.kind = "data"|"weight"|"loss"|"output"|

@@ -272,3 +272,17 @@ test.case("as on a device: the flag leaves the step out at once, the policy foll
   local got = run({policy = "skip"}, batches(4), {spoil_gradient(3, "3.bias", INF)})
   test.equal({got.guard.found[1].kind, got.guard.found[1].name}, {"gradient", "3.bias"}, "of the last step, at the epoch's end")
 end)
+
+test.case("a batch that is left out for its loss counts in no average", function()
+  local function history(count, spoilt, policy)
+    local data = batches(count)
+    if spoilt then table.insert(data, 3, {torch.full({4, 3}, NAN), torch.randn(4, 1)}) end
+    return run({policy = policy, verbose = false}, data, nil, {epochs = 2,
+      metrics = {mae = function(pred, target) return (pred - target):abs():mean() end}}).history
+  end
+  local whole, guarded = history(6, false, "skip"), history(6, true, "skip")
+  test.equal({guarded.loss, guarded.mae}, {whole.loss, whole.mae})
+  test.truthy(history(6, true, "warn").loss[1] ~= history(6, true, "warn").loss[1])
+  local only = run({policy = "skip", verbose = false}, {{torch.full({4, 3}, NAN), torch.randn(4, 1)}}).history
+  test.truthy(only.loss[1] ~= only.loss[1])
+end)
