@@ -229,3 +229,67 @@ test.case("math.random goes on where the checkpoint was taken", function()
   math.randomseed(99)
   run {resume = out .. "/2", callbacks = {train.on("epoch_begin", function() test.equal({math.random(), math.random(1000)}, drawn) end)}}
 end)
+
+-- Runs until the Ctrl-C of the batch `at` is over, which nothing but the end of the program would follow.
+local function interrupt(make, at)
+  local a = make()
+  table.insert(a.callbacks, 1, {name = "interrupt", state_fields = {}, on_batch_end = function(_, state)
+    if state.batches_done == at then state.interrupted = true end
+  end, on_train_end = function() error("interrupted by the test", 0) end})
+  test.raises("interrupted by the test", function() run(a) end)
+end
+
+test.case("Ctrl-C within an epoch: ModelCheckpoint saves at that very step, and resume goes on from there", function()
+  for _, more in ipairs {{}, {keep_last = 1}, {filepath = "last"}, {filepath = "{epoch}-{loss:.4f}"}, {save_freq = {"2ep", 5}}} do
+    for _, at in ipairs {1, 6, 8, 11} do
+      local out = folder()
+      local function make(path, resume)
+        local given = {monitor = "loss"}
+        for key, value in pairs(more) do given[key] = value end
+        given.filepath = path .. "/" .. (more.filepath or "{epoch:02d}")
+        return {resume = resume, callbacks = {train.ModelCheckpoint(given)}}
+      end
+      local plain = folder()
+      local whole, history = run(make(plain, false))
+      interrupt(function() return make(out, "auto") end, at)
+      local steps = 0
+      local options = make(out, "auto")
+      table.insert(options.callbacks, train.on("batch_end", function() steps = steps + 1 end))
+      local got, again, from = run(options)
+      test.truthy(from)
+      test.equal(steps, 12 - at)
+      same(whole, got)
+      test.equal({again.loss, again.epoch}, {history.loss, history.epoch})
+      test.equal(names(out), names(plain))
+    end
+  end
+end)
+
+test.case("Ctrl-C within an epoch: neither weights nor a best one of half an epoch", function()
+  for _, more in ipairs {{save_weights_only = true}, {save_best_only = true}} do
+    local out = folder()
+    more.filepath, more.monitor = out .. "/{epoch}", "loss"
+    interrupt(function() return {callbacks = {train.ModelCheckpoint(more)}} end, 6)
+    test.truthy(not names(out):find("2"), names(out))
+  end
+end)
+
+test.case("strings of any bytes come back from state.user and callbacks as they were", function()
+  local all, out = {}, folder()
+  for byte = 0, 255 do all[byte + 1] = string.char(byte) end
+  local bytes, seen = table.concat(all), nil
+  local function make(resume)
+    local user = resume and {} or {text = "h\u{e9}\0", bytes = bytes, list = {"\xff", "", "ab\xc3"}, ["$bytes"] = "6a",
+      ["\xff"] = {["\xfe"] = torch.ones(1), ["\xfd"] = torch.zeros(2)}, surrogate = "\xed\xa0\x80", long = "\xc0\x80"}
+    local own = {name = "own", on_train_begin = function(self) self.kept = resume and "" or bytes .. bytes end}
+    seen = {user = user, own = own}
+    return {user = user, resume = resume, epochs = resume and 2 or 1, callbacks = {own, train.ModelCheckpoint {filepath = out .. "/{epoch}", monitor = "loss"}}}
+  end
+  run(make())
+  local before = seen
+  run(make(out .. "/1"))
+  test.equal(seen.own.kept, bytes .. bytes)
+  test.truthy(torch.equal(seen.user["\xff"]["\xfe"], torch.ones(1)) and torch.equal(seen.user["\xff"]["\xfd"], torch.zeros(2)))
+  before.user["\xff"], seen.user["\xff"] = nil, nil
+  test.equal(seen.user, before.user)
+end)
