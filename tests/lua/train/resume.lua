@@ -293,3 +293,56 @@ test.case("strings of any bytes come back from state.user and callbacks as they 
   before.user["\xff"], seen.user["\xff"] = nil, nil
   test.equal(seen.user, before.user)
 end)
+
+test.case("what killed writers left is swept when a training begins; what others write is not", function()
+  local pid = host.pid()
+  local function litter(path)
+    for _, name in ipairs {".00003.tmp-999999999-0", ".keep.tmp-" .. pid .. "-7", ".mine"} do
+      host.file.mkdir(path .. "/" .. name)
+      host.file.write_atomic(path .. "/" .. name .. "/model.safetensors", "x")
+    end
+    host.file.write_atomic(path .. "/.write-test-999999999", "")
+    host.file.write_atomic(path .. "/.w.safetensors.tmp-999999999-2", "")
+    os.execute(("ln -s .mine '%s/.latest.tmp-999999999-1'"):format(path))
+  end
+  local out, backup = folder(), folder()
+  litter(out)
+  litter(backup)
+  local function options()
+    return {epochs = 1, callbacks = {train.ModelCheckpoint {filepath = out .. "/{epoch}", monitor = "loss"},
+      train.BackupAndRestore {backup_dir = backup, delete_checkpoint = false}}}
+  end
+  local dry = options()
+  dry.dry_run = true
+  run(dry)
+  test.truthy(host.file.exists(out .. "/.00003.tmp-999999999-0"))
+  run(options())
+  test.equal(names(out), (".keep.tmp-%d-7 .mine 1 latest"):format(pid))
+  test.equal(names(backup), (".keep.tmp-%d-7 .mine ckpt-000004 latest"):format(pid))
+  test.truthy(host.file.exists(out .. "/.mine/model.safetensors"), "a link is removed, not what it leads to")
+end)
+
+test.case("a generator with steps_per_epoch goes on at the very batch: its pass is made again with the numbers of then", function()
+  local function make(backup_dir)
+    math.randomseed(5)
+    local backup = backup_dir and {train.BackupAndRestore {backup_dir = backup_dir, save_freq = 1}} or {}
+    return {steps_per_epoch = 3, epochs = 4, callbacks = backup, train = function()
+      local order, scale, i = torch.randperm(16), math.random(), 0  -- 5 batches a pass
+      return function()
+        if i == 5 then return nil end
+        i = i + 1
+        local rows = torch.randn(16, 4)[order][{torch.slice(3 * i - 3, 3 * i)}] * scale + math.random()
+        return {rows, rows:sum(1, true)}
+      end
+    end}
+  end
+  local whole, history = run(make())
+  for _, stop in ipairs {1, 2, 3, 5, 6, 7, 11} do
+    local dir = folder()
+    run(make(dir), stop)
+    local got, again, from = run(make(dir))
+    test.equal(from, ("%s/ckpt-%06d"):format(dir, stop))
+    same(whole, got)
+    test.equal(again.loss, history.loss)
+  end
+end)
