@@ -29,7 +29,10 @@ end
 function ModelCheckpoint:checkpoint_folder() return self._template:fixed_folder() end
 
 -- As in Keras the best value outlives a fit: a second one must do better than the first.
-function ModelCheckpoint:on_train_begin() self.memory, self._failing = {}, false end
+function ModelCheckpoint:on_train_begin(state)
+  self.memory, self._failing = {}, false
+  if not state.dry_run then require("host").checkpoint.sweep(self:checkpoint_folder()) end
+end
 
 -- Is `entry` one of the keep_last newest or the keep_best best ones, or the newest?
 local function is_kept(self, entry, index, ranks)
