@@ -19,6 +19,7 @@ function BackupAndRestore:check(state)
   if not state.model and not state.saved then
     require("native.vm").raise("usage", "needs a model", "train.state{saved = {generator = g, critic = c}} says what else there is")
   end
+  snapshot.check(state)
   writable.folder(self.backup_dir, ("backup_dir '%s'"):format(self.backup_dir), state.dry_run)
 end
 

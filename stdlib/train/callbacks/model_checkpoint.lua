@@ -21,6 +21,7 @@ function ModelCheckpoint:check(state)
   if needs_monitor(self) then self._monitor = monitor.new(self.monitor, self, state, self._at_batches and "batch" or nil) end
   local names = self._at_batches and state.batch_log_names or state.log_names
   if names then self._template:check(names) end
+  if not self.save_weights_only then snapshot.check(state) end
   writable.folder(self._template:fixed_folder(), ("filepath '%s'"):format(self.filepath), state.dry_run)
 end
 

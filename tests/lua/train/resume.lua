@@ -129,11 +129,33 @@ test.case("what resume may not be is an error before the first step", function()
   end)
 end)
 
-test.case("what cannot be saved of state.user is an error, not a training without backups", function()
-  local backup = folder()
-  test.raises("state.user.f is function", function()
-    run {user = {f = print}, callbacks = {train.BackupAndRestore {backup_dir = backup}}}
-  end)
+test.case("what cannot be saved of state.user or a callback is an error before the first step", function()
+  local steps
+  local function refuses(pattern, callback, user, more)
+    steps = 0
+    test.raises(pattern, function()
+      run {user = user, callbacks = {callback, train.on("batch_begin", function() steps = steps + 1 end), more}}
+    end)
+    test.equal(steps, 0)
+  end
+  local function own(value)
+    return {name = "own", on_train_end = print, state_dict = function() return value end, load_state_dict = print}
+  end
+  local loop = {}
+  loop.loop = loop
+  for _, writer in ipairs {train.BackupAndRestore(folder()), train.ModelCheckpoint {filepath = folder() .. "/{epoch}", monitor = "loss"}} do
+    refuses("state.user.f is function", writer, {f = print})
+    refuses("state.user.a.file is .*, expected", writer, {a = {file = io.stdout}})
+    refuses("state.user.loop holds itself", writer, loop)
+    refuses("the state of callback own.file is .*, expected", writer, nil, own {file = io.stdout})
+    refuses("the state of callback fields.file is", writer, nil,
+      {name = "fields", on_train_end = print, state_fields = {"file"}, file = io.stdout})
+  end
+  run {epochs = 1, user = {f = print}, callbacks = {train.ModelCheckpoint {filepath = folder() .. "/{epoch}", monitor = "loss",
+    save_weights_only = true}}}
+  local late = {name = "late", load_state_dict = print, state_dict = function(self) return {n = self._n + 1} end,
+    on_train_begin = function(self) self._n = 1 end}
+  run {epochs = 1, callbacks = {late, train.ModelCheckpoint {filepath = folder() .. "/{epoch}", monitor = "loss"}}}
   local warned = test.warnings(function() run {resume = "auto"} end)
   test.truthy(warned[1]:find("no callback of this training writes checkpoints", 1, true))
 end)
@@ -283,7 +305,8 @@ test.case("strings of any bytes come back from state.user and callbacks as they 
       ["\xff"] = {["\xfe"] = torch.ones(1), ["\xfd"] = torch.zeros(2)}, surrogate = "\xed\xa0\x80", long = "\xc0\x80"}
     local own = {name = "own", on_train_begin = function(self) self.kept = resume and "" or bytes .. bytes end}
     seen = {user = user, own = own}
-    return {user = user, resume = resume, epochs = resume and 2 or 1, callbacks = {own, train.ModelCheckpoint {filepath = out .. "/{epoch}", monitor = "loss"}}}
+    return {user = user, resume = resume, epochs = resume and 2 or 1,
+      callbacks = {own, train.ModelCheckpoint {filepath = out .. "/{epoch}", monitor = "loss"}}}
   end
   run(make())
   local before = seen
