@@ -136,6 +136,19 @@ function checkpoint.list(folder)
   return found
 end
 
+--- Removes the hidden files and folders that writers who have been killed left in a folder: ".00003.tmp-PID-N". What cannot
+--- be removed stays, or is gone already: others may sweep there.
+---@param folder string
+function checkpoint.sweep(folder)
+  for _, name in ipairs(file.is_folder(folder) and file.list(folder) or {}) do
+    local pid = name:match("^%..+%.tmp%-(%d+)%-%d+$") or name:match("^%.write%-test%-(%d+)$")
+    if pid and not file.exists("/proc/" .. pid) then
+      local ok, err = pcall(file.remove, folder .. "/" .. name)
+      if not ok and (type(err) ~= "table" or err.kind ~= "io") then error(err, 0) end
+    end
+  end
+end
+
 --- Writes one group of tensors as a .safetensors file, in one step.
 ---@param path string
 ---@param tensors table a state dict or a list of {name, tensor}

@@ -2,7 +2,7 @@
 --
 -- Plain values are themselves, and in tables with one key that begins with "$": {"$tensor": name}, {"$number": "nan"},
 -- {"$complex": [re, im]}, {"$pairs": [[key, value]]} for keys that are no names, {"$ordered": [[key, value]],
--- "$kind": kind} for ordered tables.
+-- "$kind": kind} for ordered tables, {"$bytes": hex} for a string that is not UTF-8.
 local json = require "native.json"
 local ordered = require "host.ordered"
 local torch = require "torch"
@@ -10,7 +10,21 @@ local vm = require "native.vm"
 
 local structure = {}
 
-local function join(place, key) return place == "" and tostring(key) or place .. "." .. tostring(key) end
+local function hex(bytes) return (bytes:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)) end
+
+local function join(place, key)
+  key = tostring(key)
+  if not utf8.len(key) then key = hex(key) end
+  return place == "" and key or place .. "." .. key
+end
+
+-- JSON holds text alone.
+local function take_text(text) return utf8.len(text) and text or {["$bytes"] = hex(text)} end
+
+local function bytes_of(digits)
+  if type(digits) ~= "string" or #digits % 2 ~= 0 or digits:find("%X") then error("it has unknown bytes", 0) end
+  return (digits:gsub("..", function(two) return string.char(tonumber(two, 16)) end))
+end
 
 -- What marks a table as a list, be it empty.
 structure.list = getmetatable(json.array {})
@@ -20,7 +34,7 @@ local function shape_of(value)
   local count, names = 0, true
   for key in next, value do
     count = count + 1
-    if type(key) ~= "string" or key:sub(1, 1) == "$" then names = false end
+    if type(key) ~= "string" or key:sub(1, 1) == "$" or not utf8.len(key) then names = false end
   end
   if getmetatable(value) == structure.list or count > 0 and #value == count then return "list" end
   return names and "names" or "pairs"
@@ -52,7 +66,7 @@ function structure.take_apart(name, value, where, tensors)
       if item ~= nil or none and none[key] then
         local kind = type(key)
         if kind ~= "string" and kind ~= "number" and kind ~= "boolean" then bad("a key of " .. place, key) end
-        list[#list + 1] = {key, item == nil and json.null or take(item, join(place, key))}
+        list[#list + 1] = {kind == "string" and take_text(key) or key, item == nil and json.null or take(item, join(place, key))}
       end
     end
     return list
@@ -79,7 +93,8 @@ function structure.take_apart(name, value, where, tensors)
       end
       return {["$tensor"] = called}
     end
-    if kind == "nil" or kind == "boolean" or kind == "number" or kind == "string" then return from end
+    if kind == "nil" or kind == "boolean" or kind == "number" then return from end
+    if kind == "string" then return take_text(from) end
     if kind ~= "table" then bad(place, from) end
     local meta = getmetatable(from)
     if type(meta) == "table" and meta.__name == "torch.Size" then from = table.move(from, 1, #from, 1, {}) end
@@ -121,6 +136,7 @@ function structure.put_together(value, tensors)
   if value["$tensor"] then
     return tensors[value["$tensor"]] or error(("it lacks the tensor %q"):format(tostring(value["$tensor"])), 0)
   end
+  if value["$bytes"] then return bytes_of(value["$bytes"]) end
   local parts = value["$complex"]
   if parts then
     if type(parts) ~= "table" or #parts ~= 2 then error("it has an unknown complex number", 0) end
@@ -134,6 +150,7 @@ function structure.put_together(value, tensors)
     if type(list) ~= "table" then error("it has pairs that are no list", 0) end
     for _, pair in ipairs(list) do
       local key = type(pair) == "table" and pair[1]
+      if type(key) == "table" and key["$bytes"] then key = bytes_of(key["$bytes"]) end
       if key == nil or key == json.null or key ~= key or type(key) == "table" then error("it has a pair without a key", 0) end
       if pair[2] == json.null and ordered.is(result) then ordered.set_none(result, key)
       else result[key] = structure.put_together(pair[2], tensors) end

@@ -71,12 +71,26 @@ Stretch.__index = Stretch
 
 function Stretch:__len() return self.steps end
 
+-- Walks over the pass that `index` batches are done of. Those of data that are made anew are made once more, with the random
+-- numbers that this pass began with.
+local function follow(self)
+  if not batches.is_made_anew(self.data) then return table.pack(batches.each(self.data, nil, self.passes, self.index)) end
+  local generators = require "train.generators"
+  local now = generators.take()
+  if self.index == 0 then
+    self.random = now
+  elseif self.random then
+    generators.restore(self.random)
+  end
+  local following = table.pack(batches.each(self.data, nil, self.passes, self.index))
+  if self.index > 0 then generators.restore(now) end
+  return following
+end
+
 -- The next batch of the data, and of their next pass where this one has ended.
 local function next_of(self)
   for _ = 1, 2 do
-    if not self.following then
-      self.following = table.pack(batches.each(self.data, nil, self.passes, self.index))
-    end
+    self.following = self.following or follow(self)
     local index, batch = self.following[1](self.following[2], self.following[3])
     if index ~= nil then
       self.following[3], self.index = index, self.index + 1
@@ -103,13 +117,13 @@ end
 ---Where the data stand: a pass of them may span several of these.
 ---@return table
 function Stretch:state_dict()
-  return {passes = self.passes, index = self.index,
+  return {passes = self.passes, index = self.index, random = self.index > 0 and self.random or nil,
     data = batches.has_position(self.data) and self.data:state_dict() or nil}
 end
 
 ---@param state table of state_dict
 function Stretch:load_state_dict(state)
-  self.passes, self.index, self.following = state.passes, state.index, nil
+  self.passes, self.index, self.random, self.following = state.passes, state.index, state.random, nil
   if state.data and batches.has_position(self.data) then self.data:load_state_dict(state.data) end
 end
 

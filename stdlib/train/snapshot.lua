@@ -3,12 +3,14 @@
 -- Everything that the next step depends on: with the same script and data, a training that goes on from it is the one that
 -- was never stopped, bit for bit. train/resume.lua is the way back.
 local batches = require "train.batches"
+local callback_state = require "train.callback_state"
 local checkpoint = require "host.checkpoint"
 local generators = require "train.generators"
 local gradients = require "train.gradients"
 local host = require "host"
 local logs = require "train.logs"
 local ordered = require "host.ordered"
+local structure = require "torch.structure"
 
 local is_module <const> = require("torch.nn.module").is_module
 
@@ -86,6 +88,22 @@ function snapshot.contents(state)
     },
     state = now,
   }
+end
+
+---A usage error where something of a training cannot be kept, before its first step.
+---@param state table
+function snapshot.check(state)
+  local function try(value, where) structure.take_apart("a checkpoint cannot be written", value, where, {}) end
+  try(state.user, "state.user")
+  for _, entry in ipairs(state.callback_list and state.callback_list.entries or {}) do
+    -- A state_dict may need what only a training that has begun has.
+    local ok, found = pcall(callback_state.get, entry.callback)
+    if ok then
+      try(found, "the state of callback " .. entry.title)
+    elseif type(found) == "table" and found.kind == "interrupted" then
+      error(found, 0)
+    end
+  end
 end
 
 ---Writes the model's weights into one .safetensors file.

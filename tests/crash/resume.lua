@@ -93,6 +93,11 @@ end
 function kinds.stretched()
   a.train, a.batch_size, a.steps_per_epoch = {x, y}, 4, 5  -- 7 batches a pass
 end
+function kinds.stretched_generated()
+  kinds.dropout()
+  kinds.generated()
+  a.steps_per_epoch = 5
+end
 function kinds.limited()
   a.train, a.limit_train_batches, a.accumulate = loader {shuffle = true}, 5, 2
 end

@@ -12,7 +12,8 @@ import pytest
 
 SCRIPT = Path(__file__).with_name("resume.lua")
 KINDS = ("plain", "shuffle", "workers", "dropout", "accumulation", "ema", "ema_swapped", "swa", "scaler", "policies", "metrics",
-         "csv", "scheduler", "freezing", "generated", "augmented", "stretched", "limited", "own")
+         "csv", "scheduler", "freezing", "generated", "augmented", "stretched",
+         "stretched_generated", "limited", "own")
 # Points by the number of batches done, 7 an epoch: 5 is within an epoch and, of 3 batches a step, within an accumulation; 14
 # the end of an epoch; v21 before the validation of one whose batches are all done.
 LONG = bool(os.environ.get("TRAINHOST_LONG"))

@@ -19,6 +19,7 @@ function BackupAndRestore:check(state)
   if not state.model and not state.saved then
     require("native.vm").raise("usage", "needs a model", "train.state{saved = {generator = g, critic = c}} says what else there is")
   end
+  snapshot.check(state)
   writable.folder(self.backup_dir, ("backup_dir '%s'"):format(self.backup_dir), state.dry_run)
 end
 
@@ -26,7 +27,7 @@ end
 ---@return string
 function BackupAndRestore:checkpoint_folder() return self.backup_dir end
 
--- The names of its checkpoints, the oldest first, and of what killed writers and removers left.
+-- The names of its checkpoints, the oldest first, and of what killed removers left.
 local function names_in(folder)
   local names, left = {}, {}
   for _, path in ipairs(require("host.checkpoint").list(folder)) do
@@ -34,9 +35,8 @@ local function names_in(folder)
     if name then table.insert(names, 1, name) end
   end
   for _, name in ipairs(host.file.is_folder(folder) and host.file.list(folder) or {}) do
-    local pid = name:match("^%.ckpt%-%d+%.tmp%-(%d+)%-%d+$") or name:match("^%.latest%.tmp%-(%d+)%-%d+$")
-    local is_rest = name:find("^ckpt%-%d+$") and not host.file.exists(folder .. "/" .. name .. "/manifest.json")
-    if is_rest or pid and not host.file.exists("/proc/" .. pid) then left[#left + 1] = name end
+    local is_one = name:find("^ckpt%-%d+$")
+    if is_one and not host.file.exists(folder .. "/" .. name .. "/manifest.json") then left[#left + 1] = name end
   end
   return names, left
 end
@@ -50,6 +50,7 @@ function BackupAndRestore:on_train_begin(state)
   if state.dry_run then return end
   local _, left = names_in(self.backup_dir)
   remove(self, left)
+  host.checkpoint.sweep(self.backup_dir)
 end
 
 -- A backup could not be written: one warning, the one before is kept, and it is tried again after a while.
@@ -118,6 +119,7 @@ function BackupAndRestore:on_train_end(state)
   remove(self, names)
   remove(self, left)
   remove(self, {"latest"})
+  host.checkpoint.sweep(self.backup_dir)
   if #host.file.list(self.backup_dir) == 0 then host.file.remove(self.backup_dir) end
 end
 

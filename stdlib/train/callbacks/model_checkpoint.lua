@@ -21,6 +21,7 @@ function ModelCheckpoint:check(state)
   if needs_monitor(self) then self._monitor = monitor.new(self.monitor, self, state, self._at_batches and "batch" or nil) end
   local names = self._at_batches and state.batch_log_names or state.log_names
   if names then self._template:check(names) end
+  if not self.save_weights_only then snapshot.check(state) end
   writable.folder(self._template:fixed_folder(), ("filepath '%s'"):format(self.filepath), state.dry_run)
 end
 
@@ -29,12 +30,17 @@ end
 function ModelCheckpoint:checkpoint_folder() return self._template:fixed_folder() end
 
 -- As in Keras the best value outlives a fit: a second one must do better than the first.
-function ModelCheckpoint:on_train_begin() self.memory, self._failing = {}, false end
+function ModelCheckpoint:on_train_begin(state)
+  self.memory, self._failing = {}, false
+  if not state.dry_run then require("host").checkpoint.sweep(self:checkpoint_folder()) end
+end
 
 -- Is `entry` one of the keep_last newest or the keep_best best ones, or the newest?
 local function is_kept(self, entry, index, ranks)
   local newest = #self.saved
   if index == newest then return true end
+  if entry.cut_short then return false end
+  if not (self.keep_last or self.keep_best) then return true end
   if self.keep_last and index > newest - self.keep_last then return true end
   return self.keep_best and ranks[entry] and ranks[entry] <= self.keep_best or false
 end
@@ -58,9 +64,9 @@ local function remove(self, path)
     .. "its own"):format(path))
 end
 
--- What keep_last and keep_best keep, and the paths of the rest. The newest always stays: `latest` points at it.
+-- What keep_last and keep_best keep, and the paths of the rest. The newest always stays: `latest` points at it. One of an
+-- epoch that was cut short goes once there is a newer one.
 local function sort_out(self)
-  if not (self.keep_last or self.keep_best) then return self.saved, {} end
   local ranks, ordered = {}, {}
   if self.keep_best then
     for _, entry in ipairs(self.saved) do
@@ -80,12 +86,12 @@ local function sort_out(self)
   return kept, rest
 end
 
-local function record(self, path, value)
+local function record(self, path, value, cut_short)
   local last, saved = self.saved[#self.saved], {}
   for _, entry in ipairs(self.saved) do  -- the same path again is one checkpoint
     if entry.path ~= path then saved[#saved + 1] = entry end
   end
-  saved[#saved + 1] = {path = path, value = value, number = last and last.number + 1 or 1}
+  saved[#saved + 1] = {path = path, value = value, number = last and last.number + 1 or 1, cut_short = cut_short}
   self.saved, self.last_path = saved, path
 end
 
@@ -123,11 +129,11 @@ local OWN <const> = {"saved", "last_path", "best", "best_path"}
 
 -- Saves once all callbacks have heard of the event, so that what they have made of it is in the checkpoint, as is this one
 -- itself. A failure warns once, keeps what was there and is tried again at the next chance.
-local function save(self, state, event, path, value)
+local function save(self, state, event, path, value, cut_short)
   local before = {}
   for _, name in ipairs(OWN) do before[name] = self[name] end
-  record(self, path, value)
-  if self._monitor and self._monitor:improved(value, self.best) then self.best, self.best_path = value, path end
+  record(self, path, value, cut_short)
+  if not cut_short and self._monitor and self._monitor:improved(value, self.best) then self.best, self.best_path = value, path end
   local rest
   self.saved, rest = sort_out(self)
   state:after(event, function() self:_write(state, path, value, rest, before) end)
@@ -171,12 +177,22 @@ local function consider(self, state, event)
   save(self, state, event, path, value)
 end
 
+-- Ctrl-C ends an epoch before its time: no checkpoint of a whole epoch is due, but one of this very step, to go on from.
+local function save_cut_short(self, state)
+  if state.dry_run or self.save_weights_only or self.save_best_only then return end
+  save(self, state, "batch_end", path_of(self, state), nil, true)
+end
+
 function ModelCheckpoint:on_batch_end(state)
   local freq = self._at_batches
-  if freq and (interval.due(freq, state, "batch_end", self.memory, "batches") or self._failing) then consider(self, state, "batch_end") end
+  if freq and (interval.due(freq, state, "batch_end", self.memory, "batches") or self._failing) then
+    return consider(self, state, "batch_end")
+  end
+  if state.interrupted and self._at_epochs then save_cut_short(self, state) end
 end
 
 function ModelCheckpoint:on_epoch_end(state)
+  if state.interrupted then return end
   local freq = self._at_epochs
   if freq and (interval.due(freq, state, "epoch_end", self.memory, "epochs") or self._failing) then consider(self, state, "epoch_end") end
 end
@@ -188,7 +204,8 @@ end
 ---counts (but for epochs they are looked at when a batch ends, where there is no val_loss), initial_value_threshold,
 ---min_delta = 0, keep_best (how many of the best stay), keep_last (how many of the newest stay), verbose = 0|1 (prints
 ---Keras's messages), errors = "raise", budget. The newest one always stays too, `latest` points at it: keep_best = 1 leaves
----the best and, if it is another one, the newest.
+---the best and, if it is another one, the newest. On Ctrl-C one of whole trainings at epochs saves at that very step, so that
+---resume = "auto" loses none; the next one takes its place.
 ---@param more? table the other options, after a string
 ---@return table callback
 return function(arguments, more)

@@ -129,11 +129,33 @@ test.case("what resume may not be is an error before the first step", function()
   end)
 end)
 
-test.case("what cannot be saved of state.user is an error, not a training without backups", function()
-  local backup = folder()
-  test.raises("state.user.f is function", function()
-    run {user = {f = print}, callbacks = {train.BackupAndRestore {backup_dir = backup}}}
-  end)
+test.case("what cannot be saved of state.user or a callback is an error before the first step", function()
+  local steps
+  local function refuses(pattern, callback, user, more)
+    steps = 0
+    test.raises(pattern, function()
+      run {user = user, callbacks = {callback, train.on("batch_begin", function() steps = steps + 1 end), more}}
+    end)
+    test.equal(steps, 0)
+  end
+  local function own(value)
+    return {name = "own", on_train_end = print, state_dict = function() return value end, load_state_dict = print}
+  end
+  local loop = {}
+  loop.loop = loop
+  for _, writer in ipairs {train.BackupAndRestore(folder()), train.ModelCheckpoint {filepath = folder() .. "/{epoch}", monitor = "loss"}} do
+    refuses("state.user.f is function", writer, {f = print})
+    refuses("state.user.a.file is .*, expected", writer, {a = {file = io.stdout}})
+    refuses("state.user.loop holds itself", writer, loop)
+    refuses("the state of callback own.file is .*, expected", writer, nil, own {file = io.stdout})
+    refuses("the state of callback fields.file is", writer, nil,
+      {name = "fields", on_train_end = print, state_fields = {"file"}, file = io.stdout})
+  end
+  run {epochs = 1, user = {f = print}, callbacks = {train.ModelCheckpoint {filepath = folder() .. "/{epoch}", monitor = "loss",
+    save_weights_only = true}}}
+  local late = {name = "late", load_state_dict = print, state_dict = function(self) return {n = self._n + 1} end,
+    on_train_begin = function(self) self._n = 1 end}
+  run {epochs = 1, callbacks = {late, train.ModelCheckpoint {filepath = folder() .. "/{epoch}", monitor = "loss"}}}
   local warned = test.warnings(function() run {resume = "auto"} end)
   test.truthy(warned[1]:find("no callback of this training writes checkpoints", 1, true))
 end)
@@ -228,4 +250,122 @@ test.case("math.random goes on where the checkpoint was taken", function()
     train.on("epoch_begin", function(state) if state.epoch == 2 then drawn = {math.random(), math.random(1000)} end end)}}
   math.randomseed(99)
   run {resume = out .. "/2", callbacks = {train.on("epoch_begin", function() test.equal({math.random(), math.random(1000)}, drawn) end)}}
+end)
+
+-- Runs until the Ctrl-C of the batch `at` is over, which nothing but the end of the program would follow.
+local function interrupt(make, at)
+  local a = make()
+  table.insert(a.callbacks, 1, {name = "interrupt", state_fields = {}, on_batch_end = function(_, state)
+    if state.batches_done == at then state.interrupted = true end
+  end, on_train_end = function() error("interrupted by the test", 0) end})
+  test.raises("interrupted by the test", function() run(a) end)
+end
+
+test.case("Ctrl-C within an epoch: ModelCheckpoint saves at that very step, and resume goes on from there", function()
+  for _, more in ipairs {{}, {keep_last = 1}, {filepath = "last"}, {filepath = "{epoch}-{loss:.4f}"}, {save_freq = {"2ep", 5}}} do
+    for _, at in ipairs {1, 6, 8, 11} do
+      local out = folder()
+      local function make(path, resume)
+        local given = {monitor = "loss"}
+        for key, value in pairs(more) do given[key] = value end
+        given.filepath = path .. "/" .. (more.filepath or "{epoch:02d}")
+        return {resume = resume, callbacks = {train.ModelCheckpoint(given)}}
+      end
+      local plain = folder()
+      local whole, history = run(make(plain, false))
+      interrupt(function() return make(out, "auto") end, at)
+      local steps = 0
+      local options = make(out, "auto")
+      table.insert(options.callbacks, train.on("batch_end", function() steps = steps + 1 end))
+      local got, again, from = run(options)
+      test.truthy(from)
+      test.equal(steps, 12 - at)
+      same(whole, got)
+      test.equal({again.loss, again.epoch}, {history.loss, history.epoch})
+      test.equal(names(out), names(plain))
+    end
+  end
+end)
+
+test.case("Ctrl-C within an epoch: neither weights nor a best one of half an epoch", function()
+  for _, more in ipairs {{save_weights_only = true}, {save_best_only = true}} do
+    local out = folder()
+    more.filepath, more.monitor = out .. "/{epoch}", "loss"
+    interrupt(function() return {callbacks = {train.ModelCheckpoint(more)}} end, 6)
+    test.truthy(not names(out):find("2"), names(out))
+  end
+end)
+
+test.case("strings of any bytes come back from state.user and callbacks as they were", function()
+  local all, out = {}, folder()
+  for byte = 0, 255 do all[byte + 1] = string.char(byte) end
+  local bytes, seen = table.concat(all), nil
+  local function make(resume)
+    local user = resume and {} or {text = "h\u{e9}\0", bytes = bytes, list = {"\xff", "", "ab\xc3"}, ["$bytes"] = "6a",
+      ["\xff"] = {["\xfe"] = torch.ones(1), ["\xfd"] = torch.zeros(2)}, surrogate = "\xed\xa0\x80", long = "\xc0\x80"}
+    local own = {name = "own", on_train_begin = function(self) self.kept = resume and "" or bytes .. bytes end}
+    seen = {user = user, own = own}
+    return {user = user, resume = resume, epochs = resume and 2 or 1,
+      callbacks = {own, train.ModelCheckpoint {filepath = out .. "/{epoch}", monitor = "loss"}}}
+  end
+  run(make())
+  local before = seen
+  run(make(out .. "/1"))
+  test.equal(seen.own.kept, bytes .. bytes)
+  test.truthy(torch.equal(seen.user["\xff"]["\xfe"], torch.ones(1)) and torch.equal(seen.user["\xff"]["\xfd"], torch.zeros(2)))
+  before.user["\xff"], seen.user["\xff"] = nil, nil
+  test.equal(seen.user, before.user)
+end)
+
+test.case("what killed writers left is swept when a training begins; what others write is not", function()
+  local pid = host.pid()
+  local function litter(path)
+    for _, name in ipairs {".00003.tmp-999999999-0", ".keep.tmp-" .. pid .. "-7", ".mine"} do
+      host.file.mkdir(path .. "/" .. name)
+      host.file.write_atomic(path .. "/" .. name .. "/model.safetensors", "x")
+    end
+    host.file.write_atomic(path .. "/.write-test-999999999", "")
+    host.file.write_atomic(path .. "/.w.safetensors.tmp-999999999-2", "")
+    os.execute(("ln -s .mine '%s/.latest.tmp-999999999-1'"):format(path))
+  end
+  local out, backup = folder(), folder()
+  litter(out)
+  litter(backup)
+  local function options()
+    return {epochs = 1, callbacks = {train.ModelCheckpoint {filepath = out .. "/{epoch}", monitor = "loss"},
+      train.BackupAndRestore {backup_dir = backup, delete_checkpoint = false}}}
+  end
+  local dry = options()
+  dry.dry_run = true
+  run(dry)
+  test.truthy(host.file.exists(out .. "/.00003.tmp-999999999-0"))
+  run(options())
+  test.equal(names(out), (".keep.tmp-%d-7 .mine 1 latest"):format(pid))
+  test.equal(names(backup), (".keep.tmp-%d-7 .mine ckpt-000004 latest"):format(pid))
+  test.truthy(host.file.exists(out .. "/.mine/model.safetensors"), "a link is removed, not what it leads to")
+end)
+
+test.case("a generator with steps_per_epoch goes on at the very batch: its pass is made again with the numbers of then", function()
+  local function make(backup_dir)
+    math.randomseed(5)
+    local backup = backup_dir and {train.BackupAndRestore {backup_dir = backup_dir, save_freq = 1}} or {}
+    return {steps_per_epoch = 3, epochs = 4, callbacks = backup, train = function()
+      local order, scale, i = torch.randperm(16), math.random(), 0  -- 5 batches a pass
+      return function()
+        if i == 5 then return nil end
+        i = i + 1
+        local rows = torch.randn(16, 4)[order][{torch.slice(3 * i - 3, 3 * i)}] * scale + math.random()
+        return {rows, rows:sum(1, true)}
+      end
+    end}
+  end
+  local whole, history = run(make())
+  for _, stop in ipairs {1, 2, 3, 5, 6, 7, 11} do
+    local dir = folder()
+    run(make(dir), stop)
+    local got, again, from = run(make(dir))
+    test.equal(from, ("%s/ckpt-%06d"):format(dir, stop))
+    same(whole, got)
+    test.equal(again.loss, history.loss)
+  end
 end)
