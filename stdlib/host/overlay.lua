@@ -11,6 +11,17 @@ local overlay = {silent = false}  -- silent: nobody asked what would be written
 local real = {}         -- module -> name -> what was replaced
 local folder            -- where the written files lie: <folder>/<absolute path>
 local told, own = {}, {}
+local tickets = {}      -- of checkpoints that a thread writes
+
+--- The native functions that take a path and stay as they are, and why.
+overlay.left = {
+  ["native.file.is_writable"] = "touches nothing, and tells of the place itself",
+  ["native.file.absolute"] = "a name alone",
+  ["native.file.folder_of"] = "a name alone",
+  ["native.doc.text"] = "a file of the standard library, which the program has in it",
+  ["native.serve.door"] = "a socket, which no training makes in a dry run",
+  ["native.serve.call"] = "a socket that another process has made",
+}
 
 local function call(name, ...) return (real[file] and real[file][name] or file[name])(...) end
 
@@ -22,10 +33,14 @@ local function begin()
   vm.at_exit(overlay.clean)
 end
 
----Removes what was written.
+---Removes what was written, once the threads that write it have done so.
 function overlay.clean()
-  if folder then call("remove", folder) end
-  folder, told = nil, {}
+  for _, ticket in ipairs(tickets) do pcall(require("native.save").poll_checkpoint, ticket, true) end
+  if folder then
+    require("native.events").flush_written(10)
+    call("remove", folder)
+  end
+  folder, told, tickets = nil, {}, {}
 end
 
 ---A path that is the library's own: of files that are written and removed.
@@ -59,6 +74,13 @@ local function reading(path)
   if is_own(absolute) then return path end
   local there = below(absolute)
   return call("exists", there) and there or path
+end
+
+-- That of a checkpoint: a folder that is there may have got other files.
+local function reading_checkpoint(path)
+  if type(path) ~= "string" then return path end
+  local manifest = path .. "/manifest.json"
+  return reading(manifest) ~= manifest and reading(path) or path
 end
 
 -- The place of what is written; the path itself where that could not be written, for the error.
@@ -102,7 +124,7 @@ local function place(module, names, where)
 end
 
 local function replace_files()
-  place(file, "read exists is_folder size modified", reading)
+  place(file, "read exists is_folder size modified stamp is_being_written", reading)
   place(file, "write_atomic", writing)
   replace(file, "append", function(original, path, ...) return original(writing(path, true), ...) end)
   replace(file, "mkdir", function(original, path)
@@ -141,7 +163,9 @@ local function replace_lua()
     if mode:find("^r") and reading(path) == path and not call("exists", path) then return original(path, mode) end
     return original(writing(path, not mode:find("^w")), mode)
   end)
-  place(io, "lines", reading)
+  place(io, "lines input", reading)
+  place(io, "output", writing)
+  place(_G, "loadfile dofile", reading)
   replace(os, "tmpname", function(original)
     local path = original()
     overlay.exempt(path)
@@ -161,17 +185,49 @@ local function replace_lua()
   end)
 end
 
+local function replace_checkpoints(save)
+  place(save, "write_checkpoint", making)
+  place(save, "read_checkpoint check_checkpoint", reading_checkpoint)
+  replace(save, "submit_checkpoint", function(original, path, tensors, texts, link)
+    local there = making(path)
+    if type(path) == "string" and type(link) == "string" then
+      local beside = (path:gsub("/+$", ""):match("^.*/") or "") .. link
+      if there ~= path then overlay.tell(beside)
+      elseif writing(beside) ~= beside then link = nil end  -- of a temporary folder, the link is not temporary
+    end
+    local ticket = original(there, tensors, texts, link)
+    tickets[#tickets + 1] = ticket
+    return ticket
+  end)
+  replace(save, "publish_link", function(original, target, link)
+    local there = writing(link)
+    if there ~= link and type(target) == "string" then
+      local aim = target:find("^/") and target or call("folder_of", call("absolute", link)) .. "/" .. target
+      local at = call("exists", aim .. "/manifest.json") and reading_checkpoint(aim) or reading(aim)
+      if call("exists", at) then target = at end
+    end
+    return original(target, there)
+  end)
+end
+
 -- The modules that know of files, as soon as they are there.
 local function replace_native()
   local save, events, track = require "native.save", require "native.events", require "native.track"
   place(save, "write_safetensors write_torch write_npy write_npz", writing)
-  place(save, "write_checkpoint", making)
-  place(save, "read_safetensors read_torch read_npy read_npz read_checkpoint format_of", reading)
-  replace(save, "publish_link", function(original, target, link) return original(target, writing(link)) end)
+  place(save, "read_safetensors read_torch read_npy read_npz format_of", reading)
+  replace_checkpoints(save)
   place(events, "open", making)
+  place(events, "write", writing)
   for _, name in ipairs {"log_artifact", "log_artifacts"} do
     replace(track, name, function(original, run, path, ...) return original(run, reading(path), ...) end)
   end
+  replace(track, "sync", function(_, path)
+    overlay.tell("what waits below " .. (path or call("cwd")))
+    return 0
+  end)
+  place(require "native.track_reader", "runs points", reading)
+  place(require "native.data", "read_idx", reading)
+  place(require "native.library", "load", reading)
 end
 
 ---Begins to keep files apart.
@@ -180,6 +236,26 @@ function overlay.install()
   replace_files()
   replace_lua()
   replace_native()
+end
+
+-- What a path is called in the docstrings of the native modules.
+local PATHS <const> = {path = true, folder = true, file = true, filename = true, directory = true, link = true, from = true,
+  to = true, local_path = true, local_dir = true}
+
+---The native functions that take a path: is it looked up first?
+---@return table<string, boolean> placed "native.file.read" -> true; all false outside of a dry run
+function overlay.takers()
+  local modules, takers = {}, {}
+  for _, name in ipairs(vm.natives()) do modules[require(name)] = name end
+  for _, row in ipairs(require("native.doc").rows()) do
+    local module = modules[row.home]
+    for name, kind in (module and row.doc or ""):gmatch("@param ([%w_]+)%?? (%a+)") do
+      if PATHS[name] and kind == "string" then
+        takers[module .. "." .. row.name] = real[row.home] ~= nil and real[row.home][row.name] ~= nil
+      end
+    end
+  end
+  return takers
 end
 
 ---Lets files be written again; what was kept apart is gone.

@@ -42,6 +42,33 @@ def test_all_callbacks_run_and_nothing_is_written(trainhost, tmp_path):
     assert sorted(path.name for path in work.iterdir()) == ["logs", "mlflow.db", "mlruns", "out"]
 
 
+THREADS = """
+local torch, host = require "torch", require "host"
+io.output("out.txt")
+io.write("words")
+io.close()
+io.input("out.txt")
+io.stdout:write(io.read("a"), "\\n")
+local writer = torch.utils.tensorboard.SummaryWriter("tb")
+writer:add_embedding(torch.ones(2, 2), {"a", "b"})
+host.checkpoint.submit("ck", {tensors = {model = {w = torch.ones(200000)}}}, "latest")
+"""
+
+
+def test_what_threads_write_at_the_end_is_gone_too(trainhost, tmp_path):
+    old = tmp_path / "tb" / "projector_config.pbtxt"
+    old.parent.mkdir()
+    old.write_text("old")
+    done = trainhost.run("--dry-run", "-e", THREADS, cwd=tmp_path)
+    assert done.stdout == "words\n", done.stderr
+    assert "warning" not in done.stderr
+    assert [path.name for path in tmp_path.rglob("*")] == ["tb", "projector_config.pbtxt"]
+    assert old.read_text() == "old"
+    for name in ["out.txt", "tb", "ck", "latest"]:
+        assert f"dry run: {name} is not written" in done.stderr, done.stderr
+    assert list(pathlib.Path("/tmp").glob(f"lua_*{tmp_path}")) == []
+
+
 def test_a_run_of_the_environment_is_not_touched(trainhost, tmp_path):
     store = tmp_path / "mlflow.db"
     code = "local run <close> = require('mlflow').start_run() print(run.info.run_id)"
