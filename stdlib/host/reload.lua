@@ -1,6 +1,7 @@
 -- host.reload: the functions of a Lua file, the newest that work, while the file is edited.
 local Source = require "host.source"
 local callable = require "host.callable"
+local generators = require "host.generators"
 local vm = require "native.vm"
 
 -- A state_dict or load_state_dict, written with a colon or with a dot.
@@ -48,9 +49,9 @@ end
 
 local function update(unit)
   if not unit.source:changed() or unit.source.key == unit.key then return end
-  local restore = Source.keep_random()
+  local random = generators.take()
   local ok, err = take(unit)
-  restore()
+  generators.restore(random)
   if not ok then unit.source:refuse(err) end
 end
 
@@ -63,7 +64,7 @@ local function call(unit, get, ...)
     if not before then return f(...) end
     local known, state = unit.proven[get], nil
     if not known then state = state_of(unit.module) end
-    local restore = not known and Source.keep_random()
+    local random = not known and generators.take()
     local results = table.pack(pcall(f, ...))
     if results[1] then
       unit.proven[get] = true
@@ -71,7 +72,7 @@ local function call(unit, get, ...)
     end
     local err = results[2]
     if type(err) == "table" and err.kind == "interrupted" then error(err, 0) end
-    if restore then restore() end
+    if random then generators.restore(random) end
     unit.source:refuse(err)
     pcall(function() give(before.module, known and state_of(unit.module) or state) end)
     unit.module, unit.key, unit.before = before.module, before.key, nil

@@ -90,29 +90,6 @@ local function environment()
   end
 end
 
--- The generators of CUDA's devices, where they are in use: asking loads no CUDA.
-local function take_cuda(torch)
-  return require("native.device").is_initialized("cuda") and torch.cuda.get_rng_state_all() or nil
-end
-
---- Random numbers that are drawn until the returned function is called are given back, those of math.random, of torch
---- and of its devices: the training does not see that code was loaded or tried.
----@return fun() restore
-function Source.keep_random()
-  local torch = package.loaded.torch
-  local plain, state = vm.random_state(), torch and torch.get_rng_state()
-  local of_devices = torch and take_cuda(torch)
-  return function()
-    vm.set_random_state(plain)
-    if state then torch.set_rng_state(state) end
-    if of_devices then
-      torch.cuda.set_rng_state_all(of_devices)
-    elseif torch and take_cuda(torch) then  -- used for the first time: as they were before
-      torch.cuda.manual_seed_all(torch.initial_seed())
-    end
-  end
-end
-
 -- The file of a module that is not of the standard library or in C.
 local function file_of(name)
   if type(name) ~= "string" or package.preload[name] then return nil end

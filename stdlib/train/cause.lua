@@ -1,4 +1,5 @@
 -- Where what is not finite in a step has come from: the data, a weight, the output of a layer, the loss or a gradient.
+local generators = require "host.generators"
 local layers = require "train.layers"
 local native = require "native.magnitude"
 local torch = require "torch"
@@ -25,7 +26,7 @@ local function of_output(state, known)
   if not state.model or type(batch) ~= "table" or batch[1] == nil then return nil end
   local found
   local handles, buffers = {}, {}
-  local random = torch.get_rng_state()
+  local random = generators.take()
   for _, buffer in ipairs(state.model:buffers()) do buffers[#buffers + 1] = {buffer, buffer:detach():clone()} end
   for name, module in state.model:named_modules() do
     if #module:children() == 0 then
@@ -46,7 +47,7 @@ local function of_output(state, known)
   for _, handle in ipairs(handles) do handle:remove() end
   local _ <close> = torch.no_grad()
   for _, pair in ipairs(buffers) do pair[1]:copy_(pair[2]) end
-  torch.set_rng_state(random)
+  generators.restore(random)
   return found
 end
 

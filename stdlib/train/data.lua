@@ -75,7 +75,7 @@ function Stretch:__len() return self.steps end
 -- numbers that this pass began with.
 local function follow(self)
   if not batches.is_made_anew(self.data) then return table.pack(batches.each(self.data, nil, self.passes, self.index)) end
-  local generators = require "train.generators"
+  local generators = require "host.generators"
   local now = generators.take()
   if self.index == 0 then
     self.random = now

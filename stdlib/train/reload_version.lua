@@ -1,8 +1,8 @@
 -- One version of the callbacks of a file, for train.reload: what it holds, what it takes over, and what happens when a
 -- hook of an edited version fails.
-local Source = require "host.source"
 local callback_list = require "train.callback_list"
 local callback_state = require "train.callback_state"
+local generators = require "host.generators"
 local hooks = require "train.hooks"
 local logs = require "train.logs"
 local ordered = require "host.ordered"
@@ -133,7 +133,7 @@ end
 
 -- What a hook may change before it fails, to be put back; the values of tensors with `clone`.
 local function remember(version, state, clone)
-  local restore_random = Source.keep_random()
+  local random = generators.take()
   local callbacks, groups, fields = {}, {}, {}
   for i, entry in ipairs(version.entries) do callbacks[i] = copy(callback_state.get(entry.callback), clone, {}) end
   for i, group in ipairs(state.optimizer and state.optimizer.param_groups or {}) do
@@ -146,7 +146,7 @@ local function remember(version, state, clone)
   for _, name in ipairs(names) do fields[name] = state[name] end
   local user, restore_logs = copy(state.user, clone, {}), logs.is(state.logs) and logs.keep(state.logs)
   return function()
-    restore_random()
+    generators.restore(random)
     if restore_logs then restore_logs() end
     for i, entry in ipairs(version.entries) do callback_state.set(entry.callback, callbacks[i]) end
     for i, group in ipairs(groups) do

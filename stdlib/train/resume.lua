@@ -1,7 +1,7 @@
 -- Going on from a checkpoint of a training, at the very step where it was taken.
 local batches = require "train.batches"
 local checkpoint = require "host.checkpoint"
-local generators = require "train.generators"
+local generators = require "host.generators"
 local gradients = require "train.gradients"
 local host = require "host"
 local logs = require "train.logs"

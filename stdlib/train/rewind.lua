@@ -1,5 +1,5 @@
 -- The state of a model, its optimizer, the data and the random numbers in memory, and going back to it bit for bit.
-local generators = require "train.generators"
+local generators = require "host.generators"
 local keep <const> = require("native.tensor").keep
 local modes = require "train.modes"
 local torch = require "torch"

@@ -5,7 +5,7 @@
 local batches = require "train.batches"
 local callback_state = require "train.callback_state"
 local checkpoint = require "host.checkpoint"
-local generators = require "train.generators"
+local generators = require "host.generators"
 local gradients = require "train.gradients"
 local host = require "host"
 local logs = require "train.logs"

@@ -5,6 +5,7 @@
 local Source = require "host.source"
 local Version = require "train.reload_version"
 local active_run = require "train.active_run"
+local generators = require "host.generators"
 local keywords = require "host.keywords"
 local options = require "train.options"
 local ordered = require "host.ordered"
@@ -79,9 +80,9 @@ end
 local function look(self, state)
   for _, unit in ipairs(self._units) do
     if unit.source:changed() and unit.source.key ~= unit.current.key then
-      local restore = Source.keep_random()
+      local random = generators.take()
       local ok, err = take(self, unit, state)
-      restore()
+      generators.restore(random)
       if ok then
         record(unit, unit.current, state)
         require("host").log.info(("train.reload: the edit of %s is in force from step %d"):format(unit.source.name,
