@@ -9,23 +9,22 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <set>
+#include <thread>
 #include <utility>
 
 #include "host/base/file.h"
+#include "host/base/log.h"
 #include "host/track/crc32c.h"
 
 namespace trainhost::track {
 namespace {
 
-// What a segment begins with: key: the spool's id, value: its store.
-constexpr auto kHeader = static_cast<RecordKind>(255);
-constexpr size_t kFrame = 8;                // checksum, length
-constexpr size_t kBlock = size_t{1} << 20;  // read at once
-constexpr const char* kSuffix = ".log";
+constexpr size_t kRunAt = kFrame + 1;  // the run's size, then the run
 
 template <class Number>
 void add(std::string& to, Number value) {
@@ -52,6 +51,22 @@ bool take_text(std::string_view& from, std::string& text) {
   from.remove_prefix(size);
   return true;
 }
+
+constexpr std::string_view kSuffix = ".log";
+
+// A copy beside it, but if there is one already of what was here then.
+std::string keep_copy(const std::string& path) {
+  const std::string bytes = file::read(path);
+  for (int i = 0;; ++i) {
+    std::string to = path + (i ? "." + std::to_string(i) : "") + ".damaged";
+    if (!file::exists(to)) file::write_atomic(to, bytes);
+    else if (!bytes.starts_with(file::read(to))) continue;
+    return to;
+  }
+}
+
+constexpr size_t kBlock = size_t{1} << 20;  // read at once
+constexpr int kTries = 6;                   // at a folder that another process is about to remove
 
 // Note [The lock of a spool]
 // A lock of fcntl goes with its process, however that ends, is not inherited by a fork, and works on NFS. But it is
@@ -96,6 +111,22 @@ std::optional<std::pair<Record, size_t>> read_frame(std::string_view bytes) {
   return std::pair(std::move(record), kFrame + size);
 }
 
+// All frames of a spool hold its run, which is much faster found than a checksum is right.
+size_t find_frame(std::string_view bytes, std::string_view run) {
+  std::string mark;
+  add_text(mark, run);
+  for (size_t from = 1 + kRunAt;; ++from) {
+    from = bytes.find(mark, from);
+    if (from == std::string_view::npos) return bytes.size();
+    if (read_frame(bytes.substr(from - kRunAt))) return from - kRunAt;
+  }
+}
+
+bool is_cut_short(std::string_view bytes) {
+  uint32_t crc = 0, size = 0;
+  return !take(bytes, crc) || !take(bytes, size) || bytes.size() < size;
+}
+
 Spool::Spool(Adopted, std::string folder, std::string run, SpoolOptions options)
     : folder_(file::absolute(folder) + "/" + run), run_(std::move(run)), options_(options), pid_(::getpid()) {}
 
@@ -103,40 +134,77 @@ Spool::Spool(std::string folder, std::string run, std::string store, SpoolOption
     : Spool(Adopted(), std::move(folder), std::move(run), options) {
   store_ = std::move(store);
   id_ = new_id().substr(0, 12);
-  file::mkdir(folder_ + "/spool");
-  if (!lock()) throw_io("another process holds '" + folder_ + "'");
-  if (!open_segment()) {
-    const int code = errno;
-    throw_io("cannot write '" + path_of(0) + "': " + std::strerror(code));
+  // Whoever removes a spool removes the folders that it leaves empty: those of this one too, until it has its files.
+  for (int tries = 1;; ++tries) {
+    int code = 0;
+    try {
+      file::mkdir(folder_ + "/spool");
+    } catch (const Error&) {
+      if (tries == kTries) throw;
+      code = ENOENT;
+    }
+    if (!code) code = lock(true);
+    const bool locked = !code;
+    if (locked && open_segment()) return;
+    if (locked) code = errno;
+    const bool passing = code == ENOENT || code == ENOTDIR || code == EBUSY || code == ESTALE;
+    if (tries == kTries || !passing) {
+      if (locked) throw_io("cannot write '" + path_of(0) + "': " + std::strerror(code));
+      throw_unlocked(code);
+    }
+    unlock();
+    std::this_thread::sleep_for(std::chrono::milliseconds(tries));
   }
 }
 
 Spool::~Spool() {
-  if (in_ >= 0) ::close(in_);
-  if (out_ >= 0) ::close(out_);
+  close_files();
   if (pid_ == ::getpid()) unlock();
+}
+
+void Spool::close_files() noexcept {
+  if (in_ >= 0) ::close(std::exchange(in_, -1));
+  if (out_ >= 0) ::close(std::exchange(out_, -1));
 }
 
 std::string Spool::path_of(uint64_t start) const {
   std::array<char, 32> name{};
   std::snprintf(name.data(), name.size(), "%016llx", static_cast<unsigned long long>(start));
-  return folder_ + "/spool/" + name.data() + kSuffix;
+  return folder_ + "/spool/" + name.data() + std::string(kSuffix);
 }
 
-// Of this process alone: false if another one, or another spool of this one, has it.
-bool Spool::lock() {
+// Of this process alone. 0; EBUSY: another process, or another spool of this one, has it; ESTALE: it has just been
+// removed; what else the system says.
+int Spool::lock(bool make) {
   std::lock_guard guard(held_mutex);
-  if (held.contains(folder_)) return false;
-  lock_ = ::open((folder_ + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (held.contains(folder_)) return EBUSY;
+  const std::string path = folder_ + "/lock";
+  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC | (make ? O_CREAT : 0), 0666);
+  if (fd < 0) return errno;
   struct flock range {};
   range.l_type = F_WRLCK;
-  if (lock_ < 0 || ::fcntl(lock_, F_SETLK, &range) != 0) {
-    if (lock_ >= 0) ::close(lock_);
-    lock_ = -1;
-    return false;
+  int code = 0;
+  if (::fcntl(fd, F_SETLK, &range) != 0) {
+    code = errno == EAGAIN || errno == EACCES ? EBUSY : errno;
+  } else {
+    struct stat mine {
+    }, there{};
+    if (::fstat(fd, &mine) != 0 || ::stat(path.c_str(), &there) != 0 || mine.st_ino != there.st_ino ||
+        mine.st_dev != there.st_dev)
+      code = ESTALE;
   }
+  if (code) {
+    ::close(fd);
+    return code;
+  }
+  lock_ = fd;
   held.insert(folder_);
-  return true;
+  return 0;
+}
+
+void Spool::throw_unlocked(int code) const {
+  if (code == EBUSY) throw_io("another process holds '" + folder_ + "'");
+  throw_io("cannot lock '" + folder_ + "/lock': " + std::strerror(code));
 }
 
 void Spool::unlock() noexcept {
@@ -194,6 +262,11 @@ Spool::Put Spool::put(const Record& record) {
     broken_ = true;
     return Put::refused;
   }
+  if (out_ < 0) out_ = ::open(path_of(segments_.back()).c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  if (out_ < 0) {
+    broken_ = true;
+    return Put::refused;
+  }
   frame_.clear();
   append_frame(frame_, record);
   if (!write_all(frame_)) {
@@ -205,6 +278,8 @@ Spool::Put Spool::put(const Record& record) {
   end_ += frame_.size();
   ++put_;
   note(record);
+  // A run that has ended may be held for long after; one that goes on opens it again.
+  if (ended_) ::close(std::exchange(out_, -1));
   if (frame_.capacity() > kBlock) frame_ = {};
   return Put::kept;
 }
@@ -246,8 +321,13 @@ std::vector<Record> Spool::next(size_t most) {
       records.push_back(std::move(frame->first));
     }
     if (!records.empty()) break;
-    if (static_cast<size_t>(count) < wanted || wanted == limit - at)
-      throw_io("'" + path_of(start) + "' is damaged at byte " + std::to_string(at - start));
+    if (static_cast<size_t>(count) < wanted || wanted == limit - at) {
+      const size_t found = find_frame(block_, run_);
+      const uint64_t size = found < block_.size() ? found : limit - at;
+      pass_over(start, at, size);
+      stored(at + size, 0);
+      return next(most);
+    }
     wanted = limit - at;  // a record longer than a block
   }
   // Headers are positions alone.
@@ -278,10 +358,11 @@ void Spool::stored(uint64_t position, uint64_t records) {
 }
 
 bool Spool::find_segments() {
+  segments_.clear();
   std::error_code none;
   for (const auto& entry : std::filesystem::directory_iterator(folder_ + "/spool", none)) {
     const std::string name = entry.path().filename().string();
-    if (name.size() != 16 + std::strlen(kSuffix) || !name.ends_with(kSuffix)) continue;
+    if (name.size() != 16 + kSuffix.size() || !name.ends_with(kSuffix)) continue;
     uint64_t start = 0;
     const auto parsed = std::from_chars(name.data(), name.data() + 16, start, 16);
     if (parsed.ptr == name.data() + 16) segments_.push_back(start);
@@ -290,14 +371,43 @@ bool Spool::find_segments() {
   return !segments_.empty();
 }
 
+void Spool::pass_over(uint64_t start, uint64_t at, uint64_t size) {
+  if (!damaged_.insert(at).second) return;
+  const std::string path = path_of(start);
+  std::string copy;
+  try {
+    copy = "a copy of it is '" + keep_copy(path) + "'";
+  } catch (const Error& e) {
+    copy = "no copy of it could be kept: " + e.message();
+  }
+  log::warn("mlflow: '" + path + "' is damaged at byte " + std::to_string(at - start) + ": " + std::to_string(size) +
+            " bytes of what was logged to the run " + run_ + " are lost; " + copy);
+}
+
 // Reads what is there: how many records, whether the run has ended, where the last whole record ends.
 void Spool::scan() {
   end_ = stored_ = segments_.front();
   for (size_t i = 0; i < segments_.size(); ++i) {
-    const std::string bytes = file::read(path_of(segments_[i]));
+    const uint64_t start = segments_[i];
+    const bool last = i + 1 == segments_.size();
+    const std::string bytes = file::read(path_of(start));
     std::string_view rest = bytes;
-    while (auto frame = read_frame(rest)) {
-      rest.remove_prefix(frame->second);
+    if (!last) rest = rest.substr(0, segments_[i + 1] - start);
+    end_ = start;
+    const auto pass = [&](size_t size) {
+      rest.remove_prefix(size);
+      end_ += size;
+    };
+    while (!rest.empty()) {
+      const auto frame = read_frame(rest);
+      if (!frame) {
+        const size_t next = find_frame(rest, run_);
+        if (last && next == rest.size() && is_cut_short(rest)) break;
+        pass_over(start, end_, next);
+        pass(next);
+        continue;
+      }
+      pass(frame->second);
       if (frame->first.kind != kHeader) {
         ++put_;
         note(frame->first);
@@ -306,35 +416,46 @@ void Spool::scan() {
       id_ = frame->first.key;
       store_ = frame->first.value;
     }
-    end_ = segments_[i] + (bytes.size() - rest.size());
-    if (i + 1 == segments_.size()) {
-      // A call that was cut short by the end of its process has not returned: its half is nobody's.
-      if (!rest.empty()) [[maybe_unused]]
-        const int cut = ::truncate(path_of(segments_[i]).c_str(), static_cast<off_t>(bytes.size() - rest.size()));
-    } else if (end_ != segments_[i + 1]) {
-      throw_io("'" + path_of(segments_[i]) + "' is damaged at byte " + std::to_string(end_ - segments_[i]));
-    }
+    if (!last && end_ != segments_[i + 1]) pass_over(start, end_, segments_[i + 1] - end_);
+    // A call that was cut short by the end of its process has not returned: its half is nobody's.
+    if (last && !rest.empty()) [[maybe_unused]]
+      const int cut = ::truncate(path_of(start).c_str(), static_cast<off_t>(end_ - start));
   }
 }
 
 std::shared_ptr<Spool> Spool::adopt(const std::string& folder, const std::string& run, SpoolOptions options) {
   std::shared_ptr<Spool> spool(new Spool(Adopted(), folder, run, options));
-  if (!spool->lock()) return nullptr;
+  // A process that begins has the lock before it has a segment: only what has one is given a lock that is missing.
+  switch (const int code = spool->lock(spool->find_segments())) {
+    case 0:
+      break;
+    case ENOENT:
+      spool->remove_folders();
+      return nullptr;
+    case EBUSY:
+    case ESTALE:
+    case ENOTDIR:
+    case EACCES:
+      return nullptr;
+    default:
+      spool->throw_unlocked(code);
+  }
   if (!spool->find_segments()) {
     spool->remove_folders();
     return nullptr;
   }
   spool->scan();
-  if (spool->store_.empty()) {  // it had just been made
-    spool->remove_files();
+  if (spool->store_.empty()) {
+    if (spool->put_ > 0 || !spool->damaged_.empty())
+      throw_io("'" + spool->path_of(spool->segments_.front()) + "' is damaged: it does not say which store it is for");
+    spool->remove_files();  // it had just been made
     return nullptr;
   }
-  spool->out_ = ::open(spool->path_of(spool->segments_.back()).c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
-  spool->broken_ = spool->out_ < 0;
   return spool;
 }
 
 void Spool::remove_files() noexcept {
+  close_files();
   for (const uint64_t start : segments_) ::unlink(path_of(start).c_str());
   remove_folders();
 }
@@ -342,7 +463,7 @@ void Spool::remove_files() noexcept {
 // What is empty, up to the folder of all runs and that above it.
 void Spool::remove_folders() noexcept {
   ::rmdir((folder_ + "/spool").c_str());
-  ::unlink((folder_ + "/lock").c_str());
+  if (lock_ >= 0) ::unlink((folder_ + "/lock").c_str());  // who does not hold it may not
   unlock();
   std::string path = folder_;
   for (int i = 0; i < 3 && ::rmdir(path.c_str()) == 0; ++i) path = file::folder_of(path);

@@ -8,8 +8,10 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "host/track/queue.h"
@@ -22,10 +24,18 @@ struct SpoolOptions {
       uint64_t{1} << 30;  // bytes that may wait; what may be dropped is dropped beyond, the rest at twice
 };
 
+// What a segment begins with: key: the spool's id, value: its store.
+inline constexpr auto kHeader = static_cast<RecordKind>(255);
+inline constexpr size_t kFrame = 8;  // checksum, length
+
 // A record as the spool has it: checksum, length, kind, run, fields.
 void append_frame(std::string& to, const Record& record);
 // The record that `bytes` begin with, and how long it is; nothing if there is no whole one.
 std::optional<std::pair<Record, size_t>> read_frame(std::string_view bytes);
+// `bytes` begin with what is no frame: where the next one of the run is; their size if there is none.
+size_t find_frame(std::string_view bytes, std::string_view run);
+// Do they end before the length of the frame that they begin with?
+bool is_cut_short(std::string_view bytes);
 
 // The spool of one run: FOLDER/RUN/spool/OFFSET.log, one after the other, and FOLDER/RUN/lock, which the process that
 // logs to the run holds. Records are put by any thread and taken by the sender's.
@@ -34,6 +44,7 @@ class Spool {
   // A new one, for records that go to `store`. Error{io}.
   Spool(std::string folder, std::string run, std::string store, SpoolOptions options = {});
   // What a process has left that is no more; null: that process lives, it is this one's, or there is nothing.
+  // Error{io}: it cannot be read, or all that says where it belongs is damaged.
   static std::shared_ptr<Spool> adopt(const std::string& folder, const std::string& run, SpoolOptions options = {});
   // Lets the lock go; what is not stored stays on disk.
   ~Spool();
@@ -68,12 +79,16 @@ class Spool {
  private:
   struct Adopted {};
   Spool(Adopted, std::string folder, std::string run, SpoolOptions options);
-  bool lock();
+  int lock(bool make);
+  [[noreturn]] void throw_unlocked(int code) const;
   void unlock() noexcept;
   bool open_segment();
+  void close_files() noexcept;
   bool write_all(std::string_view bytes);
   bool find_segments();
   void scan();
+  // Keeps a copy of a segment and says how much of it nobody can read; once each.
+  void pass_over(uint64_t start, uint64_t at, uint64_t size);
   void note(const Record& record);
   void remove_files() noexcept;
   void remove_folders() noexcept;
@@ -93,6 +108,7 @@ class Spool {
   // The sender's own.
   int in_ = -1;
   uint64_t in_start_ = 0;
+  std::set<uint64_t> damaged_;  // positions
   std::string block_;
 };
 

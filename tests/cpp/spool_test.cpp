@@ -205,21 +205,128 @@ TEST_CASE("spool: a store that has some of it is not given that again") {
   CHECK(drain(*spool) == std::vector<int64_t>{4, 5, 6, 7, 8, 9, 0});
 }
 
-TEST_CASE("spool: a damaged one is an error that names the file, and stays") {
+TEST_CASE("spool: a flipped bit loses its record alone, wherever it is, and a copy of the segment stays") {
+  const bool segmented = GENERATE(false, true);
   const test::Folder folder;
   const std::string runs = folder / "runs", first = runs + "/" + kRun + "/spool/0000000000000000.log";
   killed([&] {
     SpoolOptions options;
-    options.segment = 1000;
+    if (segmented) options.segment = 1000;
     Spool spool(runs, kRun, "sqlite:////x.db", options);
     for (int i = 0; i < 30; ++i) spool.put(metric(i));
   });
-  std::fstream file(first, std::ios::in | std::ios::out | std::ios::binary);
-  file.seekp(400);
-  file.put('\x7f');
-  file.close();
-  CHECK_THROWS_WITH(Spool::adopt(runs, kRun), Holds("is damaged at byte"));
-  CHECK(fs::exists(first));
+  const std::string whole = file::read(first);
+  const size_t header = read_frame(whole)->second, each = read_frame(std::string_view(whole).substr(header))->second;
+  for (size_t byte = 0; byte < each; ++byte) {
+    const test::Folder copy;
+    const std::string there = copy / "runs", segment = there + "/" + kRun + "/spool/0000000000000000.log";
+    fs::create_directories(there);
+    fs::copy(runs, there, fs::copy_options::recursive);
+    std::string bad = whole;
+    bad[header + 3 * each + byte] = static_cast<char>(bad[header + 3 * each + byte] ^ 0x40);
+    file::write_atomic(segment, bad);
+    const auto spool = Spool::adopt(there, kRun);
+    REQUIRE(spool);
+    CHECK(spool->waiting() == 29);
+    CHECK(file::read(segment + ".damaged") == bad);
+    spool->put(end_run());
+    const auto steps = drain(*spool);
+    REQUIRE(steps.size() == 30);
+    CHECK(steps[2] == 2);
+    CHECK(steps[3] == 4);
+    CHECK(steps[28] == 29);
+    CHECK(spool->remove());
+    CHECK(fs::exists(segment + ".damaged"));
+    CHECK_FALSE(fs::exists(segment));
+    CHECK_FALSE(Spool::adopt(there, kRun));
+  }
+}
+
+TEST_CASE("spool: the last record damaged but whole is no torn one") {
+  const test::Folder folder;
+  const std::string runs = folder / "runs", first = runs + "/" + kRun + "/spool/0000000000000000.log";
+  leave(runs, 5);
+  std::string bytes = file::read(first);
+  bytes.back() ^= 1;
+  file::write_atomic(first, bytes);
+  const auto spool = Spool::adopt(runs, kRun);
+  REQUIRE(spool);
+  CHECK(spool->waiting() == 4);
+  CHECK(file::read(first + ".damaged") == bytes);
+  spool->put(end_run());
+  CHECK(drain(*spool) == std::vector<int64_t>{0, 1, 2, 3, 0});
+  CHECK(spool->remove());
+}
+
+TEST_CASE("spool: what is damaged or cut off while it is read is passed over once") {
+  const test::Folder folder;
+  const std::string runs = folder / "runs", first = runs + "/" + kRun + "/spool/0000000000000000.log";
+  SpoolOptions options;
+  options.segment = 1000;
+  Spool spool(runs, kRun, "sqlite:////x.db", options);
+  for (int i = 0; i < 30; ++i) spool.put(metric(i));
+  const std::string whole = file::read(first);
+  std::string bad = whole.substr(0, whole.size() - 10);  // the last record of the segment
+  bad[read_frame(whole)->second + 4] ^= 1;               // the length of the first one
+  file::write_atomic(first, bad);
+  const auto steps = drain(spool);
+  CHECK(steps.size() == 28);
+  CHECK(steps.front() == 1);
+  CHECK(steps.back() == 29);
+  spool.put(end_run());
+  CHECK(drain(spool).size() == 1);
+  CHECK(spool.remove());
+}
+
+TEST_CASE("spool: one that does not say any more where it belongs stays") {
+  const test::Folder folder;
+  const std::string runs = folder / "runs", first = runs + "/" + kRun + "/spool/0000000000000000.log";
+  leave(runs, 5);
+  std::string bytes = file::read(first);
+  bytes[20] ^= 1;
+  file::write_atomic(first, bytes);
+  CHECK_THROWS_WITH(Spool::adopt(runs, kRun), Holds("does not say which store"));
+  CHECK(file::read(first) == bytes);
+}
+
+TEST_CASE("spool: a run that has ended holds no file open but its lock, and none once all is stored") {
+  const test::Folder folder;
+  const auto descriptors = [] { return std::distance(fs::directory_iterator("/dev/fd"), fs::directory_iterator()); };
+  const auto before = descriptors();
+  std::vector<std::unique_ptr<Spool>> spools;
+  for (int i = 0; i < 20; ++i) {
+    std::string run = kRun;
+    run[0] = static_cast<char>('b' + i);
+    spools.push_back(std::make_unique<Spool>(folder / "runs", run, "sqlite:////x.db"));
+    spools.back()->put(metric(i));
+    spools.back()->put(end_run());
+  }
+  CHECK(descriptors() == before + 20);
+  CHECK(spools[0]->revive());
+  CHECK(spools[0]->put(metric(7)) == Spool::Put::kept);
+  spools[0]->put(end_run());
+  CHECK(drain(*spools[0]) == std::vector<int64_t>{0, 0, 7, 0});
+  for (const auto& spool : spools) {
+    drain(*spool);
+    CHECK(spool->remove());
+  }
+  CHECK(descriptors() == before);
+}
+
+TEST_CASE("spool: no descriptor left is not called another process") {
+  const test::Folder folder;
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  const rlimit none{0, before.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &none);
+  std::string said;
+  try {
+    Spool spool(folder / "runs", kRun, "sqlite:////x.db");
+  } catch (const Error& e) {
+    said = e.message();
+  }
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  CHECK_THAT(said, Holds("Too many open files"));
 }
 
 TEST_CASE("spool: empty folders of a start that was cut short are removed") {
