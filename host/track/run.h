@@ -10,7 +10,7 @@
 
 #include "host/track/queue.h"
 #include "host/track/remote_runs.h"
-#include "host/track/spool.h"
+#include "host/track/spools.h"
 #include "host/track/store.h"
 
 namespace trainhost::track {

@@ -4,17 +4,15 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
-#include "host/track/queue.h"
+#include "host/track/record.h"
+#include "host/track/run_folder.h"
 
 namespace trainhost::track {
 
@@ -24,25 +22,12 @@ struct SpoolOptions {
       uint64_t{1} << 30;  // bytes that may wait; what may be dropped is dropped beyond, the rest at twice
 };
 
-// What a segment begins with: key: the spool's id, value: its store.
-inline constexpr auto kHeader = static_cast<RecordKind>(255);
-inline constexpr size_t kFrame = 8;  // checksum, length
-
-// A record as the spool has it: checksum, length, kind, run, fields.
-void append_frame(std::string& to, const Record& record);
-// The record that `bytes` begin with, and how long it is; nothing if there is no whole one.
-std::optional<std::pair<Record, size_t>> read_frame(std::string_view bytes);
-// `bytes` begin with what is no frame: where the next one of the run is; their size if there is none.
-size_t find_frame(std::string_view bytes, std::string_view run);
-// Do they end before the length of the frame that they begin with?
-bool is_cut_short(std::string_view bytes);
-
 // The spool of one run: FOLDER/RUN/spool/OFFSET.log, one after the other, and FOLDER/RUN/lock, which the process that
 // logs to the run holds. Records are put by any thread and taken by the sender's.
 class Spool {
  public:
   // A new one, for records that go to `store`. Error{io}.
-  Spool(std::string folder, std::string run, std::string store, SpoolOptions options = {});
+  Spool(const std::string& folder, std::string run, std::string store, SpoolOptions options = {});
   // What a process has left that is no more; null: that process lives, it is this one's, or there is nothing.
   // Error{io}: it cannot be read, or all that says where it belongs is damaged.
   static std::shared_ptr<Spool> adopt(const std::string& folder, const std::string& run, SpoolOptions options = {});
@@ -78,31 +63,25 @@ class Spool {
 
  private:
   struct Adopted {};
-  Spool(Adopted, std::string folder, std::string run, SpoolOptions options);
-  int lock(bool make);
-  [[noreturn]] void throw_unlocked(int code) const;
-  void unlock() noexcept;
+  Spool(Adopted, const std::string& folder, std::string run, SpoolOptions options);
   bool open_segment();
   void close_files() noexcept;
   bool write_all(std::string_view bytes);
-  bool find_segments();
   void scan();
   // Keeps a copy of a segment and says how much of it nobody can read; once each.
   void pass_over(uint64_t start, uint64_t at, uint64_t size);
   void note(const Record& record);
   void remove_files() noexcept;
-  void remove_folders() noexcept;
-  std::string path_of(uint64_t start) const;
 
-  const std::string folder_, run_;  // folder_: of this run
+  RunFolder folder_;
+  const std::string run_;
   std::string store_, id_;
   const SpoolOptions options_;
-  const int pid_;
   mutable std::mutex mutex_;
   std::deque<uint64_t> segments_;  // where each begins
   uint64_t end_ = 0, stored_ = 0;  // positions
   uint64_t put_ = 0, taken_ = 0;   // records
-  int out_ = -1, lock_ = -1;
+  int out_ = -1;
   bool ended_ = false, removed_ = false, broken_ = false;
   std::string frame_;
   // The sender's own.
@@ -110,23 +89,6 @@ class Spool {
   uint64_t in_start_ = 0;
   std::set<uint64_t> damaged_;  // positions
   std::string block_;
-};
-
-// The spools of a tracker, by run.
-class Spools {
- public:
-  void add(std::shared_ptr<Spool> spool);
-  std::shared_ptr<Spool> find(const std::string& run) const;
-  // Of this one, not of a newer one of the same run.
-  void drop(const Spool& spool);
-  // Has the sender read the spool, unless it has been told already.
-  void tell(Spool& spool, Queue& queue, Queue::Lane lane);
-  uint64_t waiting() const;
-  std::atomic<uint64_t> tokens{0};  // in the queue
-
- private:
-  mutable std::mutex mutex_;
-  std::map<std::string, std::shared_ptr<Spool>> by_run_;
 };
 
 }  // namespace trainhost::track

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "host/track/sink.h"
-#include "host/track/spool.h"
+#include "host/track/spools.h"
 
 namespace trainhost::track {
 

@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "host/base/log.h"
-#include "host/track/spool.h"
 #include "host/track/tracker.h"
 
 namespace trainhost::track {

@@ -49,6 +49,7 @@ size_t Tracker::recover(const std::string& folder) {
       log::warn("mlflow: what was logged to the run " + run + " stays in '" + folder + "/" + run + "': " + e.what());
     }
   }
+  RunFolder::remove_empty(folder);
   return count;
 }
 

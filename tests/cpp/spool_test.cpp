@@ -4,12 +4,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <thread>
 
 #include "host/base/file.h"
+#include "host/track/frame.h"
 #include "host/track/spool.h"
 #include "host/track/spool_sink.h"
 #include "host/track/tracker.h"
@@ -329,9 +331,51 @@ TEST_CASE("spool: no descriptor left is not called another process") {
   CHECK_THAT(said, Holds("Too many open files"));
 }
 
-TEST_CASE("spool: empty folders of a start that was cut short are removed") {
+TEST_CASE("spool: what a start or an end that was cut short leaves empty is removed") {
   const test::Folder folder;
-  fs::create_directories(folder / "runs" + std::string("/") + kRun + "/spool");
-  CHECK_FALSE(Spool::adopt(folder / "runs", kRun));
-  CHECK_FALSE(fs::exists(folder / "runs"));
+  const fs::path home = folder.path / ".trainhost", runs = home / "runs", run = runs / kRun;
+  const std::string left = GENERATE("", "runs", "runs/RUN", "runs/RUN/spool", "runs/RUN/lock", "both");
+  CAPTURE(left);
+  fs::create_directories(left == "" ? home : left == "runs" ? runs : left == "runs/RUN/spool" ? run / "spool" : run);
+  if (left == "both") fs::create_directories(run / "spool");
+  if (left == "runs/RUN/lock" || left == "both") std::ofstream(run / "lock").close();
+  Tracker tracker;
+  CHECK(tracker.recover(runs) == 0);
+  CHECK_FALSE(fs::exists(home));
+}
+
+TEST_CASE("spool: what others have put into the folders stays") {
+  const test::Folder folder;
+  const fs::path runs = folder.path / ".trainhost" / "runs";
+  fs::create_directories(runs / kRun / "ckpt");
+  std::ofstream(runs / kRun / "lock").close();
+  Tracker tracker;
+  CHECK(tracker.recover(runs) == 0);
+  CHECK(fs::exists(runs / kRun / "ckpt"));
+  CHECK_FALSE(fs::exists(runs / kRun / "lock"));
+}
+
+TEST_CASE("spool: one that is just being made does not lose to who removes what is empty") {
+  const test::Folder folder;
+  const fs::path runs = folder.path / ".trainhost" / "runs";
+  std::atomic<bool> over{false};
+  std::thread remover([&] {
+    Tracker tracker;
+    while (!over) {
+      tracker.recover(runs);
+      std::this_thread::sleep_for(1ms);
+    }
+  });
+  for (int i = 0; i < 100; ++i) {
+    try {
+      Spool spool(runs, new_id(), "sqlite:////x.db");
+      CHECK(spool.put(end_run()) == Spool::Put::kept);
+      CHECK(drain(spool).size() == 1);
+      CHECK(spool.remove());
+    } catch (const Error& e) {
+      FAIL_CHECK(e.message());
+    }
+  }
+  over = true;
+  remover.join();
 }
