@@ -49,7 +49,8 @@ test.case("data of no kind are named as the user named them, whatever stands bes
   local must = " must be tensors {x, y}, a dataset, a DataLoader, a list of batches or a function that returns an iterator, got "
   refuse("train.fit: train" .. must .. "number 3", "DataLoader(dataset", {train = 3})
   refuse("train.fit: train" .. must .. "number 3", nil, {train = 3, batch_size = 4})
-  test.raises("train.fit: x" .. must .. 'string "a"', train.fit, {x = "a", model = nn.Linear(2, 1), optimizer = "sgd", loss = "mse", epochs = 1})
+  local model = nn.Linear(2, 1)
+  test.raises("train.fit: x" .. must .. 'string "a"', train.fit, {x = "a", model = model, optimizer = "sgd", loss = "mse", epochs = 1})
   refuse("train.fit: validation_data" .. must .. "number 3", nil, {validation_data = 3})
   refuse("train.fit: valid" .. must .. "number 3", nil, {valid = 3, batch_size = 4})
   refuse("train.fit: train" .. must .. "a table with the key 'x'", "{x, y} has no names", {train = {x = X, y = Y}})
@@ -62,7 +63,6 @@ test.case("data of no kind are named as the user named them, whatever stands bes
   refuse("a function as data must return an iterator, got nil", "and at the end nil", {train = function() end})
   refuse("a batch must be {input, target}, got no target", "give step", {train = X})
   refuse("a batch must be {input, target}, got Tensor%[8, 2%]", "give step", {train = {X, Y, Y, Y}})
-  local model = nn.Linear(2, 1)
   test.raises("train.evaluate: x" .. must .. "number 3", train.evaluate, {model = model, loss = "mse", x = 3})
   test.raises("train.evaluate: steps must be a whole number of 1 or more, got number 0", train.evaluate,
     {model = model, loss = "mse", x = X, y = Y, steps = 0})
