@@ -59,7 +59,6 @@ function GradientMonitor:on_train_begin(state)
   forget(self)
   self._median = running_median(self.recent)
   look_at(self, state)
-  note(self, state, not self.max_norm and gradient_policy.about_spikes(self.policy, self.spike))
 end
 
 local function close_activations(self)
@@ -105,8 +104,10 @@ local function tell(self, state, text, ...)
   if self.verbose then state:say(("warning: GradientMonitor: step %d: %s"):format(state.step + 1, text:format(...))) end
 end
 
-local function list_without_gradient(self, state, norms)
+-- What is said at the first step that is read.
+local function introduce(self, state, norms)
   self.listed = true
+  note(self, state, not self.max_norm and gradient_policy.about_spikes(self.policy, self.spike))
   local names = {}
   for i, tensor in ipairs(self._layers.tensors) do
     if not norms[i] and tensor.requires_grad then names[#names + 1] = self._layers.names[i] end
@@ -207,7 +208,7 @@ function GradientMonitor:on_before_step(state)
     local norms = self._layers:gradient_norms()
     local by_layer, total = self._layers:by_layer(norms)
     if due then
-      if not self.listed then list_without_gradient(self, state, norms) end
+      if not self.listed then introduce(self, state, norms) end
       log(self, state, "grad_norm", total)
       local known = self._layers
       for _, name in ipairs(known.order) do
