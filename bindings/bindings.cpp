@@ -32,6 +32,7 @@ int open_metric(lua_State* L);
 int open_metric_text(lua_State* L);
 int open_magnitude(lua_State* L);
 int open_serve(lua_State* L);
+int open_status_line(lua_State* L);
 int open_http(lua_State* L);
 
 void open_all(lua_State* L) {
@@ -63,6 +64,7 @@ void open_all(lua_State* L) {
       {"native.events", open_events},
       {"native.magnitude", open_magnitude},
       {"native.serve", open_serve},
+      {"native.status_line", open_status_line},
       {"native.http", open_http},
   };
   for (const auto& row : kModules) vm::add_native(L, row.module, row.open);

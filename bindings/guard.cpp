@@ -161,6 +161,7 @@ std::string describe(lua_State* L, int index) {
     case LUA_TNONE:
       return "no value";
     case LUA_TNUMBER:
+      if (lua_tonumber(L, index) != lua_tonumber(L, index)) return "number nan";  // Lua writes -nan for some
       lua_pushvalue(L, index);
       break;
     case LUA_TSTRING: {

@@ -1,4 +1,5 @@
 // The program: its command line, its signals, what it prints when a script fails.
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "host/base/log.h"
+#include "host/base/status_line.h"
 #include "host/trainhost.h"
 
 namespace trainhost {
@@ -185,6 +187,7 @@ void install_signals() {
 
 // "train.lua:12: message (hint)", then the frames of the user's scripts, indented.
 void print_error(const Error& error) {
+  status_line::finish();
   std::fflush(stdout);
   std::string text = error.what();
   std::string_view trace = error.trace();
@@ -196,6 +199,21 @@ void print_error(const Error& error) {
     trace.remove_prefix(std::min(size + 1, trace.size()));
   }
   std::fprintf(stderr, "%s\n", text.c_str());
+}
+
+// Has the reader of standard output gone, as `head` does?
+bool reader_left() {
+  pollfd out{STDOUT_FILENO, 0, 0};
+  return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
+// What ended the script. Nothing is said where nobody reads any more; it ends as after SIGTERM all the same, with its
+// cleanups, its runs KILLED and all that they logged stored.
+void print_end(const Error& error) {
+  const bool of_pipe = error.kind() == ErrorKind::interrupted && last_signal == SIGPIPE;
+  if (of_pipe && reader_left()) return;
+  print_error(error);
+  if (of_pipe) std::fputs("    a pipe that the script writes to has lost its reader\n", stderr);
 }
 
 std::string read_all(std::FILE* in) {
@@ -263,7 +281,7 @@ int main(int argc, char** argv) {
       if (code == 0 && last_signal && !line.verb && !console_open(line)) code = kSignal + last_signal;
       if (!line.verb) warn_of_unread(host, told);
     } catch (const Error& error) {
-      print_error(error);
+      print_end(error);
       code = error.kind() == ErrorKind::interrupted && last_signal ? kSignal + last_signal : kFailed;
     }
     for (const auto& failure : host.close()) {

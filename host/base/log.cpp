@@ -4,6 +4,8 @@
 #include <spdlog/logger.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 
+#include "host/base/status_line.h"
+
 namespace trainhost::log {
 namespace {
 
@@ -19,14 +21,18 @@ spdlog::logger& logger() {
   return instance;
 }
 
-spdlog::string_view_t view(std::string_view text) { return {text.data(), text.size()}; }
+void write(spdlog::level::level_enum level, std::string_view text) {
+  if (!logger().should_log(level)) return;
+  status_line::give_way();
+  logger().log(level, spdlog::string_view_t(text.data(), text.size()));
+}
 
 }  // namespace
 
-void debug(std::string_view message) { logger().log(spdlog::level::debug, view(message)); }
-void info(std::string_view message) { logger().log(spdlog::level::info, view(message)); }
-void warn(std::string_view message) { logger().log(spdlog::level::warn, view(message)); }
-void error(std::string_view message) { logger().log(spdlog::level::err, view(message)); }
+void debug(std::string_view message) { write(spdlog::level::debug, message); }
+void info(std::string_view message) { write(spdlog::level::info, message); }
+void warn(std::string_view message) { write(spdlog::level::warn, message); }
+void error(std::string_view message) { write(spdlog::level::err, message); }
 
 void set_level(Level level) noexcept {
   switch (level) {

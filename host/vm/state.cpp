@@ -7,6 +7,7 @@
 
 #include "host/vm/errors.h"
 #include "host/vm/modules.h"
+#include "host/vm/streams.h"
 
 namespace trainhost::vm {
 namespace {
@@ -27,6 +28,7 @@ int panic(lua_State* L) { throw pop_error(L); }
 
 int open_libraries(lua_State* L) {
   luaL_openlibs(L);
+  open_streams(L);
   open_errors(L);
   open_modules(L);
   set_arg(L, State::of(L).options());

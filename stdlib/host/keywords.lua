@@ -17,13 +17,25 @@ function keywords.did_you_mean(wanted, names)
   return near and ("did you mean '%s'?"):format(near) or nil
 end
 
+local MOST <const>, BESIDE_HINT <const> = 20, 6  -- names that an error lists
+
+--- The names for an error message; of many only the first ones, and fewer where a hint says which was meant.
+---@param names string[]
+---@param has_hint boolean
+---@return string "a, b, c, ... (45 in all)"
+function keywords.listed(names, has_hint)
+  if #names <= MOST then return table.concat(names, ", ") end
+  return ("%s, ... (%d in all)"):format(table.concat(names, ", ", 1, has_hint and BESIDE_HINT or MOST), #names)
+end
+
 -- Raises for the first name in sorted order that has no default.
 local function refuse_unknown(function_name, given, defaults)
   for _, name in ipairs(ordered.keys(given)) do
     if defaults[name] == nil then
       local valid = ordered.keys(defaults)
+      local hint = keywords.did_you_mean(name, valid)
       vm.raise("usage", ("%s: unknown keyword %s, expected %s"):format(function_name, vm.describe(name),
-        #valid == 0 and "none" or "one of " .. table.concat(valid, ", ")), keywords.did_you_mean(name, valid))
+        #valid == 0 and "none" or "one of " .. keywords.listed(valid, hint ~= nil)), hint)
     end
   end
 end

@@ -27,7 +27,8 @@ local function missing(self, why)
   return false
 end
 
----Has the text changed since it was read last? Then `text` is the new one. A file that is being written is waited for.
+---Has the text changed since it was read last? Then `text` is the new one. A file that is being written, or empty, is
+---waited for.
 ---@return boolean
 function WatchedFile:changed()
   local ok, stamp, when = pcall(file.stamp, self.path)
@@ -38,7 +39,7 @@ function WatchedFile:changed()
   if recent and file.is_being_written(self.path) then return false end
   local readable, text = pcall(file.read, self.path)
   if not readable then return missing(self, tostring(text)) end
-  if text == "" and recent then return false end
+  if text == "" and self.text ~= "" then return missing(self, "the file is empty") end
   local still, after = pcall(file.stamp, self.path)
   if not still or after ~= stamp then return false end
   self._stamp, self._fresh, self._gone_since, self._told = stamp, math.abs(vm.time() - when) < GRAIN, nil, nil

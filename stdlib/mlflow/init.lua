@@ -228,11 +228,6 @@ function mlflow.on(event, f)
   handlers[#handlers + 1] = f
 end
 
---- A callback for train.fit: its parameters, the metrics of each epoch, its checkpoints; see mlflow/callback.lua.
----@param arguments? table
----@return table callback
-function mlflow.callback(arguments) return require "mlflow.callback"(arguments) end
-
 local final_status = {finished = "FINISHED", failed = "FAILED", killed = "KILLED"}
 
 Run.connect{deliver = deliver, finish = finish}

@@ -23,6 +23,9 @@ local function of_function(f, name)
     reset = function() mean:reset() end,
     update = function(_, pred, target, weight, samples)
       local value = f(pred, target)
+      if type(value) ~= "number" and type(value) ~= "userdata" then
+        usage(("metric '%s' must return a number or a tensor, got %s"):format(name, require("native.vm").describe(value)))
+      end
       if weight then
         if type(value) ~= "userdata" or value:dim() == 0 then
           usage(("weighted_metrics: '%s' must return a value for each sample, got one number"):format(name))

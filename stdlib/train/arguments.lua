@@ -11,6 +11,7 @@ local interval = require "train.interval"
 local keras = require "train.keras"
 local keywords = require "host.keywords"
 local live = require "train.live"
+local options = require "train.options"
 local ordered = require "host.ordered"
 local precision = require "train.precision"
 
@@ -33,23 +34,6 @@ local DEFAULTS <const> = {
 local describe <const> = require("native.vm").describe
 
 local function usage(message, hint) require("native.vm").raise("usage", "train.fit: " .. message, hint) end
-
-local function positive_whole(a, name)
-  local value = a[name]
-  if value == nil then return end
-  local whole = math.type(value) and math.tointeger(value)
-  if not whole or whole < 1 then
-    usage(("%s must be a whole number of 1 or more, got %s"):format(name, describe(value)))
-  end
-  a[name] = whole
-end
-
-local function positive(a, name)
-  local value = a[name]
-  if value ~= nil and not (type(value) == "number" and value > 0) then
-    usage(("%s must be a number above 0, got %s"):format(name, describe(value)))
-  end
-end
 
 -- "the class Linear" of what was not called.
 local function class_of(value) return type(value) == "table" and rawget(value, "__name") or nil end
@@ -106,7 +90,8 @@ end
 function arguments.default_step(loss, where, denominator)
   return function(state, batch)
     if type(batch) ~= "table" or batch[1] == nil or batch[2] == nil then
-      require("native.vm").raise("usage", where .. ": a batch must be {input, target}",
+      local lacks = type(batch) == "table" and (batch[1] == nil and "neither of them" or "no target")
+      require("native.vm").raise("usage", ("%s: a batch must be {input, target}, got %s"):format(where, lacks or describe(batch)),
         "give step = function(state, batch) return loss end for batches of another form")
     end
     local output = state.model(batch[1])
@@ -148,23 +133,20 @@ function arguments.check_metrics(metrics, where, argument)
   end
 end
 
--- What is one of a few values.
-local function check_choices(a)
-  if a.reduction ~= nil and a.reduction ~= "mean" and a.reduction ~= "sum" then
-    usage(("reduction must be \"mean\" or \"sum\", got %s"):format(describe(a.reduction)))
+-- What each may be that is no object.
+local KINDS <const> = {reduction = {"mean", "sum"}, compat = {"keras"}, count = "function", step = "function",
+  initial_epoch = "count", clip_grad_norm = "positive", clip_grad_value = "positive", max_time = "positive"}
+for name in ("shuffle quiet detect_anomaly dry_run attach"):gmatch "%S+" do KINDS[name] = "flag" end
+for name in ([[epochs max_steps accumulate limit_train_batches limit_valid_batches evaluate_train overfit_batches batch_size
+  validation_batch_size steps_per_epoch]]):gmatch "%S+" do KINDS[name] = "positive_count" end
+
+local function check_values(a, said)
+  if type(a.max_time) == "string" then
+    local spec = interval.parse(a.max_time, "train.fit: max_time")
+    if spec.unit ~= "seconds" then usage(('max_time must be a time such as "30min", got "%s"'):format(a.max_time)) end
+    a.max_time = spec.count
   end
-  if a.compat ~= nil and a.compat ~= "keras" then usage(("compat must be \"keras\", got %s"):format(describe(a.compat))) end
-  if a.count ~= nil and type(a.count) ~= "function" then usage(("count must be a function, got %s"):format(describe(a.count))) end
-  local first = math.type(a.initial_epoch) and math.tointeger(a.initial_epoch)
-  if not first or first < 0 then
-    usage(("initial_epoch must be a whole number of 0 or more, got %s"):format(describe(a.initial_epoch)))
-  end
-  a.initial_epoch = first
-  for _, name in ipairs {"shuffle", "quiet", "detect_anomaly", "dry_run", "attach"} do
-    if a[name] ~= nil and type(a[name]) ~= "boolean" then
-      usage(("%s must be true or false, got %s"):format(name, describe(a[name])))
-    end
-  end
+  options.check("train.fit", a, KINDS, said)
   if a.step ~= nil and (a.class_weight ~= nil or a.sample_weight ~= nil) then
     usage("class_weight and sample_weight go with `loss`, not with a step of your own", "weigh the losses in step")
   end
@@ -175,6 +157,7 @@ local function validation_due(frequency)
   if frequency == nil then return function() return true end end
   if type(frequency) == "table" then
     local due = {}
+    if next(frequency) == nil then usage "validation_freq is an empty list of epochs" end
     for _, key in ipairs(ordered.keys(frequency)) do
       local epoch = math.type(key) == "integer" and math.type(frequency[key]) and math.tointeger(frequency[key])
       if not epoch or epoch < 1 then
@@ -191,28 +174,14 @@ local function validation_due(frequency)
   return function(epoch) return (epoch + 1) % every == 0 end
 end
 
-local function check(a)
+local function check(a, said)
   if a.resume ~= nil or a.saved ~= nil then require("train.resume").check("train.fit", a) end
   if a.train == nil then usage("keyword 'train' is required") end
   if not (a.epochs or a.max_steps or a.max_time) then
     usage("the training has no bound", "give epochs, max_steps or max_time")
   end
-  for _, name in ipairs {"epochs", "max_steps", "accumulate", "limit_train_batches", "limit_valid_batches",
-    "evaluate_train", "overfit_batches", "batch_size", "validation_batch_size", "steps_per_epoch"} do
-    positive_whole(a, name)
-  end
-  check_choices(a)
-  positive(a, "clip_grad_norm")
-  positive(a, "clip_grad_value")
-  if type(a.max_time) == "string" then
-    local spec = interval.parse(a.max_time, "train.fit: max_time")
-    if spec.unit ~= "seconds" then usage(('max_time must be a time such as "30min", got "%s"'):format(a.max_time)) end
-    a.max_time = spec.count
-  end
-  positive(a, "max_time")
-  if a.step ~= nil then
-    if type(a.step) ~= "function" then usage(("step must be a function, got %s"):format(describe(a.step))) end
-  else
+  check_values(a, said)
+  if a.step == nil then
     if a.model == nil then usage("keyword 'model' is required") end
     if a.loss == nil then usage("keyword 'loss' is required", "loss = torch.nn.functional.cross_entropy, or step = function") end
   end
@@ -241,7 +210,9 @@ end
 -- History first, the scheduler among the policies, the progress last.
 local function all_callbacks(a, history)
   if a.callbacks ~= nil and (type(a.callbacks) ~= "table" or getmetatable(a.callbacks) ~= nil) then
-    usage("callbacks must be a list of callbacks", "put the callback in braces: callbacks = {callback}")
+    local is_one = type(a.callbacks) == "table"
+    usage("callbacks must be a list of callbacks, got " .. (is_one and "one callback" or describe(a.callbacks)),
+      is_one and "put the callback in braces: callbacks = {callback}" or "callbacks = {train.EarlyStopping{patience = 3}}")
   end
   local list = callback_list({history})
   if a.scheduler ~= nil then list:add(require("train.callbacks.scheduler")(a.scheduler)) end
@@ -272,12 +243,30 @@ local function log_names(a, list)
   return table.move(written, 1, #written, #names + 1, names), at_batch
 end
 
+-- Arguments that do nothing as they stand: each is told of, none is an error.
+local function warn_of_idle(a, said)
+  local function warn(text, ...) require("host").log.warn("train.fit: " .. text:format(...)) end
+  if a.epochs and a.initial_epoch >= a.epochs then
+    warn("initial_epoch = %d is not below epochs = %d: nothing is trained", a.initial_epoch, a.epochs)
+  end
+  if a.valid == nil then
+    for _, name in ipairs {"validation_batch_size", "validation_freq", "limit_valid_batches"} do
+      if a[name] ~= nil then warn("%s does nothing without validation data", said[name] or name) end
+    end
+    return
+  end
+  batches.warn_of_steps(a.valid, said.limit_valid_batches, a.limit_valid_batches, "train.fit", said.valid or "valid")
+  local every = math.type(a.validation_freq) and a.validation_freq
+  if every and a.epochs and every > a.epochs then
+    warn("validation_freq = %d is more than epochs = %d: nothing is validated", every, a.epochs)
+  end
+end
+
 -- Loaders of the data, weights of their samples, and the limits of a dry run.
-local function prepare_data(a)
+local function prepare_data(a, said)
   if a.dry_run == nil then a.dry_run = require("host").dry_run() end
-  data.of_fit(a)
-  batches.check(a.train, "train.fit: train")
-  if a.valid ~= nil then batches.check(a.valid, "train.fit: valid") end
+  data.of_fit(a, said)
+  warn_of_idle(a, said)
   a.validates = a.dry_run and function() return true end or validation_due(a.validation_freq)
   if a.dry_run then
     a.limit_train_batches, a.limit_valid_batches, a.max_steps, a.max_time = 1, 1, nil, nil
@@ -298,7 +287,8 @@ end
 ---@return table a the arguments with defaults
 ---@return table state
 function arguments.prepare(given)
-  local a = keywords.check("train.fit", keras.fit(given), DEFAULTS)
+  local words, said = keras.fit(given)
+  local a = keywords.check("train.fit", words, DEFAULTS)
   local loss = a.loss
   if type(a.loss) == "string" then a.loss = by_name.loss("train.fit", a.loss) end
   if type(a.optimizer) == "string" and a.model ~= nil then
@@ -308,8 +298,8 @@ function arguments.prepare(given)
   a.metrics = by_name.metrics("train.fit", a.metrics or {}, loss)
   arguments.check_metrics(a.metrics, "train.fit")
   a.weighted_names = by_name.weighted_metrics("train.fit", a.metrics, a.weighted_metrics, loss)
-  check(a)
-  prepare_data(a)
+  check(a, said)
+  prepare_data(a, said)
   local history = require("train.callbacks.history")()
   local state = State.new {
     model = a.model, optimizer = a.optimizer, train = a.train, valid = a.valid, metrics = a.metrics, history = history,

@@ -1,4 +1,6 @@
 -- Walking over data in batches: a DataLoader, a list of batches, or a function that returns an iterator.
+local callable = require "host.callable"
+local numbers = require "train.numbers"
 local ordered = require "host.ordered"
 local torch = require "torch"
 
@@ -8,19 +10,21 @@ local function usage(message, hint) require("native.vm").raise("usage", message,
 
 local function is_list(data) return type(data) == "table" and getmetatable(data) == nil end
 
+local MUST <const> = "%s must be tensors {x, y}, a dataset, a DataLoader, a list of batches or a function that returns an iterator, got %s"
+
 ---A usage error unless `data` can be walked over.
 function batches.check(data, where)
   if type(data) == "function" then return end
-  if is_list(data) then
-    if #data == 0 then usage(("%s has no batches"):format(where)) end
-    return
-  end
   local ok, enumerate = pcall(function() return data.enumerate end)
-  if not ok or not enumerate then
-    usage(("%s must be a DataLoader, a list of batches or a function that returns an iterator, got %s"):format(where,
-      type(data)), "torch.utils.data.DataLoader(dataset, {batch_size = 64})")
+  if not is_list(data) and not (ok and enumerate) then
+    usage(MUST:format(where, require("native.vm").describe(data)), "torch.utils.data.DataLoader(dataset, {batch_size = 64})")
   end
-  if #data == 0 then usage(("%s has no batches"):format(where)) end
+  if #data > 0 then return end
+  local key = is_list(data) and ordered.keys(data)[1]
+  if key then
+    usage(MUST:format(where, ("a table with the key '%s'"):format(tostring(key))), "{x, y} has no names; a batch may have some")
+  end
+  usage(("%s has no batches"):format(where), ok and enumerate and data.drop_last and "drop_last leaves none" or nil)
 end
 
 ---How many batches one pass has, nil when that is not known.
@@ -29,6 +33,19 @@ end
 function batches.count(data, limit)
   if type(data) == "function" then return nil end
   return limit and math.min(limit, #data) or #data
+end
+
+---One warning where Keras's `steps` ask for more batches than there are. A limit in our words may be any.
+---@param said string? what the user called the limit
+---@param limit integer?
+---@param where string "train.fit"
+---@param name string of the data
+function batches.warn_of_steps(data, said, limit, where, name)
+  local count = said and batches.count(data)
+  if count and limit > count then
+    require("host").log.warn(("%s: %s = %d, but %s has %s: all are taken"):format(where, said, limit, name,
+      numbers.counted(count, "batch")))
+  end
 end
 
 ---Can the position within these data be saved?
@@ -75,6 +92,10 @@ function batches.each(data, limit, epoch, start)
   end
   if type(data) == "function" then
     local next_batch, state, control, close = data(epoch)
+    if not callable(next_batch) then
+      usage("a function as data must return an iterator, got " .. require("native.vm").describe(next_batch),
+        "function(epoch) return next_batch end, where next_batch() gives {x, y} and at the end nil")
+    end
     local function iterate(s, before)
       local batch = next_batch(s, before)
       return batch, batch

@@ -81,8 +81,8 @@ local function unique_name(self, wanted)
   return count == 1 and wanted or wanted .. "#" .. count
 end
 
-local function wrong_field(name, field, what, value)
-  usage(("callback %s: %s must be %s, got %s"):format(name, field, what, require("native.vm").describe(value)))
+local function wrong_field(name, field, what, value, got)
+  usage(("callback %s: %s must be %s, got %s"):format(name, field, what, got or require("native.vm").describe(value)))
 end
 
 local function enter(self, callback, position)
@@ -111,8 +111,8 @@ local function enter(self, callback, position)
     usage(("callback %s: unknown group '%s'; valid: metrics, user, policy, logging, checkpoint"):format(title,
       tostring(group)))
   end
-  local errors = callback_policy.errors(callback.errors, group == "logging" and "disable" or "raise")
-  if not errors then wrong_field(title, "errors", callback_policy.ERRORS, callback.errors) end
+  local errors, got = callback_policy.errors(callback.errors, group == "logging" and "disable" or "raise")
+  if not errors then wrong_field(title, "errors", callback_policy.ERRORS, callback.errors, got) end
   local budget = callback_policy.budget(callback.budget)
   if callback.budget ~= nil and not budget then wrong_field(title, "budget", callback_policy.BUDGET, callback.budget) end
   local by_event, source = callback_hooks.of(callback, title)

@@ -7,7 +7,9 @@
 -- budget = "50ms" bounds each call of a hook, "5%" the share of the training's time: an overrun warns once, and where an
 -- error would switch the callback off, so does an overrun. A slow callback never ends a training.
 local interval = require "train.interval"
+local describe <const> = require("native.vm").describe
 local log = require("host").log
+local ordered = require "host.ordered"
 
 local policy = {}
 
@@ -22,16 +24,19 @@ local TIMES <const> = 3
 ---@param value any
 ---@param verdict string what stands where `otherwise` is not given
 ---@return table|nil errors {times, verdict}; nil if it is none
+---@return string? got what of it is wrong
 function policy.errors(value, verdict)
   if value == nil then return {times = 0, verdict = verdict} end
   if VERDICTS[value] then return {times = 0, verdict = value} end
   if value == "retry" then value = {"retry"} end
-  if type(value) ~= "table" or value[1] ~= "retry" then return nil end
-  for key in pairs(value) do
-    if not RETRY[key] then return nil end
+  if type(value) ~= "table" then return nil, describe(value) end
+  if value[1] ~= "retry" then return nil, "a table that begins with " .. describe(value[1]) end
+  for _, key in ipairs(ordered.keys(value)) do
+    if not RETRY[key] then return nil, "the key " .. describe(key) end
   end
   local times = value.times == nil and TIMES or math.type(value.times) and math.tointeger(value.times)
-  if not times or times < 1 or not (value.otherwise == nil or VERDICTS[value.otherwise]) then return nil end
+  if not times or times < 1 then return nil, "times = " .. describe(value.times) end
+  if value.otherwise ~= nil and not VERDICTS[value.otherwise] then return nil, "otherwise = " .. describe(value.otherwise) end
   return {times = times, verdict = value.otherwise or verdict}
 end
 

@@ -1,5 +1,8 @@
 -- Data for the loops: tensors, datasets and Keras's arguments of fit become loaders.
 local batches = require "train.batches"
+local keras = require "train.keras"
+local numbers = require "train.numbers"
+local options = require "train.options"
 local torch = require "torch"
 
 local data = {}
@@ -36,6 +39,10 @@ local function same_length(tensors, where)
   end
 end
 
+local function check_samples(given, where)
+  if #given == 0 then require("native.vm").raise("usage", where .. " has no samples") end
+end
+
 local function loader(dataset, batch_size, shuffle)
   return torch.utils.data.DataLoader(dataset, {batch_size = batch_size, shuffle = shuffle})
 end
@@ -47,25 +54,33 @@ local function loader_of(tensors, batch_size, shuffle)
   return torch.utils.data.DataLoader(dataset, {batch_size = batch_size, generator = torch.Generator()})
 end
 
----A loader of `given` where it is tensors or a dataset, else `given` itself.
+---A loader of `given` where it is tensors or a dataset, else `given` itself. Has a batch in any case.
 ---@param given any tensors {x, y [, sample_weight]}, a tensor, a dataset, or what train.batches takes
----@param options table {where, batch_size, shuffle}; a batch size says that a list of tensors is no list of batches
+---@param wanted table {where, batch_size, name = "batch_size", shuffle, tensors}; a batch size, or `tensors`, says that a
+---list of tensors is no list of batches
 ---@return any data
 ---@return boolean weighted whether the third tensor of each batch is the weights of its samples
-function data.loader(given, options)
+function data.loader(given, wanted)
   local tensors = tensors_of(given)
-  if tensors and (options.tensors or options.batch_size or is_tensor(given)) then
-    same_length(tensors, options.where)
-    return loader_of(tensors, options.batch_size or BATCH_SIZE, options.shuffle), #tensors == 3
+  if tensors and (wanted.tensors or wanted.batch_size or is_tensor(given)) then
+    same_length(tensors, wanted.where)
+    check_samples(tensors[1], wanted.where)
+    return loader_of(tensors, wanted.batch_size or BATCH_SIZE, wanted.shuffle), #tensors == 3
   end
-  if options.batch_size and is_dataset(given) then return loader(given, options.batch_size, options.shuffle), false end
-  if options.batch_size then
-    fail(options.where, "batch_size goes with tensors and datasets, got batches", "the DataLoader has a batch_size of its own")
+  if is_dataset(given) then
+    check_samples(given, wanted.where)
+    return loader(given, wanted.batch_size or BATCH_SIZE, wanted.shuffle), false
+  end
+  batches.check(given, wanted.where)
+  if wanted.batch_size then
+    fail(wanted.where, "%s goes with tensors and datasets, got batches", "the DataLoader has a batch_size of its own",
+      wanted.name or "batch_size")
   end
   return given, false
 end
 
--- A pass of so many batches that goes on where the last one ended, and begins anew when the data end.
+-- A pass of so many batches that goes on where the last one ended, and begins anew when the data end; `ends`: as in Keras it
+-- ends with them.
 local Stretch = {__name = "Stretch"}
 Stretch.__index = Stretch
 
@@ -87,8 +102,15 @@ local function follow(self)
   return following
 end
 
+local function tell_end(self)
+  if self.told then return end
+  self.told = true
+  require("host").log.warn(("train.fit: steps_per_epoch = %d, but train ran out of data after %s: %s"):format(self.steps,
+    numbers.counted(self.index, "batch"), self.ends and "the epoch ends there" or "it begins anew within the epoch"))
+end
+
 -- The next batch of the data, and of their next pass where this one has ended.
-local function next_of(self)
+local function next_of(self, is_first)
   for _ = 1, 2 do
     self.following = self.following or follow(self)
     local index, batch = self.following[1](self.following[2], self.following[3])
@@ -96,7 +118,10 @@ local function next_of(self)
       self.following[3], self.index = index, self.index + 1
       return batch
     end
+    local is_short = self.ends and not is_first
+    if is_short or self.index > 0 and self.index < self.steps then tell_end(self) end
     self.following, self.index, self.passes = nil, 0, self.passes + 1
+    if is_short then return nil end
   end
   return nil
 end
@@ -107,7 +132,7 @@ function Stretch:enumerate(start)
   local i = (start or 0) - 1
   return function()
     if i + 1 >= self.steps then return nil end
-    local batch = next_of(self)
+    local batch = next_of(self, i < 0)
     if batch == nil then return nil end
     i = i + 1
     return i, batch
@@ -129,19 +154,16 @@ end
 
 ---@param given any data
 ---@param steps integer batches of each pass
-function data.stretch(given, steps) return setmetatable({data = given, steps = steps, passes = 0, index = 0}, Stretch) end
+---@param ends boolean a pass ends where the data do
+function data.stretch(given, steps, ends)
+  return setmetatable({data = given, steps = steps, ends = ends, passes = 0, index = 0}, Stretch)
+end
 
 ---The first `count` batches, the same in each pass.
 function data.first(given, count)
   local list = {}
   for _, batch in batches.each(given, count) do list[#list + 1] = batch end
   return list
-end
-
-local function whole(where, name, value)
-  local n = math.type(value) and math.tointeger(value)
-  if not n or n < 1 then fail(where, "%s must be a whole number of 1 or more, got %s", nil, name, require("native.vm").describe(value)) end
-  return n
 end
 
 -- Keras's validation_split: the last samples, before any shuffling.
@@ -161,62 +183,58 @@ local function split(tensors, fraction, where)
   return head, tail
 end
 
-local function one_name(a, where, ours, keras)
-  if a[keras] == nil then return end
-  if a[ours] ~= nil then fail(where, "%s and %s are the same; give one", nil, ours, keras) end
-  a[ours], a[keras] = a[keras], nil
-end
-
 ---Puts Keras's arguments of fit in the place of ours: a.train and a.valid are loaders then.
 ---@param a table the arguments of train.fit, changed in place
-function data.of_fit(a)
+---@param said table<string, string> what the user called those that have another name now
+function data.of_fit(a, said)
   local where = "train.fit"
-  one_name(a, where, "valid", "validation_data")
-  if a.validation_steps ~= nil then a.validation_steps = whole(where, "validation_steps", a.validation_steps) end
-  one_name(a, where, "limit_valid_batches", "validation_steps")
+  local train, valid = where .. ": " .. (said.train or "train"), where .. ": " .. (said.valid or "valid")
   local shuffle = a.shuffle ~= false
   local splits = a.validation_split ~= nil and a.validation_split ~= 0 and a.valid == nil  -- as in Keras the data win
   local tensors = tensors_of(a.train)
   local is_tensors = tensors and (a.batch_size or not a.step or is_tensor(a.train)) and true or false
-  if a.batch_size then a.batch_size = whole(where, "batch_size", a.batch_size) end
   if a.sample_weight ~= nil then
-    if not (is_tensors and #tensors == 2) then fail(where, "sample_weight goes with train = {x, y}") end
-    if not is_tensor(a.sample_weight) then
-      fail(where, "sample_weight must be a tensor, got %s", nil, require("native.vm").describe(a.sample_weight))
-    end
-    tensors = {tensors[1], tensors[2], a.sample_weight}
+    tensors = keras.weighted(where, "train", a.train, a.sample_weight)
   end
   if is_tensors then
-    same_length(tensors, where .. ": train")
+    same_length(tensors, train)
     if splits then tensors, a.valid = split(tensors, a.validation_split, where) end
   elseif splits then
     fail(where, "validation_split goes with train = {x, y}, got batches", "torch.utils.data.random_split splits a dataset")
   end
-  if is_tensors or a.batch_size then
-    a.train, a.weighted = data.loader(is_tensors and tensors or a.train,
-      {where = where .. ": train", batch_size = a.batch_size, tensors = is_tensors, shuffle = shuffle})
-  end
-  if a.shuffle and not is_tensors and not a.batch_size then
+  local is_loader = not is_tensors and not is_dataset(a.train)
+  a.train, a.weighted = data.loader(is_tensors and tensors or a.train,
+    {where = train, batch_size = a.batch_size, tensors = is_tensors, shuffle = shuffle})
+  if a.shuffle and is_loader then
     fail(where, "shuffle goes with tensors and datasets, got batches", "the DataLoader has a shuffle of its own")
   end
   if a.valid ~= nil then
-    local pair = tensors_of(a.valid)
-    local size = a.validation_batch_size or (is_dataset(a.valid) or pair) and a.batch_size or nil
-    if pair or is_dataset(a.valid) then
-      a.valid, a.weighted_valid = data.loader(a.valid, {where = where .. ": valid", batch_size = size or BATCH_SIZE,
-        tensors = is_tensors or not a.step, shuffle = false})
-    elseif a.validation_batch_size then
-      fail(where, "validation_batch_size goes with tensors and datasets, got batches", "the DataLoader has a batch_size of its own")
-    end
+    local of_samples = tensors_of(a.valid) or is_dataset(a.valid)
+    a.valid, a.weighted_valid = data.loader(a.valid, {where = valid, name = "validation_batch_size",
+      batch_size = a.validation_batch_size or of_samples and a.batch_size or nil, tensors = is_tensors or not a.step, shuffle = false})
   end
   if a.steps_per_epoch then
-    batches.check(a.train, where .. ": train")
-    a.train = data.stretch(a.train, whole(where, "steps_per_epoch", a.steps_per_epoch))
+    a.train = data.stretch(a.train, a.steps_per_epoch, a.compat == "keras")
   end
   if a.overfit_batches then
-    a.train = data.first(a.train, whole(where, "overfit_batches", a.overfit_batches))
+    a.train = data.first(a.train, a.overfit_batches)
     if a.valid ~= nil then a.valid, a.weighted_valid = a.train, a.weighted end
   end
+end
+
+---The data of train.evaluate and train.predict: a.data is what can be walked over then.
+---@param where string
+---@param a table the arguments, changed in place
+---@param said table<string, string> what the user called those that have another name now
+---@return boolean weighted
+function data.of_pass(where, a, said)
+  local name = said.data or "data"
+  options.check(where, a, {batch_size = "positive_count", limit_batches = "positive_count"}, said)
+  local weighted
+  a.data, weighted = data.loader(a.data, {where = ("%s: %s"):format(where, name), batch_size = a.batch_size,
+    tensors = where == "train.evaluate" and not a.step})
+  batches.warn_of_steps(a.data, said.limit_batches, a.limit_batches, where, name)
+  return weighted
 end
 
 return data

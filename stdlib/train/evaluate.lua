@@ -3,7 +3,6 @@ local Aggregate = require "train.aggregate"
 local Denominator = require "train.denominator"
 local State = require "train.state"
 local arguments = require "train.arguments"
-local batches = require "train.batches"
 local by_name = require "train.by_name"
 local callback_list = require "train.callback_list"
 local data = require "train.data"
@@ -23,7 +22,8 @@ local precision = require "train.precision"
 ---@return table scores loss and metrics by name
 return function(given)
   local raise = require("native.vm").raise
-  local a = keywords.check("train.evaluate", keras.evaluate(given), {
+  local words, said = keras.evaluate(given)
+  local a = keywords.check("train.evaluate", words, {
     model = keywords.none, data = keywords.required, loss = keywords.none, metrics = keywords.none,
     callbacks = keywords.none, device = keywords.none, step = keywords.none, limit_batches = keywords.none,
     batch_size = keywords.none, reduction = keywords.none, count = keywords.none, autocast = keywords.none,
@@ -40,9 +40,7 @@ return function(given)
   a.metrics = by_name.metrics("train.evaluate", a.metrics or {}, loss)
   arguments.check_metrics(a.metrics, "train.evaluate")
   local weighted_names = by_name.weighted_metrics("train.evaluate", a.metrics, a.weighted_metrics, loss)
-  local weighted
-  a.data, weighted = data.loader(a.data, {where = "train.evaluate: data", batch_size = a.batch_size, tensors = not a.step})
-  batches.check(a.data, "train.evaluate: data")
+  local weighted = data.of_pass("train.evaluate", a, said)
   local state = State.new {model = a.model, metrics = a.metrics, phase = "evaluate",
     callback_list = live.attachable(arguments.with_progress(callback_list(a.callbacks), a.verbose), "train.evaluate", a)}
   local _ <close> = state:guard()

@@ -49,31 +49,28 @@ end
 
 local function is_tensor(value) return require("torch").is_tensor(value) end
 
+local function rename(where, a, theirs, ours, said)
+  if a[theirs] == nil then return end
+  if a[ours] ~= nil then usage(where, ("%s and %s are the same; give one"):format(ours, theirs)) end
+  a[ours], a[theirs], said[ours] = a[theirs], nil, theirs
+end
+
 -- Keras's x and y become `name` = {x, y}; x alone is what `name` may be.
-local function join(where, a, name)
+local function join(where, a, name, said)
   if a.x == nil then
     if a.y ~= nil then usage(where, "y goes with x", ("%s = {x, y}"):format(name)) end
     return
   end
-  if a[name] ~= nil then usage(where, ("x and %s are the same; give one"):format(name)) end
-  if a.y == nil then
-    a[name] = a.x
-  else
+  if a.y ~= nil then
     for _, axis in ipairs {"x", "y"} do
       if not is_tensor(a[axis]) then
         usage(where, ("%s must be a tensor where y is given, got %s"):format(axis, require("native.vm").describe(a[axis])),
           axis == "x" and "x = a DataLoader or a dataset has the targets in it" or ("%s = torch.tensor(y)"):format(axis))
       end
     end
-    a[name] = {a.x, a.y}
+    a.x, a.y = {a.x, a.y}, nil
   end
-  a.x, a.y = nil, nil
-end
-
-local function rename(where, a, theirs, ours)
-  if a[theirs] == nil then return end
-  if a[ours] ~= nil then usage(where, ("%s and %s are the same; give one"):format(ours, theirs)) end
-  a[ours], a[theirs] = a[theirs], nil
+  rename(where, a, "x", name, said)
 end
 
 -- verbose = "auto" is the default.
@@ -86,55 +83,56 @@ local function read_verbose(where, a)
   end
 end
 
----The arguments of train.fit with x and y in their place.
+-- What was given, with x and y as `data` and the names of `renamed` in ours.
+local function translate(where, given, data, renamed)
+  local a, said = copy_of(where, given), {}
+  if not a then return given, said end
+  join(where, a, data, said)
+  for _, theirs in ipairs(ordered.keys(renamed)) do rename(where, a, theirs, renamed[theirs], said) end
+  read_verbose(where, a)
+  return a, said
+end
+
+---The arguments of train.fit in our words.
 ---@param given any
 ---@return any
+---@return table<string, string> said what the user called those that have another name now
 function keras.fit(given)
-  local a = copy_of("train.fit", given)
-  if not a then return given end
-  join("train.fit", a, "train")
-  read_verbose("train.fit", a)
-  return a
+  return translate("train.fit", given, "train", {validation_data = "valid", validation_steps = "limit_valid_batches"})
 end
 
--- The weights of the samples are the third of {x, y, sample_weight}.
-local function add_weights(where, a)
-  if a.sample_weight == nil then return end
-  local data = a.data
+---Tensors of data and of the weights of their samples, which are the third of each batch.
+---@param where string "train.fit"
+---@param name string "train"
+---@param data any {x, y}
+---@param weights any
+---@return userdata[]
+function keras.weighted(where, name, data, weights)
   if not (type(data) == "table" and getmetatable(data) == nil and #data == 2 and is_tensor(data[1]) and is_tensor(data[2])) then
-    usage(where, "sample_weight goes with data = {x, y}", "the weights are the third of each batch, or of data = {x, y, weights}")
+    usage(where, ("sample_weight goes with %s = {x, y}"):format(name),
+      ("the weights are the third of each batch, or of %s = {x, y, weights}"):format(name))
   end
-  if not is_tensor(a.sample_weight) then
-    usage(where, "sample_weight must be a tensor, got " .. require("native.vm").describe(a.sample_weight))
+  if not is_tensor(weights) then
+    usage(where, "sample_weight must be a tensor, got " .. require("native.vm").describe(weights),
+      type(weights) == "table" and "sample_weight = torch.tensor(weights)" or nil)
   end
-  a.data, a.sample_weight = {data[1], data[2], a.sample_weight}, nil
+  return {data[1], data[2], weights}
 end
 
----The arguments of train.evaluate.
+---The arguments of train.evaluate; see keras.fit.
 function keras.evaluate(given)
   local where = "train.evaluate"
-  local a = copy_of(where, given)
-  if not a then return given end
-  join(where, a, "data")
-  rename(where, a, "steps", "limit_batches")
-  read_verbose(where, a)
-  add_weights(where, a)
+  local a, said = translate(where, given, "data", {steps = "limit_batches"})
+  if a == given then return a, said end
+  if a.sample_weight ~= nil then a.data, a.sample_weight = keras.weighted(where, "data", a.data, a.sample_weight), nil end
   if a.return_dict == false then
     usage(where, "return_dict = false is not there: the scores are always by name", "scores.loss, scores.accuracy")
   end
   a.return_dict = nil
-  return a
+  return a, said
 end
 
----The arguments of train.predict.
-function keras.predict(given)
-  local where = "train.predict"
-  local a = copy_of(where, given)
-  if not a then return given end
-  join(where, a, "data")
-  rename(where, a, "steps", "limit_batches")
-  read_verbose(where, a)
-  return a
-end
+---The arguments of train.predict; see keras.fit.
+function keras.predict(given) return translate("train.predict", given, "data", {steps = "limit_batches"}) end
 
 return keras

@@ -1,4 +1,4 @@
--- The end of an error message about a misspelt name: the nearest valid one, and all of them.
+-- The end of an error message about a misspelt name: the nearest valid one, and what else is valid.
 local keywords = require "host.keywords"
 
 local nearest = {}
@@ -9,7 +9,7 @@ local nearest = {}
 ---@return string
 function nearest.suggest(wanted, names)
   local hint = keywords.did_you_mean(wanted, names)
-  return (hint and "; " .. hint or ";") .. " valid: " .. (#names > 0 and table.concat(names, ", ") or "none")
+  return (hint and "; " .. hint or ";") .. " valid: " .. (#names > 0 and keywords.listed(names, hint ~= nil) or "none")
 end
 
 ---A usage error unless a name is one of those that there are: "unknown monitor 'los'; did you mean 'loss'? valid: loss".

@@ -30,6 +30,14 @@ function numbers.json(value)
   return '"' .. text .. '"'
 end
 
+---"1 batch", "2 batches", "3 steps".
+---@param count integer
+---@param noun string
+---@return string
+function numbers.counted(count, noun)
+  return ("%d %s%s"):format(count, noun, count == 1 and "" or noun:find("ch$") and "es" or "s")
+end
+
 ---The time of one batch of several as "7ms/batch" or "1.2s/batch".
 ---@return string
 function numbers.rate(batches, seconds)

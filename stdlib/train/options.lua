@@ -39,11 +39,15 @@ local KINDS <const> = {
   positive_count = {"a whole number of 1 or more", whole(1)},
   integer = {"a whole number", whole(math.mininteger)},
   number = {"a number", number()},
+  positive = {"a number above 0", number(function(v) return v > 0 end)},
   not_negative = {"a number of 0 or more", number(function(v) return v >= 0 end)},
   names = {"a list of names", names},
   text = {"a string that is not empty", text},
   ["function"] = {"a function", of_type "function"},
-  errors = {callback_policy.ERRORS, function(value) return callback_policy.errors(value, "raise") and value end},
+  errors = {callback_policy.ERRORS, function(value)
+    local ok, got = callback_policy.errors(value, "raise")
+    return ok and value, got
+  end},
   budget = {callback_policy.BUDGET, function(value) return callback_policy.budget(value) and value end},
 }
 
@@ -57,32 +61,32 @@ local function one_of(choices)
     or table.concat(words, ", ", 1, #words - 1) .. " or " .. words[#words]
 end
 
-local function fail(where, name, what, value)
-  vm.raise("usage", ("%s: %s must be %s, got %s"):format(where, name, what, vm.describe(value)))
-end
-
 --- Checks the options that were given (nil is not given), and keeps whole numbers as integers.
 ---@param where string "train.EarlyStopping"
 ---@param given table the options, changed in place
----@param kinds table<string, string|string[]> option -> count, positive_count, integer, number, not_negative, text, names,
---- function, flag, verbose, errors, budget, or the strings that it may be
+---@param kinds table<string, string|string[]> option -> count, positive_count, integer, number, positive, not_negative, text,
+--- names, function, flag, verbose, errors, budget, or the strings that it may be
+---@param said? table<string, string> what the user called those that have another name now
 ---@return table given
-function options.check(where, given, kinds)
+function options.check(where, given, kinds, said)
+  local function fail(name, what, value, got)
+    vm.raise("usage", ("%s: %s must be %s, got %s"):format(where, said and said[name] or name, what, got or vm.describe(value)))
+  end
   for _, name in ipairs(ordered.keys(kinds)) do
     local value, kind = given[name], kinds[name]
     if value == nil then goto continue end
     if type(kind) == "table" then
       local known = false
       for _, choice in ipairs(kind) do known = known or choice == value end
-      if not known then fail(where, name, one_of(kind), value) end
+      if not known then fail(name, one_of(kind), value) end
     elseif kind == "flag" then
-      if type(value) ~= "boolean" then fail(where, name, "true or false", value) end
+      if type(value) ~= "boolean" then fail(name, "true or false", value) end
     elseif kind == "verbose" then
-      if VERBOSE[value] == nil then fail(where, name, "true or false", value) end
+      if VERBOSE[value] == nil then fail(name, "true or false", value) end
       given[name] = VERBOSE[value]
     else
-      local kept = KINDS[kind][2](value)
-      if kept == nil then fail(where, name, KINDS[kind][1], value) end
+      local kept, got = KINDS[kind][2](value)
+      if kept == nil then fail(name, KINDS[kind][1], value, got) end
       given[name] = kept
     end
     ::continue::

@@ -14,14 +14,14 @@ local modes = require "train.modes"
 ---@return Tensor outputs all batches joined along dimension 0
 return function(given)
   local torch = require "torch"
-  local a = keywords.check("train.predict", require("train.keras").predict(given), {
+  local words, said = require("train.keras").predict(given)
+  local a = keywords.check("train.predict", words, {
     model = keywords.required, data = keywords.required, callbacks = keywords.none, device = keywords.none,
     step = keywords.none, limit_batches = keywords.none, batch_size = keywords.none, verbose = keywords.none,
     attach = keywords.none,
   })
   require("train.arguments").check_model(a.model, "train.predict")
-  a.data = data.loader(a.data, {where = "train.predict: data", batch_size = a.batch_size})
-  batches.check(a.data, "train.predict: data")
+  data.of_pass("train.predict", a, said)
   local state = State.new {model = a.model, phase = "predict",
     callback_list = live.attachable(require("train.arguments").with_progress(callback_list(a.callbacks), a.verbose),
       "train.predict", a)}

@@ -1,4 +1,6 @@
 # The command line: what runs, exit codes, tracebacks, parameters.
+import contextlib
+import sqlite3
 import subprocess
 import sys
 
@@ -262,4 +264,31 @@ def test_a_closed_pipe_stops_the_script_with_its_cleanups(trainhost):
     child = subprocess.Popen([trainhost.path, "-e", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert child.stdout.readline() == "1\n"
     child.stdout.close()
-    assert child.wait(10) == 141 and child.stderr.read().splitlines()[-1] == "killed"
+    assert child.wait(10) == 141 and child.stderr.read() == "killed\n"
+
+
+def test_a_pipe_to_another_program_that_ends_is_named(trainhost):
+    code = "local p = io.popen('head -1 > /dev/null', 'w') for i = 1, 1e6 do p:write(('x'):rep(100), '\\n') end"
+    done = trainhost.run("-e", code, check=False)
+    assert done.returncode == 141
+    assert done.stderr.splitlines() == ["(command line):1: interrupted", "    a pipe that the script writes to has lost its reader"]
+
+
+def test_a_training_whose_reader_leaves_ends_in_good_order(trainhost, tmp_path):
+    script = tmp_path / "train.lua"
+    script.write_text("""
+      local host, mlflow, train = require "host", require "mlflow", require "train"
+      mlflow.set_tracking_uri("sqlite:///m.db")
+      local run <close> = mlflow.start_run()
+      local logged = io.open("logged", "w")
+      train.fit {train = {{1}}, epochs = 10000, step = function() host.sleep(0.002) return 0.5 end, callbacks = {
+        mlflow.callback(), train.on("epoch_end", {group = "checkpoint"}, function(state) logged:write(state.epoch, "\\n") end)}}
+      error "not reached" """)
+    command = f"'{trainhost.path}' train.lua | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 141 and done.stderr == "" and done.stdout.count("\n") == 1
+    epochs = (tmp_path / "logged").read_text().split()
+    with contextlib.closing(sqlite3.connect(tmp_path / "m.db")) as store:
+        assert store.execute("SELECT status FROM runs").fetchall() == [("KILLED",)]
+        rows = store.execute("SELECT step FROM metrics WHERE key = 'loss' ORDER BY step").fetchall()
+    assert epochs and [str(step) for step, in rows] == epochs

@@ -85,6 +85,8 @@ CASES = [
     case(6, valid=5, options={"batch_size": 4, "epochs": 2, "validation_split": 0.5}),
     case(7, weighted=True, options={"batch_size": 4, "epochs": 2, "validation_split": 0.25, "weighted_metrics": ["acc"]}),
     case(8, options={"epochs": 3, "validation_split": 0.0}),
+    case(9, options={"batch_size": 4, "epochs": 5, "steps_per_epoch": 2}),
+    case(10, options={"batch_size": 4, "epochs": 2, "steps_per_epoch": 50}),
 ]
 
 

@@ -1,6 +1,6 @@
 -- train.GradientMonitor: norms of gradients, updates and activations by layer, warnings that name the layer, interventions.
 local activations = require "train.activations"
-local gradients = require "train.gradients"
+local gradient_policy = require "train.gradient_policy"
 local histogram = require "train.histogram"
 local keywords = require "host.keywords"
 local layers = require "train.layers"
@@ -11,7 +11,7 @@ local running_median = require "train.running_median"
 local torch = require "torch"
 
 local GradientMonitor = {__name = "GradientMonitor", group = "metrics", errors = "raise", writes = {"grad_norm"},
-  state_fields = {"recent", "warned", "listed", "_sums", "_counts"}}
+  state_fields = {"recent", "warned", "listed", "interventions", "_sums", "_counts"}}
 GradientMonitor.__index = GradientMonitor
 
 local short <const>, keep <const> = numbers.short, require("native.tensor").keep
@@ -46,11 +46,19 @@ local function look_at(self, state)
   self._layers, self._copies = known, nil
 end
 
+local function note(self, state, text)
+  if text and self.verbose then state:say("GradientMonitor: " .. text) end
+end
+
+local function forget(self)
+  self.recent, self.warned, self.listed, self.interventions = {}, {}, false, 0
+  self._sums, self._counts = {}, {}
+end
+
 function GradientMonitor:on_train_begin(state)
-  self.recent, self.warned, self.listed = {}, {}, false
+  forget(self)
   self._median = running_median(self.recent)
   look_at(self, state)
-  self._sums, self._counts = {}, {}
 end
 
 local function close_activations(self)
@@ -96,8 +104,10 @@ local function tell(self, state, text, ...)
   if self.verbose then state:say(("warning: GradientMonitor: step %d: %s"):format(state.step + 1, text:format(...))) end
 end
 
-local function list_without_gradient(self, state, norms)
+-- What is said at the first step that is read.
+local function introduce(self, state, norms)
   self.listed = true
+  note(self, state, not self.max_norm and gradient_policy.about_spikes(self.policy, self.spike))
   local names = {}
   for i, tensor in ipairs(self._layers.tensors) do
     if not norms[i] and tensor.requires_grad then names[#names + 1] = self._layers.names[i] end
@@ -116,29 +126,6 @@ local function largest(by_layer, order)
   return name
 end
 
-local function clip(self, bound)
-  local known = self._layers
-  local sparse = false
-  for _, tensor in ipairs(known.tensors) do sparse = sparse or tensor.grad ~= nil and tensor.grad.is_sparse end
-  if not sparse then return torch.nn.utils.clip_grad_norm_(known.tensors, bound) end
-  local _, total = known:by_layer(known:gradient_norms())  -- clip_grad_norm_ knows no sparse gradients
-  if total > bound then gradients.scale(known.tensors, bound / (total + 1e-6)) end
-end
-
--- What is done about gradients that are too large.
-local function intervene(self, state, event)
-  local policy = self.policy
-  if type(policy) == "function" then return policy(state, event) end
-  if policy == "clip" then
-    clip(self, event.bound)
-  elseif policy == "skip" then
-    state.skip_step = true
-  elseif policy == "stop" then
-    state.skip_step = true
-    state:stop(("the gradient's norm is %s at step %d"):format(short(event.norm), state.step + 1))
-  end
-end
-
 -- The whole norm against max_norm and the median of those before.
 local function judge(self, state, by_layer, total)
   local known = self._layers
@@ -148,17 +135,19 @@ local function judge(self, state, by_layer, total)
   local is_over = is_finite and self.max_norm and total > self.max_norm
   local is_spike = is_finite and middle and middle > 0 and total > self.spike * middle
   if is_over or is_spike then
-    local name = largest(by_layer, known.order)
+    local name, bound = largest(by_layer, known.order), is_over and self.max_norm or middle * self.spike
     local from = name and ", most of it in " .. known:layer(name) or ""
     if is_over and is_news(self, "max_norm", true) then
-      tell(self, state, "the gradient's norm %s is above max_norm = %s%s", short(total), short(self.max_norm), from)
+      tell(self, state, "the gradient's norm %s is above max_norm = %s%s%s", short(total), short(self.max_norm), from,
+        gradient_policy.action(self.policy, self.max_norm))
     end
     if is_spike and is_news(self, "spike", true) then
-      tell(self, state, "the gradient's norm %s is a spike: %s times the running median %s%s", short(total),
-        short(total / middle), short(middle), from)
+      tell(self, state, "the gradient's norm %s is a spike: %s times the running median %s%s%s", short(total),
+        short(total / middle), short(middle), from, gradient_policy.action(self.policy, bound))
     end
-    intervene(self, state, {kind = is_over and "max_norm" or "spike", norm = total, median = middle, layer = name,
-      bound = is_over and self.max_norm or middle * self.spike, step = state.step})
+    if self.policy ~= "warn" then self.interventions = self.interventions + 1 end
+    gradient_policy.act(self.policy, state, known, {kind = is_over and "max_norm" or "spike", norm = total, median = middle,
+      layer = name, bound = bound, step = state.step})
   end
   if not is_over then self.warned.max_norm = nil end
   if not is_spike then self.warned.spike = nil end
@@ -219,7 +208,7 @@ function GradientMonitor:on_before_step(state)
     local norms = self._layers:gradient_norms()
     local by_layer, total = self._layers:by_layer(norms)
     if due then
-      if not self.listed then list_without_gradient(self, state, norms) end
+      if not self.listed then introduce(self, state, norms) end
       log(self, state, "grad_norm", total)
       local known = self._layers
       for _, name in ipairs(known.order) do
@@ -235,7 +224,7 @@ function GradientMonitor:on_before_step(state)
     end
     judge(self, state, by_layer, total)
   end
-  if self.clip then clip(self, self.clip) end
+  if self.clip then gradient_policy.clip(self._layers, self.clip) end
 end
 
 function GradientMonitor:on_after_step(state)
@@ -271,7 +260,10 @@ function GradientMonitor:on_epoch_end(state)
   for _, name in ipairs(ordered.keys(self._sums)) do state.logs[name] = self._sums[name] / self._counts[name] end
 end
 
-function GradientMonitor:on_train_end() close_activations(self) end
+function GradientMonitor:on_train_end(state)
+  close_activations(self)
+  note(self, state, gradient_policy.summary(self.policy, self.interventions))
+end
 function GradientMonitor:on_exception() close_activations(self) end
 
 ---Watches gradients before they are clipped, every `log_freq` steps: logs `grad_norm`, `grad_norm/<layer>` and
@@ -281,25 +273,27 @@ function GradientMonitor:on_exception() close_activations(self) end
 ---`max_norm` or above `spike` times the running median, updates out of bounds; lists parameters without gradient once.
 ---@param arguments? table log_freq = 10, max_norm, spike = 10 (times the median of the last `window` = 50 norms), clip (the
 ---norm that every step's gradients are scaled down to, after they were read), policy = "warn"|"clip"|"skip"|"stop"|
----function(state, event) for a norm that is too large (any but "warn" reads every step; event has kind, norm, median, layer,
----bound), vanishing = 1e-7, exploding = 1e4 (norms of a layer), update_ratio = true, least_update = 1e-5,
----greatest_update = 1e-1, activations = false, histograms = false (state.histograms["gradients/0.weight"], "weights/...",
----"activations/..." = {counts, edges, ...} at each reading), bins = 64, verbose = true, errors = "raise", budget
----@return table callback
+---function(state, event) for a norm that is too large (any but "warn" reads every step; "clip" scales it down to max_norm, or
+---to `spike` times the median; without max_norm a policy is about spikes alone; event has kind, norm, median, layer, bound);
+---what was done is told with the warning and counted at the end), vanishing = 1e-7, exploding = 1e4 (norms of a layer),
+---update_ratio = true, least_update = 1e-5, greatest_update = 1e-1, activations = false, histograms = false
+---(state.histograms["gradients/0.weight"], "weights/...", "activations/..." = {counts, edges, ...} at each reading),
+---bins = 64, verbose = true, errors = "raise", budget
+---@return table callback `interventions` counts the steps that a policy has acted on
 return function(arguments)
   local self = setmetatable(options.of_callback("train.GradientMonitor", arguments, {
     log_freq = 10, max_norm = keywords.none, spike = 10, window = 50, clip = keywords.none, policy = "warn", vanishing = 1e-7,
     exploding = 1e4, update_ratio = true, least_update = 1e-5, greatest_update = 1e-1, activations = false,
     histograms = false, bins = 64, verbose = true,
   }, {
-    log_freq = "positive_count", max_norm = "not_negative", spike = "not_negative", window = "positive_count",
-    clip = "not_negative", vanishing = "not_negative", exploding = "not_negative", update_ratio = "flag",
+    log_freq = "positive_count", max_norm = "positive", spike = "positive", window = "positive_count",
+    clip = "positive", vanishing = "not_negative", exploding = "not_negative", update_ratio = "flag",
     least_update = "not_negative", greatest_update = "not_negative", activations = "flag", histograms = "flag",
     bins = "positive_count", verbose = "verbose",
   }), GradientMonitor)
   if type(self.policy) ~= "function" then
-    options.check("train.GradientMonitor", self, {policy = {"warn", "clip", "skip", "stop"}})
+    options.check("train.GradientMonitor", self, {policy = gradient_policy.NAMES})
   end
-  self.recent, self.warned, self.listed, self._counts, self._sums = {}, {}, false, {}, {}
+  forget(self)
   return self
 end

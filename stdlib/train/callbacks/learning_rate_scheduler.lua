@@ -15,8 +15,10 @@ function LearningRateScheduler:check(state) learning_rate.check(state) end
 
 function LearningRateScheduler:on_epoch_begin(state)
   local lr = self.schedule(state.epoch, learning_rate.get(state.optimizer))
-  if type(lr) ~= "number" then
-    require("native.vm").raise("usage", ("schedule must return a number, got %s"):format(type(lr)))
+  if not (type(lr) == "number" and lr >= 0 and lr < math.huge) then
+    local vm = require "native.vm"
+    vm.raise("usage", ("schedule must return a learning rate of 0 or more, got %s at epoch %d (epoch = %d of schedule)"):format(
+      vm.describe(lr), state.epoch + 1, state.epoch))
   end
   learning_rate.set(state.optimizer, lr + 0.0)
   if self.verbose then

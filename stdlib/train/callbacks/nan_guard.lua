@@ -10,6 +10,7 @@ local keywords = require "host.keywords"
 local layers = require "train.layers"
 local learning_rate = require "train.learning_rate"
 local native = require "native.magnitude"
+local numbers = require "train.numbers"
 local options = require "train.options"
 local rewind = require "train.rewind"
 local torch = require "torch"
@@ -258,6 +259,16 @@ function NanGuard:on_epoch_end(state)
   if not self._layers.on_cpu then state.skip_step = nil end
 end
 
+-- What became of the bad steps; one that stops the training is told by the reason.
+local SUMMARY <const> = {warn = "took", skip = "left out", reduce_lr = "left out", roll_back = "rolled back"}
+
+function NanGuard:on_train_end(state)
+  local done = SUMMARY[self.policy]
+  if not done or not self.verbose or self.bad_steps == 0 then return end
+  state:say(("NanGuard: %s %s that %s not finite"):format(done, numbers.counted(self.bad_steps, "step"),
+    self.bad_steps == 1 and "was" or "were"))
+end
+
 ---Looks at the gradients (and the loss) of every step for NaN and infinity before the optimizer steps, says at which step
 ---and from where they came (the data, a weight, the loss, the gradient of a parameter, each with its layer), and acts: "warn"
 ---takes the step all the same; "skip" leaves it out, weights and running statistics as they were; "reduce_lr" does that and
@@ -269,7 +280,7 @@ end
 ---snapshot_every = 100 (steps between the states that roll_back keeps), patience = 25 (so many bad steps one after another
 ---end the training, but under "warn"), callback = function(state, found) with found.kind = "data"|"weight"|"loss"|"output"|
 ---"gradient", name, layer, text, verbose = true, errors = "raise", budget
----@return table callback `found` lists what was found, `bad_steps` counts
+---@return table callback `found` lists what was found, `bad_steps` counts, and a line at the end says how many there were
 return function(arguments)
   local self = setmetatable(options.of_callback("train.NanGuard", arguments, {
     policy = "warn", factor = 0.5, min_lr = 0, snapshot_every = 100, patience = 25, callback = keywords.none, verbose = true,

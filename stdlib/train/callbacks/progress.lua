@@ -174,7 +174,7 @@ function Progress:on_predict_end(state) end_pass(self, state, "predict") end
 
 -- The half-drawn bar must not run into the error's text.
 function Progress:on_exception()
-  if self._drawn then self.write("\n") end
+  if self._drawn then self._finish() end
   leave(self)
 end
 
@@ -184,6 +184,7 @@ end
 ---@param arguments? table bar = whether to draw a bar (default: standard output is a terminal), title = what stands before
 ---each line ("trial 3/20"), summary = true (the table at the end), write = function(text), clock = function() returning seconds,
 ---errors = "disable", budget
+---What the script prints meanwhile, and messages, take the bar away; it is drawn again below them.
 ---@return table callback
 return function(arguments)
   local self = setmetatable(options.of_callback("train.Progress", arguments, {
@@ -193,9 +194,8 @@ return function(arguments)
   self._bar = self.bar
   if self._bar == nil then self._bar = host.is_tty("stdout") end
   self.clock = self.clock or host.clock
-  self.write = self.write or function(text)
-    io.stdout:write(text)
-    io.stdout:flush()
-  end
+  local status_line, write = require "native.status_line", self.write
+  self.write = write or status_line.write
+  self._finish = write and function() write("\n") end or status_line.finish
   return self
 end

@@ -69,5 +69,9 @@ return function(arguments)
   if not (self.factor < 1) then
     require("native.vm").raise("usage", ("train.ReduceLROnPlateau: factor must be less than 1, got %s"):format(self.factor))
   end
+  if self.factor == 0 and self.min_lr == 0 then
+    require("native.vm").raise("usage", "train.ReduceLROnPlateau: factor = 0 sets the learning rate to 0, which trains nothing more",
+      "a factor above 0, or min_lr")
+  end
   return self
 end

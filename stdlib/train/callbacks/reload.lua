@@ -171,8 +171,8 @@ end
 ---place, also for that very event. Each version is an artifact of the active MLflow run, reload/<file>/step_<n>.lua, with
 ---the step it took effect. The upvalues of functions are not handed over: what must last is in the callback or state.user.
 ---Local modules that the file requires are followed too: when one changes, they and the file run again (the script keeps
----what it has required itself). A file that is gone, or cannot be read, is warned of once, and taken when it is back; one
----that is being written is waited for. Random numbers that a reload draws are given back.
+---what it has required itself). A file that is gone or empty, or cannot be read, is warned of once, and taken when it is
+---back; one that is being written is waited for. Random numbers that a reload draws are given back.
 ---@param files string|string[]|table the files, or {files = {...}, interval = 0.25, name = "Reload"}
 ---@param arguments? table interval = 0.25 (seconds, 0: after every step), name, errors = "raise", budget
 ---@return table callback

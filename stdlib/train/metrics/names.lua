@@ -70,7 +70,7 @@ function names.make(where, name, options)
     local known = ordered.keys(ALIASES)
     local near = keywords.did_you_mean(name:lower(), table.move(listed, 1, #listed, #known + 1, known))
     vm.raise("usage", ("%s: unknown metric '%s'; %svalid: %s"):format(where, name, near and near .. " " or "",
-      table.concat(listed, ", ")), "or a metric of your own: metrics = {mine = function(pred, target) return mean end}")
+      keywords.listed(listed, near ~= nil)), "or a metric of your own: metrics = {mine = function(pred, target) return mean end}")
   end
   local all = {}
   for key, value in pairs(found) do

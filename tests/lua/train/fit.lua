@@ -313,7 +313,7 @@ test.case("mistakes are found before the first step", function()
   refuse("metrics must have names", {metrics = {function() return 1 end}})
   refuse('max_time must be a time such as "30min", got "5ep"', {max_time = "5ep"})
   refuse("train has no batches", {train = {}})
-  refuse("train must be a DataLoader", {train = 3})
+  refuse("train must be tensors {x, y}, a dataset, a DataLoader, .*got number 3", {train = 3})
   refuse("loss must be a function or a module, got number", {loss = 3})
   local sgd = torch.optim.SGD(model():parameters(), {lr = 1})
   refuse("model must be a module, got function.*trains what is no module", {model = function(x) return x end,

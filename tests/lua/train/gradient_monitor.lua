@@ -192,6 +192,40 @@ test.case("histograms of weights, gradients and activations are in state.histogr
   test.truthy(handles[3] ~= handles[2] and handles[3] > 0 and handles[3] <= 1)
 end)
 
+-- Seven steps of gradients of 1, of which `large` have 100 times that.
+local function drive_large(options, large)
+  return drive(options, 7, function(k, p)
+    for _, tensor in pairs(p) do tensor.grad:mul_(large[k] and 100 or 1) end
+  end)
+end
+
+test.case("what a policy has done is told with the warning and counted at the end", function()
+  local given = {log_freq = 1, policy = "clip", max_norm = 10, spike = 1e6, update_ratio = false}
+  local said, _, _, monitor = drive_large(given, {[3] = true, [4] = true, [6] = true})
+  test.equal(#matching(said, "is above max_norm = 10"), 2, "once, until it recovers")
+  test.equal(#matching(said, "; clipped to 10"), 2)
+  test.equal(said[#said], "GradientMonitor: clipped the gradients of 3 steps")
+  test.equal(monitor.interventions, 3)
+  given.policy = "skip"
+  said, _, _, monitor = drive_large(given, {[3] = true})
+  test.equal(#matching(said, "; the step is left out"), 1)
+  test.equal({said[#said], monitor.interventions}, {"GradientMonitor: left out 1 step", 1})
+  given.policy = "stop"
+  test.equal(#matching(drive_large(given, {[7] = true}), "; the training stops"), 1)
+  given.policy = "warn"
+  test.equal(#drive_large(given, {[7] = true}), 1)
+  given.policy, given.verbose = "clip", false
+  test.equal(drive_large(given, {[7] = true}), {})
+end)
+
+test.case("a policy without max_norm says that it is about spikes alone", function()
+  local said = drive_large({log_freq = 1, policy = "clip", update_ratio = false}, {[2] = true, [7] = true})
+  test.equal(said[1], 'GradientMonitor: policy = "clip" without max_norm is about spikes alone: norms above 10 times the running median')
+  test.equal(said[#said], "GradientMonitor: clipped the gradients of 1 step")
+  test.equal(#matching(said, "is a spike"), 1)
+  test.equal(drive_large({log_freq = 1, policy = "clip", max_norm = 1e6, update_ratio = false}, {}), {})
+end)
+
 test.case("the hooks are gone at the end, after an error too", function()
   local net = network()
   local function hooks_run()

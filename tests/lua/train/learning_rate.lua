@@ -67,7 +67,15 @@ end)
 test.case("an error in the schedule is not hidden", function()
   test.raises("callback LearningRateScheduler, on_epoch_begin: .*boom", drive,
     train.LearningRateScheduler {schedule = function() error("boom") end}, {1}, 1)
-  test.raises("schedule must return a number, got nil", drive, train.LearningRateScheduler(function() end), {1}, 1)
+  for got, value in pairs {["nil"] = false, ["number %-1"] = -1, ["number nan"] = 0 / 0, ["number inf"] = math.huge,
+    ['string "x"'] = "x"} do
+    local callback = train.LearningRateScheduler(function(epoch, lr)
+      if epoch == 0 then return lr * 0 end
+      return value or nil
+    end)
+    test.raises("schedule must return a learning rate of 0 or more, got " .. got .. " at epoch 2 %(epoch = 1 of", drive, callback,
+      {1, 1}, 1)
+  end
 end)
 
 test.case("a policy without an optimizer is an error before training", function()

@@ -63,13 +63,13 @@ test.case("an object in a list has the name of its class", function()
   test.raises("two metrics are called 'auc'", scores, {"auc", auc = train.metrics.AUC()})
 end)
 
-test.case("an unknown name is an error with the nearest and all good names", function()
+test.case("an unknown name is an error with the nearest and some of the good names", function()
   local ok, err = pcall(scores, {"acuracy"})
   test.falsy(ok)
   test.truthy(err.message:find("unknown metric 'acuracy'; did you mean 'accuracy'? valid: accuracy, auc, ", 1, true), err.message)
-  for _, name in ipairs {"iou", "roc_curve", "r2_score", "mape", "precision_recall_curve"} do
-    test.truthy((err.message .. ","):find(" " .. name .. ",", 1, true), name)
-  end
+  test.truthy(err.message:find(", ... %(%d+ in all%)$"), err.message)
+  test.truthy(#err.message < 200, err.message)
+  test.raises("unknown metric 'zzzzzzzz'; valid: accuracy, auc, .-dice_score", scores, {"zzzzzzzz"})
   test.raises("did you mean 'roc_auc_score'", function() scores {"roc_auc_scor"} end)
   test.raises('metrics must be a table of metrics, got string "acc".-metrics = {"acc"}', scores, "acc")
   test.raises("metrics must be a table of metrics, got", scores, train.metrics.AUC())

@@ -190,13 +190,28 @@ test.case("stop ends the training with the weights of before the bad step", func
   test.equal(got.net:get_parameter("0.weight"):detach(), before)
 end)
 
+test.case("how many steps were bad is said at the end", function()
+  local function last(options, bad)
+    local extra = {}
+    for i, step in ipairs(bad) do extra[i] = spoil_gradient(step, "0.weight", NAN) end
+    local said = run(options, batches(5), extra).said
+    return said[#said]
+  end
+  test.equal(last({policy = "skip"}, {1}), "NanGuard: left out 1 step that was not finite")
+  test.equal(last({policy = "reduce_lr"}, {0, 2, 3, 4}), "NanGuard: left out 4 steps that were not finite")
+  test.equal(last({policy = "roll_back"}, {1, 3}), "NanGuard: rolled back 2 steps that were not finite")
+  test.equal(last({policy = "skip"}, {}), nil)
+  test.equal(last({policy = "skip", verbose = false}, {1}), nil)
+  test.falsy(last({policy = "stop"}, {1}):find("^NanGuard: "))
+end)
+
 test.case("skipping without end ends the training", function()
   local data = batches(10)
   for _, batch in ipairs(data) do batch[1]:fill_(NAN) end
   local got = run({policy = "skip", patience = 4}, data, nil, {epochs = 3})
   test.equal(got.guard.bad_steps, 4)
   test.truthy(got.history.stop_reason:find("4 steps one after another were not finite", 1, true))
-  test.equal(#got.said, 3, "the first three are told")
+  test.equal(#got.said, 4, "the first three are told, and all at the end")
 end)
 
 test.case("a bad batch within an accumulation window is named", function()

@@ -40,9 +40,12 @@ local WRONG <const> = {
     {{restore_best_weights = 1}, "restore_best_weights must be true or false, got number 1"},
     {{check_finite = "no"}, "check_finite must be true or false"},
     {{verbose = "yes"}, "verbose must be true or false"},
-    {{errors = {"retry", times = 0}}, "errors must be"},
-    {{errors = {"retry", times = 2, after = "raise"}}, "errors must be"},
-    {{errors = {"retry", otherwise = "retry"}}, "errors must be"},
+    {{errors = {"retry", times = 0}}, 'errors must be "raise", .- or {"retry", times = 3, .-}, got times = number 0'},
+    {{errors = {"retry", time = 3}}, 'errors must be .-, got the key string "time"'},
+    {{errors = {"retry", 3}}, "errors must be .-, got the key number 2"},
+    {{errors = {"retry", otherwise = "retry"}}, 'errors must be .-, got otherwise = string "retry"'},
+    {{errors = {retry = 3}}, "errors must be .-, got a table that begins with nil"},
+    {{errors = 3}, "errors must be .-, got number 3"},
     {{budget = "0%"}, "budget must be"},
     {{budget = "5ep"}, "budget must be"},
     {{name = 3}, "name must be a string that is not empty"},
@@ -71,6 +74,11 @@ local WRONG <const> = {
     {{cooldown = -1}, "cooldown must be a whole number of 0 or more"},
     {{min_lr = "x"}, "min_lr must be a number of 0 or more"},
     {{min_delta = true}, "min_delta must be a number"},
+    {{factor = 1}, "factor must be less than 1, got 1"},
+    {{factor = 0}, "factor = 0 sets the learning rate to 0, which trains nothing more"},
+    {{patience = -1}, "patience must be a whole number of 0 or more, got number %-1"},
+    {{min_lr = NAN}, "min_lr must be a number of 0 or more, got number nan"},
+    {{monitor = 3}, "monitor must be a string"},
   },
   LearningRateScheduler = {{{schedule = 0.1}, "schedule must be a function, got number 0.1"}},
   CSVLogger = {
@@ -101,8 +109,11 @@ local WRONG <const> = {
   },
   GradientMonitor = {
     {{log_freq = 0}, "log_freq must be a whole number of 1 or more, got number 0"},
-    {{spike = "x"}, "spike must be a number of 0 or more"},
-    {{max_norm = -1}, "max_norm must be a number of 0 or more"},
+    {{spike = "x"}, "spike must be a number above 0"},
+    {{spike = 0}, "spike must be a number above 0, got number 0"},
+    {{max_norm = -1}, "max_norm must be a number above 0, got number %-1"},
+    {{max_norm = 0}, "max_norm must be a number above 0, got number 0"},
+    {{clip = 0}, "clip must be a number above 0, got number 0"},
     {{policy = "halt"}, 'policy must be "warn", "clip", "skip" or "stop"'},
     {{histograms = 1}, "histograms must be true or false"},
   },
@@ -161,7 +172,7 @@ test.case("right options are taken: whole numbers as floats, Keras's verbose = 0
   test.equal(train.EarlyStopping({verbose = 1}).verbose, true)
   train.EarlyStopping()
   train.ModelCheckpoint {filepath = "x/{epoch}", keep_best = 2.0, initial_value_threshold = 0.5, save_freq = "5ep"}
-  train.ReduceLROnPlateau {factor = 0, cooldown = 2, min_lr = 0}
+  train.ReduceLROnPlateau {factor = 0, cooldown = 2, min_lr = 1e-4}
   train.LambdaCallback {on_epoch_end = print, writes = {"f1"}, group = "logging", errors = "raise", name = "x"}
   train.Progress {bar = false, write = print, clock = torch.seed}
 end)

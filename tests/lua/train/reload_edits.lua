@@ -138,28 +138,32 @@ local function numbered(number)
   return ("return {name = 'p', on_epoch_end = function(_, state) state.user.number = %d end}"):format(number)
 end
 
-test.case("a file that is taken away is warned of once, and taken when it is back", function()
-  local path, epoch, state = open(numbered(1))
-  local texts = test.warnings(function()
-    test.equal(epoch(), 1)
-    os.remove(path)
-    test.equal(epoch(), 1)
-    for _ = 1, 5 do
-      host.sleep(0.03)
+local function empty(path) write(path, "") end
+
+for why, harm in pairs {gone = os.remove, empty = empty} do
+  test.case(("a file that is %s is warned of once, and taken when it is back"):format(why), function()
+    local path, epoch, state = open(numbered(1))
+    local texts = test.warnings(function()
       test.equal(epoch(), 1)
-    end
-  end)
-  test.equal(texts, {"train.reload: p.lua: the file is gone; the code of before goes on"})
-  write(path, numbered(2))
-  epoch()
-  test.equal(epoch(), 2)
-  texts = test.warnings(function()
-    os.remove(path)
+      harm(path)
+      test.equal(epoch(), 1)
+      for _ = 1, 5 do
+        host.sleep(0.03)
+        test.equal(epoch(), 1)
+      end
+    end)
+    test.equal(texts, {("train.reload: p.lua: the file is %s; the code of before goes on"):format(why)})
+    write(path, numbered(2))
     epoch()
-    state:emit("train_end")  -- before a moment has passed
+    test.equal(epoch(), 2)
+    texts = test.warnings(function()
+      harm(path)
+      epoch()
+      state:emit("train_end")  -- before a moment has passed
+    end)
+    test.equal(#texts, 1)
   end)
-  test.equal(#texts, 1)
-end)
+end
 
 test.case("a file that an editor takes away for a moment is not warned of", function()
   local path, epoch = open(numbered(1))

@@ -44,3 +44,64 @@ test.case("values of another kind are shown", function()
   refuse("step must return the loss and a table of its parts, got number 3", nil, {step = step(3), train = {{X, Y}}})
   test.raises("expected a table of keywords, got Module.-train.fit{name = value}", train.fit, nn.Linear(1, 1))
 end)
+
+test.case("data of no kind are named as the user named them, whatever stands beside", function()
+  local must = " must be tensors {x, y}, a dataset, a DataLoader, a list of batches or a function that returns an iterator, got "
+  refuse("train.fit: train" .. must .. "number 3", "DataLoader(dataset", {train = 3})
+  refuse("train.fit: train" .. must .. "number 3", nil, {train = 3, batch_size = 4})
+  local model = nn.Linear(2, 1)
+  test.raises("train.fit: x" .. must .. 'string "a"', train.fit, {x = "a", model = model, optimizer = "sgd", loss = "mse", epochs = 1})
+  refuse("train.fit: validation_data" .. must .. "number 3", nil, {validation_data = 3})
+  refuse("train.fit: valid" .. must .. "number 3", nil, {valid = 3, batch_size = 4})
+  refuse("train.fit: train" .. must .. "a table with the key 'x'", "{x, y} has no names", {train = {x = X, y = Y}})
+  refuse("train.fit: validation_data has no batches", nil, {validation_data = {}})
+  refuse("train.fit: train has no batches", nil, {train = {}, batch_size = 4})
+  refuse("train.fit: train has no samples", nil, {train = {X["0:0"], Y["0:0"]}})
+  refuse("train.fit: validation_data: the tensors must have as many samples each, got 8 and 4", nil, {validation_data = {X, Y["0:4"]}})
+  refuse("train.fit: train has no batches", "drop_last leaves none", {train = torch.utils.data.DataLoader(
+    torch.utils.data.TensorDataset(X, Y), {batch_size = 16, drop_last = true})})
+  refuse("a function as data must return an iterator, got nil", "and at the end nil", {train = function() end})
+  refuse("a batch must be {input, target}, got no target", "give step", {train = X})
+  refuse("a batch must be {input, target}, got Tensor%[8, 2%]", "give step", {train = {X, Y, Y, Y}})
+  test.raises("train.evaluate: x" .. must .. "number 3", train.evaluate, {model = model, loss = "mse", x = 3})
+  test.raises("train.evaluate: steps must be a whole number of 1 or more, got number 0", train.evaluate,
+    {model = model, loss = "mse", x = X, y = Y, steps = 0})
+  test.raises("train.predict: data" .. must .. 'string "a"', train.predict, {model = model, data = "a", batch_size = 2})
+  test.raises("train.predict: batch_size must be a whole number of 1 or more, got string", train.predict,
+    {model = model, data = X, batch_size = "2"})
+end)
+
+test.case("a dataset needs no batch_size", function()
+  local set, sizes = torch.utils.data.TensorDataset(torch.randn(40, 2), torch.randn(40, 1)), {}
+  train.fit {model = nn.Linear(2, 1), optimizer = "sgd", loss = "mse", train = set, valid = set, epochs = 1, quiet = true,
+    callbacks = {train.on("batch_end", function(state) sizes[#sizes + 1] = state.samples end)}}
+  test.equal(sizes, {32, 8})
+  test.equal(train.predict({model = nn.Linear(2, 1), data = set}).shape, {40, 1})
+end)
+
+test.case("class_weight by name, below 0 or of no class", function()
+  refuse('class_weight must have the classes as keys, whole numbers from 0, got the key string "cat"',
+    "class_weight = {[0] = 1.0, [1] = 5.0}", {class_weight = {cat = 1.0, dog = 5.0}})
+  refuse('got the key string "0"', "class_weight = {[0] = 1, [7] = 2}", {class_weight = {["0"] = 1, ["7"] = 2}})
+  refuse("got the key number %-1", "class_weight = {[0] = 1.0", {class_weight = {[-1] = 2}})
+  refuse("class_weight%[1%] must be a number of 0 or more, got number %-2", nil, {class_weight = {[0] = 1, [1] = -2}})
+  refuse("class_weight%[1%] must be a number of 0 or more, got number nan", nil, {class_weight = {[0] = 1, [1] = 0 / 0}})
+  refuse('class_weight must be a table by class, got string "balanced"', "class_weight = {[0]", {class_weight = "balanced"})
+end)
+
+test.case("other values that cannot be meant", function()
+  refuse("sample_weight must be a tensor, got table", "torch.tensor(weights)", {sample_weight = {1, 2}})
+  refuse("validation_freq is an empty list of epochs", nil, {validation_freq = {}, valid = {X, Y}})
+  refuse('callbacks must be a list of callbacks, got string "EarlyStopping"', "callbacks = {train.EarlyStopping",
+    {callbacks = "EarlyStopping"})
+  refuse("callbacks must be a list of callbacks, got one callback", "in braces", {callbacks = train.EarlyStopping()})
+  refuse("metric 'f' must return a number or a tensor, got string", nil, {metrics = {f = function() return "x" end}})
+  refuse("epochs must be a whole number of 1 or more, got number nan", nil, {epochs = 0 / 0})
+end)
+
+test.case("of many names an error lists some, and says which may be meant", function()
+  refuse('unknown keyword string "epoch", expected one of accumulate, .-, ... %(%d+ in all%)$', "did you mean 'epochs'?", {epoch = 3})
+  refuse("unknown loss 'mean_square_error'; did you mean 'mean_squared_error'%? valid: .-, ... %(%d+ in all%)$", nil,
+    {loss = "mean_square_error"})
+  refuse("unknown optimizer 'adamm'; did you mean 'adam'%? valid: .-sparseadam$", nil, {optimizer = "adamm"})
+end)
