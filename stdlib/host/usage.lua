@@ -29,11 +29,14 @@ trainhost check --explain SCRIPT [-- ARGUMENT ...]
                                                  the same, then runs the script up to its first training: what that
                                                  refuses, and the order in which its callbacks hear each event
 
-Without running it: syntax, unknown names and globals, unused variables, tensors as conditions, and in what is written out
-the keywords of train.fit and of callbacks, misspelt hooks, names of losses, optimizers and metrics, unknown monitors.
-What is computed (tables made by functions, data, shapes, files) shows with --explain alone.
+Without running it: syntax, unknown names and globals, unused variables, tensors as conditions and in comparisons, loops over
+what is no iterator, and in what is written out: arguments and keywords of functions of torch, layers and optimizers, sizes
+of layers that do not fit each other, arguments of train.fit, options of callbacks, misspelt hooks, names of losses, optimizers
+and metrics, monitors and fields of file names that this fit does not log.
+What is computed (tables made by functions, data, most shapes, files) shows with --explain alone.
 One line a finding, FILE:LINE: TEXT, as editors read it.
-  --json          the findings as a JSON list of {file, line, text}
+  --json          the findings as a JSON list of {file, line, column, severity, message, hint}; severity is "error" or
+                  "warning" (what may be meant: unused variables, globals), columns are bytes from 1
 Exit codes: 0 nothing found, 1 something was found, 2 wrong command line.]]
 
 usage.inspect = [[
