@@ -15,11 +15,15 @@ trainhost attach               lists the trainings that run
 trainhost attach RUN           opens a console in one
 trainhost attach RUN CODE      runs CODE there and leaves
 
-RUN is the number of the list, the script, or the id (its beginning) or the name of the MLflow run. Lines are run between
-two steps, also during validation: state, lr(value), save(path), stop(reason), help() and any Lua. Ctrl-C gives up what is
-being run, Ctrl-D or exit leaves; the training goes on. Each line is a tag of the MLflow run and goes into a journal,
-which train.replay does again. train.fit, train.evaluate, train.predict and loops with train.state{...} can be attached to
-(attach = false: not); a loop with a callback list of its own adds train.Attach().
+RUN is one of: the number (#) in the list, the process, the script, the name of the MLflow run, its id or the beginning of
+that (4 letters or more). What fits several of them is refused, with their list.
+
+Lines are run between two steps, also during validation, in the process of the training: state, lr(value), save(path),
+stop(reason), help() and any Lua; io.open and os.execute work there too, in its folder, and the training waits for them.
+Tab completes the names that are there. Ctrl-C gives up what is being run, at the prompt what is typed; Ctrl-D or exit
+leaves, the training goes on. Each line is a tag of the MLflow run and goes into a journal, which train.replay does again.
+train.fit, train.evaluate, train.predict and loops with train.state{...} can be attached to (attach = false: not); a loop
+with a callback list of its own adds train.Attach().
   --timeout SECONDS   how long a line may take before it is given up: 10, 0 for no limit
 Exit codes: 0 done, 1 the code failed or there is no such training, 2 wrong command line, 130 interrupted.]]
 
