@@ -31,6 +31,7 @@ int open_events(lua_State* L);
 int open_metric(lua_State* L);
 int open_metric_text(lua_State* L);
 int open_magnitude(lua_State* L);
+int open_repl(lua_State* L);
 int open_serve(lua_State* L);
 int open_status_line(lua_State* L);
 int open_http(lua_State* L);
@@ -63,6 +64,7 @@ void open_all(lua_State* L) {
       {"native.metric_text", open_metric_text},
       {"native.events", open_events},
       {"native.magnitude", open_magnitude},
+      {"native.repl", open_repl},
       {"native.serve", open_serve},
       {"native.status_line", open_status_line},
       {"native.http", open_http},

@@ -58,7 +58,7 @@ bool run(State& state) {
     if (count > 0) {
       lua_pushvalue(L, top + 1);
       lua_setglobal(L, "_");
-      push_repl_function(state, "show");
+      push_function_of(state, "host.repl", "show");
       lua_insert(L, top + 1);
       state.call(count, 1);
       size_t size = 0;
@@ -78,7 +78,7 @@ bool run(State& state) {
 
 int run_repl(State& state) {
   lua_State* L = state.lua();
-  push_repl_function(state, "open");
+  push_function_of(state, "host.repl", "open");
   state.call(0, 0);
   const bool terminal = isatty(STDIN_FILENO);
   const std::unique_ptr<Input> input = open_input(state, terminal);

@@ -30,16 +30,17 @@ class PipedInput final : public Input {
   }
 };
 
-std::string history_file() {
-  if (const char* dir = std::getenv("XDG_STATE_HOME"); dir && *dir) return std::string(dir) + "/trainhost/history";
+std::string history_file(const std::string& name) {
+  if (const char* dir = std::getenv("XDG_STATE_HOME"); dir && *dir) return std::string(dir) + "/trainhost/" + name;
   if (const char* home = std::getenv("HOME"); home && *home)
-    return std::string(home) + "/.local/state/trainhost/history";
+    return std::string(home) + "/.local/state/trainhost/" + name;
   return {};
 }
 
 class TerminalInput final : public Input {
  public:
-  explicit TerminalInput(State& state) : state_(state), file_(history_file()) {
+  TerminalInput(State& state, const Prompted& prompted)
+      : state_(state), module_(prompted.module), file_(history_file(prompted.history)) {
     edit_.reset(el_init("trainhost", stdin, stdout, stderr));
     history_.reset(history_init());
     if (!edit_ || !history_) throw Error(ErrorKind::io, "cannot open the terminal for editing");
@@ -127,7 +128,7 @@ class TerminalInput final : public Input {
   unsigned char complete_name(EditLine* el, const std::string& before) {
     lua_State* L = state_.lua();
     const int top = lua_gettop(L);
-    push_repl_function(state_, "complete");
+    push_function_of(state_, module_, "complete");
     lua_pushlstring(L, before.data(), before.size());
     state_.call(1, 2);
     std::vector<std::string> names;
@@ -169,6 +170,7 @@ class TerminalInput final : public Input {
     void operator()(History* h) const { history_end(h); }
   };
   State& state_;
+  const char* module_;
   std::unique_ptr<History, Closer> history_;  // outlives the editor
   std::unique_ptr<EditLine, Closer> edit_;
   std::string file_;
@@ -177,15 +179,15 @@ class TerminalInput final : public Input {
 
 }  // namespace
 
-std::unique_ptr<Input> open_input(State& state, bool terminal) {
-  if (terminal) return std::make_unique<TerminalInput>(state);
+std::unique_ptr<Input> open_input(State& state, bool terminal, const Prompted& prompted) {
+  if (terminal) return std::make_unique<TerminalInput>(state, prompted);
   return std::make_unique<PipedInput>();
 }
 
-void push_repl_function(State& state, const char* name) {
+void push_function_of(State& state, const char* module, const char* name) {
   lua_State* L = state.lua();
   lua_getglobal(L, "require");
-  lua_pushliteral(L, "host.repl");
+  lua_pushstring(L, module);
   state.call(1, 1);
   lua_getfield(L, -1, name);
   lua_remove(L, -2);

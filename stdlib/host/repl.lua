@@ -67,8 +67,8 @@ function repl.show(...)
 end
 
 -- The value of "a.b:c", read without calling anything of the script's that raises; nil if there is none.
-local function resolve(path)
-  local value = _G
+local function resolve(path, globals)
+  local value = globals
   for name in path:gmatch("[%a_][%w_]*") do
     local ok, field = pcall(function() return value[name] end)
     if not ok or field == nil then return nil end
@@ -88,16 +88,34 @@ local function operators(value)
   return {}
 end
 
+-- The class of a module, and what is assigned to it by name: children, parameters, buffers.
+local function of_module(value)
+  local meta = debug.getmetatable(value)
+  if type(value) ~= "userdata" or not meta or meta.__name ~= "Module" then return nil, {} end
+  local names = {}
+  local function collect(iterate, ...)
+    for name in iterate(value, ...) do names[#names + 1] = name end
+  end
+  pcall(function()
+    collect(value.named_children)
+    collect(value.named_parameters, "", false)
+    collect(value.named_buffers, "", false)
+  end)
+  return require("native.model").class_of(value), names
+end
+
 --- Completes the name that ends a line.
 ---@param line string the line up to the cursor
+---@param globals? table where names are looked up, _G
 ---@return string[] the whole words that the name may become, sorted
 ---@return integer how many characters of the line they replace
-function repl.complete(line)
+function repl.complete(line, globals)
+  globals = globals or _G
   local path, separator, start = line:match("([%a_][%w_%.:]*)([%.:])([%w_]*)$")
   if not path then
     path, separator, start = "", ".", line:match("([%a_]?[%w_]*)$")
   end
-  local value = path == "" and _G or resolve(path)
+  local value = path == "" and globals or resolve(path, globals)
   local found, seen = {}, {}
   local function add(name)
     if is_name(name) and name:sub(1, #start) == start and not seen[name]
@@ -111,7 +129,9 @@ function repl.complete(line)
       if separator == "." or callable(field) then add(name) end
     end
   end
-  local level = value
+  local class, parts = of_module(value)
+  for _, name in ipairs(separator == "." and parts or {}) do add(name) end
+  local level = class or value
   for _ = 1, 10 do  -- the value, its class, the class's base ...
     if type(level) == "table" then add_fields(level) end
     local meta = debug.getmetatable(level)

@@ -15,11 +15,15 @@ trainhost attach               lists the trainings that run
 trainhost attach RUN           opens a console in one
 trainhost attach RUN CODE      runs CODE there and leaves
 
-RUN is the number of the list, the script, or the id (its beginning) or the name of the MLflow run. Lines are run between
-two steps, also during validation: state, lr(value), save(path), stop(reason), help() and any Lua. Ctrl-C gives up what is
-being run, Ctrl-D or exit leaves; the training goes on. Each line is a tag of the MLflow run and goes into a journal,
-which train.replay does again. train.fit, train.evaluate, train.predict and loops with train.state{...} can be attached to
-(attach = false: not); a loop with a callback list of its own adds train.Attach().
+RUN is one of: the number (#) in the list, the process, the script, the name of the MLflow run, its id or the beginning of
+that (4 letters or more). What fits several of them is refused, with their list.
+
+Lines are run between two steps, also during validation, in the process of the training: state, lr(value), save(path),
+stop(reason), help() and any Lua; io.open and os.execute work there too, in its folder, and the training waits for them.
+Tab completes the names that are there. Ctrl-C gives up what is being run, at the prompt what is typed; Ctrl-D or exit
+leaves, the training goes on. Each line is a tag of the MLflow run and goes into a journal, which train.replay does again.
+train.fit, train.evaluate, train.predict and loops with train.state{...} can be attached to (attach = false: not); a loop
+with a callback list of its own adds train.Attach().
   --timeout SECONDS   how long a line may take before it is given up: 10, 0 for no limit
 Exit codes: 0 done, 1 the code failed or there is no such training, 2 wrong command line, 130 interrupted.]]
 
@@ -29,11 +33,14 @@ trainhost check --explain SCRIPT [-- ARGUMENT ...]
                                                  the same, then runs the script up to its first training: what that
                                                  refuses, and the order in which its callbacks hear each event
 
-Without running it: syntax, unknown names and globals, unused variables, tensors as conditions, and in what is written out
-the keywords of train.fit and of callbacks, misspelt hooks, names of losses, optimizers and metrics, unknown monitors.
-What is computed (tables made by functions, data, shapes, files) shows with --explain alone.
+Without running it: syntax, unknown names and globals, unused variables, tensors as conditions and in comparisons, loops over
+what is no iterator, and in what is written out: arguments and keywords of functions of torch, layers and optimizers, sizes
+of layers that do not fit each other, arguments of train.fit, options of callbacks, misspelt hooks, names of losses, optimizers
+and metrics, monitors and fields of file names that this fit does not log.
+What is computed (tables made by functions, data, most shapes, files) shows with --explain alone.
 One line a finding, FILE:LINE: TEXT, as editors read it.
-  --json          the findings as a JSON list of {file, line, text}
+  --json          the findings as a JSON list of {file, line, column, severity, message, hint}; severity is "error" or
+                  "warning" (what may be meant: unused variables, globals), columns are bytes from 1
 Exit codes: 0 nothing found, 1 something was found, 2 wrong command line.]]
 
 usage.inspect = [[

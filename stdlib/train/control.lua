@@ -14,7 +14,9 @@ save(path)       writes a checkpoint, by default attached/step_N
 stop(reason)     ends the training in good order after this batch
 help(torch.add)  what there is about a function, class or namespace; help "train.fit" the same by name
 print, io.write  come here; any Lua is run between two steps, names without `local` are kept for the next line
-Ctrl-C gives up what is being run, Ctrl-D (or exit) leaves; the training goes on.]]
+io.open, os.execute, os.remove and all else run in the process of the training, in its folder: it waits meanwhile
+Tab completes names of the training. Ctrl-C gives up what is being run, at the prompt what is typed; Ctrl-D (or exit)
+leaves, the training goes on.]]
 
 local function text_of(...) return require("host.repl").show(...) end
 
@@ -100,9 +102,22 @@ function Control.new(state, quiet)
       if MODULES[key] and rawget(_G, key) == nil then return require(MODULES[key]) end
       return _G[key]
     end,
+    __names = function()
+      local names = {}
+      for _, set in ipairs {tools, MODULES, _G} do
+        for name in pairs(set) do names[#names + 1] = name end
+      end
+      return names
+    end,
   })
   return self
 end
+
+---The names that may end a line, as host.repl.complete gives them.
+---@param line string
+---@return string[] names
+---@return integer replaced
+function Control:complete(line) return require("host.repl").complete(line, self._globals) end
 
 ---Runs an expression or statements. os.exit in it ends them alone.
 ---@param code string

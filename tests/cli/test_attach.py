@@ -2,6 +2,7 @@
 import json
 import os
 import pty
+import select
 import signal
 import socket
 import stat
@@ -26,6 +27,15 @@ for name, p in model:named_parameters() do print(name, ("%a %a"):format(p:double
 """
 
 
+def wait_until(condition, seconds=60, pause=0.05):
+    """What `condition` returns once that is true; a failure after so many seconds."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "it did not come to be"
+        time.sleep(pause)
+    return found
+
+
 class Training:
     """A training in the background, in folders of its own."""
 
@@ -39,11 +49,11 @@ class Training:
         self.child = subprocess.Popen([trainhost.path, tmp_path / "train.lua", *words], cwd=self.folder,
                                       env={**os.environ, **self.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.socket = self.runtime / f"trainhost/{self.child.pid}.sock"
-        for _ in range(600):
-            if self.socket.exists() and self.socket.with_suffix(".json").exists():
-                break
+
+        def is_there():
             assert self.child.poll() is None, self.child.communicate()
-            time.sleep(0.1)
+            return self.socket.exists() and self.socket.with_suffix(".json").exists()
+        wait_until(is_there)
 
     def attach(self, *words, **options):
         return self.trainhost.run("attach", *words, env=self.env, **options)
@@ -122,7 +132,7 @@ def test_the_socket_is_the_owners_alone_and_one_client_is_served(start, trainhos
 def test_trainings_are_listed_named_by_their_runs_and_tagged(start, trainhost):
     training = start("--set", "log=true")
     header, line = training.attach().stdout.splitlines()
-    assert header.split()[:2] == ["RUN", "SCRIPT"] and line.split()[0] == str(training.child.pid) and "watched" in line
+    assert header.split()[:3] == ["#", "PROCESS", "SCRIPT"] and line.split()[:2] == ["1", str(training.child.pid)] and "watched" in line
     console = training.attach("watched", input="1 + 1\nfor i = 1, 2 do\nprint(i)\nend\nsave('kept')\nstop()\n").stdout.splitlines()
     assert console[0].startswith(f"{training.child.pid}: state: epoch")
     assert console[1:5] == ["2", "1", "2", "saved kept"]
@@ -204,8 +214,7 @@ def test_a_line_without_an_end_is_given_up(start, trainhost, tmp_path):
     client = subprocess.Popen([trainhost.path, "attach", "--timeout", "0", str(training.child.pid), "while true do end"],
                               env={**os.environ, **training.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     (journal,) = (training.folder / ".trainhost/runs").glob("*/journal")
-    while len(journal.read_text().splitlines()) < 2 * len(ENDLESS) + 1:
-        time.sleep(0.05)
+    wait_until(lambda: len(journal.read_text().splitlines()) > 2 * len(ENDLESS))
     client.send_signal(signal.SIGINT)
     out, err = client.communicate(timeout=60)
     assert err == "given up\n" and client.returncode == 1
@@ -279,17 +288,10 @@ def test_validation_and_passes_inside_a_training_are_safe_points_of_it(start, tr
 @pytest.mark.parametrize("what", ["evaluate", "predict"])
 def test_passes_alone_are_attachable(start, what):
     training = start("--set", f"what={what}", "--set", "naps=100", script=PASSES)
-    for _ in range(600):
-        done = training.attach(training.child.pid, "state.phase", check=False)
-        if done.returncode == 0 and done.stdout == f"{what}\n":
-            break
-        time.sleep(0.05)
-    assert done.stdout == f"{what}\n"
+    wait_until(lambda: training.attach(training.child.pid, "state.phase", check=False).stdout == f"{what}\n")
     done = training.attach(training.child.pid, "stop()", check=False)
     assert done.stderr == "stop: nothing is trained here, the script goes on after this pass\n"
-    for _ in range(600):
-        if training.attach(training.child.pid, "_G.finished = true _G.go_on = true", check=False).returncode == 0:
-            break
+    wait_until(lambda: training.attach(training.child.pid, "_G.finished = true _G.go_on = true", check=False).returncode == 0)
     training.end()
 
 
@@ -304,11 +306,18 @@ def test_a_loop_by_hand_is_attachable_as_it_is(start):
 def test_several_trainings_are_told_apart_and_have_journals_of_their_own(start, trainhost, tmp_path):
     first, second = start("--set", "log=true"), start("--set", "log=true")
     shown = first.attach().stdout
-    assert f"\n{first.child.pid} " in shown and f"\n{second.child.pid} " in shown
+    assert f"\n1  {first.child.pid} " in shown and f"\n2  {second.child.pid} " in shown
     both = first.attach("watched", "1", check=False)
-    assert both.returncode == 1 and both.stderr == "trainhost attach: 'watched' is any of these\n" and both.stdout == shown
-    unknown = first.attach("other", "1", check=False)
-    assert unknown.returncode == 1 and unknown.stdout == shown
+    assert both.returncode == 1 and both.stdout == shown
+    assert both.stderr == "trainhost attach: 'watched' is any of these: give what only one of them has\n"
+    for word in ("other", "3", "0"):
+        unknown = first.attach(word, "1", check=False)
+        assert unknown.returncode == 1 and unknown.stdout == shown and "RUN is the # of the list" in unknown.stderr
+    process = "require('host').pid()"
+    ids = [line.split()[4] for line in shown.splitlines()[1:]]
+    for i, training in enumerate((first, second)):
+        for word in (i + 1, training.child.pid, ids[i], ids[i][:8]):
+            assert training.attach(word, process).stdout == f"{training.child.pid}\n", word
     for training in (first, second):
         training.ask("stop()")
         training.end()
@@ -316,42 +325,109 @@ def test_several_trainings_are_told_apart_and_have_journals_of_their_own(start, 
     script.write_text(SCRIPT.replace("train.fit{", "for _ = 1, 2 do train.fit{").replace("callbacks = callbacks}", "callbacks = callbacks} end"))
     twice = start("--set", "log=true", script=script.read_text())
     for number in (1, 2):
-        while True:
+        def is_written():
             done = twice.attach(twice.child.pid, "stop()", check=False)
             folder = next((path for path in (twice.folder / ".trainhost/runs").glob("*") if (path / "journal").exists()
                            and path.stat().st_mtime >= twice.child_started), None)
-            if done.returncode == 0 and folder and len(list(folder.glob("journal*"))) == number:
-                break
-            time.sleep(0.05)
+            return done.returncode == 0 and folder and len(list(folder.glob("journal*"))) == number and folder
+        folder = wait_until(is_written)
     twice.end()
     assert sorted(path.name for path in folder.iterdir()) == ["journal", "journal-2"]
 
 
-def test_ctrl_c_in_a_terminal_gives_up_a_line_and_at_the_prompt_leaves(start, trainhost):
-    training = start()
-    for last, code in ((b"\x04", 0), (b"\x03", 130)):
-        child, terminal = pty.fork()
-        if child == 0:
-            os.execve(trainhost.path, [str(trainhost.path), "attach", str(training.child.pid)], {**os.environ, **training.env})
-        shown = b""
+class Client:
+    """trainhost attach on a pseudo-terminal."""
 
-        def wait_for(text):
-            nonlocal shown
-            while not shown.endswith(text):
-                shown += os.read(terminal, 4096)
-        wait_for(b"leaves.\r\n> ")
-        (journal,) = list((training.folder / ".trainhost/runs").glob("*/journal")) or [training.folder / "none"]
-        before = len(journal.read_text().splitlines()) if journal.exists() else 0
-        os.write(terminal, b"while true do end\n")
-        while not journal.exists() or len(journal.read_text().splitlines()) == before:
-            journal = next((training.folder / ".trainhost/runs").glob("*/journal"), journal)
-            time.sleep(0.02)
-        os.write(terminal, b"\x03")
-        wait_for(b"given up\r\n> ")
-        os.write(terminal, b"20 + 22\n")
-        wait_for(b"42\r\n> ")
-        os.write(terminal, last)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code
-        os.close(terminal)
+    def __init__(self, training, home):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            path = training.trainhost.path
+            os.execve(path, [str(path), "attach", str(training.child.pid)],
+                      {**os.environ, **training.env, "XDG_STATE_HOME": str(home), "TERM": "xterm", "COLUMNS": "120"})
+        self.read("leaves.\r\n> ")
+
+    def read(self, until, seconds=60):
+        """What comes up to and with the text `until`."""
+        text, end = "", time.monotonic() + seconds
+        while not text.endswith(until):
+            if not select.select([self.fd], [], [], max(0, end - time.monotonic()))[0]:
+                pytest.fail(f"no {until!r} but {text!r}")
+            text += os.read(self.fd, 4096).decode(errors="replace")
+        return text
+
+    def type(self, text, until="\r\n> "):
+        os.write(self.fd, text.encode())
+        return self.read(until)
+
+    def leave(self, keys):
+        os.write(self.fd, keys.encode())
+        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        os.close(self.fd)
+        return code
+
+
+def journal_lines(training):
+    paths = list((training.folder / ".trainhost/runs").glob("*/journal"))
+    return paths[0].read_text().splitlines() if paths else []
+
+
+def test_ctrl_c_in_a_terminal_gives_up_a_line_and_at_the_prompt_what_is_typed(start, tmp_path):
+    training = start()
+    for keys in ("\x04", "exit\n"):
+        client = Client(training, tmp_path / "home")
+        before = len(journal_lines(training))
+        os.write(client.fd, b"while true do end\n")
+        wait_until(lambda: len(journal_lines(training)) > before)
+        client.type("\x03", until="given up\r\n> ")
+        client.type("20 + \x03", until="^C\r\n> ")
+        client.type("for i = 1, 2 do\n", until="\r\n>> ")
+        client.type("\x03", until="^C\r\n> ")
+        assert client.type("20 + 22\n").endswith("\r\n42\r\n> ")
+        assert client.leave(keys) == 0
+    codes = [json.loads(line).get("code") for line in journal_lines(training)]
+    assert [code for code in codes if code] == ["while true do end", "20 + 22"] * 2
+    training.ask("stop()")
+    training.end()
+
+
+def test_tab_completes_the_names_of_the_training(start, tmp_path):
+    training = start()
+    client = Client(training, tmp_path / "home")
+    client.type("kept_number = 7\n")
+    before = len(journal_lines(training))
+    client.type("kept_n\t", until="umber")
+    assert client.type("\n").endswith("\r\n7\r\n> ")
+    client.type("state.optimizer.param_g\t", until="roups")
+    assert client.type("[1].lr\n").endswith("\r\n0.01\r\n> ")
+    client.type("state.model:name\t", until="d_\x07")  # the beginning that several share, and the bell
+    assert "named_buffers " in client.type("\t", until="> state.model:named_")
+    client.type("\x03", until="^C\r\n> ")
+    client.type("sto\t", until="p")
+    client.type("\x03", until="^C\r\n> ")
+    assert len(journal_lines(training)) == before + 2  # looking for names is no action
+    assert client.leave("\x04") == 0
+    assert "kept_number = 7" in (tmp_path / "home/trainhost/attach_history").read_text().replace("\\040", " ")
+    training.ask("stop()")
+    training.end()
+
+
+def test_names_that_take_their_time_hold_nothing_up(start, tmp_path):
+    training = start()
+    client = Client(training, tmp_path / "home")
+    client.type("slow = setmetatable({}, {__index = function() while true do end end})\n")
+    client.type("slow.a\t", until="\x07")  # nothing is found: the bell
+    client.type("\x03", until="^C\r\n> ")
+    assert client.type("1 + 1\n").endswith("\r\n2\r\n> ")
+    assert client.leave("\x04") == 0
+    training.ask("stop()")
+    training.end()
+
+
+def test_help_says_where_a_line_is_run(start):
+    training = start()
+    shown = training.ask("help()")
+    assert "run in the process of the training" in shown and "os.execute" in shown
+    assert training.ask("os.execute('echo here > made') return io.open('made'):read()") == "here"
+    assert (training.folder / "made").read_text() == "here\n"
     training.ask("stop()")
     training.end()

@@ -37,10 +37,28 @@ def test_explain_shows_the_order_and_writes_nothing(trainhost, tmp_path):
     out = trainhost.run("check", "--explain", script, "--", "word", cwd=work).stdout.splitlines()
     assert out[0] == "script\tword"
     assert out[1] == f"{script}: the callbacks of its train.fit, in the order in which they hear each event"
-    order = dict(line.split(None, 1) for line in out[2:])
+    order = {}
+    for line in out[2:]:  # long ones go on below, further in
+        event, names = ("", line.strip()) if line.startswith("   ") else line.split(None, 1)
+        event = event or list(order)[-1]
+        order[event] = (order[event] + " " if event in order else "") + names
     assert order["epoch_end"].split(", ") == ["mine (user)", "EarlyStopping (policy)", "History (logging)", "mlflow (logging)",
                                                "Progress (logging)", "ModelCheckpoint (checkpoint)"]
     assert list(work.iterdir()) == []
+
+
+def test_explain_of_many_callbacks_stays_short(trainhost, tmp_path):
+    script = tmp_path / "train.lua"
+    script.write_text("""local torch, train = require "torch", require "train"
+      local x, list = torch.randn(4, 2), {}
+      for i = 1, 300 do list[i] = train.on("epoch_end", {every = i}, print) end
+      for i = 1, 300 do list[#list + 1] = {name = ("mine"):rep(i) , on_epoch_end = print, on_batch_end = print} end
+      train.fit{model = torch.nn.Linear(2, 2), optimizer = "sgd", loss = "mse", train = {x, x}, epochs = 3, callbacks = list}""")
+    out = trainhost.run("check", "--explain", script, cwd=tmp_path).stdout.splitlines()
+    assert len(out) < 60 and max(map(len, out[1:])) <= 120
+    shown = "\n".join(out)
+    assert "on epoch_end x300 (user)" in shown and "... 288 more (user)" in shown and "History (logging)" in shown
+    assert "predict_" not in shown
 
 
 def test_explain_tells_what_the_training_would_refuse(trainhost, tmp_path):
@@ -65,6 +83,7 @@ def test_findings_as_json(trainhost, tmp_path):
         done = trainhost.run("check", "--json", *more, script, cwd=tmp_path, check=False)
         found = json.loads(done.stdout.removeprefix("script\tnil\n"))
         assert done.returncode == 1 and {each["line"] for each in found} == {7} and len(found) == 2
-        assert all(each["file"] == str(script) for each in found)
+        assert all(each["file"] == str(script) and each["severity"] == "error" and each["column"] > 1 for each in found)
+        assert {each["message"]: each["hint"] for each in found}["train.fit: unknown loss 'mes'"].startswith("valid: ")
     script.write_text("print(1)")
     assert json.loads(trainhost.run("check", "--json", script).stdout) == []

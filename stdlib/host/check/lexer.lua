@@ -47,18 +47,18 @@ end
 
 ---Splits a text into words.
 ---@param text string
----@return table[] tokens {kind, value, line}: kind is "name", "string", "number", "eof", or the word or symbol itself
+---@return table[] tokens {kind, value, line, column}: columns count bytes from 1; kind
+---is "name", "string", "number", "eof", or the word or symbol itself
 function lexer.tokens(text)
-  local tokens, position, line = {}, 1, 1
+  local tokens, position, line, before = {}, 1, 1, 0  -- `before`: the bytes of the lines above
   if text:sub(1, 1) == "#" then position = text:find("\n", 1, true) or #text + 1 end
-  local function add(kind, value, to)
-    tokens[#tokens + 1] = {kind = kind, value = value, line = line}
-    local _, breaks = text:sub(position, to):gsub("\n", "")
-    line, position = line + breaks, to + 1
-  end
   local function skip(to)
-    local _, breaks = text:sub(position, to):gsub("\n", "")
-    line, position = line + breaks, to + 1
+    for at in text:sub(position, to):gmatch("()\n") do line, before = line + 1, position + at - 1 end
+    position = to + 1
+  end
+  local function add(kind, value, to)
+    tokens[#tokens + 1] = {kind = kind, value = value, line = line, column = position - before}
+    skip(to)
   end
   while true do
     local _, blank = text:find("^%s+", position)
@@ -89,7 +89,7 @@ function lexer.tokens(text)
       end
     end
   end
-  tokens[#tokens + 1] = {kind = "eof", value = "<eof>", line = line}
+  tokens[#tokens + 1] = {kind = "eof", value = "<eof>", line = line, column = math.max(#text - before, 1)}
   return tokens
 end
 

@@ -84,6 +84,17 @@ function values.of(node)
   return value
 end
 
+---The path of a name of the standard library: "torch.nn.Linear"; nil if it is none.
+---@param node table
+---@return string?
+function values.path(node)
+  node = values.origin(node)
+  local key = node.type == "index" and key_of(node)
+  local base = key and values.of(node.object)
+  local home = base and (name_of_plain(base) or is_namespace(base) and getmetatable(base).__name)
+  return home and home .. "." .. key or nil
+end
+
 -- Does an operator give a tensor first?
 local returns = {}
 local function gives_tensor(name)
@@ -101,6 +112,12 @@ for name in ([[any all eq ne lt le gt ge less greater less_equal greater_equal n
   isneginf isreal isclose logical_and logical_or logical_xor logical_not signbit bitwise_and bitwise_or bitwise_xor
   bitwise_not isin]]):gmatch("%S+") do TENSORS_ALONE[name] = true end
 
+-- Does a call make a layer of torch.nn, whose call gives a tensor first?
+local function makes_layer(call)
+  local path = values.path(call.callee)
+  return path ~= nil and path:find("^torch%.nn%.%u") ~= nil and type(values.of(call.callee)) == "table"
+end
+
 ---Is the value of an expression a tensor? true, false, or nil where it does not show.
 ---@param node table
 ---@return boolean?
@@ -116,9 +133,12 @@ function values.is_tensor(node)
       local meta = is_namespace(base) and getmetatable(base).__name
       if meta == "torch" or meta == "torch.nn.functional" then
         if key_of(callee) == "tensor" and meta == "torch" then return true end
-        if values.of(callee) ~= nil and gives_tensor(key_of(callee)) then return true end
+        local is_number = key_of(callee) == "complex"  -- of numbers it makes one
+        if values.of(callee) ~= nil and gives_tensor(key_of(callee)) and not is_number then return true end
       end
       if callee.object.type == "name" and not callee.object.variable then return false end  -- string.rep, math.max
+    elseif callee.type == "call" and makes_layer(callee) then
+      return true
     elseif callee.type == "name" and not callee.variable then
       return false  -- setmetatable, tostring
     end

@@ -71,6 +71,7 @@ local function add_function(result, path, value, own)
   local spec, is_c = result.signature or parameters.spec_of(value, path, comment), debug.getinfo(value, "S").what == "C"
   result.is_native = is_c
   local info = debug.getinfo(value, "u")
+  result.has_signature = spec ~= nil
   result.spec = spec ~= nil or is_c or info.isvararg and info.nparams == 0  -- whether a last table is keywords
   local of_tensor = owner == "Tensor" and not (comment and comment.name:find(":", 1, true))
   result.params = parameters.of(doc, spec, not is_c and parameters.of_lua(value) or nil, of_tensor)

@@ -15,6 +15,8 @@ local clock <const> = host.clock
 local INTERVAL <const> = 0.05
 local LONGEST <const> = 10  -- seconds that a line may take where the client does not say
 local LONGEST_TAG <const> = 4000
+local LONGEST_LOOK <const> = 0.5  -- seconds that looking for names may take
+local MOST_NAMES <const> = 500
 local BUSY <const> = '{"busy": true, "error": "somebody else is attached to this training"}'
 
 local active_run <const> = require "train.active_run"
@@ -117,11 +119,22 @@ end
 
 local WHY <const> = {asked = "given up", gone = "given up: nobody is attached any more"}
 
+local function control_of(self)
+  self._control = self._control or Control.new(self.state, false)
+  return self._control
+end
+
+-- Names for the client's Tab: nothing is done to the training, so it is not written down.
+local function complete(self, line)
+  local names, replaced = {}, 0
+  self._door:run(LONGEST_LOOK, function() names, replaced = control_of(self):complete(line) end)
+  return {complete = line, names = table.move(names, 1, math.min(#names, MOST_NAMES), 1, {}), replaced = replaced}
+end
+
 local function run(self, event, code, seconds)
   local noted, problem = pcall(record, self, event, code)
   local door, why = self._door, nil
-  self._control = self._control or Control.new(self.state, false)
-  local how, text, more = self._control:run(code, function(f) return door:run(seconds, f) end)
+  local how, text, more = control_of(self):run(code, function(f) return door:run(seconds, f) end)
   if how == "cancelled" then
     why = WHY[more] or ("given up after %g s; trainhost attach --timeout SECONDS gives a line more (0: no limit)"):format(seconds)
     pcall(note, self, {cancelled = true, why = more})
@@ -138,6 +151,7 @@ local function answer(self, event, line)
   local ok, asked = pcall(host.json.decode, line)
   if not ok or type(asked) ~= "table" then return {error = "not understood"} end
   if asked.hello then return {text = tostring(state), epoch = state.epoch, step = state.steps_done} end
+  if type(asked.complete) == "string" then return complete(self, asked.complete) end
   if type(asked.code) ~= "string" then return {error = "not understood"} end
   local seconds = type(asked.timeout) == "number" and asked.timeout >= 0 and asked.timeout or LONGEST
   local how, text = run(self, event, asked.code, seconds)

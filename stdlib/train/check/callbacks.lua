@@ -1,6 +1,7 @@
 -- Hooks of callbacks that no training calls: misspelt ones in tables, in methods and in train.on.
 local hooks = require "train.hooks"
 local keywords = require "host.keywords"
+local values = require "host.check.values"
 local written = require "train.check.written"
 
 local SHORTEST <const> = 8  -- letters of a name that is taken for a misspelt hook by itself
@@ -13,7 +14,7 @@ local function check_names(names, report)
     if not hooks.of_name[each.name] then
       local near = keywords.did_you_mean(each.name, hooks.names)
       if is_callback or near and #each.name >= SHORTEST then
-        report(each.line, ("unknown hook '%s'; %s"):format(each.name, near or "valid: " .. table.concat(hooks.names, ", ")))
+        report(each.at, ("unknown hook '%s'"):format(each.name), near or "valid: " .. table.concat(hooks.names, ", "))
       end
     end
   end
@@ -21,14 +22,45 @@ end
 
 local function is_hook(name) return type(name) == "string" and name:find("^on_%l") ~= nil end
 
+-- What a hook is called with: f(self, state).
+local function check_parameters(name, f, at, report)
+  local given = f.type == "function" and f.parameters
+  if not given then return end
+  if #given == 1 and given[1] ~= "self" and given[1] ~= "..." and given[1]:sub(1, 1) ~= "_" then
+    report(at, ("hook '%s' takes (%s), and is called with (self, state)"):format(name, given[1]),
+      ("function(self, %s)"):format(given[1]))
+  elseif #given > 2 then
+    report(at, ("hook '%s' takes (%s), and is called with (self, state)"):format(name, table.concat(given, ", ")),
+      "what Keras gives is in state: state.epoch, state.batch, state.logs")
+  end
+end
+
+local function check_on(call, report)
+  local f = call.arguments[#call.arguments]
+  f = f and values.origin(f)
+  if f and f.type == "function" and f.parameters[1] == "self" then
+    report(f, "train.on calls its function with (state), without self", "function(state)")
+  end
+end
+
 ---@param found table of the parser
----@param report fun(line: integer, text: string)
+---@param report fun(at: table, message: string, hint: string?)
 return function(found, report)
+  local plain = {}  -- the tables of LambdaCallback, whose functions are called with (state)
+  for _, call in ipairs(found.calls) do
+    local name, home = written.called_name(call)
+    if home == "train" and not call.protected then
+      if name == "on" then check_on(call, report) end
+      if name == "LambdaCallback" and call.arguments[1] then plain[values.origin(call.arguments[1])] = true end
+    end
+  end
   for _, node in ipairs(found.tables) do
     local names = {}
     for _, item in ipairs(not node.protected and node.items or {}) do
-      if is_hook(item.key) and (item.value.type == "function" or item.value.type == "name") then
-        names[#names + 1] = {name = item.key, line = item.line}
+      local kind = is_hook(item.key) and item.value.type
+      if kind == "function" or kind == "name" then
+        names[#names + 1] = {name = item.key, at = item}
+        if hooks.of_name[item.key] and not plain[node] then check_parameters(item.key, item.value, item, report) end
       end
     end
     check_names(names, report)
@@ -41,17 +73,9 @@ return function(found, report)
         by_owner[owner] = {}
         owners[#owners + 1] = owner
       end
-      table.insert(by_owner[owner], {name = node.key, line = node.line})
+      table.insert(by_owner[owner], {name = node.key, at = node})
+      if hooks.of_name[node.key] then check_parameters(node.key, node.defined, node, report) end
     end
   end
   for _, owner in ipairs(owners) do check_names(by_owner[owner], report) end
-  for _, call in ipairs(found.calls) do
-    local name, home = written.called_name(call)
-    local event = home == "train" and name == "on" and not call.protected and call.arguments[1]
-    if event and event.type == "string" and not hooks.of_event[event.value] and not hooks.of_name[event.value] then
-      local near = keywords.did_you_mean(event.value, hooks.events)
-      report(event.line, ("train.on: unknown event '%s'; %s"):format(event.value,
-        near or "valid: " .. table.concat(hooks.events, ", ")))
-    end
-  end
 end

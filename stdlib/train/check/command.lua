@@ -1,5 +1,6 @@
 -- `trainhost check SCRIPT ...`: mistakes that show before the script runs; --explain runs it up to its first training.
 local check = require "train.check"
+local describe <const> = require("host.check").describe
 local file = require "native.file"
 local host = require "host"
 local usage = require "host.usage"
@@ -24,8 +25,8 @@ end
 -- What the training refused may be what the text has shown already: the words before the hints say so.
 local function is_known(findings, refused)
   for _, finding in ipairs(findings) do
-    local core = finding.text:gsub("^train%.[%w.]+: ", ""):match("^[^;(]*"):gsub("%s+$", "")
-    if core ~= "" and refused.text:find(core, 1, true) then return true end
+    local core = finding.message:gsub("^train%.[%w.]+: ", ""):match("^[^;(,]*"):gsub("%s+$", "")
+    if core ~= "" and refused.message:find(core, 1, true) then return true end
   end
   return false
 end
@@ -36,7 +37,7 @@ local function show(findings, json)
     return
   end
   for _, finding in ipairs(findings) do
-    print(("%s:%d: %s"):format(finding.file, finding.line, (finding.text:gsub("%s*\n%s*", " "))))
+    print(("%s:%d: %s"):format(finding.file, finding.line, (describe(finding):gsub("%s*\n%s*", " "))))
   end
 end
 
@@ -73,7 +74,8 @@ return function(words)
   for _, path in ipairs(line.paths) do files_of(path, list) end
   for _, path in ipairs(list) do
     for _, finding in ipairs(check(file.read(path), path)) do
-      findings[#findings + 1] = {file = path, line = finding.line, text = finding.text}
+      finding.file = path
+      findings[#findings + 1] = finding
     end
   end
   local explained

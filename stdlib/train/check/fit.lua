@@ -2,8 +2,10 @@
 -- that its callbacks look at.
 local by_name = require "train.by_name"
 local calls = require "train.check.calls"
+local interval = require "train.interval"
 local keywords = require "host.keywords"
 local metric_logs = require "train.metric_logs"
+local template = require "train.template"
 local values = require "host.check.values"
 local written = require "train.check.written"
 
@@ -14,16 +16,16 @@ local SILENT <const> = {}
 for name in ([[Attach EarlyStopping ModelCheckpoint CSVLogger TerminateOnNaN History LayerFreeze NanGuard Progress
   SwapEMAWeights TensorBoard replay]]):gmatch("%S+") do SILENT[name] = true end
 
--- Those that look at a log, also where none is named.
+-- Those that look at a log, also where none is named; ModelCheckpoint does where it looks for the best.
 local MONITORS <const> = {EarlyStopping = "val_loss", ReduceLROnPlateau = "val_loss"}
 
-local function say(report, line, err) report(line, err.message .. (err.hint and " (" .. err.hint .. ")" or "")) end
+local function say(report, at, err) report(at, err.message, err.hint) end
 
 -- Names of losses, optimizers and metrics that are strings.
 local function check_names(fit, where, report)
   local function try(item, f)
-    local ok, err = pcall(f)
-    if not ok and type(err) == "table" and err.message then say(report, item.line, err) end
+    local err = calls.refused(f)
+    if err then say(report, item, err) end
   end
   local function text_of(item)
     local value = item and literal(item.value)
@@ -96,10 +98,56 @@ local function writes_of(node)
   return known and type(list) == "table" and list or nil
 end
 
--- The monitors of the callbacks against the logs, where both are written out.
-local function check_monitors(fit, complete, report)
-  local list = fit.callbacks and values.origin(fit.callbacks.value)
-  local names = list and list.type == "table" and log_names(fit)
+-- The log that a callback looks at, and where that is written; nil if it looks at none or it does not show.
+local function monitored(node, complete)
+  local name, home = called_name(node)
+  local options = home == "train" and (written.only_table(node) or #node.arguments == 0 and {items = {}})
+  if not options then return nil end
+  local given = named(options.items)
+  if given.monitor then return literal(given.monitor.value), given.monitor end
+  if not complete then return nil end
+  local keeps_best = given.save_best_only and literal(given.save_best_only.value) or given.keep_best
+  return MONITORS[name] or name == "ModelCheckpoint" and keeps_best and "val_loss" or nil, node
+end
+
+local function check_monitor(wanted, at, names, validates, report)
+  for _, name in ipairs(names) do
+    if name == wanted then return end
+  end
+  if wanted:find("^val_") and not validates then
+    return report(at, ("monitor '%s', but the fit has no validation data"):format(wanted),
+      "valid = loader, or monitor = \"loss\"")
+  end
+  local near = keywords.did_you_mean(wanted, names)
+  report(at, ("unknown monitor '%s'"):format(wanted), ("%svalid: %s"):format(near and near .. " " or "", table.concat(names, ", ")))
+end
+
+-- The fields of the file names of a ModelCheckpoint; what is looked at when a batch ends has no logs of the validation.
+local function check_template(node, names, report)
+  local name, home = called_name(node)
+  if home ~= "train" or name ~= "ModelCheckpoint" then return end
+  local first, options = node.arguments[1], node.arguments[#node.arguments]
+  local given = options and values.origin(options).type == "table" and named(values.origin(options).items) or {}
+  local filepath = given.filepath and given.filepath.value or first
+  local text = filepath and literal(filepath)
+  local frequency, known = nil, true
+  if given.save_freq then frequency, known = literal(given.save_freq.value, calls.value) end
+  if type(text) ~= "string" or not known then return end
+  local ok, parsed = pcall(template.parse, text)
+  local fine, _, at_batches = pcall(function() return interval.split(interval.parse_frequency(frequency or "epoch", "")) end)
+  if not (ok and fine) then return end  -- told of as an option
+  local there = {}
+  for _, each in ipairs(names) do
+    if not (at_batches and each:find("^val_")) then there[#there + 1] = each end
+  end
+  local err = calls.refused(parsed.check, parsed, there)
+  if err then say(report, filepath, err) end
+end
+
+-- The monitors and file names of the callbacks, and the scheduler's monitor, against the logs, where both are written out.
+local function check_logs(fit, complete, report)
+  local list = fit.callbacks and values.origin(fit.callbacks.value) or {type = "table", items = {}}
+  local names = list.type == "table" and log_names(fit)
   if not names then return end
   if fit.scheduler then names[#names + 1] = "learning_rate" end
   local nodes = {}
@@ -109,28 +157,91 @@ local function check_monitors(fit, complete, report)
     if not writes then return end
     table.move(writes, 1, #writes, #names + 1, names)
   end
-  local known = {}
-  for _, name in ipairs(names) do known[name] = true end
+  local validates = fit.valid or fit.validation_data or fit.validation_split or not complete
   for _, node in ipairs(nodes) do
-    local name, home = called_name(node)
-    local options = home == "train" and (written.only_table(node) or #node.arguments == 0 and {items = {}})
-    local monitor = options and named(options.items).monitor
-    local wanted = monitor and literal(monitor.value)
-    if options and not monitor and complete then wanted = MONITORS[name] end
-    if type(wanted) == "string" and not known[wanted] then
-      local near = keywords.did_you_mean(wanted, names)
-      report(monitor and monitor.line or node.line, ("unknown monitor '%s'; %svalid: %s"):format(wanted,
-        near and near .. " " or "", table.concat(names, ", ")))
+    if node.type == "call" then
+      local wanted, at = monitored(node, complete)
+      if type(wanted) == "string" then check_monitor(wanted, at, names, validates, report) end
+      if complete then check_template(node, names, report) end
+    end
+  end
+  local scheduler = fit.scheduler and values.origin(fit.scheduler.value)
+  local monitor = scheduler and scheduler.type == "table" and named(scheduler.items).monitor
+  local wanted = monitor and literal(monitor.value)
+  if type(wanted) == "string" then check_monitor(wanted, monitor, names, validates, report) end
+end
+
+-- What is not looked at by itself: data, files, and what is told of elsewhere.
+local LEFT <const> = {}
+for name in ("train valid validation_data x y resume saved callbacks dry_run scheduler sample_weight"):gmatch("%S+") do
+  LEFT[name] = true
+end
+
+local minimal  -- a fit that nothing is wrong with
+local function refusal(name, value)
+  if not minimal then
+    local torch = require "torch"
+    local x = torch.zeros(256, 1)
+    minimal = {model = torch.nn.Linear(1, 1), optimizer = "sgd", loss = "mse", train = {x, x}, epochs = 1, quiet = true,
+      attach = false}
+  end
+  local given = {[name] = value}
+  for key, each in pairs(minimal) do
+    if given[key] == nil then given[key] = each end
+  end
+  return calls.refused(require("train.arguments").prepare, given)
+end
+
+-- Arguments that are written out, each by itself in a fit that nothing is wrong with.
+local function check_values(given, fit, report)
+  for _, item in ipairs(given.items) do
+    local value, known = calls.value(item.value)
+    local is_name = type(value) == "string" and (item.key == "loss" or item.key == "optimizer")
+    if item.key and known and not LEFT[item.key] and not is_name and item.key ~= "metrics" then
+      local err = refusal(item.key, value)
+      if err and err.message:find(item.key, 1, true) then say(report, item, err) end
+    end
+  end
+  local metrics = fit.metrics and values.origin(fit.metrics.value)
+  if metrics and metrics.type ~= "table" then
+    local value, known = calls.value(metrics)
+    local err = known and refusal("metrics", value)
+    if err then say(report, fit.metrics, err) end
+  end
+  for _, item in ipairs(metrics and metrics.type == "table" and metrics.items or {}) do
+    local value, known = calls.value(item.value)
+    if known and (item.key or type(value) ~= "string") and (item.key or not item.keyed) then
+      local err = refusal("metrics", {[item.key or 1] = value})
+      if err then say(report, item, err) end
+    end
+  end
+end
+
+-- Callbacks that are none: classes that were not called, functions, names.
+local function check_callbacks(fit, report)
+  if not fit.callbacks then return end
+  local list = values.origin(fit.callbacks.value)
+  if list.type ~= "table" then
+    local value, known = calls.value(list)
+    local err = known and refusal("callbacks", value)
+    if err then say(report, fit.callbacks, err) end
+    return
+  end
+  for _, item in ipairs(list.items) do
+    local value, known = calls.value(item.value)
+    if known and not item.keyed then
+      local err = calls.refused(require "train.callback_list", {value})
+      if err and not err.message:find("unknown hook", 1, true) then say(report, item.value, err) end
     end
   end
 end
 
 -- What a training cannot do without.
-local function check_required(fit, line, report)
-  local function usage(text) report(line, "train.fit: " .. text) end
+local function check_required(fit, call, report)
+  local function usage(text, hint) report(call, "train.fit: " .. text, hint) end
   if not (fit.train or fit.x) then usage("keyword 'train' is required") end
   if not (fit.epochs or fit.max_steps or fit.max_time) then
-    usage("the training has no bound (give epochs, max_steps or max_time)")
+    usage("the training has no bound", "give epochs, max_steps or max_time")
   end
   if not fit.step then
     if not fit.model then usage("keyword 'model' is required") end
@@ -142,7 +253,7 @@ end
 ---Checks a call of train.fit or train.evaluate.
 ---@param call table
 ---@param name string
----@param report fun(line: integer, text: string)
+---@param report fun(at: table, message: string, hint: string?)
 ---@param wrong boolean has it keywords that are none?
 return function(call, name, report, wrong)
   local given = (name == "fit" or name == "evaluate") and written.only_table(call)
@@ -151,6 +262,8 @@ return function(call, name, report, wrong)
   for _, item in ipairs(given.items) do complete = complete and item.key ~= nil end
   check_names(fit, "train." .. name, report)
   if name ~= "fit" then return end
-  if complete and not wrong and values.origin(call.arguments[1]) == call.arguments[1] then check_required(fit, call.line, report) end
-  check_monitors(fit, complete, report)
+  if complete and not wrong and values.origin(call.arguments[1]) == call.arguments[1] then check_required(fit, call, report) end
+  check_values(given, fit, report)
+  check_callbacks(fit, report)
+  check_logs(fit, complete, report)
 end

@@ -10,7 +10,7 @@ local RULES <const> = {
       local name, home = written.called_name(call)
       if home and not call.protected then
         local wrong = calls.keywords(call, report)
-        if not wrong then calls.options(call, report) end
+        calls.options(call, report)
         if home == "train" then fit(call, name, report, wrong) end
       end
     end
@@ -20,5 +20,5 @@ local RULES <const> = {
 
 ---@param text string
 ---@param name string the file, for what Lua says
----@return table[] findings {line, text}, in the order of lines
+---@return table[] findings as of host.check
 return function(text, name) return check.text(text, name, RULES) end

@@ -36,9 +36,10 @@ end
 
 ---The value of what is written out: strings, numbers, booleans, tables of these. A table that has a name may get more.
 ---@param given table node
+---@param of_item? fun(node: table): any, boolean the values in a table, written.literal
 ---@return any value
 ---@return boolean known
-function written.literal(given)
+function written.literal(given, of_item)
   local node = values.origin(given)
   if node.type == "string" then return node.value, true end
   if node.type == "number" then return tonumber(node.value), true end
@@ -49,9 +50,11 @@ function written.literal(given)
   elseif node.type == "table" and node == given then
     local list = {}
     for _, item in ipairs(node.items) do
-      local value, known = written.literal(item.value)
-      if not known or item.keyed and not item.key then return nil, false end
-      list[item.key or #list + 1] = value
+      local key = item.key
+      if item.keyed and not key then key = written.literal(item.key_expression) end
+      local value, known = (of_item or written.literal)(item.value)
+      if not known or item.keyed and key == nil then return nil, false end
+      list[key or #list + 1] = value
     end
     return list, true
   end

@@ -57,7 +57,7 @@ end)
 test.case("what says where it was is not told twice", function()
   for name, call in pairs{["nn.summary"] = function() return nn.summary(3) end,
     ["nn.freeze"] = function() return nn.freeze(3) end,
-    clip_grad_norm_ = function() return nn.utils.clip_grad_norm_(3) end} do
+    clip_grad_norm_ = function() return nn.utils.clip_grad_norm_(table.unpack {3}) end} do
     test.equal(test.raises("argument", call).message:match("^[%w_.]+: %a+"), name .. ": argument")
   end
 end)

@@ -1,5 +1,6 @@
 -- trainhost check: what it finds in a text, and that it finds nothing in texts that are right.
 local check = require "train.check"
+local describe <const> = require("host.check").describe
 local host = require "host"
 local test = require "test"
 
@@ -10,16 +11,16 @@ local HEAD <const> = 'local torch, train, mlflow = require "torch", require "tra
 local function found(text)
   local texts = {}
   for i, finding in ipairs(check(HEAD .. text, "script.lua")) do
-    test.equal(finding.line, 5, finding.text)
-    texts[i] = finding.text
+    test.equal(finding.line, 5, finding.message)
+    texts[i] = describe(finding)
   end
   return texts
 end
 
 test.case("syntax, and PyTorch's names that are words of Lua", function()
-  test.equal(found "local y = x:repeat(2, 2)", {"'repeat' is a word of Lua: Tensor.repeat is x:rep(2, 2)"})
+  test.equal(found "local y = x:repeat(2, 2)", {"'repeat' is a word of Lua; Tensor.repeat is x:rep(2, 2)"})
   test.equal(found "torch.arange{start = 0, end = 3}",
-    {"'end' is a word of Lua: the keyword argument is end_ = ... or [\"end\"] = ..."})
+    {"'end' is a word of Lua; the keyword argument is end_ = ... or [\"end\"] = ..."})
   test.equal(found "if x then", {"'end' expected near <eof>"})
   test.equal(found "print(('x'):rep(3)) repeat break until true", {})
 end)
@@ -55,7 +56,7 @@ test.case("names that torch, train, mlflow and host do not have", function()
 end)
 
 test.case("a tensor as a condition", function()
-  local function always(word, what) return {("a tensor under '%s' is always true: add :item() to %s"):format(word, what)} end
+  local function always(word, what) return {("a tensor under '%s' is always true; add :item() to %s"):format(word, what)} end
   test.equal(found "if x:gt(0) then end", always("if", ":gt(...)"))
   test.equal(found "if false then elseif torch.any(x) then end", always("elseif", "any(...)"))
   test.equal(found "while (x:isnan()) do end", always("while", ":isnan(...)"))
@@ -85,14 +86,15 @@ test.case("monitors and options of callbacks that are written out", function()
     .. "epochs = 1, " .. fit:format "stop" .. "}"),
     {"unknown monitor 'vl_loss'; did you mean 'val_loss'? valid: loss, accuracy, val_loss, val_accuracy"})
   test.equal(of_fit(fit:format "train.EarlyStopping{monitor = 'val_accuracy'}, train.ModelCheckpoint{filepath = 'x'}"), {})
-  test.equal(of_fit(fit:format "train.EarlyStopping{monitor = 'mine', mode = 'min'}, {writes = {'mine'}}"), {})
+  test.equal(of_fit(fit:format "train.EarlyStopping{monitor = 'mine', mode = 'min'}, {writes = {'mine'}, on_epoch_end = print}"), {})
   local mine = "train.EarlyStopping{monitor = 'mine', mode = 'min'}, "
   test.equal(of_fit(fit:format(mine .. "train.on('epoch_end', {writes = {'mine'}}, print)")), {})
   test.equal(of_fit(fit:format "train.EarlyStopping{monitor = 'mine', mode = 'min'}, train.on('epoch_end', print)"),
     {"unknown monitor 'mine'; valid: loss, accuracy, val_loss, val_accuracy"})
   test.equal(of_fit(fit:format "train.EarlyStopping{monitor = 'mine', mode = 'min'}, print()"), {})
   test.equal(of_fit(fit:format "train.EarlyStopping{monitor = 'samples_per_second', mode = 'max'}, train.Throughput()"), {})
-  test.equal(of_fit "callbacks = {train.EarlyStopping{patience = 3}}", {"unknown monitor 'val_loss'; did you mean 'loss'? valid: loss"})
+  test.equal(of_fit "callbacks = {train.EarlyStopping{patience = 3}}",
+    {"monitor 'val_loss', but the fit has no validation data; valid = loader, or monitor = \"loss\""})
   test.equal(of_fit "callbacks = {train.ReduceLROnPlateau{monitor = 'learning_rate', mode = 'min'}}", {})
   test.truthy(found "print(train.EarlyStopping{patiens = 3})"[1]:find("unknown keyword string \"patiens\".*did you mean 'patience'"))
   test.truthy(found "print(train.ReduceLROnPlateau{factor = -1})"[1]:find("factor must be a number of 0 or more"))
@@ -142,6 +144,107 @@ test.case("misspelt hooks of tables, methods and train.on", function()
   test.equal(found "print({on_click = print}, {on_test_end = print, on_train_batch_begin = print}) train.on('on_test_end', print)", {})
 end)
 
+test.case("arguments of train.fit that are written out, each told of", function()
+  local texts = of_fit "clip_grad_norm = -1, seed = 3, validation_split = 0.5, metrics = {f1 = train.metrics.F1, train.metrics.Accuracy}"
+  test.equal(#texts, 3, table.concat(texts, "\n"))
+  finds({texts[1]}, "clip_grad_norm must be a number above 0, got number -1")
+  finds({texts[2]}, "metric 'f1' is the class F1, expected a metric; call the class: train.metrics.F1()")
+  finds({texts[3]}, "call the class: train.metrics.Accuracy()")
+  finds(found "train.fit{model = x, optimizer = x, loss = x, train = x, epochs = '2'}",
+    "epochs must be a whole number of 1 or more, got string \"2\"")
+  finds(found "train.fit{model = x, optimizer = x, loss = nn.MSELoss, train = x, epochs = 2}", "call the class: torch.nn.MSELoss()")
+  finds(found "train.fit{model = nn.Linear, optimizer = x, loss = x, train = x, epochs = 2}", "call the class: Linear(...)")
+  finds(of_fit "learning_rate = 1e-3", "AdamW(model:parameters(), {lr = 1e-3})")
+  finds(of_fit "callbacks = train.EarlyStopping{monitor = 'loss'}", "callbacks must be a list of callbacks")
+  finds(of_fit "callbacks = {train.EarlyStopping}", "got the class EarlyStopping; call it: train.EarlyStopping{...}")
+  finds(of_fit "callbacks = {function() end}", "train.on(\"epoch_end\", f)")
+  test.equal(of_fit "clip_grad_norm = 1, batch_size = 7, steps_per_epoch = 500, class_weight = {[0] = 1.0, [1] = 5}", {})
+end)
+
+test.case("every mistake in the options of one callback", function()
+  local texts = of_fit "callbacks = {train.EarlyStopping{monitor = 'loss', patiens = 3, min_delta = 'x', mode = 'mini', baseline = x.y}}"
+  test.equal(#texts, 3, table.concat(texts, "\n"))
+  finds({texts[1]}, "did you mean 'patience'?")
+  finds({texts[2]}, "min_delta must be a number, got string \"x\"")
+  finds({texts[3]}, "mode must be \"auto\", \"min\" or \"max\", got string \"mini\"")
+  texts = found "print(train.on('epoch_end', {evry = 2, once = -1}, x))"
+  test.equal(#texts, 2, table.concat(texts, "\n"))
+  finds({texts[1]}, "unknown filter 'evry'; did you mean 'every'?")
+  finds({texts[2]}, "once must be")
+  finds(found "print(train.CSVLogger('a.csv', {appendd = true}))", "did you mean 'append'?")
+  finds(found "print(train.metrics.Accuracy{top_k = 'x'})", "top_k")
+  test.equal(found "print(train.on('epoch_end', {every = '5ep', once = x.n}, x.f), train.on('batch_end', x.f))", {})
+end)
+
+test.case("fields of a checkpoint's file name, and monitors without validation data", function()
+  local name = "callbacks = {train.ModelCheckpoint{filepath = '%s'}}"
+  finds(of_fit("valid = x, " .. name:format "out/{epoch}-{val_los:.2f}"), "unknown field '{val_los}'")
+  finds(of_fit(name:format "{val_loss:.2f}"), "unknown field '{val_loss}'")
+  finds(of_fit "callbacks = {train.ModelCheckpoint 'a{epochs}'}", "did you mean 'epoch'?")
+  finds(of_fit "valid = x, callbacks = {train.ModelCheckpoint{filepath = '{val_loss}', save_freq = '10ba'}}", "unknown field '{val_loss}'")
+  finds(of_fit(name:format "{epoch:zz}"), "bad format ':zz'")
+  test.equal(of_fit("valid = x, metrics = {'mae'}, " .. name:format "{epoch:02d}-{val_mae:.3f}-{step}"), {})
+  local texts = of_fit "callbacks = {train.EarlyStopping(), train.ModelCheckpoint{filepath = 'x', save_best_only = true}}"
+  finds(texts, "monitor 'val_loss', but the fit has no validation data; valid = loader, or monitor = \"loss\"")
+  finds(of_fit "scheduler = {x, monitor = 'los'}", "unknown monitor 'los'; did you mean 'loss'?")
+end)
+
+test.case("how many parameters a hook has", function()
+  finds(found "print({on_epoch_end = function(state) print(state) end})", "is called with (self, state); function(self, state)")
+  finds(found "print({on_epoch_end = function(self, epoch, logs) print(epoch, logs) end})", "what Keras gives is in state")
+  finds(found "local C = {} function C.on_epoch_end(state) print(state) end print(C)", "is called with (self, state)")
+  finds(found "train.on('epoch_end', function(self, state) print(state) end)", "without self")
+  test.equal(found "print({on_epoch_end = function(self) end, on_train_end = function() end})", {})
+  test.equal(found "print(train.LambdaCallback{on_epoch_end = function(state) print(state) end})", {})
+  test.equal(found "local C = {} function C:on_epoch_end(state) print(state) end print(C)", {})
+end)
+
+test.case("keywords and arguments of functions of torch", function()
+  finds(found "print(torch.zeros(2, {dtyp = torch.float64}))", "torch.zeros: unknown keyword 'dtyp'; did you mean 'dtype'?")
+  finds(found "print(x:sum{dims = 1})", "did you mean 'dim'?")
+  finds(found "print(nn.Linear(2, 3, {biass = false}))", "torch.nn.Linear: unknown keyword 'biass'; did you mean 'bias'?")
+  finds(found "print(nn.Linear(2))", "torch.nn.Linear: argument 'out_features' is missing")
+  finds(found "print(nn.Linear('2', 3))", "argument 'in_features' must be integer, got string \"2\"")
+  finds(found "print(nn.Dropout(0.5, true, 3))", "takes at most 2 arguments (p, inplace), got 3")
+  finds(found "print(torch.optim.Adam({x}, {learning_rate = 1e-3}))",
+    "torch.optim.Adam: unknown keyword 'learning_rate'; there are params, lr")
+  finds(found "print(F.dropout(x, {prob = 0.5}))", "torch.nn.functional.dropout: unknown keyword 'prob'")
+  finds(found "print(torch.utils.data.DataLoader(x, {batchsize = 3}))", "did you mean 'batch_size'?")
+  finds(found "print(mlflow.start_run{run_nam = 'a'})", "did you mean 'run_name'?")
+  finds(found "print(x:summ())", "a tensor has no method 'summ'")
+  test.equal(found "print(torch.zeros{2, 3, dtype = torch.float64}, x:sum(0, {keepdims = true}), x:sum{axis = 0}, x:mean{dim = {0}})", {})
+  test.equal(found "print(torch.arange(0, {end_ = 3}), nn.Linear(2, 3, {bias = false, dtype = torch.float64}), torch.zeros(2, 3))", {})
+  test.equal(found "local o = {} print(nn.Linear(2, o), nn.Linear(table.unpack(o)), x:view(1, -1), x:to('cpu', {copy = true}))", {})
+end)
+
+test.case("tensors that are compared, and loops over what is no iterator", function()
+  finds(found "if x > 0 then end", "tensors are not ordered by '>', which gives one boolean in Lua; x:gt(y) compares elements")
+  finds(found "local y = nn.Linear(3, 3)(x) while y:sum() <= 2 do end", "x:le(y)")
+  test.equal(found "if x:sum():item() > 0 or #x > 3 or x:size(0) >= 2 or x.shape[1] < 3 then end", {})
+  local loader = "local loader = torch.utils.data.DataLoader(x) for a in %s do print(a) end"
+  finds(found(loader:format "loader"), "a loader is no iterator; for x, y in loader:iter() do")
+  finds(found(loader:format "ipairs(loader)"), "loader:enumerate()")
+  finds(found "for a in ipairs(x) do print(a) end", "x:iter()")
+  finds(found "local m = nn.ReLU() for p in m:parameters() do print(p) end", "for _, p in ipairs(...:parameters()) do")
+  finds(found "local m = nn.ReLU() for n, p in pairs(m:named_parameters()) do print(n, p) end", "is an iterator already")
+  test.equal(found(loader:format "loader:iter()"), {})
+  test.equal(found "local m = nn.ReLU() for _, p in ipairs(m:parameters()) do print(p) end for i = 1, 2 do print(i) end", {})
+end)
+
+test.case("words of Python", function()
+  finds(found "print(None)", "unknown global 'None'; it is nil")
+  finds(found "if x != 3 then end", "not equal is ~=")
+  finds(found "x += 1", "there is no +=")
+  finds(found "print(len(x))", "#x is the length of x")
+end)
+
+test.case("each finding has its place, its hint and how bad it is", function()
+  local first, second = table.unpack(check("local torch = require 'torch'\nlocal a, b = 1, torch.zeross(2) print(b)\n", "s.lua"))
+  test.equal({first.line, first.column, first.message, first.hint, first.severity}, {2, 7, "unused variable 'a'", nil, "warning"})
+  test.equal({second.line, second.column, second.message, second.hint, second.severity},
+    {2, 23, "torch has no 'zeross'", "did you mean 'zeros'?", "error"})
+end)
+
 -- Every Lua text below a folder.
 local function each(folder, visit)
   for _, name in ipairs(host.file.list(folder)) do
@@ -158,7 +261,9 @@ test.case("no false alarm in the scripts, the tests and the README", function()
     for line in (text .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = line end
     for _, finding in ipairs(check(text, path)) do
       -- What a test has refused is wrong on purpose.
-      if not lines[finding.line]:find("refused%(") then alarms[#alarms + 1] = ("%s:%d: %s"):format(path, finding.line, finding.text) end
+      if not lines[finding.line]:find("refused%(") then
+        alarms[#alarms + 1] = ("%s:%d: %s"):format(path, finding.line, describe(finding))
+      end
     end
   end
   each("scripts", visit)

@@ -1,13 +1,15 @@
 -- `trainhost attach [RUN [CODE]]`: a console in a training that runs, or the list of those.
-local file = require "native.file"
+local editor = require "native.repl"
 local host = require "host"
+local names = require "host.attach.names"
 local serve = require "native.serve"
-
+local trainings = require "host.attach.trainings"
 local usage = require "host.usage"
 
 local GOOD <const>, FAILED <const>, INTERRUPTED <const> = 0, 1, 130
 local PATIENCE <const> = 2  -- seconds without an answer after which the client says what it waits for
 local LONGEST <const> = 10  -- seconds that a line may take
+local NAMES <const> = 1  -- seconds that Tab waits for the names of the training
 local TURN <const> = 5  -- seconds that one line waits for its turn behind another client
 
 local NONE <const> = [[
@@ -19,55 +21,13 @@ local function complain(text)
   return FAILED
 end
 
--- The trainings that run; what killed ones have left is removed.
-local function trainings()
-  local folder, found = serve.folder(), {}
-  for _, name in ipairs(file.list(folder)) do
-    local id = name:match("^(.*)%.json$")
-    if id then
-      local ok, about = pcall(function() return host.json.decode(file.read(folder .. "/" .. name)) end)
-      local is_one = ok and type(about) == "table" and math.type(about.pid)
-      if is_one and serve.is_alive(about.pid) then
-        about.path = ("%s/%s.sock"):format(folder, id)
-        if file.exists(about.path) then found[#found + 1] = about end
-      elseif is_one then
-        pcall(file.remove, folder .. "/" .. name)
-        pcall(file.remove, ("%s/%s.sock"):format(folder, id))
-      end
-    end
-  end
-  return found
-end
-
-local function show(list)
-  local rows = {{"RUN", "SCRIPT", "STARTED", "MLFLOW RUN", "FOLDER"}}
-  for _, about in ipairs(list) do
-    rows[#rows + 1] = {about.id, about.script ~= "" and about.script or "-", os.date("%H:%M:%S", math.floor(about.started)),
-      about.run_id and ("%s %s"):format(about.run_id, about.run_name or "") or "-", about.folder}
-  end
-  local widths = {}
-  for _, row in ipairs(rows) do
-    for i, word in ipairs(row) do widths[i] = math.max(widths[i] or 0, #word) end
-  end
-  for _, row in ipairs(rows) do
-    for i, word in ipairs(row) do row[i] = word .. (" "):rep(widths[i] - #word) end
-    print((table.concat(row, "  "):gsub("%s+$", "")))
-  end
-end
-
--- By its number or that of its process, the id of its MLflow run or the beginning of it, the run's name, or the script.
-local function matches(about, wanted)
-  return about.id == wanted or tostring(about.pid) == wanted or about.run_name == wanted or about.script == wanted
-    or (about.script or ""):match("([^/]*)$") == wanted
-    or (about.run_id ~= nil and #wanted >= 4 and about.run_id:sub(1, #wanted) == wanted)
-end
-
 -- Waits for the answer. Ctrl-C gives up what is done for it, the second one the waiting.
 local function wait(caller, given_up)
   local waited = false
   while true do
     local line, why = caller:receive(not waited and PATIENCE or nil)
-    if line then return host.json.decode(line) end
+    local reply = line and host.json.decode(line)
+    if reply and not reply.complete then return reply end  -- names that came too late are nobody's
     if why == "closed" then return nil, why end
     if why == "late" then
       waited = true
@@ -84,6 +44,19 @@ end
 local function ask(caller, request)
   if not pcall(caller.send, caller, host.json.encode(request)) then return nil, "closed" end
   return wait(caller, request.hello)  -- nothing is done for a greeting
+end
+
+-- The names that may end a line; nil if the training is within a long step.
+local function ask_names(caller, line)
+  if not pcall(caller.send, caller, host.json.encode {complete = line}) then return nil end
+  local deadline = host.clock() + NAMES
+  while host.clock() < deadline do
+    local text = caller:receive(deadline - host.clock())
+    local reply = text and host.json.decode(text)
+    if not reply then return nil end
+    if reply.complete == line then return reply end
+  end
+  return nil
 end
 
 -- Runs one text: is it to go on, and the exit code if this is the last one.
@@ -108,29 +81,35 @@ local function leaves(line)
   return word == "exit" or word == "quit"
 end
 
+-- The next line; nil at the end, and whether Ctrl-C dropped what was typed.
+local function read_line(tty, more)
+  if tty then return editor.line(more) end
+  return io.read("l"), false
+end
+
 local function console(caller, timeout)
   local tty = host.is_tty("stdin")
+  names.ask = function(line) return ask_names(caller, line) end
   local pending = ""
   while true do
-    if tty then io.write(pending == "" and "> " or ">> "):flush() end
-    local line = io.read("L")
-    if host.stop_wished() then
-      if tty then print() end
-      return INTERRUPTED
-    end
-    if not line or (pending == "" and leaves(line)) then
-      if pending ~= "" then run(caller, pending, timeout) end
-      if tty and not line then print() end
+    local line, cancelled = read_line(tty, pending ~= "")
+    if host.stop_wished() then return INTERRUPTED end
+    if cancelled then
+      pending = ""
+    elseif not line or (pending == "" and leaves(line)) then
+      if pending ~= "" and not tty then run(caller, pending, timeout) end
       return GOOD
-    end
-    pending = pending .. line
-    if pending:match("^%s*$") then
-      pending = ""
-    elseif not is_unfinished(pending) then
-      local code = pending:gsub("%s+$", "")
-      pending = ""
-      local goes_on, result = run(caller, code, timeout)
-      if not goes_on then return result end
+    else
+      pending = pending == "" and line or pending .. "\n" .. line
+      if pending:match("^%s*$") then
+        pending = ""
+      elseif not is_unfinished(pending) then
+        local code = pending:gsub("%s+$", "")
+        pending = ""
+        if tty then editor.remember(code) end
+        local goes_on, result = run(caller, code, timeout)
+        if not goes_on then return result end
+      end
     end
   end
 end
@@ -184,23 +163,21 @@ return function(words)
   if usage.asked("attach", words) then return GOOD end
   local rest, timeout = parse(words)
   if not rest then return usage.wrong("attach", timeout) end
-  local list = trainings()
+  local list = trainings.list()
   if #rest == 0 then
-    if #list > 0 then show(list) else print("no training runs\n" .. NONE) end
+    if #list > 0 then trainings.show(list) else print("no training runs\n" .. NONE) end
     return GOOD
   end
-  local found = {}
-  for _, about in ipairs(list) do
-    if matches(about, rest[1]) then found[#found + 1] = about end
-  end
+  local found = trainings.meant(list, rest[1])
   if #found == 0 then
     if #list == 0 then return complain(("no training '%s' runs: none does"):format(rest[1])) end
-    show(list)
-    return complain(("no training '%s' runs, but these do"):format(rest[1]))
+    trainings.show(list)
+    return complain(("no training '%s' runs, but these do; RUN is the # of the list, the process, the script, or the name or id "
+      .. "(4 letters of it at least) of the MLflow run"):format(rest[1]))
   end
   if #found > 1 then
-    show(found)
-    return complain(("'%s' is any of these"):format(rest[1]))
+    trainings.show(found)
+    return complain(("'%s' is any of these: give what only one of them has"):format(rest[1]))
   end
   host.graceful(true)
   local caller, hello, why = greet(found[1].path, rest[2] and TURN or 0)
