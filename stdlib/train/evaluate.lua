@@ -3,6 +3,7 @@ local Aggregate = require "train.aggregate"
 local Denominator = require "train.denominator"
 local State = require "train.state"
 local arguments = require "train.arguments"
+local autologged = require "train.autologged"
 local batches = require "train.batches"
 local by_name = require "train.by_name"
 local callback_list = require "train.callback_list"
@@ -43,8 +44,9 @@ return function(given)
   local weighted
   a.data, weighted = data.loader(a.data, {where = "train.evaluate: data", batch_size = a.batch_size, tensors = not a.step})
   batches.check(a.data, "train.evaluate: data")
+  local list = arguments.with_progress(autologged.evaluation(callback_list(a.callbacks)), a.verbose)
   local state = State.new {model = a.model, metrics = a.metrics, phase = "evaluate",
-    callback_list = live.attachable(arguments.with_progress(callback_list(a.callbacks), a.verbose), "train.evaluate", a)}
+    callback_list = live.attachable(list, "train.evaluate", a)}
   local _ <close> = state:guard()
   if a.device and a.model then a.model:to(a.device) end
   local denominator = Denominator.new {loss = not a.step and a.loss or nil, count = a.count, reduction = a.reduction,
