@@ -61,7 +61,7 @@ function Training:on_train_begin(state)
   require("mlflow.plain_loop").release()  -- a run of a loop before this training
   self._run, self._is_made = autolog.run(self._given)
   if not self._run then return end
-  if not self._board and #state.callback_list.entries > 0 then self:_begin_board(state) end
+  self:_begin_board(state)
 end
 
 ---@private
@@ -69,7 +69,7 @@ function Training:run_of() return self._run end
 
 -- The scalars of each epoch for TensorBoard, in the folder of the script's own callback where it has one.
 function Training:_begin_board(state)
-  for _, entry in ipairs(state.callback_list.entries) do
+  for _, entry in ipairs(self._entries) do
     if entry.base_name == "TensorBoard" then
       self._board_folder = entry.callback.log_dir
       return
@@ -130,7 +130,7 @@ function autolog.join(list)
   for _, entry in ipairs(list.entries) do
     if getmetatable(entry.callback) == Training or entry.base_name == "mlflow" then return end
   end
-  local training = setmetatable({_given = active}, Training)
+  local training = setmetatable({_given = active, _entries = list.entries}, Training)
   list:add(training)
   list:add(require "mlflow.training_log"(copy(active), training))
 end

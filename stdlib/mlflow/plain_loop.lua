@@ -94,7 +94,7 @@ end
 local function take_note(optimizer)
   local index = loop.count + 1
   loop.count, loop.optimizers[optimizer] = index, index
-  local params = training_params.of({optimizer = optimizer}, loop.options.style)
+  local params = training_params.of({optimizer = optimizer}, loop.options.style, {})
   for key in pairs((require("host").params())) do params[key] = nil end
   local all = {}
   for key, value in pairs(params) do

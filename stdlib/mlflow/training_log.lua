@@ -12,6 +12,10 @@ local training_params = require "mlflow.training_params"
 local Callback = {__name = "mlflow", group = "logging", state_fields = {"memory"}}
 Callback.__index = Callback
 
+--- It looks at its neighbours: what EarlyStopping does is logged.
+---@private
+function Callback:entered(list) self._entries = list.entries end
+
 local function usage(message, hint) require("native.vm").raise("usage", "mlflow.callback: " .. message, hint) end
 
 -- A dry run of train.fit alone; where all of the script is one the run itself keeps nothing.
@@ -195,7 +199,8 @@ function Callback:on_train_begin(state)
   if not run then return end
   if dry(state) then return require("host.overlay").tell("what is logged to run " .. run.info.run_name) end
   failures.follow(run, state)
-  try(self, function() run:log_params(training_params.of(state, self.style)) end)
+  state.run = run
+  try(self, function() run:log_params(training_params.of(state, self.style, self._entries)) end)
   for key, value in pairs(tags_of(self)) do try(self, run.set_tag, run, key, value) end
   try(self, require "mlflow.provenance", run)
   if self.log_model_summary and state.model then
@@ -205,7 +210,7 @@ end
 
 -- The values that EarlyStopping may restore, for the end of the training.
 local function remember_best(self, state, values)
-  local stopping = training_params.early_stopping(state)
+  local stopping = training_params.early_stopping(self._entries)
   if stopping and stopping.best_epoch == state.epoch then self.memory.best = {epoch = state.epoch, values = values} end
 end
 
@@ -248,7 +253,7 @@ end
 
 -- Keras's table: where it stopped, what was restored, and that epoch's metrics again one step later.
 local function log_early_stop(self, state)
-  local stopping = training_params.early_stopping(state)
+  local stopping = training_params.early_stopping(self._entries)
   if not stopping or not stopping.stopped_epoch then return end
   local metrics = {stopped_epoch = stopping.stopped_epoch}
   if state.restored_epoch then metrics.restored_epoch = state.restored_epoch end

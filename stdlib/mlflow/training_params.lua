@@ -73,8 +73,8 @@ function training_params.of_optimizer(optimizer, params, a)
 end
 
 -- Keras's average of the weights is an option of its optimizer.
-local function of_ema(state, params)
-  for _, entry in ipairs(state.callback_list and state.callback_list.entries or {}) do
+local function of_ema(callbacks, params)
+  for _, entry in ipairs(callbacks) do
     if entry.base_name == "SwapEMAWeights" then
       params.opt_use_ema, params.opt_ema_momentum = true, entry.callback.decay or params.opt_ema_momentum
     end
@@ -98,10 +98,10 @@ local KERAS_STOPPING <const> = {"monitor", "min_delta", "patience", "baseline", 
 local LIGHTNING_STOPPING <const> = {"monitor", "mode", "patience", "min_delta"}
 
 ---The first train.EarlyStopping of a training.
----@param state table
+---@param callbacks table[] the entries of its list
 ---@return table?
-function training_params.early_stopping(state)
-  for _, entry in ipairs(state.callback_list and state.callback_list.entries or {}) do
+function training_params.early_stopping(callbacks)
+  for _, entry in ipairs(callbacks) do
     if entry.base_name == "EarlyStopping" then return entry.callback end
   end
 end
@@ -109,8 +109,9 @@ end
 ---All that is known of a training when it begins; the names of host.param stand as the script has them.
 ---@param state table
 ---@param style string "keras" or "lightning"
+---@param callbacks table[] the entries of its list
 ---@return table<string, any>
-function training_params.of(state, style)
+function training_params.of(state, style, callbacks)
   local params, a = {}, state.arguments
   local keras = style ~= "lightning"
   params.epochs, params.batch_size = state.epochs, of_loader(state.train, "batch_size")
@@ -121,11 +122,11 @@ function training_params.of(state, style)
   end
   if state.optimizer and keras then
     training_params.of_optimizer(state.optimizer, params, a)
-    if a then of_ema(state, params) end
+    if a then of_ema(callbacks, params) end
   elseif state.optimizer then
     lightning_optimizer(state.optimizer, params)
   end
-  local stopping = training_params.early_stopping(state)
+  local stopping = training_params.early_stopping(callbacks)
   if stopping then
     for _, key in ipairs(keras and KERAS_STOPPING or LIGHTNING_STOPPING) do params[key] = none(stopping[key]) end
     if not keras then params.stopped_epoch = 0 end

@@ -18,4 +18,14 @@ function autologged.evaluation(list)
   return list
 end
 
+---Until it is closed the steps that are taken are no training: they are taken back.
+---@return table to be closed
+function autologged.aside()
+  local plain_loop = package.loaded["mlflow.plain_loop"]
+  if not plain_loop then return setmetatable({}, {__close = function() end}) end
+  local trial = setmetatable({}, {__close = function(self) plain_loop.leave(self, false) end})
+  plain_loop.leave(trial, true)
+  return trial
+end
+
 return autologged
