@@ -27,7 +27,9 @@ REQUIRES_MORE = {  # files that do so when they are used, long after their modul
     "stdlib/host/help/link.lua": ("torch",), "stdlib/host/help/names.lua": ("torch", "mlflow"),  # what help is about
     "stdlib/host/new_project.lua": ("torch", "train", "mlflow", "test"),  # the text of a new script
     "stdlib/test/show.lua": ("torch",),  # tensors that are compared
-    "stdlib/mlflow/callback.lua": ("train",),  # mlflow.callback
+    # mlflow.callback and mlflow.autolog
+    **{f"stdlib/mlflow/{name}.lua": ("torch", "train") for name in (
+        "autolog", "logging_options", "model_artifacts", "plain_loop", "provenance", "training_log", "training_params")},
 }
 NAMED_FILE = re.compile(r"`([\w./*-]+\.(?:lua|cpp|h|py|md|txt|tsv))`")
 LISTED_ROOM = re.compile(r"host/\w+|stdlib/\w+|stdlib/torch/(nn|optim|utils/\w+)|scripts")

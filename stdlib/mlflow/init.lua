@@ -1,4 +1,5 @@
 -- mlflow: MLflow's tracking under its own names; runs go to ./mlflow.db, where `mlflow ui` shows them.
+local failures = require "mlflow.failures"
 local keywords = require "host.keywords"
 local log = require "native.log"
 local places = require "mlflow.places"
@@ -19,12 +20,20 @@ local handlers = {}
 
 local function fail(message, hint) vm.raise("tracking", message, hint) end
 
--- Events of the sender thread to those who asked, on the script's own thread.
-local delivering = false
+-- Events of the sender thread, on the script's own thread: to the runs that they are about, and to those who asked, also
+-- to those who ask later.
+local delivering, untold = false, {}
+local MOST_UNTOLD <const> = 1000
 local function deliver()
-  if not track.has_events() or delivering or #handlers == 0 then return end
+  if delivering or not track.has_events() and (#untold == 0 or #handlers == 0) then return end
   delivering = true
   for _, event in ipairs(track.take_events()) do
+    failures.heard(event)
+    if #untold < MOST_UNTOLD then untold[#untold + 1] = event end
+  end
+  local events = untold
+  if #handlers == 0 then events = {} else untold = {} end
+  for _, event in ipairs(events) do
     setmetatable(event, {__tostring = function(e) return e.message end})
     for _, handler in ipairs(handlers) do
       local ok, err = pcall(handler, event)
@@ -40,6 +49,9 @@ local function finish(run, status)
     vm.raise("usage", ("mlflow.end_run: argument 'status' must be a string, got %s"):format(vm.describe(status)))
   end
   status = status:upper()
+  deliver()  -- what it has to note of its failures
+  local plain_loop = package.loaded["mlflow.plain_loop"]
+  if plain_loop then plain_loop.ended(run) end
   local from
   for i, other in ipairs(stack) do
     if other == run then from = i end
@@ -164,6 +176,8 @@ function mlflow.start_run(options)
   if type(options) == "string" then options = {run_id = options} end
   options = keywords.check("mlflow.start_run", options, start_defaults)
   deliver()
+  local plain_loop = package.loaded["mlflow.plain_loop"]
+  if plain_loop then plain_loop.release() end  -- a run that autolog began for a loop of before
   for _, name in ipairs{"run_id", "run_name", "parent_run_id"} do
     if options[name] ~= nil and type(options[name]) ~= "string" then
       vm.raise("usage", ("mlflow.start_run: keyword '%s' must be a string, got %s")
@@ -201,7 +215,7 @@ end
 
 -- Every method of a run is also a function on the innermost active run; without one a run is started.
 for _, name in ipairs{"log_metric", "log_metrics", "log_param", "log_params", "set_tag", "set_tags", "delete_tag",
-  "log_artifact", "log_artifacts", "log_text", "log_dict", "get_artifact_uri"} do
+  "log_artifact", "log_artifacts", "log_text", "log_dict", "log_error", "get_artifact_uri"} do
   local method = Run[name]
   mlflow[name] = function(...) return method(stack[#stack] or mlflow.start_run(), ...) end
 end
@@ -228,6 +242,15 @@ function mlflow.on(event, f)
   handlers[#handlers + 1] = f
 end
 
+--- Has every training of the script logged from now on, as by mlflow.callback: those of train.fit, of train.state and of
+--- train.callback_list; of a loop by hand without any of these what its optimizers, its backward passes and its loaders
+--- show (opt_*, batch_size, loss). Within an active run it logs there and leaves it open, else it starts one and ends it.
+---@param options? table those of mlflow.callback but `run`, here with log_models = true and checkpoint = true; and
+---disable = false, exclusive = false (true: runs that the script starts are left alone), silent = false,
+---disable_for_unsupported_versions, saved_model_kwargs and keras_model_kwargs (of other formats: without effect)
+---@example mlflow.autolog{disable = true}
+function mlflow.autolog(options) require("mlflow.autolog").set(options) end
+
 local final_status = {finished = "FINISHED", failed = "FAILED", killed = "KILLED"}
 
 Run.connect{deliver = deliver, finish = finish}
@@ -240,4 +263,6 @@ vm.at_exit(function(status)
   end
 end)
 
-return require("host.namespace")("mlflow", {held = mlflow, modules = {callback = "mlflow.callback"}})  -- it needs `train`
+return require("host.namespace")("mlflow", {held = mlflow, modules = {
+  callback = "mlflow.callback", MlflowCallback = "mlflow.callback",  -- it needs `train`
+}})

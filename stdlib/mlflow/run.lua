@@ -1,4 +1,5 @@
 -- A run that is logged to: every method returns in microseconds, a thread of the host does the storing.
+local failures = require "mlflow.failures"
 local keywords = require "host.keywords"
 local text = require "mlflow.text"
 local track = require "native.track"
@@ -20,7 +21,7 @@ end
 --- Wraps a native run.
 ---@private
 function Run.new(handle, read)
-  local run = {_handle = handle}
+  local run = {_handle = handle, _params = {}}
   run.info = setmetatable({}, {
     __index = function(_, name) return track.info(handle)[name] end,
     __pairs = function() return pairs(track.info(handle)) end,
@@ -28,6 +29,7 @@ function Run.new(handle, read)
   run.data = setmetatable({}, {
     __index = function(_, name) return read(track.info(handle).run_id).data[name] end,
   })
+  failures.know(run)
   return setmetatable(run, Run)
 end
 
@@ -94,14 +96,25 @@ function Run:log_metrics(metrics, step)
   for key, value in text.ordered(metrics) do track.log_metric(self._handle, key, value, step, timestamp) end
 end
 
+-- A parameter keeps its first value. The store tells of another one; that a third one comes it need not tell again.
+local function log_param(self, key, value)
+  local param, known = text.str(value), type(key) == "string" and self._params[key]
+  if known and known.value ~= param then
+    if known.told then return end
+    known.told = true
+  end
+  track.log_param(self._handle, key, param)
+  if not known then self._params[key] = {value = param} end
+end
+
 --- Logs a parameter; its text is as Python's str() writes the value. A parameter keeps its first value: another one
---- is an event, see `mlflow.on`.
+--- is put aside with a warning, and is an event, see `mlflow.on`. What changes is a metric or a tag.
 ---@param key string
 ---@param value any
 function Run:log_param(key, ...)
   deliver()
   if select("#", ...) == 0 then vm.raise("usage", "mlflow.log_param: argument 'value' is missing") end
-  track.log_param(self._handle, key, text.str((...)))
+  log_param(self, key, (...))
 end
 
 --- Logs several parameters.
@@ -109,7 +122,7 @@ end
 function Run:log_params(params)
   deliver()
   expect_table("log_params", "params", params)
-  for key, value in text.ordered(params) do track.log_param(self._handle, key, text.str(value)) end
+  for key, value in text.ordered(params) do log_param(self, key, value) end
 end
 
 --- Sets a tag; an old value is replaced.
@@ -171,6 +184,17 @@ function Run:log_dict(dictionary, artifact_file)
   expect_string("log_dict", "artifact_file", artifact_file)
   local yaml = artifact_file:match("%.ya?ml$")
   track.log_text(self._handle, yaml and text.yaml(dictionary) or text.json(dictionary), artifact_file)
+end
+
+--- Notes that something went wrong: a line on the console, the tag trainhost.last_error, and a line {epoch, step, text,
+--- retries, time} in the artifact errors.jsonl. The same again at the same epoch and step counts as a retry.
+---@param message string
+---@param at {epoch: integer, step: integer, retries: integer}|nil default: where the training is that is logged
+---@example local run <close> = mlflow.start_run()
+--- run:log_error("the sensor gave no data", {epoch = 3})
+function Run:log_error(message, at)
+  deliver()
+  failures.record(self, message, failures.check(message, at))
 end
 
 --- Waits until all that was logged is stored and would survive a power cut.

@@ -1,6 +1,7 @@
 -- The arguments of train.fit: defaults, checks, and the state that comes of them.
 local Denominator = require "train.denominator"
 local State = require "train.state"
+local autologged = require "train.autologged"
 local batches = require "train.batches"
 local callable = require "host.callable"
 local closure = require "train.closure"
@@ -222,7 +223,7 @@ local function all_callbacks(a, history)
   if not quiet then
     list:add(require("train.callbacks.progress")(a.verbose == 2 and {bar = false} or nil))
   end
-  return live.attachable(list, "train.fit", a)
+  return live.attachable(autologged.training(list), "train.fit", a)
 end
 
 -- The names that the logs will have, so that monitors and templates are checked before the first step. A step of the

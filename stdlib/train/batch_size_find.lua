@@ -1,4 +1,5 @@
 -- train.batch_size_find: the greatest batch size that fits into memory.
+local autologged = require "train.autologged"
 local batches = require "train.batches"
 local data = require "train.data"
 local keywords = require "host.keywords"
@@ -59,6 +60,7 @@ return function(given)
   trial.check(a, "train.batch_size_find")
   if (a.train == nil) == (a.loader == nil) then usage("give train or loader", "loader = function(batch_size) return batches end") end
   if a.device then a.model:to(a.device) end
+  local _ <close> = autologged.aside()
   local _ <close> = rewind.take {model = a.model, optimizer = a.optimizer, random = true}
   a.model:train()
   local trials, best, failed = {}, nil, nil

@@ -2,6 +2,7 @@
 --
 -- Within one event: metrics, user callbacks, stop and learning-rate policies, logging, checkpoint; list order within
 -- each group. An error names the callback and its hook; what becomes of it says `errors` (callback_policy.lua).
+local autologged = require "train.autologged"
 local callback_hooks = require "train.callback_hooks"
 local hooks = require "train.hooks"
 local nearest = require "train.nearest"
@@ -195,6 +196,7 @@ end
 -- The first event of a state: what does not fit is found, and a training that has not begun does.
 local function begin(self, event, state)
   local begins = event == "train_begin" or tostring(event):find("^evaluate_") or tostring(event):find("^predict_")
+  if not begins or event == "train_begin" then autologged.training(self) end
   follow(state, not begins and "train_begin" or nil)
   self:check(state)
   if not begins then self:tell("train_begin", state) end

@@ -3,6 +3,7 @@ local Aggregate = require "train.aggregate"
 local Denominator = require "train.denominator"
 local State = require "train.state"
 local arguments = require "train.arguments"
+local autologged = require "train.autologged"
 local by_name = require "train.by_name"
 local callback_list = require "train.callback_list"
 local data = require "train.data"
@@ -41,8 +42,9 @@ return function(given)
   arguments.check_metrics(a.metrics, "train.evaluate")
   local weighted_names = by_name.weighted_metrics("train.evaluate", a.metrics, a.weighted_metrics, loss)
   local weighted = data.of_pass("train.evaluate", a, said)
+  local list = arguments.with_progress(autologged.evaluation(callback_list(a.callbacks)), a.verbose)
   local state = State.new {model = a.model, metrics = a.metrics, phase = "evaluate",
-    callback_list = live.attachable(arguments.with_progress(callback_list(a.callbacks), a.verbose), "train.evaluate", a)}
+    callback_list = live.attachable(list, "train.evaluate", a)}
   local _ <close> = state:guard()
   if a.device and a.model then a.model:to(a.device) end
   local denominator = Denominator.new {loss = not a.step and a.loss or nil, count = a.count, reduction = a.reduction,

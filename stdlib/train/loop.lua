@@ -1,5 +1,6 @@
 -- train.state: the state of a training loop by hand, for the same callbacks as train.fit's.
 local State = require "train.state"
+local autologged = require "train.autologged"
 local callback_list = require "train.callback_list"
 local keywords = require "host.keywords"
 local live = require "train.live"
@@ -33,7 +34,7 @@ return function(fields)
   local given = keywords.check("train.state", fields or {}, FIELDS)
   local list = given.callbacks
   if type(list) ~= "table" or not list.emit then list = callback_list(list) end
-  given.callbacks, given.callback_list = nil, live.attachable(list, "train.state", given)
+  given.callbacks, given.callback_list = nil, live.attachable(autologged.training(list), "train.state", given)
   given.attach = nil
   local state = State.new(given)
   if given.resume ~= nil or given.saved ~= nil then require("train.resume").check("train.state", given) end

@@ -1,4 +1,5 @@
 -- train.lr_find: tries learning rates from small to large on a few batches, and suggests one.
+local autologged = require "train.autologged"
 local batches = require "train.batches"
 local data = require "train.data"
 local keywords = require "host.keywords"
@@ -129,7 +130,8 @@ return function(given)
   local first, ratios = a.optimizer.param_groups[1].lr, {}
   for k, group in ipairs(a.optimizer.param_groups) do ratios[k] = first ~= 0 and group.lr / first or 1 end
   do
-    local _ <close> = rewind.take {model = a.model, optimizer = a.optimizer, data = a.train, random = true}
+    local _ <close> = autologged.aside()
+  local _ <close> = rewind.take {model = a.model, optimizer = a.optimizer, data = a.train, random = true}
     a.train = data.loader(a.train, {where = "train.lr_find: train", batch_size = a.batch_size, tensors = not a.step, shuffle = true})
     batches.check(a.train, "train.lr_find: train")
     result = setmetatable(try_rates(a, ratios), Result)

@@ -18,7 +18,7 @@ local clock <const> = require("host").clock
 -- What is in force from a step on, as an artifact of the active run, with the local modules in a folder beside it. A
 -- second version in the same step does not take the place of the first.
 local function record(unit, version, state)
-  local run = not state.dry_run and active_run()
+  local run = not state.dry_run and active_run(state)
   if not run then return end
   local step = ("step_%06d"):format(state.steps_done or 0)
   unit.recorded[step] = (unit.recorded[step] or 0) + 1

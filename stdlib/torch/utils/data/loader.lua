@@ -3,6 +3,7 @@ local datasets = require "torch.utils.data.dataset"
 local host = require "host"
 local keywords = require "host.keywords"
 local native = require "native.data"
+local passes = require "torch.utils.data.passes"
 local vm = require "native.vm"
 
 local DataLoader = {}
@@ -105,8 +106,9 @@ local function pass_of(loader)
   end, closing
 end
 
--- A dry run sees one batch of each pass.
-local function of_dry_run(next_batch, state, control, closing)
+-- What a loop gets. A dry run sees one batch of each pass.
+local function handed_out(loader, next_batch, state, control, closing)
+  if passes.watch then next_batch, state, control, closing = passes.watch(loader, next_batch, state, control, closing) end
   if not host.dry_run() then return next_batch, state, control, closing end
   local done = false
   return function()
@@ -120,9 +122,9 @@ end
 ---@example local set = torch.utils.data.TensorDataset(torch.arange(4))
 --- for batch in torch.utils.data.DataLoader(set, {batch_size = 2}):iter() do test.equal(#batch, 2) end
 function DataLoader:iter()
-  if type(self.options.source) == "userdata" then return of_dry_run(self.native:iter()) end
+  if type(self.options.source) == "userdata" then return handed_out(self, self.native:iter()) end
   local next_batch, closing = pass_of(self)
-  return of_dry_run(function()
+  return handed_out(self, function()
     local i, batch = next_batch()
     if not i then return nil end
     return values_of(batch)
@@ -134,9 +136,9 @@ end
 --- for i in torch.utils.data.DataLoader(set, {batch_size = 2}):enumerate() do last = i end
 --- last  --> 1
 function DataLoader:enumerate()
-  if type(self.options.source) == "userdata" then return of_dry_run(self.native:enumerate()) end
+  if type(self.options.source) == "userdata" then return handed_out(self, self.native:enumerate()) end
   local next_batch, closing = pass_of(self)
-  return of_dry_run(next_batch, nil, nil, closing)
+  return handed_out(self, next_batch, nil, nil, closing)
 end
 
 --- Where the loader stands: with `load_state_dict` another loader of the same data goes on with the next batch.
