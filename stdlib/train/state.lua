@@ -89,6 +89,13 @@ function counted.epoch_end(state)
   end_dry_run(state)
 end
 
+-- What callbacks write behind the training's back is there before any of them hears that it has ended.
+function counted.train_end(state)
+  for _, entry in ipairs(state.callback_list and state.callback_list.entries or {}) do
+    if entry.callback.settle then entry.callback:settle(state) end
+  end
+end
+
 ---Takes note of an event before its hooks run. A plain table becomes a state.
 ---@param state table
 ---@param event string
