@@ -215,7 +215,8 @@ function resume.begin(state)
     end
     error(err, 0)
   end
-  state.resumed, state.checkpoint = path, {path = path, weights_only = false}
+  state.resumed, state.resumed_time = path, found.state.time or host.time()
+  state.checkpoint = {path = path, weights_only = false}
   host.log.info(("goes on from %s, %s"):format(path, place(found.state)))
   if found.state.drifted then tell_of_drift(found.state.drifted) end
   state:emit("checkpoint_load")

@@ -58,6 +58,15 @@ function kinds.csv()
   add(train.CSVLogger "log.csv")
   add(train.CSVLogger "log.jsonl")
 end
+function kinds.tensorboard()
+  kinds.shuffle()
+  add(train.TensorBoard {log_dir = "logs", update_freq = 1, histogram_freq = 1})
+  add(train.on("epoch_end", function(state) -- a writer of the script's own, by the callback
+    for _, callback in ipairs(a.callbacks) do
+      if callback.writer then callback:writer():add_scalar("own", state.epoch * 2.0, state.epoch) end
+    end
+  end))
+end
 function kinds.scheduler()
   make_optimizer = function()
     local optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1, momentum = 0.9})

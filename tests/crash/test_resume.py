@@ -88,6 +88,31 @@ def test_a_killed_training_ends_with_the_bytes_of_one_that_was_not(trainhost, wh
         assert got[name] == expected[name], f"{name} after {kills} kills, from {starts}"
 
 
+@pytest.mark.parametrize("freq", POINTS)
+def test_tensorboard_reads_each_step_once_after_kills(trainhost, tmp_path, freq):
+    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+
+    def scalars(folder):
+        found = {}
+        for phase in ("train", "validation"):
+            events = reader.EventAccumulator(str(folder / "logs" / phase), size_guidance={"scalars": 0, "histograms": 0})
+            events.Reload()
+            for tag in events.Tags()["scalars"]:
+                found[phase, tag] = [(event.step, event.value) for event in events.Scalars(tag)]
+            for tag in events.Tags()["histograms"]:
+                found[phase, tag] = [event.step for event in events.Histograms(tag)]
+            assert events.Tags()["graph"] == (phase == "train")
+        return found
+
+    assert train(trainhost, tmp_path / "whole", "tensorboard", freq).returncode == 0
+    expected = scalars(tmp_path / "whole")
+    assert [step for step, _ in expected["train", "batch_loss"]] == list(range(1, 29))
+    assert [step for step, _ in expected["train", "epoch_loss"]] == [0, 1, 2, 3] and len(expected) >= 14
+    kills, _ = run_killed(trainhost, tmp_path / "killed", "tensorboard", freq, POINTS[freq])
+    assert kills == len(POINTS[freq])
+    assert scalars(tmp_path / "killed") == expected
+
+
 # --- Faults of files
 
 @pytest.fixture(scope="module")

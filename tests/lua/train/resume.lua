@@ -442,3 +442,25 @@ test.case("a generator of the data's own goes on in saved, and is told of where 
   test.falsy(exact)
   test.truthy(#warnings == 1 and warnings[1]:find("noise", 1, true), warnings[1])
 end)
+
+test.case("the table at the end is that of the whole training, and names no checkpoint that is gone", function()
+  local dir, now = folder(), 0
+  local function options(lines)
+    return {callbacks = {train.BackupAndRestore {backup_dir = dir .. "/backup"},
+      train.ModelCheckpoint {filepath = dir .. "/{epoch}", monitor = "loss", save_freq = "3ep"},
+      train.on("train_begin", function(state) state.started, state.clock = now, function() return now end end),
+      train.on("batch_begin", function() now = now + 5 end),
+      train.Progress {bar = false, clock = function() return now end, write = function(text) lines[#lines + 1] = text end}}}
+  end
+  local whole, lines = {}, {}
+  run(options(whole))
+  run(options {}, 6)
+  now = now + 1000
+  run(options(lines))
+  test.truthy(whole[#whole]:find("^trained 3 epochs, 12 steps in"), whole[#whole])
+  local first, rest = lines[#lines]:match("^([^\n]*)(.*)$")
+  test.truthy(first:find("trained 3 epochs, 12 steps in", 1, true), first)
+  test.truthy(first:find("; 20s of it before it went on after epoch 1", 1, true), first)
+  test.equal(rest, whole[#whole]:match("^[^\n]*(.*)$"))
+  test.truthy(rest:find("saved: " .. dir .. "/3\n", 1, true), rest)
+end)
