@@ -37,10 +37,10 @@ end
 
 local function position(data) return batches.has_position(data) and data:state_dict() or nil end
 
--- The batches since the last step, and their gradients.
-local function window_of(state)
+-- The batches since the last step, and their gradients; those of an epoch's last step are for the hooks of its end.
+local function window_of(state, within)
   local window = state._window
-  if not (window and window.count > 0) then return nil end
+  if not (window and (window.count > 0 or within and state.epoch_batches == state._train_count)) then return nil end
   local grads = {}
   for i, parameter in ipairs(gradients.parameters(state)) do
     if parameter.grad ~= nil then grads[tostring(i)] = parameter.grad end
@@ -73,7 +73,7 @@ function snapshot.contents(state)
   now.logs, now.user = ordered.new(), state.user
   for _, key in ipairs(logs.keys(state.logs)) do now.logs[key] = state.logs[key] end
   now.running = within and state._running and state._running:state_dict() or nil
-  now.window = window_of(state)
+  now.window = window_of(state, within)
   now.random, now.random_at_epoch = generators.take(), within and state._epoch_random or nil
   now.loader, now.valid_loader = position(state.train), position(state.valid)
   now.scaler = scaler and scaler:state_dict() or nil
