@@ -30,11 +30,11 @@ function resume.check(where, given)
   if given.saved == nil then return end
   local ok = type(given.saved) == "table" and getmetatable(given.saved) == nil
   for name, object in pairs(ok and given.saved or {}) do
-    local has, found = pcall(function() return object.state_dict and object.load_state_dict end)
+    local has, found = pcall(function() return generators.is_one(object) or object.state_dict and object.load_state_dict end)
     ok = ok and type(name) == "string" and has and found
   end
   if not ok then
-    vm.raise("usage", where .. ": saved must be a table by name of what has state_dict and load_state_dict",
+    vm.raise("usage", where .. ": saved must be a table by name of what has state_dict and load_state_dict, or torch.Generators",
       "saved = {critic = critic, critic_optimizer = optimizer}")
   end
 end
@@ -168,7 +168,9 @@ local function apply(state, found)
   for _, name in ipairs(snapshot.COUNTERS) do state[name] = now[name] or state[name] end
   if state.model and tensors.model then load_model(state, tensors.model, now.model) end
   for name, object in pairs(state.saved or {}) do
-    if tensors.saved and tensors.saved[name] then object:load_state_dict(tensors.saved[name]) end
+    local of_then = tensors.saved and tensors.saved[name]
+    if of_then and generators.is_one(object) then object:set_state(of_then)
+    elseif of_then then object:load_state_dict(of_then) end
   end
   if tensors.callbacks then state.callback_list:load_state_dict(tensors.callbacks, state) end
   if now.model and is_module(state.model) then load_modes(state.model, now.model) end
@@ -192,6 +194,14 @@ local function place(now)
   return ("in epoch %d after batch %d, step %d"):format(now.epoch + 1, now.epoch_batches, now.steps_done)
 end
 
+-- Data that do not go on where they were: told of before the first step.
+local function tell_of_drift(names)
+  host.log.warn(("resume: '%s' of the data had changed when the checkpoint was taken, which does not hold it: the batches may not "
+    .. "be those of a training that was never stopped. Let them depend on the epoch that the function is given and on the default "
+    .. "random numbers alone, give a torch.Generator in saved = {name = generator}, or data with state_dict and load_state_dict")
+    :format(table.concat(names, "', '")))
+end
+
 ---Once the callbacks have heard that the training begins: loads the checkpoint that is to be gone on from, if there is one.
 ---@param state table
 function resume.begin(state)
@@ -205,8 +215,10 @@ function resume.begin(state)
     end
     error(err, 0)
   end
-  state.resumed, state.checkpoint = path, {path = path, weights_only = false}
+  state.resumed, state.resumed_time = path, found.state.time or host.time()
+  state.checkpoint = {path = path, weights_only = false}
   host.log.info(("goes on from %s, %s"):format(path, place(found.state)))
+  if found.state.drifted then tell_of_drift(found.state.drifted) end
   state:emit("checkpoint_load")
   if found.state.random then generators.restore(found.state.random) end
 end
