@@ -9,11 +9,31 @@
 namespace trainhost::bindings {
 namespace {
 
+// The tensor at `index`, null where there is something else.
+const at::Tensor* tensor_at(lua_State* L, int index) {
+  return test<at::Tensor>(L, index) ? &check_tensor(L, index) : nullptr;
+}
+
+int dimensions(lua_State* L) {
+  const at::Tensor* tensor = tensor_at(L, 1);
+  if (!tensor) return 0;
+  lua_pushinteger(L, tensor->dim());
+  return 1;
+}
+
+int rows(lua_State* L) {
+  const at::Tensor* tensor = tensor_at(L, 1);
+  if (!tensor) return 0;
+  lua_pushinteger(L, tensor->dim() == 0 ? 1 : tensor->size(0));
+  return 1;
+}
+
 int count_equal(lua_State* L) {
-  const auto count = model::count_equal(check_tensor(L, 1), luaL_checkinteger(L, 2));
+  const at::Tensor* tensor = tensor_at(L, 1);
+  const auto count = tensor ? model::count_equal(*tensor, luaL_checkinteger(L, 2)) : std::nullopt;
   if (!count) return 0;
   lua_pushinteger(L, *count);
-  lua_pushinteger(L, check_tensor(L, 1).numel());
+  lua_pushinteger(L, tensor->numel());
   return 2;
 }
 
@@ -22,6 +42,31 @@ int number_on_host(lua_State* L) {
   if (!number) return 0;
   lua_pushnumber(L, *number);
   return 1;
+}
+
+// Lua's own arithmetic: whole numbers stay whole.
+int add_on_host(lua_State* L) {
+  lua_settop(L, 4);
+  if (lua_type(L, 2) != LUA_TNUMBER || lua_type(L, 4) != LUA_TNUMBER || lua_tonumber(L, 4) == 0) return 0;
+  if (lua_isnil(L, 1)) lua_pushnumber(L, 0);
+  else if (lua_type(L, 1) == LUA_TNUMBER) lua_pushvalue(L, 1);
+  else return 0;
+  if (const at::Tensor* tensor = tensor_at(L, 3)) {
+    const auto number = model::number_on_host(*tensor);
+    if (!number) return 0;
+    lua_pushnumber(L, *number);
+  } else if (lua_type(L, 3) == LUA_TNUMBER) {
+    lua_pushvalue(L, 3);
+  } else {
+    return 0;
+  }
+  lua_pushvalue(L, 4);
+  lua_arith(L, LUA_OPMUL);
+  lua_arith(L, LUA_OPADD);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 4);
+  lua_arith(L, LUA_OPADD);
+  return 2;
 }
 
 // The tensors of a list, or their gradients.
@@ -65,11 +110,21 @@ int first_not_finite(lua_State* L) {
 
 constexpr Row kFunctions[] = {
     {"count_equal", guarded<count_equal>,
-     "---How many values of a dense int64 tensor on the CPU are a number.\n---@param tensor Tensor\n---@param value "
-     "integer\n---@return integer? nil for tensors of another kind\n---@return integer? all values there are"},
+     "---How many values of a dense int64 tensor on the CPU are a number.\n---@param tensor any\n---@param value "
+     "integer\n---@return integer? nil for what is none\n---@return integer? all values there are"},
     {"number_on_host", guarded<number_on_host>,
      "---The number in a dense float32 or float64 tensor of one element on the CPU.\n---@param tensor "
      "Tensor\n---@return number? nil for tensors of another kind"},
+    {"add_on_host", guarded<add_on_host>,
+     "---A weighted sum and one value more, where all are numbers on the host, the value maybe in a tensor as "
+     "number_on_host reads it.\n---@param sum number? nil is 0.0\n---@param weights number\n---@param value any\n"
+     "---@param weight any not 0\n---@return number? sum + value * weight; nil where something is on a device or none\n"
+     "---@return number? weights + weight"},
+    {"dimensions", guarded<dimensions>,
+     "---How many dimensions a tensor has.\n---@param value any\n---@return integer? nil for what is no tensor"},
+    {"rows", guarded<rows>,
+     "---The size of the first dimension of a tensor, 1 where it has none.\n---@param value any\n---@return integer? nil "
+     "for what is no tensor"},
     {"norms", guarded<norms>,
      "---The 2-norm of each tensor, waiting for the device.\n---@param tensors Tensor[]\n---@param of_gradients "
      "boolean? "

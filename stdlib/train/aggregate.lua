@@ -47,7 +47,8 @@ end
 ---@param weighted table<string, boolean> which metrics get the weights of the samples
 ---@param optional? boolean a step may leave out state.output and state.target: metrics that need them have no logs then
 function Aggregate.new(metrics, prefix, weighted, optional)
-  local self = setmetatable({prefix = prefix, optional = optional, loss = Mean(), parts = {}, metrics = {}, names = {}}, Aggregate)
+  local self = setmetatable({prefix = prefix, optional = optional, loss = Mean(), loss_name = prefix .. "loss", parts = {},
+    metrics = {}, names = {}}, Aggregate)
   local by_name = {}
   for i, name in ipairs(ordered.keys(metrics)) do
     local metric = metrics[name]
@@ -97,7 +98,7 @@ end
 local function show(self)
   self.shown = true
   local loss = self.loss
-  logs.set_lazy(self.target, self.prefix .. "loss", function()
+  logs.set_lazy(self.target, self.loss_name, function()
     local value = loss:result()
     if value - value ~= 0 then not_finite(self, value, "by") end
     return value
@@ -139,13 +140,13 @@ end
 ---@param target? any given to the metrics
 ---@param weight? Tensor of the samples, given to the metrics that are weighted
 function Aggregate:update(loss, parts, count, pred, target, weight)
-  self.loss:update(loss, count)
+  self.loss:add(loss, count)
   local total = self.loss.total
   if total ~= total or total == INF or total == -INF then not_finite(self, total, "at") end
   if not self.shown then show(self) end
   local metrics, names, prefix = self.metrics, self.names, self.prefix
   for i = 1, #metrics do measure(self, metrics[i], pred, target, count, weight) end
-  logs.stale(self.target, prefix .. "loss")
+  logs.stale(self.target, self.loss_name)
   for i = 1, #names do logs.stale(self.target, prefix .. names[i]) end
   if parts then
     for _, name in ipairs(ordered.keys(parts)) do

@@ -96,8 +96,10 @@ function arguments.default_step(loss, where, denominator)
         "give step = function(state, batch) return loss end for batches of another form")
     end
     local output = state.model(batch[1])
-    state.output, state.target = output, batch[2]
-    return denominator:loss(loss, state, output, batch[2])
+    local target = batch[2]
+    state.output, state.target = output, target
+    if state.sample_weight then return denominator.each(output, target) end
+    return loss(output, target)
   end
 end
 

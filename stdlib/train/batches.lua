@@ -107,7 +107,7 @@ function batches.each(data, limit, epoch, start)
   return bounded(iterate, state, control, start, limit, not batches.has_position(data)), nil, nil, close
 end
 
-local is_tensor <const> = torch.is_tensor
+local is_tensor <const>, rows <const> = torch.is_tensor, require("native.magnitude").rows
 
 -- The first tensor of a batch; by name in sorted order.
 local function first_tensor(batch)
@@ -128,8 +128,10 @@ end
 ---@return integer
 function batches.samples(batch)
   local first = type(batch) == "table" and batch[1]
-  local tensor = is_tensor(first) and first or first_tensor(batch)
-  if tensor then return tensor:dim() == 0 and 1 or #tensor end
+  local count = rows(first)
+  if count then return count end
+  local tensor = first_tensor(batch)
+  if tensor then return rows(tensor) end
   if type(first) == "table" then return #first end
   return 1
 end

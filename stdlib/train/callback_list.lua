@@ -46,7 +46,8 @@ local function prefix_of(name, hook) return ("callback %s, %s: "):format(name, h
 
 local switch_off
 
--- Sets the handlers of each event anew; a list that is being walked stays as it was.
+-- Sets the handlers of each event anew: a list; false where nobody has listened yet. A list that is being walked stays as
+-- it was, the table of them is one for good.
 local function rebuild(self)
   local handlers = {}
   for rank = 1, 5 do
@@ -65,7 +66,9 @@ local function rebuild(self)
       end
     end
   end
-  self.handlers = handlers
+  for _, event in ipairs(hooks.events) do
+    self.handlers[event] = handlers[event] or self.handlers[event] and {} or false
+  end
 end
 
 function switch_off(self, entry, text)
@@ -230,7 +233,7 @@ end
 ---@private
 function CallbackList:tell(event, state)
   local list = self.handlers[event]
-  if not list and not hooks.of_event[event] then
+  if list == nil then
     usage(("unknown event '%s'%s"):format(tostring(event), nearest.suggest(tostring(event), hooks.events)))
   end
   for i = 1, list and #list or 0 do
@@ -244,7 +247,10 @@ function CallbackList:tell(event, state)
 end
 
 ---Does any callback listen to `event`?
-function CallbackList:hears(event) return self.handlers[event] ~= nil end
+function CallbackList:hears(event)
+  local list = self.handlers[event]
+  return list and #list > 0
+end
 
 ---Lets every callback find its own mistakes before the first step: calls `callback:check(state)` where there is one, in the
 ---order of the groups, also of those that a check adds. What a check puts into its `writes` is known to those after it.

@@ -5,7 +5,8 @@
 local batches = require "train.batches"
 local torch = require "torch"
 
-local is_tensor <const>, count_equal <const> = torch.is_tensor, require("native.magnitude").count_equal
+local magnitude <const> = require "native.magnitude"
+local is_tensor <const>, count_equal <const>, dimensions <const> = torch.is_tensor, magnitude.count_equal, magnitude.dimensions
 
 local Denominator = {}
 Denominator.__index = Denominator
@@ -19,11 +20,12 @@ local function plain(count) return is_tensor(count) and count.is_cpu and count:i
 local function classes_of(loss)
   if type(loss) ~= "userdata" then
     local F = torch.nn.functional
-    return (loss == F.cross_entropy or loss == F.nll_loss) and {ignore_index = -100} or nil
+    return (loss == F.cross_entropy or loss == F.nll_loss) and {ignore_index = -100, plain = true} or nil
   end
   local name = loss.__name
   if name ~= "CrossEntropyLoss" and name ~= "NLLLoss" then return nil end
-  return {ignore_index = loss.ignore_index, weight = loss.weight}
+  local ignore_index, weight = loss.ignore_index, loss.weight
+  return {ignore_index = ignore_index, weight = weight, plain = weight == nil and math.type(ignore_index) == "integer"}
 end
 
 -- The targets that count, 1 or the weight of their class each; nil where all do.
@@ -36,7 +38,7 @@ end
 
 -- How many targets count, or the sum of their weights; nil where all do.
 local function count_of(classes, target)
-  if classes.weight == nil and math.type(classes.ignore_index) == "integer" and is_tensor(target) then
+  if classes.plain then
     local ignored, all = count_equal(target, classes.ignore_index)
     if ignored then return all - ignored end
   end
@@ -77,12 +79,6 @@ function Denominator.new(options)
   return setmetatable({count = options.count, sums = reduction == "sum", keras = options.compat == "keras",
     classes = not options.count and reduction ~= "sum" and classes_of(loss) or nil, where = options.where,
     each = loss and each_example(loss, options.where)}, Denominator)
-end
-
----The loss of the default step, and its parts: one number, or one for each example where they have weights.
-function Denominator:loss(loss, state, output, target)
-  if state.sample_weight then return self.each(output, target) end
-  return loss(output, target)
 end
 
 -- Weights of examples, of the loss's shape.
@@ -130,7 +126,7 @@ function Denominator:measure(state, batch, loss, parts)
   state.samples = state.samples or batches.samples(batch)
   local count = state.count
   local mean = loss
-  if is_tensor(loss) and loss:dim() > 0 then
+  if (dimensions(loss) or 0) > 0 then
     local total, examples = of_examples(self, state, batch, loss)
     count = count or examples
     mean = divided(total, count)

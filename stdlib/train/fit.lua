@@ -54,7 +54,7 @@ local function step_optimizer(state, a, window)
     scaler:unscale_(state.optimizer)
   end
   if window.count > 1 then window:average(gradients.parameters(state)) end
-  state:emit("before_step")
+  if state.callback_list.handlers.before_step then state:emit("before_step") end
   if a.clip_grad_value then clip.clip_grad_value_(gradients.parameters(state), a.clip_grad_value) end
   if a.clip_grad_norm then
     state.grad_norm = clip.clip_grad_norm_(gradients.parameters(state), a.clip_grad_norm)
@@ -85,13 +85,14 @@ local function accumulate(state, a, window)
   if window.count == 0 then state.optimizer:zero_grad() end
   local alone = a.accumulate == 1 and window.count == 0  -- a window of one batch has nothing to weigh
   local factor = alone and 1 or window:factor(state.count)
-  state:emit("before_backward")
+  local handlers = state.callback_list.handlers  -- what nobody hears costs a look
+  if handlers.before_backward then state:emit("before_backward") end
   local loss = state.loss
   if factor ~= 1 then loss = loss * factor end
   if a.scaler then loss = a.scaler:scale(loss) end
   loss:backward()
   if not alone then window:add(state.count) end
-  state:emit("after_backward")
+  if handlers.after_backward then state:emit("after_backward") end
   if alone or window.count == a.accumulate or state.stopping or state.batch + 1 == state.batch_count then
     step_optimizer(state, a, window)
   end
@@ -128,8 +129,7 @@ end
 
 -- A batch whose step NanGuard leaves out for its loss counts in no average either, unless the epoch has no
 -- other; on a device nobody waits for that.
-local function is_left_out(state, loss)
-  if not state.leaves_out_not_finite then return false end
+local function is_left_out(loss)
   if is_tensor(loss) then
     if loss.device.type ~= "cpu" then return false end
     loss = loss:item()
@@ -158,7 +158,8 @@ local function train_epoch(state, a, aggregate)
     if loss == nil then require("native.vm").raise("usage", "train.fit: step must return the loss, got nil") end
     local mean, count, means = rule:measure(state, batch, loss, parts)
     if state.optimizer then accumulate(state, a, window) else state.steps_done = state.steps_done + 1 end
-    if not is_left_out(state, mean) or state.epoch_batches + 1 == state.batch_count and not aggregate.shown then
+    if not (state.leaves_out_not_finite and is_left_out(mean))
+        or state.epoch_batches + 1 == state.batch_count and not aggregate.shown then
       aggregate:update(mean, means, count, state.output, state.target, state.sample_weight)
     end
     if stop_wished() then state.interrupted = true end

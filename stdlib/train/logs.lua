@@ -91,7 +91,7 @@ end
 
 ---Marks what was read of `key` as old: the next read computes it again.
 function logs.stale(self, key)
-  local store = rawget(self, STORE)
+  local store = self[STORE]
   if store.lazy[key] then store.values[key] = nil end
 end
 

@@ -8,7 +8,6 @@
 -- batch counts: samples, tokens or weights), dry_run (nothing is to be written), user (yours, saved with the checkpoints),
 -- saved (more that has a state_dict, by name), resumed (the checkpoint that the training went on from), resumed_time (when that
 -- was made, seconds since 1970).
-local known <const> = require("train.hooks").of_event
 local logs = require "train.logs"
 
 local State = {__name = "state"}
@@ -37,7 +36,7 @@ end
 
 -- A loop by hand ends after one batch in a dry run; train.fit has its bounds.
 local function end_dry_run(state)
-  if state.dry_run and not state.arguments and not state.stopping then state:stop("dry run: one batch of each phase") end
+  if not state.arguments and not state.stopping then state:stop("dry run: one batch of each phase") end
 end
 
 local counted = {}
@@ -74,20 +73,20 @@ function counted.batch_begin(state)
 end
 
 function counted.after_step(state)
-  reach(state, "step", "steps_done")
+  if state.step ~= state.steps_done then reach(state, "step", "steps_done") end
   state.steps_done = state.steps_done + 1
 end
 
 function counted.batch_end(state)
-  reach(state, "batch", "epoch_batches")
+  if state.batch ~= state.epoch_batches then reach(state, "batch", "epoch_batches") end
   state.batches_done, state.epoch_batches = state.batches_done + 1, state.epoch_batches + 1
-  end_dry_run(state)
+  if state.dry_run then end_dry_run(state) end
 end
 
 function counted.epoch_end(state)
   reach(state, "epoch", "epochs_done")
   state.epochs_done, state._old_logs = state.epoch + 1, state.logs
-  end_dry_run(state)
+  if state.dry_run then end_dry_run(state) end
 end
 
 -- What callbacks write behind the training's back is there before any of them hears that it has ended.
@@ -116,6 +115,8 @@ function State:after(event, f)
   self._after = waiting
   waiting[event] = waiting[event] or {}
   table.insert(waiting[event], f)
+  local handlers = self.callback_list and self.callback_list.handlers
+  if handlers and not handlers[event] then handlers[event] = {} end
 end
 
 ---Asks for the training to end after this batch (or this epoch). Every reason given is kept.
@@ -174,7 +175,7 @@ function State:emit(event)
   local f = counted[event]
   if f and f(self) then return end
   local list = self.callback_list
-  if list.handlers[event] or self._after or not known[event] then list:tell(event, self) end
+  if list.handlers[event] ~= false then list:tell(event, self) end
 end
 
 function State:__tostring()

@@ -1,5 +1,7 @@
 -- What Mean, Accuracy, LogLoss and Brier are made of: a sum of weighted values and the sum of the weights, in float64.
-local is_tensor <const>, number_on_host <const> = require("native.tensor").is_tensor, require("native.magnitude").number_on_host
+local magnitude <const> = require "native.magnitude"
+local add_on_host <const>, number_on_host <const> = magnitude.add_on_host, magnitude.number_on_host
+local is_tensor <const> = require("native.tensor").is_tensor
 local vm = require "native.vm"
 
 -- Note [Sums on the host]
@@ -75,6 +77,11 @@ end
 -- Adds a number or all elements of a tensor, each as often as its weight says.
 function WeightedSum:add(value, weight)
   weight = weight or 1
+  local sum, weights = add_on_host(self.total, self.weight, value, weight)
+  if sum then
+    self.total, self.weight = sum, weights
+    return
+  end
   if type(weight) == "userdata" then
     if weight:numel() ~= 1 or not weight.is_cpu then return add_weighted(self, value, weight) end
     weight = read(weight)
