@@ -12,18 +12,9 @@ local training_params = require "mlflow.training_params"
 local plain_loop = {}
 
 local with_state = setmetatable({}, {__mode = "k"})  -- the states of loops that are under way
-local options, hook, backward  -- of autolog; nil while nobody watches
+local options  -- of autolog; nil where it is off
+local hook, backward  -- while somebody watches: the hook of all optimizers, the tensors' own backward
 local loop, pending
-
-local function watches() return options and not next(with_state) end
-
----Says that a loop with a state begins or is over.
----@param state table
----@param is_begun boolean
-function plain_loop.leave(state, is_begun)
-  with_state[state] = is_begun or nil
-  pending = nil
-end
 
 local function try(f, ...) return failures.try(loop.run, {quiet = loop.options.silent}, f, ...) end
 
@@ -60,7 +51,7 @@ local function counted(pass, first, ...)
 end
 
 local function watch_pass(loader, next_batch, state, control, closing)
-  if not watches() or not torch.is_grad_enabled() then return next_batch, state, control, closing end
+  if not torch.is_grad_enabled() then return next_batch, state, control, closing end
   end_pass()
   local pass = {drawn = 0, batch_size = loader.batch_size}
   current = pass
@@ -75,7 +66,10 @@ local function begin()
   local run, is_made = autolog.run(options)
   loop = run and {run = run, is_made = is_made, options = options, optimizers = setmetatable({}, {__mode = "k"}), count = 0,
     steps = 0, epochs = 0, pass = new_sums()} or nil
-  if not loop then return plain_loop.watch(nil) end
+  if not loop then  -- nobody takes it, and it has been said
+    plain_loop.watch(nil)
+    return nil
+  end
   for key, value in pairs(options.style == "lightning" and {Mode = "training"} or {}) do try(run.set_tag, run, key, value) end
   try(run.set_tag, run, "mlflow.autologging", "trainhost")
   try(run.log_params, run, (require("host").params()))
@@ -108,7 +102,6 @@ end
 local function after_step(optimizer)
   local loss = pending
   pending = nil
-  if not watches() then return end
   if not loop and not begin() then return end
   local index = loop.optimizers[optimizer] or take_note(optimizer)
   if index == 1 then loop.steps = loop.steps + 1 end
@@ -128,26 +121,40 @@ end
 local function watched_backward(self, ...)
   backward(self, ...)
   -- What a GradScaler has scaled is no loss.
-  if not watches() or package.loaded["torch.grad_scaler"] or self:numel() ~= 1 then return end
+  if package.loaded["torch.grad_scaler"] or self:numel() ~= 1 then return end
   local loss = self:detach():reshape({})
   pending = pending and pending + loss or loss
 end
 
 -- --- Begin and end
 
+-- Nobody watches, and no step pays, while a loop with a state is under way.
+local function look()
+  local wanted = options and not next(with_state)
+  if wanted and not hook then
+    backward = tensor.methods.backward
+    tensor.methods.backward, passes.watch = watched_backward, watch_pass
+    hook = torch.optim.Optimizer.register_optimizer_step_post_hook(after_step)
+  elseif not wanted and hook then
+    tensor.methods.backward, passes.watch = backward, nil
+    hook:remove()
+    hook, pending = nil, nil
+  end
+end
+
 ---Watches loops from now on with these options of autolog; nil ends it.
 ---@param given table|nil
 function plain_loop.watch(given)
   options = given
-  if given and not hook then
-    backward = tensor.methods.backward
-    tensor.methods.backward, passes.watch = watched_backward, watch_pass
-    hook = torch.optim.Optimizer.register_optimizer_step_post_hook(after_step)
-  elseif not given and hook then
-    tensor.methods.backward, passes.watch = backward, nil
-    hook:remove()
-    hook, current, pending = nil, nil, nil
-  end
+  look()
+end
+
+---Says that a loop with a state begins or is over.
+---@param state table
+---@param is_begun boolean
+function plain_loop.leave(state, is_begun)
+  with_state[state] = is_begun or nil
+  look()
 end
 
 ---A run ends: what is known of its loop is logged.

@@ -9,7 +9,9 @@ local nn, F = torch.nn, torch.nn.functional
 local function notes()
   local run = {params = {}, metrics = {}, tags = {}, files = {}, info = {run_id = "1", artifact_uri = "", run_name = "notes"}}
   function run:log_params(params) for key, value in pairs(params) do self.params[key] = value end end
-  function run:log_metric(key, value, options) self.metrics[#self.metrics + 1] = {key, value, options.step} end
+  function run:log_metric(key, value, step)
+    self.metrics[#self.metrics + 1] = {key, value, type(step) == "table" and step.step or step}
+  end
   function run:log_metrics(metrics, options)
     local keys = {}
     for key in pairs(metrics) do keys[#keys + 1] = key end
