@@ -120,6 +120,13 @@ end
 -- Removes what keep_last_models does not keep; what is still on its way is removed later.
 local function sort_out(self, seconds)
   local models = self.memory.models
+  if require("mlflow").get_tracking_uri():find("^https?:") then
+    if not self._told_kept and not self.silent then
+      require("host").log.warn("mlflow: keep_last_models: artifacts of a tracking server cannot be removed yet, all models stay")
+    end
+    self._told_kept = true
+    return
+  end
   while self.keep_last_models and #models > self.keep_last_models do
     if not model_artifacts.remove(self._run, models[1], seconds) then return end
     table.remove(models, 1)
