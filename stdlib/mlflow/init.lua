@@ -51,13 +51,13 @@ local function finish(run, status)
   status = status:upper()
   deliver()  -- what it has to note of its failures
   local plain_loop = package.loaded["mlflow.plain_loop"]
-  if plain_loop then plain_loop.ended(run) end
   local from
   for i, other in ipairs(stack) do
     if other == run then from = i end
   end
   if not from then return track.end_run(run._handle, status) end
   for i = #stack, from, -1 do
+    if plain_loop then plain_loop.ended(stack[i]) end
     track.end_run(stack[i]._handle, status)
     last_run = stack[i]
     stack[i] = nil
@@ -177,7 +177,7 @@ function mlflow.start_run(options)
   options = keywords.check("mlflow.start_run", options, start_defaults)
   deliver()
   local plain_loop = package.loaded["mlflow.plain_loop"]
-  if plain_loop then plain_loop.release() end  -- a run that autolog began for a loop of before
+  if plain_loop and not options.nested then plain_loop.release() end  -- a run that autolog began for a loop of before
   for _, name in ipairs{"run_id", "run_name", "parent_run_id"} do
     if options[name] ~= nil and type(options[name]) ~= "string" then
       vm.raise("usage", ("mlflow.start_run: keyword '%s' must be a string, got %s")

@@ -4,6 +4,7 @@
 -- each pass at steps from 0, else that of each step of the optimizer. The loss of a step is the sum of what was called
 -- backward since the last one: batches of an accumulation are parts of one mean.
 local failures = require "mlflow.failures"
+local log = require "native.log"
 local passes = require "torch.utils.data.passes"
 local tensor = require "native.tensor"
 local torch = require "torch"
@@ -99,9 +100,7 @@ local function take_note(optimizer)
   return index
 end
 
-local function after_step(optimizer)
-  local loss = pending
-  pending = nil
+local function log_step(optimizer, loss)
   if not loop and not begin() then return end
   local index = loop.optimizers[optimizer] or take_note(optimizer)
   if index == 1 then loop.steps = loop.steps + 1 end
@@ -118,12 +117,22 @@ local function after_step(optimizer)
   if loop.steps % (every or 1) == 0 then try(run.log_metric, run, key, loss, {step = loop.steps}) end
 end
 
+local function after_step(optimizer)
+  local loss = pending
+  pending = nil
+  local ok, err = pcall(log_step, optimizer, loss)
+  if ok then return end
+  if type(err) == "table" and err.kind == "interrupted" then error(err, 0) end
+  log.warn("mlflow.autolog: this loop is not logged: " .. (type(err) == "table" and err.message or tostring(err)))
+  plain_loop.watch(nil)
+end
+
 local function watched_backward(self, ...)
   backward(self, ...)
   -- What a GradScaler has scaled is no loss.
   if package.loaded["torch.grad_scaler"] or self:numel() ~= 1 then return end
   local loss = self:detach():reshape({})
-  pending = pending and pending + loss or loss
+  pending = pending and pending.device == loss.device and pending + loss or loss
 end
 
 -- --- Begin and end

@@ -78,14 +78,16 @@ local function named(self, values)
   return all
 end
 
--- One that is refused keeps none of the others.
-local function log_metrics(self, values, step)
+-- All at once, or one by one where one of them is refused: it keeps none of the others.
+local function log_each(self, all, one, values, ...)
   local run = self._run
-  if pcall(run.log_metrics, run, values, {step = step}) then return end
-  for _, key in ipairs(require("host.ordered").keys(values)) do
-    try(self, run.log_metric, run, key, values[key], {step = step})
-  end
+  if pcall(run[all], run, values, ...) then return end
+  for _, key in ipairs(require("host.ordered").keys(values)) do try(self, run[one], run, key, values[key], ...) end
 end
+
+local function log_metrics(self, values, step) log_each(self, "log_metrics", "log_metric", values, {step = step}) end
+
+local function log_params(self, values) log_each(self, "log_params", "log_param", values) end
 
 -- Those of the training alone, while an epoch is under way: one by one, for this may be every step.
 local function log_step(self, state)
@@ -224,7 +226,7 @@ function Callback:on_train_begin(state)
   if dry(state) then return require("host.overlay").tell("what is logged to run " .. run.info.run_name) end
   failures.follow(run, state)
   state.run = run
-  try(self, function() run:log_params(training_params.of(state, self.style, self._entries)) end)
+  log_params(self, training_params.of(state, self.style, self._entries))
   for key, value in pairs(tags_of(self)) do try(self, run.set_tag, run, key, value) end
   try(self, require "mlflow.provenance", run)
   if self.log_datasets and run.log_input then try(self, log_data, self, state) end
@@ -285,10 +287,8 @@ local function log_early_stop(self, state)
   if self.style == "lightning" then metrics.wait_count, metrics.best_score = stopping.wait, stopping.best end
   log_metrics(self, metrics, 0)
   local best = self.memory.best
-  if self.style == "keras" and state.restored_epoch and best and best.epoch == state.restored_epoch then
-    local values = {}
-    for key, value in pairs(best.values) do values[key] = value end
-    log_metrics(self, values, stopping.stopped_epoch + self.step_base + 1)
+  if self.style == "keras" and best and best.epoch == state.restored_epoch then
+    log_metrics(self, best.values, stopping.stopped_epoch + self.step_base + 1)
   end
 end
 
@@ -318,7 +318,7 @@ function Callback:on_train_end(state)
   if not self._run or dry(state) then return end
   local run = self._run
   log_rest(self, state)
-  try(self, run.log_params, run, (require("host").params()))  -- those that were read since
+  log_params(self, (require("host").params()))  -- those that were read since
   if state.stop_reason then try(self, run.set_tag, run, "stop_reason", state.stop_reason) end
   log_early_stop(self, state)
   state:after("train_end", function() finish(self, state) end)
