@@ -169,8 +169,7 @@ function Run:log_dict(dictionary, artifact_file)
   deliver()
   expect_table("log_dict", "dictionary", dictionary)
   expect_string("log_dict", "artifact_file", artifact_file)
-  local yaml = artifact_file:match("%.ya?ml$")
-  track.log_text(self._handle, yaml and text.yaml(dictionary) or text.json(dictionary), artifact_file)
+  track.log_text(self._handle, text.dict(dictionary, artifact_file), artifact_file)
 end
 
 --- Waits until all that was logged is stored and would survive a power cut.
