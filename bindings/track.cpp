@@ -298,7 +298,13 @@ int log_metric(lua_State* L) {
   const int64_t timestamp = lua_isnoneornil(L, 5) ? -1 : integer_at(L, 5, "mlflow.log_metric", "timestamp");
   if (timestamp < 0 && !lua_isnoneornil(L, 5))
     throw_argument(L, "mlflow.log_metric", "timestamp", "milliseconds since 1970, 0 or more", 5);
-  run->log_metric(key, value, step, timestamp);
+  const std::string model = optional_text(L, 6, "mlflow.log_metric", "model_id");
+  run->log_metric(key, value, step, timestamp, model, optional_text(L, 7, "mlflow.log_metric", "dataset"));
+  return 0;
+}
+
+int log_inputs(lua_State* L) {
+  check<Run>(L, 1)->log_inputs(std::string(text_at(L, 2, "mlflow.log_inputs", "datasets")));
   return 0;
 }
 
@@ -471,7 +477,10 @@ constexpr Row kRows[] = {
      "Returns the folder that a path or a file: URI names.\n@param uri string\n@return string|nil folder"},
     {"log_metric", guarded<log_metric>,
      "Logs one point of a metric; returns in microseconds.\n@param run Run\n@param key string\n"
-     "@param value number|Tensor\n@param step integer|nil default 0\n@param timestamp integer|nil ms since 1970"},
+     "@param value number|Tensor\n@param step integer|nil default 0\n@param timestamp integer|nil ms since 1970\n"
+     "@param model_id string|nil\n@param dataset string|nil its name and its digest, a line each"},
+    {"log_inputs", guarded<log_inputs>,
+     "Logs datasets that a run reads.\n@param run Run\n@param datasets string JSON of MLflow's call runs/log-inputs"},
     {"log_param", guarded<log_param>, "Logs a parameter.\n@param run Run\n@param key string\n@param value string"},
     {"set_tag", guarded<set_tag>, "Sets a tag.\n@param run Run\n@param key string\n@param value string"},
     {"delete_tag", guarded<delete_tag>, "Deletes a tag.\n@param run Run\n@param key string"},

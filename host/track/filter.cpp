@@ -285,6 +285,7 @@ class Parser {
     const size_t from = at_;
     const auto identifier = take_identifier();
     if (!identifier) fail_clause(rest_of_clause(from));
+    if (static const Names kOther = {"OR", "NOT"}; has(kOther, upper(*identifier))) fail_clause(*identifier);
     if (at_ < text_.size() && !is_space(text_[at_]) && !is_comparing(text_[at_]))
       fail("Invalid comparison clause. Expected 'Identifier' found '" + std::string(rest_of_clause(from)) + "'",
            searched_);

@@ -3,6 +3,7 @@ local artifacts = require "mlflow.artifacts"
 local ask = require "mlflow.ask"
 local entities = require "mlflow.entities"
 local file = require "native.file"
+local json = require "native.json"
 local keywords = require "host.keywords"
 local places = require "mlflow.places"
 local signature = require "torch.signature"
@@ -18,9 +19,10 @@ Client.__tostring = function(self) return ("MlflowClient('%s')"):format(self.tra
 
 local function usage(message, hint) vm.raise("usage", "MlflowClient." .. message, hint) end
 
--- Defines a method: its arguments as Python has them, by position or by name.
+-- Defines a method: its arguments as Python has them, by position or by name; by position alone where the last one is a
+-- value, which may be a table.
 local function method(name, spec, f)
-  local parse = signature("MlflowClient." .. name, spec)
+  local parse = spec and signature("MlflowClient." .. name, spec) or function(...) return ... end
   Client[name] = function(self, ...)
     if getmetatable(self) ~= Client then usage(name .. ": call it with ':'", "client:" .. name .. "(...)") end
     return f(self, parse(...))
@@ -42,7 +44,7 @@ end
 
 -- {a = 1} as [{key, value}], in the order of the table, which must be one.
 local function pairs_of(name, argument, values)
-  local list = {}
+  local list = json.array{}
   if values == nil then return list end
   expect(name, argument, "table", values)
   for key, value in text.ordered(values) do list[#list + 1] = {key = text.str(key), value = text.str(value)} end
@@ -59,7 +61,7 @@ end
 local function orders(name, order_by)
   if order_by == nil then return nil end
   if type(order_by) == "string" then order_by = {order_by} end
-  return expect(name, "order_by", "table", order_by)
+  return json.array(table.move(expect(name, "order_by", "table", order_by), 1, #order_by, 1, {}))
 end
 
 -- Metrics as MLflow's JSON has them.
@@ -231,7 +233,7 @@ method("log_metric", "run_id, key, value, timestamp=nil, step=0, dataset_name=ni
 ---@param key string
 ---@param value any
 ---@return any value
-method("log_param", "run_id, key, value=nil", function(self, run_id, key, value)
+method("log_param", nil, function(self, run_id, key, value)
   self:log_batch(run_id, {params = {{key = key, value = value}}})
   return value
 end)
@@ -240,7 +242,7 @@ end)
 ---@param run_id string
 ---@param key string
 ---@param value any
-method("set_tag", "run_id, key, value=nil", function(self, run_id, key, value)
+method("set_tag", nil, function(self, run_id, key, value)
   ask.must("runs/set-tag", {run_id = run_id, key = key, value = text.str(value)}, self.tracking_uri)
 end)
 
@@ -334,7 +336,7 @@ end)
 ---@param experiment_id string
 ---@param key string
 ---@param value any
-method("set_experiment_tag", "experiment_id, key, value=nil", function(self, id, key, value)
+method("set_experiment_tag", nil, function(self, id, key, value)
   ask.must("experiments/set-experiment-tag", {experiment_id = id_of("set_experiment_tag", id), key = key,
     value = text.str(value)}, self.tracking_uri)
 end)

@@ -180,7 +180,8 @@ end
 
 -- Every method of a run is also a function on the innermost active run; without one a run is started.
 for _, name in ipairs{"log_metric", "log_metrics", "log_param", "log_params", "set_tag", "set_tags", "delete_tag",
-  "log_artifact", "log_artifacts", "log_text", "log_dict", "get_artifact_uri"} do
+  "log_artifact", "log_artifacts", "log_text", "log_dict", "log_figure", "log_image", "log_table", "log_input",
+  "log_inputs", "get_artifact_uri"} do
   local method = Run[name]
   mlflow[name] = function(...) return method(stack[#stack] or mlflow.start_run(), ...) end
 end
@@ -233,5 +234,6 @@ return require("host.namespace")("mlflow", {held = mlflow,
     ["mlflow.search"] = "create_experiment delete_experiment delete_experiment_tag delete_run get_experiment "
       .. "get_experiment_by_name get_metric_history get_parent_run get_run search_experiments search_runs "
       .. "set_experiment_tag set_experiment_tags",
+    ["mlflow.tables"] = "load_table",
   },
 })

@@ -124,16 +124,12 @@ function search.get_experiment(experiment_id) return client():get_experiment(exp
 ---@return table|nil Experiment
 function search.get_experiment_by_name(name) return client():get_experiment_by_name(name) end
 
-local parse_create = signature("mlflow.create_experiment", "name, artifact_location=nil, tags=nil")
-
 --- Makes an experiment, which is not active yet; a tracking error if the name is taken.
 ---@param name string
 ---@param artifact_location? string
 ---@param tags? table<string, any>
 ---@return string experiment_id
-function search.create_experiment(...)
-  return client():create_experiment(parse_create(...))
-end
+function search.create_experiment(...) return client():create_experiment(...) end
 
 --- Deletes an experiment and its runs; they can be restored until `mlflow gc` removes them.
 ---@param experiment_id string

