@@ -229,7 +229,7 @@ function Callback:on_train_begin(state)
   log_params(self, training_params.of(state, self.style, self._entries))
   for key, value in pairs(tags_of(self)) do try(self, run.set_tag, run, key, value) end
   try(self, require "mlflow.provenance", run)
-  if self.log_datasets and run.log_input then try(self, log_data, self, state) end
+  if self.log_datasets then try(self, log_data, self, state) end
   if self.log_model_summary and state.model then
     try(self, function() run:log_text(model_artifacts.summary(state.model), "model_summary.txt") end)
   end
