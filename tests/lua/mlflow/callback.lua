@@ -269,8 +269,8 @@ test.case("the data of the training and of the validation are inputs with the co
   end
   local x, y = torch.randn(10, 2), torch.randn(10, 1)
   local function profile(n)
-    return ('{"features_shape": [%d, 2], "features_size": %d, "features_nbytes": %d, "targets_shape": [%d, 1], "targets_size": %d, "targets_nbytes": %d}')
-      :format(n, 2 * n, 8 * n, n, n, 4 * n)
+    return ('{"features_shape": [%d, 2], "features_size": %d, "features_nbytes": %d, "targets_shape": [%d, 1], '
+      .. '"targets_size": %d, "targets_nbytes": %d}'):format(n, 2 * n, 8 * n, n, n, 4 * n)
   end
   test.equal(inputs {train = {x, y}, batch_size = 4, validation_split = 0.2}, {{"train", profile(8)}, {"eval", profile(2)}})
   test.equal(inputs {train = {x, y}, batch_size = 4, steps_per_epoch = 2}, {{"train", profile(10)}})
@@ -281,7 +281,7 @@ test.case("the data of the training and of the validation are inputs with the co
   test.equal(inputs {train = data.DataLoader(inner, {batch_size = 2}), valid = data.DataLoader(second, {batch_size = 2})},
     {{"train", profile(3)}, {"eval", profile(3)}})
   test.equal(inputs {train = {{x, y}, {x, y}}}, {{"train", profile(20)}})
-  test.equal(inputs {train = function() return function(_, i) return i < 2 and i + 1 or nil, {x, y} end, nil, 0 end, max_steps = 1}, {})
+  test.equal(require "mlflow.training_data"(function() error("is not asked") end), nil)
 end)
 
 test.case("the digest of a part of the data is that of its values", function()
