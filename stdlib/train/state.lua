@@ -92,8 +92,13 @@ end
 
 -- What callbacks write behind the training's back is there before any of them hears that it has ended.
 function counted.train_end(state)
+  local saves = false
   for _, entry in ipairs(state.callback_list and state.callback_list.entries or {}) do
     if entry.callback.settle then entry.callback:settle(state) end
+    saves = saves or entry.callback.checkpoint_folder ~= nil
+  end
+  if saves and not (state.interrupted or state.dry_run) then
+    state:after("train_end", function() require("train.resume").finish(state) end)
   end
 end
 
