@@ -11,6 +11,7 @@
 #include "host/save/checkpoint.h"
 #include "host/save/checkpoint_writer.h"
 #include "host/tensor/fresh.h"
+#include "host/vm/state.h"
 
 namespace trainhost::bindings {
 namespace {
@@ -51,30 +52,46 @@ CheckpointWriter& writer_of(lua_State* L) {
   return *made;
 }
 
-int submit_checkpoint(lua_State* L) {
-  std::string folder(check_string(L, 1, kSave, "folder"));
-  std::string link = lua_isnoneornil(L, 4) ? std::string() : std::string(check_string(L, 4, kSave, "link"));
+// A disk that does not answer is waited for no longer than the script is.
+CheckpointWriter::Stop stop_of(lua_State* L) {
+  return [&interrupts = vm::State::of(L).interrupts()] { return interrupts.requested(); };
+}
+
+// The path at 1, a checkpoint's contents or those of one file at 2 and 3.
+int submit(lua_State* L, save::Checkpoint checkpoint, CheckpointWriter::Target target) {
+  target.replaceable = lua_toboolean(L, 5);
   auto& writer = writer_of(L);
-  auto checkpoint = check_contents(L);
-  const uint64_t ticket = tensor::below_transforms(
-      [&] { return writer.submit(std::move(folder), std::move(checkpoint), std::move(link)); });
+  const uint64_t ticket =
+      tensor::below_transforms([&] { return writer.submit(std::move(target), std::move(checkpoint), stop_of(L)); });
   lua_pushinteger(L, static_cast<lua_Integer>(ticket));
   return 1;
 }
 
+int submit_checkpoint(lua_State* L) {
+  CheckpointWriter::Target target{std::string(check_string(L, 1, kSave, "folder"))};
+  if (!lua_isnoneornil(L, 4)) target.link = check_string(L, 4, kSave, "link");
+  return submit(L, check_contents(L), std::move(target));
+}
+
+int submit_safetensors(lua_State* L) {
+  CheckpointWriter::Target target{std::string(check_string(L, 1, kSave, "path"))};
+  target.is_file = true;
+  save::Checkpoint contents;
+  contents.tensors.emplace_back(std::string(), check_named(L, 2, kSave));
+  contents.texts = check_texts(L, 3, kSave);
+  return submit(L, std::move(contents), std::move(target));
+}
+
+int has_room(lua_State* L) { return lua_pushboolean(L, writer_of(L).has_room()), 1; }
+
 int poll_checkpoint(lua_State* L) {
   const auto ticket = static_cast<uint64_t>(check_integer(L, 1, kSave, "ticket"));
   auto& writer = writer_of(L);
-  std::exception_ptr error;
-  if (lua_toboolean(L, 2)) {
-    error = writer.wait(ticket);
-  } else {
-    const auto ended = writer.poll(ticket);
-    if (!ended) return lua_pushboolean(L, 0), 1;
-    error = *ended;
-  }
-  if (error) std::rethrow_exception(error);
-  return lua_pushboolean(L, 1), 1;
+  auto ending = lua_toboolean(L, 2) ? writer.wait(ticket, stop_of(L)) : writer.poll(ticket);
+  if (ending && ending->error) std::rethrow_exception(ending->error);
+  lua_pushboolean(L, ending.has_value());
+  lua_pushboolean(L, ending && ending->is_written);
+  return 2;
 }
 
 int read_checkpoint(lua_State* L) {
@@ -141,11 +158,18 @@ void set_checkpoints(lua_State* L) {
        "Replaces the folder in one step.\n@param folder string\n@param tensors table {{name, {{name, Tensor}, ...}}, "
        "...}\n@param texts? table {{file, text}, ...}"},
       {"submit_checkpoint", guarded<submit_checkpoint>,
-       "The same by a thread, of copies; waits while two are under way.\n@param folder string\n@param tensors "
-       "table\n@param texts? table\n@param link? string that leads to the folder then\n@return integer ticket"},
+       "The same by a thread, of copies. One is written while one waits; with both there it waits for room, a "
+       "replaceable "
+       "one gives way to the next.\n@param folder string\n@param tensors table\n@param texts? table\n@param link? "
+       "string that leads to the folder then\n@param replaceable? boolean\n@return integer ticket 0: not taken"},
+      {"submit_safetensors", guarded<submit_safetensors>,
+       "Such a write of one .safetensors file.\n@param path string\n@param tensors table {{name, Tensor}, ...}\n@param "
+       "metadata? table {{key, text}, ...}\n@param link? nil\n@param replaceable? boolean\n@return integer ticket"},
+      {"has_room", guarded<has_room>, "Would a submission be taken now, without waiting?\n@return boolean"},
       {"poll_checkpoint", guarded<poll_checkpoint>,
-       "Whether it is written; raises its error, once.\n@param ticket integer\n@param wait? boolean until it "
-       "is\n@return boolean"},
+       "Whether a submission has ended; raises its error, once.\n@param ticket integer\n@param wait? boolean until it "
+       "has, "
+       "or the script is to stop\n@return boolean ended\n@return boolean written false: another one took its place"},
       {"read_checkpoint", guarded_repeatable<read_checkpoint>,
        "@param folder string\n@return table name -> {{name, Tensor}, ...}\n@return table file -> text"},
       {"check_checkpoint", guarded_repeatable<check_checkpoint>,

@@ -1,6 +1,8 @@
 // The queue of two and its thread.
 #include "host/save/checkpoint_writer.h"
 
+#include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <unordered_map>
 #include <unordered_set>
@@ -10,6 +12,9 @@
 
 namespace trainhost::save {
 namespace {
+
+constexpr size_t kLimit = 2;                    // one that is being written, one that waits
+constexpr std::chrono::milliseconds kLook{20};  // how often one who waits asks whether to go on
 
 // Note [Copies into the memory of the last ones]
 // Fresh memory costs a page fault every 4 KB: copying 100 MB takes 100 ms into new pages and 15 ms into those of the
@@ -49,6 +54,17 @@ std::vector<at::Tensor> tensors_of(const Checkpoint& checkpoint) {
   return all;
 }
 
+void write(const CheckpointWriter::Target& target, const Checkpoint& checkpoint) {
+  if (target.is_file) {
+    write_safetensors(target.path, checkpoint.tensors.front().second, checkpoint.texts);
+  } else {
+    write_checkpoint(target.path, checkpoint);
+  }
+  if (target.link.empty()) return;
+  const std::filesystem::path path(target.path);
+  file::publish_link(path.filename().string(), (path.parent_path() / target.link).string());
+}
+
 }  // namespace
 
 CheckpointWriter::~CheckpointWriter() {
@@ -60,40 +76,56 @@ CheckpointWriter::~CheckpointWriter() {
   if (thread_.joinable()) thread_.join();
 }
 
-uint64_t CheckpointWriter::submit(std::string folder, Checkpoint checkpoint, std::string link) {
+bool CheckpointWriter::is_room() const { return queue_.size() < kLimit || queue_.back().target.replaceable; }
+
+bool CheckpointWriter::has_room() {
+  std::lock_guard lock(mutex_);
+  return is_room();
+}
+
+uint64_t CheckpointWriter::submit(Target target, Checkpoint checkpoint, const Stop& stop) {
+  if (!thread_.joinable()) thread_ = start_thread("checkpoint", [this] { run(); });
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return queue_.size() < 2; });
+  if (!is_room() && target.replaceable) return 0;
+  while (!changed_.wait_for(lock, kLook, [&] { return is_room(); }))
+    if (stop()) return 0;
+  if (queue_.size() == kLimit) {  // its memory is that of the new one
+    spare_ = tensors_of(queue_.back().checkpoint);
+    ended_.emplace(queue_.back().ticket, Ending{false, nullptr});
+    queue_.pop_back();
+  }
   std::vector<at::Tensor> spare = std::move(spare_);
   spare_.clear();
   lock.unlock();
   copy_tensors(checkpoint, spare);
+  spare.clear();
   lock.lock();
   const uint64_t ticket = ++last_;
-  queue_.push_back({ticket, std::move(folder), std::move(link), std::move(checkpoint)});
-  if (!thread_.joinable()) thread_ = start_thread("checkpoint", [this] { run(); });
+  queue_.push_back({ticket, std::move(target), std::move(checkpoint)});
   lock.unlock();
   changed_.notify_all();
   return ticket;
 }
 
-std::optional<std::exception_ptr> CheckpointWriter::poll(uint64_t ticket) {
+std::optional<CheckpointWriter::Ending> CheckpointWriter::poll(uint64_t ticket) {
   std::lock_guard lock(mutex_);
   const auto found = ended_.find(ticket);
   if (found == ended_.end()) return std::nullopt;
-  std::exception_ptr error = found->second;
+  Ending ending = found->second;
   ended_.erase(found);
-  return error;
+  return ending;
 }
 
-std::exception_ptr CheckpointWriter::wait(uint64_t ticket) {
-  std::unique_lock lock(mutex_);
-  if (ticket == 0 || ticket > last_) return nullptr;
-  changed_.wait(lock, [&] {
-    const bool queued = !queue_.empty() && queue_.front().ticket <= ticket;
-    return ended_.contains(ticket) || !queued;
-  });
-  lock.unlock();
-  return poll(ticket).value_or(nullptr);
+std::optional<CheckpointWriter::Ending> CheckpointWriter::wait(uint64_t ticket, const Stop& stop) {
+  {
+    std::unique_lock lock(mutex_);
+    const auto is_under_way = [&] {
+      return std::any_of(queue_.begin(), queue_.end(), [&](const Job& job) { return job.ticket == ticket; });
+    };
+    while (!changed_.wait_for(lock, kLook, [&] { return !is_under_way(); }))
+      if (stop()) return std::nullopt;
+  }
+  return poll(ticket);
 }
 
 void CheckpointWriter::run() {
@@ -101,21 +133,17 @@ void CheckpointWriter::run() {
   for (;;) {
     changed_.wait(lock, [&] { return closing_ || !queue_.empty(); });
     if (queue_.empty()) return;
-    const Job& job = queue_.front();  // a deque's front stays where it is while others are pushed
+    const Job& job = queue_.front();  // a deque's front stays where it is while others come and go behind it
     lock.unlock();
     std::exception_ptr error;
     try {
-      write_checkpoint(job.folder, job.checkpoint);
-      if (!job.link.empty()) {
-        const std::filesystem::path path(job.folder);
-        file::publish_link(path.filename().string(), (path.parent_path() / job.link).string());
-      }
+      write(job.target, job.checkpoint);
     } catch (const std::exception&) {
       error = std::current_exception();
     }
     lock.lock();
     spare_ = tensors_of(job.checkpoint);
-    ended_.emplace(job.ticket, error);
+    ended_.emplace(job.ticket, Ending{!error, error});
     queue_.pop_front();
     changed_.notify_all();
   }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <exception>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -24,27 +25,44 @@ class CheckpointWriter {
   CheckpointWriter(const CheckpointWriter&) = delete;
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
 
-  // Copies the tensors to the host and queues them; with `link` that name beside the folder leads to it once it is
-  // there. Memory is bounded: one checkpoint is being written, one waits, and with both there the call waits. Returns a
-  // ticket.
-  uint64_t submit(std::string folder, Checkpoint checkpoint, std::string link);
-  // How a submission ended: nothing while it is under way, else the error or nullptr, once.
-  std::optional<std::exception_ptr> poll(uint64_t ticket);
-  // The same, once it has ended.
-  std::exception_ptr wait(uint64_t ticket);
+  struct Target {
+    std::string path;
+    std::string link;          // a name beside the folder that leads to it once it is there; empty is none
+    bool is_file = false;      // the first group alone, as one safetensors file with the texts as its metadata
+    bool replaceable = false;  // of several that wait only the newest is of use
+  };
+  // Asked while a call waits: true ends the wait.
+  using Stop = std::function<bool()>;
+
+  // Would `submit` take one now, without waiting?
+  bool has_room();
+  // Copies the tensors to the host and queues them. Memory is bounded: one checkpoint is being written, one waits. With
+  // both there a replaceable one that waits gives way; else a replaceable new one is not taken, and for any other the
+  // call waits. Returns a ticket, 0 if it was not taken. Throws std::system_error if there is no thread to be had.
+  uint64_t submit(Target target, Checkpoint checkpoint, const Stop& stop);
+
+  struct Ending {
+    bool is_written;  // false: it failed, or another one took its place
+    std::exception_ptr error;
+  };
+  // How a submission ended, once; nothing while it is under way.
+  std::optional<Ending> poll(uint64_t ticket);
+  // The same, once it has ended or the wait is.
+  std::optional<Ending> wait(uint64_t ticket, const Stop& stop);
 
  private:
   struct Job {
     uint64_t ticket;
-    std::string folder, link;
+    Target target;
     Checkpoint checkpoint;
   };
+  bool is_room() const;
   void run();
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Job> queue_;  // the first is being written
-  std::map<uint64_t, std::exception_ptr> ended_;
+  std::deque<Job> queue_;  // the first is being written, one more waits
+  std::map<uint64_t, Ending> ended_;
   std::vector<at::Tensor> spare_;  // the copies of the last one that was written
   uint64_t last_ = 0;
   bool closing_ = false;

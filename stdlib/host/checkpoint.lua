@@ -62,35 +62,49 @@ end
 ---@param contents table {tensors = name -> state dict (also nested, as an optimizer's), state = plain values and tensors}
 function checkpoint.save(folder, contents) native.write_checkpoint(folder, parts_of(contents)) end
 
+-- Fields: folder; written (once it has ended: false where another one took its place, or it failed).
 local Writing = {__name = "Writing"}
 Writing.__index = Writing
+
+local function writing(folder, ticket)
+  return setmetatable({folder = folder, ticket = ticket, ended = ticket == 0, written = false}, Writing)
+end
 
 ---@param wait boolean
 local function poll(self, wait)
   if self.ended then return true end
-  local ok, ended = pcall(native.poll_checkpoint, self.ticket, wait)
-  if not ok or ended then self.ended = true end
-  if not ok then error(ended, 0) end
+  local ok, ended, written = pcall(native.poll_checkpoint, self.ticket, wait)
+  if not ok then
+    self.ended = true
+    error(ended, 0)
+  end
+  self.ended, self.written = ended, written
   return ended
 end
 
---- Is it written? Raises the error if it could not be, once.
+--- Has it ended? Raises the error if it could not be written, once.
 ---@return boolean
 function Writing:done() return poll(self, false) end
 
---- Returns once it is written; raises the error if it cannot be, once.
+--- Returns once it has ended; raises the error if it cannot be written, once. Ctrl-C ends the wait.
 function Writing:wait() poll(self, true) end
 
---- The same as `save`, by a thread and of copies: the tensors may change once the call has returned. Two may be under way;
---- the call waits while there are more. The end of the program waits for both.
+--- The same as `save`, by a thread and of copies: the tensors may change once the call has returned. One may be written
+--- while another one waits; with both there the call waits. The end of the program waits for both.
 ---@param folder string
 ---@param contents table as for `save`
 ---@param link? string a name beside the folder that leads to it from then on, such as "latest"
----@return table writing with `done()` and `wait()`
-function checkpoint.submit(folder, contents, link)
+---@param replaceable? boolean true: while it waits the next one takes its place, and it is not taken at all where it would
+--- have to wait for room
+---@return table writing with `done()`, `wait()`, and then `written`
+function checkpoint.submit(folder, contents, link, replaceable)
   local groups, texts = parts_of(contents)
-  return setmetatable({folder = folder, ticket = native.submit_checkpoint(folder, groups, texts, link)}, Writing)
+  return writing(folder, native.submit_checkpoint(folder, groups, texts, link, replaceable))
 end
+
+--- Would `submit` take one now, without waiting?
+---@return boolean
+function checkpoint.has_room() return native.has_room() end
 
 --- Reads what `save` wrote. An io error for a folder that is damaged, also in a single bit, or no checkpoint.
 ---@param folder string
@@ -149,12 +163,23 @@ function checkpoint.sweep(folder)
   end
 end
 
+local FORMAT <const> = {{"format", "pt"}}
+
+local function file_pairs(where, path, tensors) return flat_pairs(path, tensors) or structure.pairs_of(where, tensors) end
+
 --- Writes one group of tensors as a .safetensors file, in one step.
 ---@param path string
 ---@param tensors table a state dict or a list of {name, tensor}
 function checkpoint.save_tensors(path, tensors)
-  local list = flat_pairs(path, tensors) or structure.pairs_of("host.checkpoint.save_tensors", tensors)
-  native.write_safetensors(path, list, {{"format", "pt"}})
+  native.write_safetensors(path, file_pairs("host.checkpoint.save_tensors", path, tensors), FORMAT)
+end
+
+--- The same by a thread, as `submit` does.
+---@param path string
+---@param tensors table
+---@return table writing with `done()`, `wait()`, and then `written`
+function checkpoint.submit_tensors(path, tensors)
+  return writing(path, native.submit_safetensors(path, file_pairs("host.checkpoint.submit_tensors", path, tensors), FORMAT))
 end
 
 --- Makes `name`, beside the folder or file, a link to it: over an older link in one step.

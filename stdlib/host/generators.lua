@@ -20,6 +20,13 @@ function generators.take()
   return taken
 end
 
+---Is this a generator that a script has made?
+---@param object any
+---@return boolean
+function generators.is_one(object)
+  return type(object) == "userdata" and (debug.getmetatable(object) or {}).__name == "Generator"
+end
+
 ---Random numbers go on as they did after `take`, also of devices that were used for the first time since.
 ---@param taken table
 function generators.restore(taken)

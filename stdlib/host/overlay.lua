@@ -185,20 +185,24 @@ local function replace_lua()
   end)
 end
 
+local function kept(ticket)
+  tickets[#tickets + 1] = ticket
+  return ticket
+end
+
 local function replace_checkpoints(save)
   place(save, "write_checkpoint", making)
   place(save, "read_checkpoint check_checkpoint", reading_checkpoint)
-  replace(save, "submit_checkpoint", function(original, path, tensors, texts, link)
+  replace(save, "submit_checkpoint", function(original, path, tensors, texts, link, ...)
     local there = making(path)
     if type(path) == "string" and type(link) == "string" then
       local beside = (path:gsub("/+$", ""):match("^.*/") or "") .. link
       if there ~= path then overlay.tell(beside)
       elseif writing(beside) ~= beside then link = nil end  -- of a temporary folder, the link is not temporary
     end
-    local ticket = original(there, tensors, texts, link)
-    tickets[#tickets + 1] = ticket
-    return ticket
+    return kept(original(there, tensors, texts, link, ...))
   end)
+  replace(save, "submit_safetensors", function(original, path, ...) return kept(original(writing(path), ...)) end)
   replace(save, "publish_link", function(original, target, link)
     local there = writing(link)
     if there ~= link and type(target) == "string" then

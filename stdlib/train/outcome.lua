@@ -8,6 +8,18 @@ local outcome = {}
 ---@return table
 function outcome.new() return setmetatable({names = {}, series = {}, epochs = 0, batches = 0}, {__index = outcome}) end
 
+---What a checkpoint keeps of it.
+---@return table
+function outcome:state_dict() return {names = self.names, series = self.series, epochs = self.epochs, batches = self.batches} end
+
+---Goes on with what a checkpoint has kept, until which the training took so many seconds.
+---@param state table
+---@param seconds number
+function outcome:load_state_dict(state, seconds)
+  for name, value in pairs(state) do self[name] = value end
+  self.before = {epochs = self.epochs, seconds = seconds}
+end
+
 ---Takes an epoch's logs in.
 ---@param state table
 function outcome:add(state)
@@ -25,6 +37,12 @@ function outcome:add(state)
       if value == value and better then series.best, series.best_epoch = value, state.epoch end
     end
   end
+end
+
+---Takes note of a checkpoint that stays.
+---@param saved table state.checkpoint
+function outcome:save(saved)
+  if not saved.is_temporary then self.saved = saved.path end
 end
 
 -- Columns padded to their widest cell: the first to the left, numbers to the right.
@@ -61,8 +79,11 @@ function outcome:text(state, seconds)
   local rate = self.batches > 0 and (", %s"):format(numbers.rate(self.batches, seconds)) or ""
   table.insert(lines, 1, ("trained %d epochs, %d steps in %s%s"):format(self.epochs, state.steps_done,
     numbers.duration(seconds), rate))
+  if self.before then
+    lines[1] = ("%s; %s of it before it went on after epoch %d"):format(lines[1], numbers.duration(self.before.seconds), self.before.epochs)
+  end
   if state.restored_epoch then lines[#lines + 1] = ("weights of epoch %d restored"):format(state.restored_epoch + 1) end
-  if state.checkpoint then lines[#lines + 1] = "saved: " .. state.checkpoint.path end
+  if self.saved and require("host").file.exists(self.saved) then lines[#lines + 1] = "saved: " .. self.saved end
   return table.concat(lines, "\n") .. "\n"
 end
 

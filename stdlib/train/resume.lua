@@ -5,6 +5,7 @@ local generators = require "host.generators"
 local gradients = require "train.gradients"
 local host = require "host"
 local logs = require "train.logs"
+local origin = require "train.origin"
 local snapshot = require "train.snapshot"
 local torch = require "torch"
 local vm = require "native.vm"
@@ -30,11 +31,11 @@ function resume.check(where, given)
   if given.saved == nil then return end
   local ok = type(given.saved) == "table" and getmetatable(given.saved) == nil
   for name, object in pairs(ok and given.saved or {}) do
-    local has, found = pcall(function() return object.state_dict and object.load_state_dict end)
+    local has, found = pcall(function() return generators.is_one(object) or object.state_dict and object.load_state_dict end)
     ok = ok and type(name) == "string" and has and found
   end
   if not ok then
-    vm.raise("usage", where .. ": saved must be a table by name of what has state_dict and load_state_dict",
+    vm.raise("usage", where .. ": saved must be a table by name of what has state_dict and load_state_dict, or torch.Generators",
       "saved = {critic = critic, critic_optimizer = optimizer}")
   end
 end
@@ -56,18 +57,6 @@ local function first_good(paths)
   end
   if damaged then host.log.warn(damaged) end
   return nil
-end
-
--- The folders that callbacks of this training write checkpoints into: `to_recover` alone, or all.
-local function folders_of(state, to_recover)
-  local folders = {}
-  for _, entry in ipairs(state.callback_list.entries) do
-    local callback = entry.callback
-    if callback.checkpoint_folder and (callback.recovers or not to_recover) then
-      folders[#folders + 1] = callback:checkpoint_folder()
-    end
-  end
-  return folders
 end
 
 local function newest_first(folders)
@@ -108,11 +97,13 @@ end
 local function find(state)
   local wish = state.resume
   if wish == false then return nil end
-  local path, found = first_good(newest_first(folders_of(state, wish ~= "auto")))
-  if wish == "auto" and #folders_of(state) == 0 then
+  local path, found = first_good(newest_first(snapshot.folders(state, wish ~= "auto")))
+  if wish == "auto" and #snapshot.folders(state) == 0 then
     host.log.warn('resume = "auto": no callback of this training writes checkpoints: train.BackupAndRestore and ModelCheckpoint do')
   end
-  if path or wish == nil or wish == "auto" then return path, found end
+  local was, is_by_name = found and found.state.origin, wish ~= nil and wish ~= "auto"
+  if was and not is_by_name then origin.check_own(state, path, was, snapshot.folders(state)[1]) end
+  if path or not is_by_name then return path, found end
   return find_in(wish)
 end
 
@@ -168,7 +159,9 @@ local function apply(state, found)
   for _, name in ipairs(snapshot.COUNTERS) do state[name] = now[name] or state[name] end
   if state.model and tensors.model then load_model(state, tensors.model, now.model) end
   for name, object in pairs(state.saved or {}) do
-    if tensors.saved and tensors.saved[name] then object:load_state_dict(tensors.saved[name]) end
+    local of_then = tensors.saved and tensors.saved[name]
+    if of_then and generators.is_one(object) then object:set_state(of_then)
+    elseif of_then then object:load_state_dict(of_then) end
   end
   if tensors.callbacks then state.callback_list:load_state_dict(tensors.callbacks, state) end
   if now.model and is_module(state.model) then load_modes(state.model, now.model) end
@@ -192,12 +185,23 @@ local function place(now)
   return ("in epoch %d after batch %d, step %d"):format(now.epoch + 1, now.epoch_batches, now.steps_done)
 end
 
+-- Data that do not go on where they were: told of before the first step.
+local function tell_of_drift(names)
+  host.log.warn(("resume: '%s' of the data had changed when the checkpoint was taken, which does not hold it: the batches may not "
+    .. "be those of a training that was never stopped. Let them depend on the epoch that the function is given and on the default "
+    .. "random numbers alone, give a torch.Generator in saved = {name = generator}, or data with state_dict and load_state_dict")
+    :format(table.concat(names, "', '")))
+end
+
 ---Once the callbacks have heard that the training begins: loads the checkpoint that is to be gone on from, if there is one.
 ---@param state table
 function resume.begin(state)
-  if state.resume == nil and #folders_of(state, true) == 0 then return end
+  if state.resume == nil and #snapshot.folders(state, true) == 0 then return end
   local path, found = find(state)
   if not path then return end
+  local was = found.state.origin
+  origin.begin(state)
+  if was then origin.check_optimizer(state, path, was) end
   local ok, err = pcall(apply, state, found)
   if not ok then
     if type(err) == "table" and type(err.message) == "string" and err.kind ~= "interrupted" then
@@ -205,11 +209,18 @@ function resume.begin(state)
     end
     error(err, 0)
   end
-  state.resumed, state.checkpoint = path, {path = path, weights_only = false}
+  state.resumed, state.resumed_time = path, found.state.time or host.time()
+  state.checkpoint = {path = path, weights_only = false}
   host.log.info(("goes on from %s, %s"):format(path, place(found.state)))
+  if was then origin.tell(state, was) end
+  if found.state.drifted then tell_of_drift(found.state.drifted) end
   state:emit("checkpoint_load")
   if found.state.random then generators.restore(found.state.random) end
 end
+
+---A training has ended well.
+---@param state table
+function resume.finish(state) origin.finish(state, snapshot.folders(state)[1]) end
 
 ---Walks over the batches of an epoch of a training, from the one after those that it has done.
 ---@param state table

@@ -2,14 +2,17 @@
 --
 -- Everything that the next step depends on: with the same script and data, a training that goes on from it is the one that
 -- was never stopped, bit for bit. train/resume.lua is the way back.
+local active_run = require "train.active_run"
 local batches = require "train.batches"
 local callback_state = require "train.callback_state"
 local checkpoint = require "host.checkpoint"
+local drift = require "train.drift"
 local generators = require "host.generators"
 local gradients = require "train.gradients"
 local host = require "host"
 local logs = require "train.logs"
 local ordered = require "host.ordered"
+local origin = require "train.origin"
 local structure = require "torch.structure"
 
 local is_module <const> = require("torch.nn.module").is_module
@@ -36,10 +39,10 @@ end
 
 local function position(data) return batches.has_position(data) and data:state_dict() or nil end
 
--- The batches since the last step, and their gradients.
-local function window_of(state)
+-- The batches since the last step, and their gradients; those of an epoch's last step are for the hooks of its end.
+local function window_of(state, within)
   local window = state._window
-  if not (window and window.count > 0) then return nil end
+  if not (window and (window.count > 0 or within and state.epoch_batches == state._train_count)) then return nil end
   local grads = {}
   for i, parameter in ipairs(gradients.parameters(state)) do
     if parameter.grad ~= nil then grads[tostring(i)] = parameter.grad end
@@ -52,10 +55,24 @@ local function script()
   return {name = host.script, xxh3_128 = ok and require("native.save").checksum(text) or nil}
 end
 
-local function run_id()
-  local mlflow = package.loaded.mlflow
-  local run = mlflow and mlflow.active_run()
+local function run_id(state)
+  local run = active_run(state)
   return run and run.info.run_id or nil
+end
+
+---The folders that callbacks of this training write checkpoints into: `to_recover` alone, or all.
+---@param state table
+---@param to_recover? boolean
+---@return string[]
+function snapshot.folders(state, to_recover)
+  local folders = {}
+  for _, entry in ipairs(state.callback_list and state.callback_list.entries or {}) do
+    local callback = entry.callback
+    if callback.checkpoint_folder and (callback.recovers or not to_recover) then
+      folders[#folders + 1] = callback:checkpoint_folder()
+    end
+  end
+  return folders
 end
 
 local function dict_of(object) return object and object.state_dict and object:state_dict() or nil end
@@ -72,14 +89,15 @@ function snapshot.contents(state)
   now.logs, now.user = ordered.new(), state.user
   for _, key in ipairs(logs.keys(state.logs)) do now.logs[key] = state.logs[key] end
   now.running = within and state._running and state._running:state_dict() or nil
-  now.window = window_of(state)
+  now.window = window_of(state, within)
   now.random, now.random_at_epoch = generators.take(), within and state._epoch_random or nil
   now.loader, now.valid_loader = position(state.train), position(state.valid)
   now.scaler = scaler and scaler:state_dict() or nil
   now.model = is_module(state.model) and rest_of_model(state.model) or nil
-  now.script, now.run_id, now.versions, now.time = script(), run_id(), host.versions, host.time()
+  now.script, now.run_id, now.versions, now.time = script(), run_id(state), host.versions, host.time()
+  now.drifted, now.origin = drift.names(state), origin.contents(state, snapshot.folders(state)[1])
   local saved = {}
-  for name, object in pairs(state.saved or {}) do saved[name] = object:state_dict() end
+  for name, object in pairs(state.saved or {}) do saved[name] = generators.is_one(object) and object:get_state() or object:state_dict() end
   return {
     tensors = {
       model = dict_of(state.model), optimizer = dict_of(state.optimizer),
@@ -93,6 +111,8 @@ end
 ---A usage error where something of a training cannot be kept, before its first step.
 ---@param state table
 function snapshot.check(state)
+  if not state._before then drift.begin(state) end
+  origin.begin(state)
   local function try(value, where) structure.take_apart("a checkpoint cannot be written", value, where, {}) end
   try(state.user, "state.user")
   for _, entry in ipairs(state.callback_list and state.callback_list.entries or {}) do
@@ -113,20 +133,45 @@ function snapshot.save_weights(path, state)
   checkpoint.save_tensors(path, state.model:state_dict())
 end
 
----Writes a checkpoint folder, then points the link `latest` beside it at it.
+---The same by a thread: the training waits for the copies alone.
+---@param path string
+---@param state table
+---@return table writing of host.checkpoint.submit_tensors
+function snapshot.submit_weights(path, state) return checkpoint.submit_tensors(path, state.model:state_dict()) end
+
+---Writes a checkpoint folder by a thread, then points the link `latest` beside it at it.
 ---@param folder string
 ---@param state table
-function snapshot.save(folder, state)
-  checkpoint.save(folder, snapshot.contents(state))
-  checkpoint.link(folder, "latest")
+---@param replaceable? boolean
+---@return table writing of host.checkpoint.submit
+function snapshot.submit(folder, state, replaceable)
+  return checkpoint.submit(folder, snapshot.contents(state), "latest", replaceable)
 end
 
----The same by a thread: the training waits for the copies alone.
----@param folder string
+local TOLD <const> = {"epoch", "batch", "step", "logs"}
+
+---What `checkpoint_save` tells of, once the checkpoint that is being made now is there.
 ---@param state table
----@return table writing with `done()` and `wait()`, which raise its error
-function snapshot.submit(folder, state)
-  return checkpoint.submit(folder, snapshot.contents(state), "latest")
+---@return table
+function snapshot.moment(state)
+  local at = {}
+  for _, name in ipairs(TOLD) do at[name] = state[name] end
+  return at
+end
+
+---Tells of a checkpoint that is there, at the moment when it was made.
+---@param state table
+---@param saved table path, weights_only ...: state.checkpoint from then on
+---@param at table
+function snapshot.tell(state, saved, at)
+  local now = snapshot.moment(state)
+  local function move(to)
+    for _, name in ipairs(TOLD) do state[name] = to[name] end
+  end
+  local _ <close> = setmetatable({}, {__close = function() move(now) end})
+  move(at)
+  state.checkpoint = saved
+  state:emit("checkpoint_save")
 end
 
 return snapshot

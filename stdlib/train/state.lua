@@ -6,8 +6,8 @@
 -- samples, epoch_batches (done in this epoch), logs, metrics, history, stopping, stop_reason, skip_step (a hook of
 -- before_step sets it: this step of the optimizer is left out), found_inf (a flag of the device for the same), count (what the
 -- batch counts: samples, tokens or weights), dry_run (nothing is to be written), user (yours, saved with the checkpoints),
--- saved (more that has a state_dict, by name), resumed (the checkpoint that the training went on from), run (the MLflow run
--- that mlflow.callback logs it to).
+-- saved (more that has a state_dict, by name), resumed (the checkpoint that the training went on from), resumed_time (when that
+-- was made, seconds since 1970), run (the MLflow run that mlflow.callback logs it to).
 local known <const> = require("train.hooks").of_event
 local logs = require "train.logs"
 
@@ -88,6 +88,18 @@ function counted.epoch_end(state)
   reach(state, "epoch", "epochs_done")
   state.epochs_done, state._old_logs = state.epoch + 1, state.logs
   end_dry_run(state)
+end
+
+-- What callbacks write behind the training's back is there before any of them hears that it has ended.
+function counted.train_end(state)
+  local saves = false
+  for _, entry in ipairs(state.callback_list and state.callback_list.entries or {}) do
+    if entry.callback.settle then entry.callback:settle(state) end
+    saves = saves or entry.callback.checkpoint_folder ~= nil
+  end
+  if saves and not (state.interrupted or state.dry_run) then
+    state:after("train_end", function() require("train.resume").finish(state) end)
+  end
 end
 
 ---Takes note of an event before its hooks run. A plain table becomes a state.

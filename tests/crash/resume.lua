@@ -58,6 +58,15 @@ function kinds.csv()
   add(train.CSVLogger "log.csv")
   add(train.CSVLogger "log.jsonl")
 end
+function kinds.tensorboard()
+  kinds.shuffle()
+  add(train.TensorBoard {log_dir = "logs", update_freq = 1, histogram_freq = 1})
+  add(train.on("epoch_end", function(state) -- a writer of the script's own, by the callback
+    for _, callback in ipairs(a.callbacks) do
+      if callback.writer then callback:writer():add_scalar("own", state.epoch * 2.0, state.epoch) end
+    end
+  end))
+end
 function kinds.scheduler()
   make_optimizer = function()
     local optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1, momentum = 0.9})
@@ -98,6 +107,39 @@ function kinds.stretched_generated()
   kinds.generated()
   a.steps_per_epoch = 5
 end
+function kinds.stretched_augmented()
+  kinds.augmented()
+  a.steps_per_epoch, a.evaluate_train = 5, 2
+end
+function kinds.limited_augmented()
+  kinds.augmented()
+  a.limit_train_batches = 5
+end
+function kinds.collated()
+  a.train = loader {shuffle = true, collate_fn = function(samples)
+    local inputs, targets = {}, {}
+    for i, sample in ipairs(samples) do inputs[i], targets[i] = sample[1] + torch.randn(6) * math.random() * 0.1, sample[2] end
+    return {torch.stack(inputs), torch.stack(targets)}
+  end}
+end
+-- A validation that is made as it is asked for, and noise of a generator of its own.
+function kinds.validated_by_function()
+  local noise = torch.Generator():manual_seed(3)
+  a.valid = function()
+    local order = torch.randperm(10)
+    return coroutine.wrap(function()
+      for i = 0, 5, 5 do
+        local rows = order[{torch.slice(i, i + 5)}]
+        coroutine.yield {vx[rows] + math.random() * 0.1, vy[rows]}
+      end
+    end)
+  end
+  a.train = loader({shuffle = true}, torch.utils.data.Dataset {
+    len = function() return 27 end,
+    get = function(_, i) return {x[i] + torch.randn({6}, {generator = noise}) * 0.1, y[i]} end,
+  })
+  a.saved = {noise = noise}
+end
 function kinds.limited()
   a.train, a.limit_train_batches, a.accumulate = loader {shuffle = true}, 5, 2
 end
@@ -124,25 +166,30 @@ end
 kinds[kind]()
 a.model, a.optimizer = net, make_optimizer()
 local kill = {name = "kill", state_fields = {}}
-local function die(point, state)
-  if not points[point] or host.file.exists("killed-" .. point) then return end
-  local whole = freq == "epoch" and state.batches_done - state.epoch_batches or state.batches_done
-  local from = os.time()
-  while whole > 0 and not host.file.exists(("backup/ckpt-%06d/manifest.json"):format(whole)) do
-    assert(os.time() - from < 60, "the checkpoint does not come")
+local times = {}
+for word in freq:gmatch "[^,]+" do times[#times + 1] = math.tointeger(word) or word end
+add(train.BackupAndRestore {backup_dir = "backup", save_freq = times})
+-- What is due while another one is being written may be left out: here none is.
+local function wait(state)
+  for _, callback in ipairs(a.callbacks) do
+    if callback.settle then callback:settle(state) end
   end
+end
+local function die(point)
+  if not points[point] or host.file.exists("killed-" .. point) then return end
   host.file.write_atomic("killed-" .. point, "")
   os.execute("kill -9 " .. host.pid())
 end
 function kill.on_batch_begin(_, state)
+  wait(state)
   if points["int" .. state.batches_done] then os.execute("kill -INT " .. host.pid()) end
-  die(tostring(state.batches_done), state)
+  die(tostring(state.batches_done))
 end
-function kill.on_valid_begin(_, state) die("v" .. state.batches_done, state) end
+function kill.on_valid_begin(_, state)
+  wait(state)
+  die("v" .. state.batches_done)
+end
 add(kill)
-local times = {}
-for word in freq:gmatch "[^,]+" do times[#times + 1] = math.tointeger(word) or word end
-add(train.BackupAndRestore {backup_dir = "backup", save_freq = times})
 add(train.on("checkpoint_load", function(state) print("from", state.resumed) end))
 local history = train.fit(a)
 

@@ -1,4 +1,5 @@
 -- train.BackupAndRestore: after a crash the same script goes on where the last backup was taken, bit for bit.
+local claim = require "train.claim"
 local host = require "host"
 local interval = require "train.interval"
 local keywords = require "host.keywords"
@@ -46,8 +47,9 @@ local function remove(self, names)
 end
 
 function BackupAndRestore:on_train_begin(state)
-  self.memory, self._writing, self._failures, self._retry_at = {}, nil, 0, nil
+  self.memory, self._writings, self._failures, self._retry_at = {}, {}, 0, nil
   if state.dry_run then return end
+  if state.arguments then claim.take("BackupAndRestore: backup_dir", self.backup_dir, self) end  -- train.fit always says when it ends
   local _, left = names_in(self.backup_dir)
   remove(self, left)
   host.checkpoint.sweep(self.backup_dir)
@@ -63,31 +65,45 @@ local function failed(self, state, err)
     self.backup_dir, type(err) == "table" and err.message or tostring(err)))
 end
 
--- Takes note of a backup that has been written, or could not be.
+-- Takes note of backups that have been written, or could not be.
 local function look(self, state, wait)
-  local writing = self._writing
-  if not writing then return end
-  local ok, done = pcall(wait and writing.wait or writing.done, writing)
-  if ok and not wait and not done then return end
-  self._writing = nil
-  if not ok then return failed(self, state, done) end
-  self._failures, self._retry_at = 0, nil
+  local newest
+  while self._writings[1] do
+    local writing = self._writings[1]
+    local ok, done = pcall(wait and writing.wait or writing.done, writing)
+    if ok and not (wait or done) then break end
+    table.remove(self._writings, 1)
+    if not ok then
+      failed(self, state, done)
+    elseif writing.written then
+      self._failures, self._retry_at, newest = 0, nil, writing
+    end
+  end
+  if not newest then return end
   local names = names_in(self.backup_dir)
   remove(self, table.move(names, 1, math.max(#names - KEPT, 0), 1, {}))
-  state.checkpoint = {path = writing.folder, weights_only = false}
-  state:emit("checkpoint_save")
+  snapshot.tell(state, {path = newest.folder, weights_only = false, is_temporary = self.delete_checkpoint}, newest.at)
 end
 
-local function save(self, state)
-  look(self, state, true)
+-- No step waits for the disk: while a backup is being written none is made within an epoch, but as soon as it is there; that
+-- of an epoch's end waits in the place of one that waited. The one to go on from after Ctrl-C is waited for.
+local function save(self, state, event)
+  look(self, state, false)
+  local is_last = state.interrupted
+  if not is_last and (not host.checkpoint.has_room() or event == "batch_end" and self._writings[1]) then
+    self._retry_at = self._retry_at or state.clock()
+    return
+  end
   local folder = ("%s/ckpt-%06d"):format(self.backup_dir, state.batches_done)
-  local ok, writing = pcall(snapshot.submit, folder, state)
+  local ok, writing = pcall(snapshot.submit, folder, state, not is_last)
   if not ok then
     if type(writing) ~= "table" or writing.kind ~= "io" then error(writing, 0) end
     return failed(self, state, writing)
   end
-  self._writing, self._retry_at = writing, nil
-  if state.interrupted then look(self, state, true) end
+  writing.at = snapshot.moment(state)
+  table.insert(self._writings, writing)
+  self._retry_at = nil
+  if is_last then look(self, state, true) end
 end
 
 -- Once all callbacks have heard of the event, so that what they have made of it is in the checkpoint.
@@ -95,7 +111,7 @@ local function consider(self, state, event, is_due)
   if state.dry_run then return end
   look(self, state, false)
   if not is_due and not (self._retry_at and state.clock() >= self._retry_at) then return end
-  state:after(event, function() save(self, state) end)
+  state:after(event, function() save(self, state, event) end)
 end
 
 function BackupAndRestore:on_batch_end(state)
@@ -111,9 +127,14 @@ function BackupAndRestore:on_epoch_end(state)
   consider(self, state, "epoch_end", freq and interval.due(freq, state, "epoch_end", self.memory, "epochs"))
 end
 
+--- What is under way is there when a training ends.
+---@private
+---@param state table
+function BackupAndRestore:settle(state) look(self, state, true) end
+
 function BackupAndRestore:on_train_end(state)
   if state.dry_run then return end
-  look(self, state, true)
+  claim.leave(self.backup_dir, self)
   if not self.delete_checkpoint or state.interrupted then return end
   local names, left = names_in(self.backup_dir)
   remove(self, names)
@@ -123,12 +144,16 @@ function BackupAndRestore:on_train_end(state)
   if #host.file.list(self.backup_dir) == 0 then host.file.remove(self.backup_dir) end
 end
 
-function BackupAndRestore:on_exception(state) look(self, state, true) end
+function BackupAndRestore:on_exception(state)
+  claim.leave(self.backup_dir, self)
+  look(self, state, true)
+end
 
 ---Writes checkpoints of the whole training while it runs, and when it begins goes on from the newest one that is whole:
 ---run again after a crash or kill -9, the script ends with the same weights, history and files as one that was never
----stopped, also when it was stopped within an epoch. They are written by a thread, the training waits for a copy alone. The
----last two are kept, `latest` leads to the newest; when the training ends well they are removed.
+---stopped, also when it was stopped within an epoch. They are written by a thread, the training waits for a copy alone: on
+---a slow disk there are fewer of them. The last two are kept, `latest` leads to the newest; when the training ends well they
+---are removed.
 ---@param arguments table|string backup_dir (required), save_freq = "epoch" | batches | "5ep" | "500ba" | "30min" | "0.5dur", or
 ---a list of these; delete_checkpoint = true, name, errors = "raise", budget; a string is the backup_dir
 ---@param more? table the other options, after a string
@@ -140,6 +165,6 @@ return function(arguments, more)
     {backup_dir = "text", delete_checkpoint = "flag"}), BackupAndRestore)
   self.backup_dir = self.backup_dir:gsub("(.)/+$", "%1")
   self._at_epochs, self._at_batches = interval.split(interval.parse_frequency(self.save_freq, "train.BackupAndRestore: save_freq"))
-  self.memory = {}
+  self.memory, self._writings = {}, {}
   return self
 end

@@ -8,7 +8,7 @@ local template = require "train.template"
 local writable = require "train.writable"
 
 local ModelCheckpoint = {__name = "ModelCheckpoint", group = "checkpoint",
-  state_fields = {"best", "best_path", "last_path", "saved", "memory"}}
+  state_fields = {"best", "best_path", "last_path", "saved", "condemned", "memory"}}
 ModelCheckpoint.__index = ModelCheckpoint
 
 local function needs_monitor(self) return self.save_best_only or self.keep_best ~= nil end
@@ -31,7 +31,7 @@ function ModelCheckpoint:checkpoint_folder() return self._template:fixed_folder(
 
 -- As in Keras the best value outlives a fit: a second one must do better than the first.
 function ModelCheckpoint:on_train_begin(state)
-  self.memory, self._failing = {}, false
+  self.memory, self._failing, self._pending = {}, false, nil
   if not state.dry_run then require("host").checkpoint.sweep(self:checkpoint_folder()) end
 end
 
@@ -86,6 +86,19 @@ local function sort_out(self)
   return kept, rest
 end
 
+-- What has to go once the newest is there.
+local function remove_condemned(self)
+  for _, entry in ipairs(self.condemned) do remove(self, entry.path) end
+  self.condemned = {}
+end
+
+-- The newest was written before the checkpoint that the training goes on from. What came after it comes once more, and may
+-- have been removed already.
+function ModelCheckpoint:on_checkpoint_load()
+  self._told = true
+  remove_condemned(self)
+end
+
 local function record(self, path, value, cut_short)
   local last, saved = self.saved[#self.saved], {}
   for _, entry in ipairs(self.saved) do  -- the same path again is one checkpoint
@@ -93,14 +106,6 @@ local function record(self, path, value, cut_short)
   end
   saved[#saved + 1] = {path = path, value = value, number = last and last.number + 1 or 1, cut_short = cut_short}
   self.saved, self.last_path = saved, path
-end
-
-local function write(self, state, path)
-  if self.save_weights_only then
-    snapshot.save_weights(path, state)
-  else
-    snapshot.save(path, state)
-  end
 end
 
 -- The folder or file of now.
@@ -119,72 +124,88 @@ local function path_of(self, state)
 end
 
 -- Keras's messages, without the line feed that takes them off its progress bar.
-local function say(self, state, text, ...)
-  if self.verbose then state:say(("Epoch %d: "):format(state.epoch + 1) .. text:format(...)) end
+local function say(self, state, epoch, text, ...)
+  if self.verbose then state:say(("Epoch %d: "):format(epoch + 1) .. text:format(...)) end
 end
 
 local function fixed(value) return value == nil and "None" or value ~= value and "nan" or ("%.5f"):format(value) end
 
-local OWN <const> = {"saved", "last_path", "best", "best_path"}
+local OWN <const> = {"saved", "condemned", "last_path", "best", "best_path"}
 
--- Saves once all callbacks have heard of the event, so that what they have made of it is in the checkpoint, as is this one
--- itself. A failure warns once, keeps what was there and is tried again at the next chance.
-local function save(self, state, event, path, value, cut_short)
-  local before = {}
-  for _, name in ipairs(OWN) do before[name] = self[name] end
-  record(self, path, value, cut_short)
-  if not cut_short and self._monitor and self._monitor:improved(value, self.best) then self.best, self.best_path = value, path end
-  local rest
-  self.saved, rest = sort_out(self)
-  state:after(event, function() self:_write(state, path, value, rest, before) end)
+-- A checkpoint was not written: one warning, what was there is kept, and it is tried again at the next chance.
+local function failed(self, pending, err)
+  for _, name in ipairs(OWN) do self[name] = pending.before[name] end
+  if type(err) == "table" and err.kind == "interrupted" then error(err, 0) end
+  if not self._failing then
+    require("host").log.warn(("ModelCheckpoint: %s was not saved: %s; the previous checkpoint is kept, it is tried again at the next %s")
+      :format(pending.path, type(err) == "table" and err.message or tostring(err), self._at_batches and "batch" or "epoch"))
+  end
+  self._failing = true
 end
 
----@private
-function ModelCheckpoint:_write(state, path, value, rest, before)
-  local ok, err = pcall(write, self, state, path)
-  if not ok then
-    for _, name in ipairs(OWN) do self[name] = before[name] end
-    if type(err) == "table" and err.kind == "interrupted" then error(err, 0) end
-    if not self._failing then
-      require("host").log.warn(("ModelCheckpoint: %s was not saved: %s; the previous checkpoint is kept, it is tried again at the next %s")
-        :format(path, type(err) == "table" and err.message or tostring(err), self._at_batches and "batch" or "epoch"))
-    end
-    self._failing = true
-    return
-  end
+-- Takes note of a checkpoint that has been written, or could not be.
+local function look(self, state, wait)
+  local pending = self._pending
+  if not pending then return end
+  local writing = pending.writing
+  local ok, done = pcall(wait and writing.wait or writing.done, writing)
+  if ok and not (wait or done) then return end
+  self._pending = nil
+  if not ok then return failed(self, pending, done) end
   self._failing = false
-  for _, entry in ipairs(rest) do remove(self, entry.path) end
-  say(self, state, "finished saving model to %s", path)
-  state.checkpoint = {path = path, weights_only = self.save_weights_only, value = value}
-  state:emit("checkpoint_save")
+  remove_condemned(self)
+  say(self, state, pending.at.epoch, "finished saving model to %s", pending.path)
+  snapshot.tell(state, {path = pending.path, weights_only = self.save_weights_only, value = pending.value}, pending.at)
+end
+
+-- Copies what the thread writes.
+local function submit(self, state, pending)
+  local ok, writing = pcall(self.save_weights_only and snapshot.submit_weights or snapshot.submit, pending.path, state)
+  if not ok then return failed(self, pending, writing) end
+  pending.writing = writing
+  self._pending = pending
+end
+
+-- Saves once all callbacks have heard of the event, so that what they have made of it is in the checkpoint, as is this one
+-- itself.
+local function save(self, state, event, path, value, cut_short)
+  local pending = {path = path, value = value, at = snapshot.moment(state), before = {}}
+  for _, name in ipairs(OWN) do pending.before[name] = self[name] end
+  record(self, path, value, cut_short)
+  if not cut_short and self._monitor and self._monitor:improved(value, self.best) then self.best, self.best_path = value, path end
+  self.saved, self.condemned = sort_out(self)
+  state:after(event, function() submit(self, state, pending) end)
 end
 
 local function consider(self, state, event)
   if state.dry_run then return require("host.overlay").tell(path_of(self, state)) end
+  look(self, state, true)
   local value = self._monitor and self._monitor:read(state)
   if not self.save_best_only then
     local path = path_of(self, state)
-    say(self, state, "saving model to %s", path)
+    say(self, state, state.epoch, "saving model to %s", path)
     return save(self, state, event, path, value)
   end
   if value == nil then return end  -- an epoch without validation
   local best = fixed(self.best)
   if not self._monitor:improved(value, self.best) then
-    return say(self, state, "%s did not improve from %s", self.monitor, best)
+    return say(self, state, state.epoch, "%s did not improve from %s", self.monitor, best)
   end
   local path = path_of(self, state)
-  say(self, state, "%s improved from %s to %s, saving model to %s", self.monitor, best, fixed(value), path)
+  say(self, state, state.epoch, "%s improved from %s to %s, saving model to %s", self.monitor, best, fixed(value), path)
   save(self, state, event, path, value)
 end
 
 -- Ctrl-C ends an epoch before its time: no checkpoint of a whole epoch is due, but one of this very step, to go on from.
 local function save_cut_short(self, state)
   if state.dry_run or self.save_weights_only or self.save_best_only then return end
+  look(self, state, true)
   save(self, state, "batch_end", path_of(self, state), nil, true)
 end
 
 function ModelCheckpoint:on_batch_end(state)
   local freq = self._at_batches
+  look(self, state, false)
   if freq and (interval.due(freq, state, "batch_end", self.memory, "batches") or self._failing) then
     return consider(self, state, "batch_end")
   end
@@ -192,12 +213,21 @@ function ModelCheckpoint:on_batch_end(state)
 end
 
 function ModelCheckpoint:on_epoch_end(state)
+  look(self, state, false)
   if state.interrupted then return end
   local freq = self._at_epochs
   if freq and (interval.due(freq, state, "epoch_end", self.memory, "epochs") or self._failing) then consider(self, state, "epoch_end") end
 end
 
----Saves checkpoints while training.
+--- What is under way is there when a training ends.
+---@private
+---@param state table
+function ModelCheckpoint:settle(state) look(self, state, true) end
+
+ModelCheckpoint.on_exception = ModelCheckpoint.settle
+
+---Saves checkpoints while training. A thread writes them: the training waits for a copy alone, and for the one before if
+---that is not done yet. `checkpoint_save` tells of one that is there; when the training ends all are.
 ---@param arguments table|string filepath (required; "{epoch:02d}-{val_loss:.3f}", epoch, batch and step counted from 1),
 ---monitor = "val_loss", save_best_only = false, save_weights_only = false (one .safetensors file in place of a folder),
 ---mode = "auto", save_freq = "epoch" | batches | "5ep" | "500ba" | "30min" | "0.5dur", or a list of these of which any
@@ -221,6 +251,6 @@ return function(arguments, more)
   }), ModelCheckpoint)
   self._at_epochs, self._at_batches = interval.split(interval.parse_frequency(self.save_freq, "train.ModelCheckpoint: save_freq"))
   self._template = template.parse(self.filepath)
-  self.best, self.saved, self.memory = self.initial_value_threshold, {}, {}
+  self.best, self.saved, self.condemned, self.memory = self.initial_value_threshold, {}, {}, {}
   return self
 end

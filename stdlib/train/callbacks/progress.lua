@@ -4,7 +4,7 @@ local numbers = require "train.numbers"
 local options = require "train.options"
 local outcome = require "train.outcome"
 
-local Progress = {__name = "Progress", group = "logging", state_fields = {}}
+local Progress = {__name = "Progress", group = "logging"}
 Progress.__index = Progress
 
 local INTERVAL <const> = 0.05
@@ -102,8 +102,23 @@ function Progress:on_epoch_begin(state)
   self._started, self._last = self.clock(), self.clock()
 end
 
--- An epoch that goes on.
-function Progress:on_checkpoint_load(state) self:on_epoch_begin(state) end
+---What a checkpoint keeps: the table at the end.
+---@return table
+function Progress:state_dict() return {outcome = self._outcome and self._outcome:state_dict()} end
+
+---@param saved table
+function Progress:load_state_dict(saved) self._saved_outcome = saved.outcome end
+
+-- An epoch that goes on; the table at the end is that of the whole training.
+function Progress:on_checkpoint_load(state)
+  self:on_epoch_begin(state)
+  if self._saved_outcome then self._outcome:load_state_dict(self._saved_outcome, state:elapsed()) end
+  self._saved_outcome, self._began = nil, self.clock() - state:elapsed()
+end
+
+function Progress:on_checkpoint_save(state)
+  if self._outcome then self._outcome:save(state.checkpoint) end
+end
 
 function Progress:on_batch_end(state)
   if not self._bar then return end

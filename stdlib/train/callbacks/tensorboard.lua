@@ -48,6 +48,15 @@ function TensorBoard:on_train_begin()
   self.batches, self._drawn, self._training = 0, false, true
 end
 
+-- What was written since the checkpoint comes once more. TensorBoard's own way, an event that says from which step on it is
+-- to forget, takes the steps of batches and of epochs for the same.
+function TensorBoard:on_checkpoint_load(state)
+  self._drawn = self._drawn or state.batches_done > 0
+  for _, phase in ipairs {"train", "validation"} do
+    require("torch.utils.tensorboard.cut")(self.log_dir .. "/" .. phase, state.resumed_time)
+  end
+end
+
 -- The numbers in logs, in their order; those of a script's own table by name.
 local function each_number(logs, visit)
   if logs == nil then return end

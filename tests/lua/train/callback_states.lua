@@ -31,6 +31,12 @@ local function trace(make, cut, poisoned)
     state:emit("train_begin")
     return state
   end
+  -- What is written by a thread is told of at the next batch after it is there: here at once.
+  local function settle(state)
+    for _, entry in ipairs(state.callback_list.entries) do
+      if entry.callback.settle then entry.callback:settle(state) end
+    end
+  end
   local state = begin(0)
   local batches = 0
   for epoch = 0, EPOCHS - 1 do
@@ -58,9 +64,11 @@ local function trace(make, cut, poisoned)
       state:emit("after_step")
       state.logs.loss = 0.1
       state:emit("batch_end")
+      settle(state)
     end
     state.logs.loss, state.logs.val_loss = 1 / (epoch + 1), LOSSES[epoch + 1]
     state:emit("epoch_end")
+    settle(state)
     note("epoch %d lr %.6g weight %.6g %s %s", epoch, optimizer.param_groups[1].lr, model[0].weight:sum():item(),
       tostring(model[0].weight.requires_grad), tostring(state.stop_reason))
     for name, value in pairs(state.logs) do

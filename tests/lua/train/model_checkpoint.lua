@@ -89,17 +89,35 @@ test.case("checkpoint_save is told with the path", function()
   test.truthy(paths[2]:find("/02$"))
 end)
 
+test.case("checkpoint_save finds the checkpoint whole, and epoch and logs of then", function()
+  local told, folder = {}, test.tmpdir()
+  run(folder, {monitor = "val_loss"}, {3, 2, 1}, {train.on("checkpoint_save", function(state)
+    told[#told + 1] = {state.epoch, state.logs.val_loss, state.checkpoint.value, host.checkpoint.load(state.checkpoint.path).state.epoch}
+  end)})
+  test.equal(told, {{0, 3.0, nil, 0}, {1, 2.0, nil, 1}, {2, 1.0, nil, 2}})
+end)
+
+test.case("what is written is there when train_end is told, also after an error", function()
+  local folder, seen = test.tmpdir(), nil
+  run(folder, {}, {1, 1}, {train.on("train_end", function() seen = host.file.exists(folder .. "/02/manifest.json") end)})
+  test.truthy(seen)
+  folder = test.tmpdir()
+  pcall(run, folder, {}, {1, 1}, {train.on("batch_begin", function(state) if state.epoch == 1 then error("by the test", 0) end end)})
+  test.equal(host.file.list(folder), {"01", "latest"})
+end)
+
 test.case("a failed write keeps the previous, warns, and is tried again", function()
   local folder = test.tmpdir()
   local snapshot = require "train.snapshot"
-  local save, calls = snapshot.save, 0
-  snapshot.save = function(...)
+  local submit, calls = snapshot.submit, 0
+  snapshot.submit = function(...)
     calls = calls + 1
-    if calls == 2 then error("no space left, expected by the test") end
-    return save(...)
+    if calls ~= 2 then return submit(...) end
+    local function fail() error("no space left, expected by the test") end
+    return {done = fail, wait = fail}
   end
   local ok, names = pcall(run, folder, {save_freq = "2ep"}, {1, 1, 1, 1, 1, 1})
-  snapshot.save = save
+  snapshot.submit = submit
   test.truthy(ok, tostring(names))
   test.equal(names, {"02", "05", "06", "latest"})
 end)
@@ -214,9 +232,8 @@ test.case("what another training has removed is removed: one warning, and the tr
   local folder = test.tmpdir()
   local names
   local warnings = test.warnings(function()
-    names = run(folder, {keep_last = 1}, {1, 1, 1, 1}, {train.on("epoch_begin", function(state)
-      local path = ("%s/%02d"):format(folder, state.epoch)
-      if state.epoch > 0 and state.epoch < 3 then host.file.remove(path) end
+    names = run(folder, {keep_last = 1}, {1, 1, 1, 1}, {train.on("checkpoint_save", function(state)
+      if state.epoch < 2 then host.file.remove(state.checkpoint.path) end
     end)})
   end)
   test.equal(names, {"04", "latest"})

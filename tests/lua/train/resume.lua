@@ -8,8 +8,16 @@ local function folder()
   return name
 end
 
+-- A backup that is due while another one is written is left out: none is, once these are waited for.
+local function wait(callbacks, state)
+  for _, callback in ipairs(callbacks) do
+    if callback.settle then callback:settle(state) end
+  end
+end
+
 -- A training of 3 epochs of 4 batches; with `stop` an error ends it once so many batches are done.
 local function run(options, stop)
+  if not (options and options.same_process) then require("train.origin").forget() end
   torch.manual_seed(3)
   local x = torch.randn(16, 4)
   local net = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 1))
@@ -17,11 +25,12 @@ local function run(options, stop)
     attach = false, callbacks = {}}
   a.train = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, x:sum(1, true)), {batch_size = 4, shuffle = true})
   for key, value in pairs(options or {}) do
-    if key ~= "callbacks" then a[key] = value end
+    if key ~= "callbacks" and key ~= "same_process" then a[key] = value end
   end
   table.move(options and options.callbacks or {}, 1, #(options and options.callbacks or {}), 1, a.callbacks)
   local from
   table.insert(a.callbacks, {name = "test", state_fields = {}, on_batch_begin = function(_, state)
+    wait(a.callbacks, state)
     if state.batches_done == stop then error("stopped by the test", 0) end
   end, on_checkpoint_load = function(_, state) from = state.resumed end})
   local ok, history = pcall(train.fit, a)
@@ -196,14 +205,15 @@ local function by_hand(backup, stop)
   local steps = train.Accumulator(og, {every = 2})
   local x = torch.randn(10, 2)
   local loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x), {batch_size = 2, shuffle = true})
-  local state = train.state {epochs = 2, train = loader, saved = {g = g, c = c, og = og, oc = oc, steps = steps},
-    callbacks = {backup and train.BackupAndRestore {backup_dir = backup, save_freq = 1} or nil}}
+  local callbacks = {backup and train.BackupAndRestore {backup_dir = backup, save_freq = 1} or nil}
+  local state = train.state {epochs = 2, train = loader, saved = {g = g, c = c, og = og, oc = oc, steps = steps}, callbacks = callbacks}
   local seen = {}
   local ok = pcall(function()
     state:emit "train_begin"
     while not state.stopping and state.epochs_done < 2 do
       state:emit "epoch_begin"
       for i, batch in loader:enumerate() do
+        wait(callbacks, state)
         if state.batches_done == stop then error "stopped" end
         state:emit "batch_begin"
         seen[#seen + 1] = {state.epoch, i, state.batch}
@@ -368,4 +378,153 @@ test.case("a generator with steps_per_epoch goes on at the very batch: its pass 
     same(whole, got)
     test.equal(again.loss, history.loss)
   end
+end)
+
+-- What a training that goes on after 6 batches warns of.
+local function warned(make)
+  local dir = folder()
+  local function options()
+    local o = make()
+    o.callbacks = {train.BackupAndRestore {backup_dir = dir, save_freq = 1}}
+    return o
+  end
+  run(options(), 6)
+  local got, history
+  local warnings = test.warnings(function() got, history = run(options()) end)
+  local whole, expected = run(make())
+  return warnings, pcall(same, whole, got) and table.concat(history.loss, " ") == table.concat(expected.loss, " ")
+end
+
+test.case("data whose own variables go on are told of when a training goes on, those that begin anew are exact", function()
+  local function stream()
+    local made = 0
+    return {train = function()
+      local i = 0
+      return function()
+        i = i + 1
+        if i > 4 then return nil end
+        made = made + 1
+        local rows = torch.full({4, 4}, made * 0.1)
+        return {rows, rows:sum(1, true)}
+      end
+    end}
+  end
+  local warnings, exact = warned(stream)
+  test.falsy(exact)
+  test.equal(#warnings, 1)
+  test.truthy(warnings[1]:find("resume: 'made' of the data had changed", 1, true), warnings[1])
+  warnings, exact = warned(function()
+    return {train = function(epoch)
+      local i = 0
+      return function()
+        i = i + 1
+        local rows = torch.randn(4, 4) + epoch
+        if i <= 4 then return {rows, rows:sum(1, true)} end
+      end
+    end}
+  end)
+  test.equal({warnings, exact}, {{}, true})
+end)
+
+test.case("a generator of the data's own goes on in saved, and is told of where it is not there", function()
+  local function make(is_saved)
+    return function()
+      local noise = torch.Generator():manual_seed(4)
+      local set = torch.utils.data.Dataset {len = function() return 16 end, get = function()
+        local row = torch.randn({4}, {generator = noise})
+        return {row, row:sum(0, true)}
+      end}
+      return {train = torch.utils.data.DataLoader(set, {batch_size = 4}), saved = is_saved and {noise = noise} or nil}
+    end
+  end
+  local warnings, exact = warned(make(true))
+  test.equal({warnings, exact}, {{}, true})
+  warnings, exact = warned(make(false))
+  test.falsy(exact)
+  test.truthy(#warnings == 1 and warnings[1]:find("noise", 1, true), warnings[1])
+end)
+
+test.case("the table at the end is that of the whole training, and names no checkpoint that is gone", function()
+  local dir, now = folder(), 0
+  local function options(lines)
+    return {callbacks = {train.BackupAndRestore {backup_dir = dir .. "/backup"},
+      train.ModelCheckpoint {filepath = dir .. "/{epoch}", monitor = "loss", save_freq = "3ep"},
+      train.on("train_begin", function(state) state.started, state.clock = now, function() return now end end),
+      train.on("batch_begin", function() now = now + 5 end),
+      train.Progress {bar = false, clock = function() return now end, write = function(text) lines[#lines + 1] = text end}}}
+  end
+  local whole, lines = {}, {}
+  run(options(whole))
+  run(options {}, 6)
+  now = now + 1000
+  run(options(lines))
+  test.truthy(whole[#whole]:find("^trained 3 epochs, 12 steps in"), whole[#whole])
+  local first, rest = lines[#lines]:match("^([^\n]*)(.*)$")
+  test.truthy(first:find("trained 3 epochs, 12 steps in", 1, true), first)
+  test.truthy(first:find("; 20s of it before it went on after epoch 1", 1, true), first)
+  test.equal(rest, whole[#whole]:match("^[^\n]*(.*)$"))
+  test.truthy(rest:find("saved: " .. dir .. "/3\n", 1, true), rest)
+end)
+
+test.case("another optimizer, other groups or another model than the checkpoint's is an error that names both", function()
+  local out = folder()
+  run {callbacks = {train.ModelCheckpoint {filepath = out .. "/{epoch}", monitor = "loss"}}}
+  local net = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+  local function refuse(pattern, more)
+    more.resume = out
+    test.raises(pattern, run, more)
+  end
+  refuse("does not fit this training: its optimizer is Adam, that of the script is SGD",
+    {model = net, optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1})})
+  refuse("its optimizer is Adam with 1 parameter groups, that of the script is Adam with 2 parameter groups",
+    {model = net, optimizer = torch.optim.Adam {{params = net[0]:parameters()}, {params = net[2]:parameters()}}})
+  local other = nn.Sequential(nn.Linear(4, 1))
+  refuse("does not fit this training: .*Unexpected key.*2.weight", {model = other, optimizer = torch.optim.Adam(other:parameters())})
+end)
+
+test.case("the checkpoint's hyperparameters are taken, with one line where the script has others", function()
+  local dir, rate = folder(), nil
+  local function options(lr, epochs)
+    torch.manual_seed(3)
+    local net = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+    local optimizer = torch.optim.Adam(net:parameters(), {lr = lr, betas = {lr, 0.999}})
+    return {model = net, optimizer = optimizer, epochs = epochs, callbacks = {
+      train.BackupAndRestore {backup_dir = dir, delete_checkpoint = false},
+      train.on("epoch_end", function() rate = optimizer.param_groups[1].lr end)}}
+  end
+  run(options(0.5, 1))
+  for epochs = 2, 3 do
+    local warnings = test.warnings(function() run(options(0.25, epochs)) end)
+    test.equal({#warnings, rate}, {1, 0.5})
+    test.truthy(warnings[1]:find("the optimizer keeps the checkpoint's betas ({0.5, 0.999} then, {0.25, 0.999} in the script now), "
+      .. "lr (0.5 then, 0.25 in the script now)", 1, true), warnings[1])
+  end
+  test.equal(test.warnings(function() run(options(0.5, 4)) end), {})
+end)
+
+test.case("two trainings of one process do not take each other's checkpoints", function()
+  local dir = folder()
+  local function options(resume)
+    return {same_process = true, resume = resume, callbacks = {train.BackupAndRestore {backup_dir = dir, delete_checkpoint = false}}}
+  end
+  run()
+  local first = run(options())
+  local err = test.raises("is of another training: of those that write into '" .. dir:gsub("%p", "%%%0")
+    .. "' it was number 1 of its script, this is number 2", run, options())
+  test.truthy(err.hint:find("give each training a folder of its own", 1, true), err.hint)
+  same(first, (run(options(dir))))
+  run(options(false), 6)
+  run(options())  -- what the second has left
+  require("train.origin").forget()
+  test.raises("it was number 3 of its script, this is number 1", run, options())
+end)
+
+test.case("a training within another one's hook needs a backup_dir of its own", function()
+  local dir, err = folder(), nil
+  local function options() return {callbacks = {train.BackupAndRestore {backup_dir = dir}}} end
+  local outer = options()
+  table.insert(outer.callbacks, train.on("epoch_begin", {once = 1}, function() err = test.raises("is in use", run, options()) end))
+  run(outer)
+  test.truthy(err.message:find("backup_dir '" .. dir .. "' is in use by another training of this process", 1, true), err.message)
+  test.falsy(host.file.exists(dir))
 end)
