@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "bindings/object.h"
 #include "bindings/owned.h"
 #include "bindings/tensor.h"
 #include "host/base/log.h"
+#include "host/track/artifact.h"
 #include "host/track/text.h"
 
 namespace trainhost::bindings {
@@ -46,6 +48,7 @@ struct Context {
   }
 };
 
+constexpr auto kSettle = std::chrono::seconds(30);
 const char kContext = 0;  // its address is the registry key
 
 Context& context(lua_State* L) {
@@ -207,51 +210,81 @@ int resume_run(lua_State* L) {
   return 1;
 }
 
-int read_run(lua_State* L) {
+// What this process has logged there is stored first: who asks reads its own writes.
+void settle(lua_State* L, Context& mine, const track::Store& store) {
+  const auto deadline = std::chrono::steady_clock::now() + kSettle;
+  const auto& interrupts = vm::State::of(L).interrupts();
+  while (!mine.tracker->flush(std::chrono::milliseconds(20), &store) && std::chrono::steady_clock::now() < deadline &&
+         !interrupts.requested()) {
+  }
+}
+
+// The store of the URI at `arg`, or the open one; with what was logged to it stored.
+std::shared_ptr<track::Store> store_at(lua_State* L, int arg) {
+  Context& mine = context(L);
+  const std::string uri = optional_text(L, arg, "mlflow", "tracking_uri");
+  auto asked = uri.empty() ? mine.store : mine.tracker->open(uri);
+  if (!asked) throw Error(ErrorKind::internal, "mlflow: no store is open");
+  settle(L, mine, *asked);
+  return asked;
+}
+
+int call(lua_State* L) {
+  const std::string path(text_at(L, 1, "mlflow", "path"));
+  const auto request = nlohmann::json::parse(text_at(L, 2, "mlflow", "request"));
   const auto waits = interruptible(L);
-  const auto found = store(L).find_run(std::string(text_at(L, 1, "mlflow.get_run", "run_id")));
-  if (!found) {
-    lua_pushnil(L);
+  const auto asked = store_at(L, 3);
+  try {
+    push_text(L, asked->call(path, request).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     return 1;
+  } catch (const track::NotFound& e) {
+    lua_pushnil(L);
+    push_text(L, e.message());
   }
-  lua_createtable(L, 0, 2);
-  push_info(L, found->info);
-  lua_setfield(L, -2, "info");
-  lua_createtable(L, 0, 3);
-  lua_newtable(L);
-  for (const track::Metric& metric : found->metrics) {
-    push_text(L, metric.key);
-    lua_pushnumber(L, metric.value);
-    lua_rawset(L, -3);
+  return 2;
+}
+
+int list_artifacts(lua_State* L) {
+  const std::string uri(text_at(L, 1, "mlflow.list_artifacts", "artifact_uri"));
+  const std::string path = optional_text(L, 2, "mlflow.list_artifacts", "path");
+  if (!path.empty()) track::check_artifact_path(path);
+  const auto waits = interruptible(L);
+  const auto found = store_at(L, 3)->list_artifacts(uri, path);
+  lua_createtable(L, static_cast<int>(found.size()), 0);
+  for (size_t i = 0; i < found.size(); ++i) {
+    lua_createtable(L, 0, 3);
+    set_text(L, "path", found[i].path);
+    lua_pushboolean(L, found[i].is_folder);
+    lua_setfield(L, -2, "is_dir");
+    if (!found[i].is_folder) set_integer(L, "file_size", found[i].size);
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
   }
-  lua_setfield(L, -2, "metrics");
-  for (const auto& [name, map] : {std::pair{"params", &found->params}, std::pair{"tags", &found->tags}}) {
-    lua_newtable(L);
-    for (const auto& [key, value] : *map) {
-      push_text(L, key);
-      push_text(L, value);
-      lua_rawset(L, -3);
-    }
-    lua_setfield(L, -2, name);
-  }
-  lua_setfield(L, -2, "data");
   return 1;
 }
 
-int metric_history(lua_State* L) {
+int get_artifact(lua_State* L) {
+  const std::string uri(text_at(L, 1, "mlflow.download_artifacts", "artifact_uri"));
+  const std::string path(text_at(L, 2, "mlflow.download_artifacts", "path"));
+  track::check_artifact_path(path);
+  const std::string target(text_at(L, 3, "mlflow.download_artifacts", "target"));
   const auto waits = interruptible(L);
-  const auto points = store(L).metric_history(std::string(text_at(L, 1, "mlflow.get_metric_history", "run_id")),
-                                              std::string(text_at(L, 2, "mlflow.get_metric_history", "key")));
-  lua_createtable(L, static_cast<int>(points.size()), 0);
-  for (size_t i = 0; i < points.size(); ++i) {
-    lua_createtable(L, 0, 4);
-    set_text(L, "key", points[i].key);
-    lua_pushnumber(L, points[i].value);
-    lua_setfield(L, -2, "value");
-    set_integer(L, "step", points[i].step);
-    set_integer(L, "timestamp", points[i].timestamp);
-    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
-  }
+  store_at(L, 4)->get_artifact(uri, path, target);
+  return 0;
+}
+
+int put_artifact(lua_State* L) {
+  const std::string uri(text_at(L, 1, "mlflow.log_artifact", "artifact_uri"));
+  const std::string path(text_at(L, 2, "mlflow.log_artifact", "artifact_file"));
+  track::check_artifact_path(path);
+  const std::string source = optional_text(L, 3, "mlflow.log_artifact", "local_path");
+  const auto waits = interruptible(L);
+  store_at(L, 5)->put_artifact(uri, path, source, optional_text(L, 4, "mlflow.log_text", "text"));
+  return 0;
+}
+
+int local_folder(lua_State* L) {
+  if (const auto folder = track::local_folder(std::string(text_at(L, 1, "mlflow", "uri")))) push_text(L, *folder);
+  else lua_pushnil(L);
   return 1;
 }
 
@@ -265,7 +298,13 @@ int log_metric(lua_State* L) {
   const int64_t timestamp = lua_isnoneornil(L, 5) ? -1 : integer_at(L, 5, "mlflow.log_metric", "timestamp");
   if (timestamp < 0 && !lua_isnoneornil(L, 5))
     throw_argument(L, "mlflow.log_metric", "timestamp", "milliseconds since 1970, 0 or more", 5);
-  run->log_metric(key, value, step, timestamp);
+  const std::string model = optional_text(L, 6, "mlflow.log_metric", "model_id");
+  run->log_metric(key, value, step, timestamp, model, optional_text(L, 7, "mlflow.log_metric", "dataset"));
+  return 0;
+}
+
+int log_inputs(lua_State* L) {
+  check<Run>(L, 1)->log_inputs(std::string(text_at(L, 2, "mlflow.log_inputs", "datasets")));
   return 0;
 }
 
@@ -420,14 +459,28 @@ constexpr Row kRows[] = {
      "tags: table<string, string>, script: string|nil}\n@return Run"},
     {"resume_run", guarded<resume_run>,
      "Goes on with a run of the store; a tracking error if there is none.\n@param run_id string\n@return Run"},
-    {"read_run", guarded<read_run>,
-     "Reads a run back: {info, data = {metrics, params, tags}}.\n@param run_id string\n@return table|nil"},
-    {"metric_history", guarded<metric_history>,
-     "Reads all points of a metric back, each {key, value, step, timestamp}.\n@param run_id string\n"
-     "@param key string\n@return table[]"},
+    {"call", guarded<call>,
+     "Asks a store a call of MLflow's REST API, after what was logged to it is stored. What is not there is nil and why;\n"
+     "other refusals are errors.\n@param path string \"runs/search\"\n@param request string JSON\n"
+     "@param uri string|nil of another store than the open one\n@return string|nil answer JSON\n"
+     "@return string|nil message"},
+    {"list_artifacts", guarded<list_artifacts>,
+     "Lists one folder of artifacts, each {path, is_dir, file_size}.\n@param artifact_uri string\n"
+     "@param path string|nil\n@param uri string|nil of another store than the open one\n@return table[]"},
+    {"get_artifact", guarded<get_artifact>,
+     "Copies an artifact to a file; a tracking error if there is none.\n@param artifact_uri string\n"
+     "@param path string\n@param target string\n@param uri string|nil"},
+    {"put_artifact", guarded<put_artifact>,
+     "Stores a file, or a text, as an artifact and waits for it.\n@param artifact_uri string\n@param path string\n"
+     "@param local_path string|nil\n@param text string|nil\n@param uri string|nil"},
+    {"local_folder", guarded<local_folder>,
+     "Returns the folder that a path or a file: URI names.\n@param uri string\n@return string|nil folder"},
     {"log_metric", guarded<log_metric>,
      "Logs one point of a metric; returns in microseconds.\n@param run Run\n@param key string\n"
-     "@param value number|Tensor\n@param step integer|nil default 0\n@param timestamp integer|nil ms since 1970"},
+     "@param value number|Tensor\n@param step integer|nil default 0\n@param timestamp integer|nil ms since 1970\n"
+     "@param model_id string|nil\n@param dataset string|nil its name and its digest, a line each"},
+    {"log_inputs", guarded<log_inputs>,
+     "Logs datasets that a run reads.\n@param run Run\n@param datasets string JSON of MLflow's call runs/log-inputs"},
     {"log_param", guarded<log_param>, "Logs a parameter.\n@param run Run\n@param key string\n@param value string"},
     {"set_tag", guarded<set_tag>, "Sets a tag.\n@param run Run\n@param key string\n@param value string"},
     {"delete_tag", guarded<delete_tag>, "Deletes a tag.\n@param run Run\n@param key string"},

@@ -29,7 +29,8 @@ REQUIRES_MORE = {  # files that do so when they are used, long after their modul
     "stdlib/test/show.lua": ("torch",),  # tensors that are compared
     # mlflow.callback and mlflow.autolog
     **{f"stdlib/mlflow/{name}.lua": ("torch", "train") for name in (
-        "autolog", "logging_options", "model_artifacts", "plain_loop", "provenance", "training_log", "training_params")},
+        "autolog", "logging_options", "model_artifacts", "plain_loop", "provenance", "training_data", "training_log",
+        "training_params")},
 }
 NAMED_FILE = re.compile(r"`([\w./*-]+\.(?:lua|cpp|h|py|md|txt|tsv))`")
 LISTED_ROOM = re.compile(r"host/\w+|stdlib/\w+|stdlib/torch/(nn|optim|utils/\w+)|scripts")

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <variant>
+#include <vector>
 
 #include "host/base/error.h"
 
@@ -59,6 +61,8 @@ class Database {
   sqlite3* handle_ = nullptr;
 };
 
+using Bound = std::variant<int64_t, double, std::string>;
+
 // A prepared statement, usable again and again: bind from 1, step, read from 0.
 class Statement {
  public:
@@ -73,6 +77,13 @@ class Statement {
     reset();
     int index = 0;
     (bind_one(++index, values), ...);
+    return *this;
+  }
+  Statement& bind_all(const std::vector<Bound>& values) {
+    reset();
+    int index = 0;
+    for (const Bound& value : values)
+      std::visit([this, at = ++index](const auto& one) { bind_one(at, one); }, value);
     return *this;
   }
   // True: a row is there. False: done (and reset).

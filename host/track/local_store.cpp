@@ -1,10 +1,11 @@
-// Experiments and runs, read and made with plain SQL on MLflow's tables.
+// One connection for what scripts ask; calls by their path.
 #include "host/track/local_store.h"
 
-#include <limits>
+#include <nlohmann/json.hpp>
 #include <utility>
 
-#include "host/track/record.h"
+#include "host/track/local_experiments.h"
+#include "host/track/local_runs.h"
 #include "host/track/schema.h"
 
 namespace trainhost::track {
@@ -12,90 +13,49 @@ namespace {
 
 constexpr auto kBusy = std::chrono::seconds(30);
 
-double stored_value(const Statement& row, int value, int is_nan) {
-  return row.integer(is_nan) ? std::numeric_limits<double>::quiet_NaN() : row.number(value);
-}
-
 }  // namespace
 
 LocalStore::LocalStore(std::string path, std::string artifact_root)
-    : path_(std::move(path)), artifact_root_(std::move(artifact_root)), database_(path_, kBusy) {
+    : path_(std::move(path)), artifact_root_(std::move(artifact_root)), database_(path_, kBusy), sink_(path_) {
   prepare_database(database_, artifact_root_);
-}
-
-std::optional<Experiment> LocalStore::find(const char* where, const auto& value) {
-  const std::string sql =
-      "SELECT experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time "
-      "FROM experiments WHERE " +
-      std::string(where) + " = ?";
-  Statement row(database_, sql.c_str());
-  if (!row.bind(value).step()) return std::nullopt;
-  return Experiment{row.integer(0), row.text(1), row.text(2), row.text(3), row.integer(4), row.integer(5)};
+  database_.run("PRAGMA case_sensitive_like = ON");
 }
 
 std::optional<Experiment> LocalStore::find_experiment(const std::string& name) {
   std::lock_guard lock(mutex_);
-  return find("name", name);
+  return track::find_experiment(database_, "name", name);
 }
 
 std::optional<Experiment> LocalStore::find_experiment(int64_t id) {
   std::lock_guard lock(mutex_);
-  return find("experiment_id", id);
+  return track::find_experiment(database_, "experiment_id", id);
 }
 
 Experiment LocalStore::experiment(const std::string& name) {
   std::lock_guard lock(mutex_);
-  if (auto found = find("name", name)) return *found;
+  if (auto found = track::find_experiment(database_, "name", name)) return *found;
   Transaction transaction(database_);
-  if (auto found = find("name", name)) return *found;  // another process was first
-  const int64_t now = now_ms();
-  Statement next(database_, "SELECT coalesce(max(experiment_id), 0) + 1 FROM experiments");
-  next.bind().step();
-  Experiment made{next.integer(0), name, "", "active", now, now};
-  next.reset();
-  made.artifact_location = artifact_root_ + "/" + std::to_string(made.id);
-  Statement(database_,
-            "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage, creation_time, "
-            "last_update_time) VALUES (?, ?, ?, 'active', ?, ?)")
-      .bind(made.id, made.name, made.artifact_location, now, now)
-      .run();
+  if (auto found = track::find_experiment(database_, "name", name)) return *found;  // another process was first
+  const Experiment made = create_experiment(database_, name, "", artifact_root_);
   transaction.commit();
   return made;
 }
 
 std::optional<StoredRun> LocalStore::find_run(const std::string& run_id) {
   std::lock_guard lock(mutex_);
-  StoredRun run;
-  Statement info(database_,
-                 "SELECT run_uuid, name, user_id, status, artifact_uri, lifecycle_stage, experiment_id, start_time, "
-                 "end_time FROM runs WHERE run_uuid = ?");
-  if (!info.bind(run_id).step()) return std::nullopt;
-  run.info = {info.text(0), info.text(1),    info.text(2),    info.text(3),   info.text(4),
-              info.text(5), info.integer(6), info.integer(7), info.integer(8)};
-  info.reset();
-  Statement metrics(database_,
-                    "SELECT key, value, is_nan, step, timestamp FROM latest_metrics WHERE run_uuid = ? ORDER BY key");
-  metrics.bind(run_id);
-  while (metrics.step())
-    run.metrics.push_back({metrics.text(0), stored_value(metrics, 1, 2), metrics.integer(3), metrics.integer(4)});
-  Statement params(database_, "SELECT key, value FROM params WHERE run_uuid = ?");
-  params.bind(run_id);
-  while (params.step()) run.params[params.text(0)] = params.text(1);
-  Statement tags(database_, "SELECT key, value FROM tags WHERE run_uuid = ?");
-  tags.bind(run_id);
-  while (tags.step()) run.tags[tags.text(0)] = tags.text(1);
-  return run;
+  return read_run(database_, run_id);
 }
 
-std::vector<Metric> LocalStore::metric_history(const std::string& run_id, const std::string& key) {
+nlohmann::json LocalStore::call(const std::string& path, const nlohmann::json& request) {
   std::lock_guard lock(mutex_);
-  std::vector<Metric> points;
-  Statement rows(database_,
-                 "SELECT key, value, is_nan, step, timestamp FROM metrics WHERE run_uuid = ? AND key = ? "
-                 "ORDER BY timestamp, step, value");
-  rows.bind(run_id, key);
-  while (rows.step()) points.push_back({rows.text(0), stored_value(rows, 1, 2), rows.integer(3), rows.integer(4)});
-  return points;
+  const size_t slash = std::min(path.find('/'), path.size());
+  const std::string noun = path.substr(0, slash), action = path.substr(std::min(slash + 1, path.size()));
+  std::optional<nlohmann::json> answer;
+  if (noun == "experiments") answer = call_experiments(database_, artifact_root_, action, request);
+  else if (noun == "runs") answer = call_runs(database_, sink_, action, request);
+  else if (path == "metrics/get-history") answer = metric_history(database_, request);
+  if (!answer) throw Error(ErrorKind::internal, "mlflow: the call '" + path + "' is not one of a local store");
+  return *std::move(answer);
 }
 
 }  // namespace trainhost::track

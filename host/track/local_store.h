@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "host/track/database.h"
+#include "host/track/sqlite_sink.h"
 #include "host/track/store.h"
 
 namespace trainhost::track {
@@ -17,15 +18,14 @@ class LocalStore : public Store {
   std::optional<Experiment> find_experiment(const std::string& name) override;
   std::optional<Experiment> find_experiment(int64_t id) override;
   std::optional<StoredRun> find_run(const std::string& run_id) override;
-  std::vector<Metric> metric_history(const std::string& run_id, const std::string& key) override;
+  nlohmann::json call(const std::string& path, const nlohmann::json& request) override;
   const std::string& address() const noexcept override { return path_; }
 
  private:
-  std::optional<Experiment> find(const char* where, const auto& value);
-
   std::mutex mutex_;
   std::string path_, artifact_root_;
   Database database_;
+  SqliteSink sink_;  // of what calls log, beside that of the queue
 };
 
 }  // namespace trainhost::track

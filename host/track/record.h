@@ -20,7 +20,8 @@ enum class RecordKind : uint8_t {
   file,
   end_run,
   event,
-  spooled
+  spooled,
+  inputs
 };
 
 constexpr std::string_view kOrphan = "orphan";
@@ -31,11 +32,14 @@ constexpr std::string_view kOrphan = "orphan";
 //   start_run   run name       artifact_uri   user         -       experiment_id  start   (of a server: value = the
 //                              experiment's name, which counts where the id is below 0)
 //   resume_run  -              -              -            -       -              -
-//   metric      metric key     -              -            value   step           of the point
+//   metric      metric key     a model's id   its dataset  value   step           of the point   (extra: the dataset's
+//                              name and digest, a line each; both are mostly empty)
 //   param, tag  key            text           -            -       -              of the call
 //   delete_tag  key            -              -            -       -              of the call
 //   text        artifact path  content        -            -       -              of the call
 //   file        artifact path  staged file    source file  -       size in bytes  of the source's last change (ns)
+//   inputs      -              JSON           -            -       -              of the call    (the list of datasets
+//                              of MLflow's call runs/log-inputs)
 //   end_run     -              status         -            -       -              end
 //   event       -              encoded event  -            -       -              -   (of a TensorBoard file)
 //   spooled     -              -              -            -       -              -   (more in the spool of the run)

@@ -4,13 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "host/track/artifact.h"
+#include "host/track/metric_json.h"
 
 namespace trainhost::track {
 namespace {
@@ -33,10 +33,15 @@ bool is_batched(RecordKind kind) {
   return kind == RecordKind::metric || kind == RecordKind::param || kind == RecordKind::tag;
 }
 
-Json number(double value) {
-  if (std::isnan(value)) return "NaN";
-  if (std::isinf(value)) return value > 0 ? "Infinity" : "-Infinity";
-  return value;
+Json point_json(const Record& r) {
+  Json metric = {
+      {"key", r.key}, {"value", metric_json(r.number)}, {"timestamp", r.timestamp}, {"step", r.step}};
+  if (!r.value.empty()) metric["model_id"] = r.value;
+  if (const size_t end = r.extra.find('\n'); end != std::string::npos) {
+    metric["dataset_name"] = r.extra.substr(0, end);
+    metric["dataset_digest"] = r.extra.substr(end + 1);
+  }
+  return metric;
 }
 
 bool is_gone(const ServerError& e) {
@@ -55,6 +60,8 @@ const char* name_of(RecordKind kind) {
       return "metric";
     case RecordKind::param:
       return "param";
+    case RecordKind::inputs:
+      return "dataset";
     default:
       return "tag";
   }
@@ -202,9 +209,7 @@ void RestSink::send(const std::string& run, const Batch& batch, const Report& re
 void RestSink::log_batch(const std::string& run, const Batch& batch) {
   Json body = {
       {"run_id", runs_->id_of(run)}, {"metrics", Json::array()}, {"params", Json::array()}, {"tags", Json::array()}};
-  for (const Record* r : batch.metrics)
-    body["metrics"].push_back(
-        {{"key", r->key}, {"value", number(r->number)}, {"timestamp", r->timestamp}, {"step", r->step}});
+  for (const Record* r : batch.metrics) body["metrics"].push_back(point_json(*r));
   for (const Record* r : batch.params) body["params"].push_back({{"key", r->key}, {"value", r->value}});
   for (const Record* r : batch.tags)
     body["tags"].push_back(
@@ -235,6 +240,9 @@ void RestSink::send_alone(const Record& r, const Report& report) {
       } catch (const ServerError& e) {
         if (e.code() != "RESOURCE_DOES_NOT_EXIST") throw;  // it is deleted already
       }
+      return;
+    case RecordKind::inputs:
+      server_.post("runs/log-inputs", {{"run_id", id}, {"datasets", Json::parse(r.value)}});
       return;
     case RecordKind::text:
     case RecordKind::file:

@@ -2,10 +2,10 @@
 #include "host/track/rest_store.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <thread>
+
+#include "host/track/metric_json.h"
 
 namespace trainhost::track {
 namespace {
@@ -28,16 +28,6 @@ int64_t integer(const Json& from, const char* name) {
   return digits.empty() ? 0 : std::strtoll(digits.c_str(), nullptr, 10);
 }
 
-double number(const Json& from, const char* name) {
-  const auto found = from.find(name);
-  if (found == from.end()) return 0.0;
-  if (found->is_number()) return found->get<double>();
-  const std::string word = text(from, name);
-  if (word == "Infinity") return std::numeric_limits<double>::infinity();
-  if (word == "-Infinity") return -std::numeric_limits<double>::infinity();
-  return std::numeric_limits<double>::quiet_NaN();
-}
-
 Experiment experiment_of(const Json& from) {
   return {integer(from, "experiment_id"),  text(from, "name"),
           text(from, "artifact_location"), text(from, "lifecycle_stage"),
@@ -45,7 +35,7 @@ Experiment experiment_of(const Json& from) {
 }
 
 Metric metric_of(const Json& from) {
-  return {text(from, "key"), number(from, "value"), integer(from, "step"), integer(from, "timestamp")};
+  return {text(from, "key"), metric_value(from.value("value", Json())), integer(from, "step"), integer(from, "timestamp")};
 }
 
 const Json& list(const Json& from, const char* name) {
@@ -64,6 +54,12 @@ const Json& object(const Json& from, const char* name) {
 // a run is not ended for it.
 bool is_wrong_use(const ServerError& e) { return !e.is_passing() && !e.code().empty(); }
 
+// The calls that ask and change nothing are GETs, but for the searches.
+bool is_read(const std::string& path) {
+  const std::string_view action = std::string_view(path).substr(path.find('/') + 1);
+  return action.starts_with("get") || action == "list";
+}
+
 thread_local const std::function<bool()>* stop_asked = nullptr;
 
 Server::Stop stop() { return stop_asked ? *stop_asked : Server::Stop(); }
@@ -77,7 +73,7 @@ RestStore::RestStore(ServerOptions options, std::shared_ptr<RemoteRuns> runs)
     : server_(std::move(options)), runs_(std::move(runs)), url_(server_.options().url) {}
 
 template <class Ask>
-auto RestStore::patiently(Ask ask) {
+auto RestStore::patiently(Ask ask, bool makes) {
   const auto until = Clock::now() + kPatience;
   server_.set_deadline(until);
   for (int attempt = 1;; ++attempt) {
@@ -85,7 +81,7 @@ auto RestStore::patiently(Ask ask) {
       return ask();
     } catch (const ServerError& e) {
       const auto pause = server_.pause(attempt, e);
-      if (!e.is_passing() || attempt > server_.options().max_retries || Clock::now() + pause > until) throw;
+      if (!e.is_passing() || (makes && e.code() != kUnreached) || attempt > server_.options().max_retries || Clock::now() + pause > until) throw;
       for (const auto end = Clock::now() + pause; Clock::now() < end;) {
         if (stop_asked && (*stop_asked)()) throw Error(ErrorKind::interrupted, "interrupted");
         std::this_thread::sleep_for(std::min<Clock::duration>(end - Clock::now(), std::chrono::milliseconds(50)));
@@ -180,23 +176,51 @@ std::optional<StoredRun> RestStore::find_run(const std::string& run_id) {
   return run;
 }
 
-std::vector<Metric> RestStore::metric_history(const std::string& run_id, const std::string& key) {
+nlohmann::json RestStore::call(const std::string& path, const Json& request) {
   std::lock_guard lock(mutex_);
-  std::vector<Metric> points;
-  std::string token;
-  do {
-    std::vector<std::pair<std::string, std::string>> query = {
-        {"run_id", runs_->id_of(run_id)}, {"metric_key", key}, {"max_results", "25000"}};
-    if (!token.empty()) query.emplace_back("page_token", token);
-    const Json answer = patiently([&] { return server_.get("metrics/get-history", query, stop()); });
-    for (const Json& metric : list(answer, "metrics")) points.push_back(metric_of(metric));
-    token = text(answer, "next_page_token");
-  } while (!token.empty());
-  const auto order = [](const Metric& a, const Metric& b) {
-    return std::tie(a.timestamp, a.step) < std::tie(b.timestamp, b.step);
+  Json asked = request;
+  if (const auto run = asked.find("run_id"); run != asked.end() && run->is_string())
+    *run = runs_->id_of(run->get<std::string>());
+  const auto ask = [&] {
+    if (!is_read(path)) return server_.post(path, asked, stop());
+    std::vector<std::pair<std::string, std::string>> query;
+    for (const auto& [name, value] : asked.items()) query.emplace_back(name, text(asked, name.c_str()));
+    return server_.get(path, query, stop());
   };
-  std::stable_sort(points.begin(), points.end(), order);
-  return points;
+  try {
+    return patiently(ask, path.ends_with("/create"));
+  } catch (const ServerError& e) {
+    if (e.code() == kNone) throw NotFound(e.message());
+    if (e.code() == "INVALID_PARAMETER_VALUE") throw_usage(e.message());
+    throw;
+  }
+}
+
+std::vector<StoredArtifact> RestStore::list_artifacts(const std::string& uri, const std::string& path) {
+  if (!Server::takes(uri)) return Store::list_artifacts(uri, path);
+  std::lock_guard lock(mutex_);
+  auto found = patiently([&] { return server_.list_artifacts(uri, path, stop()); });
+  for (StoredArtifact& one : found)
+    if (!path.empty()) one.path = path + "/" + one.path;
+  return found;
+}
+
+void RestStore::get_artifact(const std::string& uri, const std::string& path, const std::string& target) {
+  if (!Server::takes(uri)) return Store::get_artifact(uri, path, target);
+  std::lock_guard lock(mutex_);
+  try {
+    patiently([&] { server_.get_artifact(uri, path, target, stop()); });
+  } catch (const ServerError& e) {
+    if (e.status() == 404) throw NotFound("mlflow: No such artifact: '" + path + "'");
+    throw;
+  }
+}
+
+void RestStore::put_artifact(const std::string& uri, const std::string& path, const std::string& source,
+                             const std::string& content) {
+  if (!Server::takes(uri)) return Store::put_artifact(uri, path, source, content);
+  std::lock_guard lock(mutex_);
+  patiently([&] { server_.put_artifact(uri, path, source, content); });
 }
 
 }  // namespace trainhost::track

@@ -21,14 +21,18 @@ class RestStore : public Store {
   std::optional<Experiment> find_experiment(int64_t id) override;
   // Asks again what passes, as often as MLFLOW_HTTP_REQUEST_MAX_RETRIES says, for half a minute at most.
   std::optional<StoredRun> find_run(const std::string& run_id) override;
-  std::vector<Metric> metric_history(const std::string& run_id, const std::string& key) override;
+  nlohmann::json call(const std::string& path, const nlohmann::json& request) override;
+  std::vector<StoredArtifact> list_artifacts(const std::string& uri, const std::string& path) override;
+  void get_artifact(const std::string& uri, const std::string& path, const std::string& target) override;
+  void put_artifact(const std::string& uri, const std::string& path, const std::string& source,
+                    const std::string& content) override;
   const std::string& address() const noexcept override { return url_; }
 
   const std::shared_ptr<RemoteRuns>& runs() const noexcept { return runs_; }
 
  private:
   template <class Ask>
-  auto patiently(Ask ask);
+  auto patiently(Ask ask, bool makes = false);  // what makes something is asked again if nobody was there
   template <class Ask>
   auto quickly(Ask ask);
 

@@ -84,17 +84,25 @@ void Run::push(RecordKind kind, std::string_view key, std::string value) {
   put(std::move(record));
 }
 
-void Run::log_metric(std::string_view key, double value, int64_t step, int64_t timestamp) {
+void Run::log_metric(std::string_view key, double value, int64_t step, int64_t timestamp, std::string_view model,
+                     std::string_view dataset) {
   check_open("log_metric");
   check_key("metric", key);
   Record record;
   record.kind = RecordKind::metric;
   record.run = id_;
   record.key = key;
+  record.value = model;
+  record.extra = dataset;
   record.number = value;
   record.step = step;
   record.timestamp = timestamp < 0 ? now_ms() : timestamp;
   put(std::move(record));
+}
+
+void Run::log_inputs(std::string json) {
+  check_open("log_inputs");
+  push(RecordKind::inputs, "", std::move(json));
 }
 
 void Run::log_param(std::string_view key, std::string_view value) {

@@ -28,8 +28,11 @@ class Run {
   // Hands a record of this run over.
   void put(Record record);
 
-  // `timestamp` in ms since the epoch; below 0: now.
-  void log_metric(std::string_view key, double value, int64_t step, int64_t timestamp = -1);
+  // `timestamp` in ms since the epoch; below 0: now. `model` and `dataset` (name and digest, a line each) as in Record.
+  void log_metric(std::string_view key, double value, int64_t step, int64_t timestamp = -1, std::string_view model = {},
+                  std::string_view dataset = {});
+  // The list of datasets of MLflow's call runs/log-inputs.
+  void log_inputs(std::string json);
   void log_param(std::string_view key, std::string_view value);
   void set_tag(std::string_view key, std::string_view value);
   void delete_tag(std::string_view key);

@@ -15,6 +15,7 @@ namespace trainhost::track {
 namespace {
 
 constexpr std::array kPassing = {408, 429, 500, 502, 503, 504};
+const std::string kArtifacts = "/api/2.0/mlflow-artifacts/artifacts";
 constexpr double kMostPause = 30.0, kMostRetryAfter = 300.0, kFirstPause = 0.1;
 
 // Seconds, or a date.
@@ -138,27 +139,61 @@ bool Server::takes(const std::string& uri) {
   return uri.starts_with("mlflow-artifacts:") || uri.starts_with("http://") || uri.starts_with("https://");
 }
 
-void Server::put_artifact(const std::string& uri, const std::string& path, const std::string& file,
-                          const std::string& text) {
+// Where a server keeps what `uri` names.
+std::string Server::artifacts_url(const std::string& uri) const {
   constexpr std::string_view kScheme = "mlflow-artifacts:";
-  std::string url = uri;
-  if (uri.starts_with(kScheme)) {
-    std::string rest = uri.substr(kScheme.size()), host = options_.url;
-    if (rest.starts_with("//")) {  // of a server of artifacts that has its own address
-      const size_t end = std::min(rest.find('/', 2), rest.size());
-      if (end > 2) host = options_.url.substr(0, options_.url.find("://")) + ":" + rest.substr(0, end);
-      rest = rest.substr(end);
-    }
-    url = host + "/api/2.0/mlflow-artifacts/artifacts" + rest;
+  if (!uri.starts_with(kScheme)) return uri;
+  std::string rest = uri.substr(kScheme.size()), host = options_.url;
+  if (rest.starts_with("//")) {  // of a server of artifacts that has its own address
+    const size_t end = std::min(rest.find('/', 2), rest.size());
+    if (end > 2) host = options_.url.substr(0, options_.url.find("://")) + ":" + rest.substr(0, end);
+    rest = rest.substr(end);
   }
-  http::Request asked = request("PUT", url + "/" + encoded_path(path));
+  return host + kArtifacts + rest;
+}
+
+http::Request Server::artifact_request(const char* method, const std::string& url) const {
+  http::Request asked = request(method, url);
   asked.timeout = options_.artifact_timeout.count() ? options_.artifact_timeout : std::chrono::hours(24);
   asked.stall = std::chrono::seconds(120);
+  return asked;
+}
+
+void Server::put_artifact(const std::string& uri, const std::string& path, const std::string& file,
+                          const std::string& text) {
+  http::Request asked = artifact_request("PUT", artifacts_url(uri) + "/" + encoded_path(path));
   asked.headers.emplace_back("Content-Type", "application/octet-stream");
   asked.upload = file;
   asked.body = text;
   const http::Answer answer = send(asked, {});
   if (!answer.body.empty()) parse(answer);  // a page that something before the server has made
+}
+
+std::vector<StoredArtifact> Server::list_artifacts(const std::string& uri, const std::string& path, const Stop& stop) {
+  // The folder is a part of the query, the rest of the address is that of the call.
+  std::string url = artifacts_url(uri), folder = path;
+  if (const size_t at = url.find(kArtifacts); at != std::string::npos) {
+    const std::string root = url.substr(std::min(at + kArtifacts.size() + 1, url.size()));
+    folder = root + (root.empty() || path.empty() ? "" : "/") + path;
+    url.resize(at + kArtifacts.size());
+  }
+  const Json answer = parse(send(request("GET", url + "?path=" + http::url_encoded(folder)), stop));
+  std::vector<StoredArtifact> found;
+  for (const Json& file : answer.value("files", Json::array())) {
+    const Json size = file.value("file_size", Json());
+    found.push_back({file.value("path", ""), file.value("is_dir", false),
+                     size.is_number() ? size.get<int64_t>()
+                     : size.is_string() ? std::strtoll(size.get_ref<const std::string&>().c_str(), nullptr, 10)
+                                        : 0});
+  }
+  return found;
+}
+
+void Server::get_artifact(const std::string& uri, const std::string& path, const std::string& target,
+                          const Stop& stop) {
+  http::Request asked = artifact_request("GET", artifacts_url(uri) + "/" + encoded_path(path));
+  asked.download = target;
+  send(asked, stop);
 }
 
 std::chrono::milliseconds Server::pause(int attempt, const ServerError& error) const {

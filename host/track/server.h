@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "host/base/http.h"
+#include "host/track/store.h"
 
 namespace trainhost::track {
 
@@ -63,6 +64,9 @@ class Server {
            const Stop& stop = {});
   // A file, or a text, as an artifact; `uri`: of the run's artifacts, mlflow-artifacts: or http(s):.
   void put_artifact(const std::string& uri, const std::string& path, const std::string& file, const std::string& text);
+  // The files and folders of one folder of these, their names alone; one file, into another.
+  std::vector<StoredArtifact> list_artifacts(const std::string& uri, const std::string& path, const Stop& stop);
+  void get_artifact(const std::string& uri, const std::string& path, const std::string& target, const Stop& stop);
   static bool takes(const std::string& artifact_uri);
 
   // The pause before try number `attempt` (1, 2 ...), with jitter; the server's own wish where it has one.
@@ -75,6 +79,8 @@ class Server {
 
  private:
   http::Request request(const char* method, const std::string& url) const;
+  http::Request artifact_request(const char* method, const std::string& url) const;
+  std::string artifacts_url(const std::string& uri) const;
   http::Answer send(const http::Request& request, const Stop& stop);
   Json parse(const http::Answer& answer) const;
   [[noreturn]] void fail(const http::Answer& answer) const;

@@ -3,8 +3,10 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -12,6 +14,7 @@
 
 #include "host/track/artifact.h"
 #include "host/track/database.h"
+#include "host/track/inputs.h"
 #include "host/track/schema.h"
 
 namespace trainhost::track {
@@ -63,6 +66,7 @@ struct SqliteSink::Connection {
 
   void store(const Record& r, std::vector<Event>& events);
   void store_row(const Record& r, std::vector<Event>& events);
+  void store_model_metric(const Record& r, double value);
   void note_positions(std::span<const Record> records);
   bool publish(const Record& r, const Report& report);
   std::string artifact_uri(const std::string& run_id);
@@ -193,6 +197,7 @@ void SqliteSink::Connection::store_row(const Record& r, std::vector<Event>& even
       const double value = is_nan ? 0.0 : std::isinf(r.number) ? std::copysign(kMost, r.number) : r.number;
       metric.bind(r.key, value, r.timestamp, r.run, r.step, is_nan).run();
       latest.bind(r.key, value, r.timestamp, r.step, is_nan, r.run).run();
+      if (!r.value.empty()) store_model_metric(r, value);
       break;
     }
     case RecordKind::param: {
@@ -217,12 +222,29 @@ void SqliteSink::Connection::store_row(const Record& r, std::vector<Event>& even
     case RecordKind::delete_tag:
       delete_tag.bind(r.key, r.run).run();
       break;
+    case RecordKind::inputs:
+      store_inputs(database, r.run, nlohmann::json::parse(r.value));
+      break;
     case RecordKind::text:
     case RecordKind::file:
     case RecordKind::event:
     case RecordKind::spooled:
       break;
   }
+}
+
+// The point once more, of the model that it measures.
+void SqliteSink::Connection::store_model_metric(const Record& r, double value) {
+  const size_t end = std::min(r.extra.find('\n'), r.extra.size());
+  Statement(database,
+            "INSERT OR IGNORE INTO logged_model_metrics (model_id, metric_name, metric_timestamp_ms, metric_step, "
+            "metric_value, experiment_id, run_id, dataset_uuid, dataset_name, dataset_digest) "
+            "SELECT ?1, ?2, ?3, ?4, ?5, experiment_id, run_uuid, (SELECT dataset_uuid FROM datasets d WHERE "
+            "d.experiment_id = runs.experiment_id AND d.name = ?7 AND d.digest = ?8), nullif(?7, ''), nullif(?8, '') "
+            "FROM runs WHERE run_uuid = ?6")
+      .bind(r.value, r.key, r.timestamp, r.step, value, r.run, r.extra.substr(0, end),
+            end < r.extra.size() ? r.extra.substr(end + 1) : std::string())
+      .run();
 }
 
 // With the records themselves: what is stored of a spool and what the store says of it are one.

@@ -4,9 +4,12 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "host/base/error.h"
 
 namespace trainhost::track {
 
@@ -33,6 +36,19 @@ struct StoredRun {
   std::map<std::string, std::string> params, tags;
 };
 
+// A file or a folder of a run's artifacts; `path` from where they begin.
+struct StoredArtifact {
+  std::string path;
+  bool is_folder = false;
+  int64_t size = 0;  // of a file
+};
+
+// A run, an experiment, a tag, an artifact that is not there.
+class NotFound : public Error {
+ public:
+  explicit NotFound(std::string message) : Error(ErrorKind::tracking, std::move(message)) {}
+};
+
 // A connection of its own beside the sink's; any thread, one at a time inside. Throws Error(tracking).
 class Store {
  public:
@@ -43,8 +59,17 @@ class Store {
   virtual std::optional<Experiment> find_experiment(const std::string& name) = 0;
   virtual std::optional<Experiment> find_experiment(int64_t id) = 0;
   virtual std::optional<StoredRun> find_run(const std::string& run_id) = 0;
-  // All points of one metric, by timestamp and step as MLflow returns them.
-  virtual std::vector<Metric> metric_history(const std::string& run_id, const std::string& key) = 0;
+  // A call of MLflow's REST API, whatever keeps the runs: its path below api/2.0/mlflow/ ("runs/search"), its request
+  // and its answer as MLflow documents them. Throws NotFound; Error(usage) for what MLflow calls an invalid parameter.
+  virtual nlohmann::json call(const std::string& path, const nlohmann::json& request) = 0;
+
+  // Artifacts below `uri`, which is a folder here or, of a server, one that it keeps (mlflow-artifacts:). Listed are
+  // those of one folder, "" for the first, sorted; of a file, or of what is not there, none. Throw NotFound, Error(io).
+  virtual std::vector<StoredArtifact> list_artifacts(const std::string& uri, const std::string& path);
+  virtual void get_artifact(const std::string& uri, const std::string& path, const std::string& target);
+  // The file `source`, or where that is empty `content`.
+  virtual void put_artifact(const std::string& uri, const std::string& path, const std::string& source,
+                            const std::string& content);
 
   // The path of the database or the URL of the server; one store for each in a Tracker.
   virtual const std::string& address() const noexcept = 0;

@@ -39,6 +39,7 @@ function autolog.run(given)
     return started, true
   end
   if type(started) == "table" and started.kind == "interrupted" then error(started, 0) end
+  if given.silent then return nil end
   log.warn(("mlflow.autolog: no run could be started, nothing is logged: %s"):format(
     type(started) == "table" and started.message or tostring(started)))
 end
@@ -52,7 +53,7 @@ function autolog.keeps_out(given)
 end
 
 -- One training: its run is there before any other callback hears of it, and ends after all have.
-local Training = {name = "mlflow.autolog", group = "metrics", state_fields = {}}
+local Training = {name = "mlflow.autolog", group = "metrics", errors = "disable", state_fields = {}}
 Training.__index = Training
 
 function Training:on_train_begin(state)
@@ -60,14 +61,19 @@ function Training:on_train_begin(state)
   if state.dry_run and not require("host").dry_run() then return end
   require("mlflow.plain_loop").release()  -- a run of a loop before this training
   self._run, self._is_made = autolog.run(self._given)
-  if not self._run then return end
-  self:_begin_board(state)
+  if self._run then self:_try(self._begin_board, self, state) end
+end
+
+---@private
+function Training:_try(f, ...)
+  return require("mlflow.failures").try(self._run, {quiet = self._given.silent}, f, ...)
 end
 
 ---@private
 function Training:run_of() return self._run end
 
 -- The scalars of each epoch for TensorBoard, in the folder of the script's own callback where it has one.
+---@private
 function Training:_begin_board(state)
   for _, entry in ipairs(self._entries) do
     if entry.base_name == "TensorBoard" then
@@ -79,26 +85,21 @@ function Training:_begin_board(state)
   self._board_folder = self._stage .. ".d"
   self._board = require("train.callbacks.tensorboard") {log_dir = self._board_folder, write_graph = false}
   self._board:on_train_begin(state)
-  self._board._drawn = true
 end
 
 function Training:on_epoch_end(state)
   if self._board and not state.dry_run then
-    state:after("epoch_end", function() self._board:on_epoch_end(state) end)
+    state:after("epoch_end", function() self:_try(self._board.on_epoch_end, self._board, state) end)
   end
 end
 
-function Training:_end_board(run)
-  local file, failures = require "native.file", require "mlflow.failures"
+local function upload(self)
+  local file = require "native.file"
   if self._board then self._board:on_train_end() end
-  if self._board_folder and file.is_folder(self._board_folder) then
-    failures.try(run, {quiet = self._given.silent}, run.log_artifacts, run, self._board_folder, "tensorboard_logs")
-  end
-  if self._stage then
-    if file.exists(self._board_folder) then file.remove(self._board_folder) end
-    os.remove(self._stage)
-  end
-  self._board, self._board_folder, self._stage = nil, nil, nil
+  if file.is_folder(self._board_folder) then self._run:log_artifacts(self._board_folder, "tensorboard_logs") end
+  if not self._stage then return end
+  if file.exists(self._board_folder) then file.remove(self._board_folder) end
+  os.remove(self._stage)
 end
 
 local function status_of(state)
@@ -112,8 +113,8 @@ end
 ---@param state table
 function Training:finish(run, state)
   if self._run ~= run or run.info.status ~= "RUNNING" then return end
-  self:_end_board(run)
-  self._run = nil
+  if self._board_folder then self:_try(upload, self) end
+  self._board, self._board_folder, self._stage, self._run = nil, nil, nil, nil
   if self._is_made then run:end_run(status_of(state)) end
 end
 

@@ -51,13 +51,13 @@ local function finish(run, status)
   status = status:upper()
   deliver()  -- what it has to note of its failures
   local plain_loop = package.loaded["mlflow.plain_loop"]
-  if plain_loop then plain_loop.ended(run) end
   local from
   for i, other in ipairs(stack) do
     if other == run then from = i end
   end
   if not from then return track.end_run(run._handle, status) end
   for i = #stack, from, -1 do
+    if plain_loop then plain_loop.ended(stack[i]) end
     track.end_run(stack[i]._handle, status)
     last_run = stack[i]
     stack[i] = nil
@@ -66,31 +66,6 @@ local function finish(run, status)
 end
 
 -- --- Runs
-
--- Reading waits for what was logged to this store.
-local function catch_up() track.flush(30, true) end
-
---- Reads a run back from the store, all that was logged so far included: {info, data = {metrics, params, tags}};
---- metrics holds the latest value of each key.
----@param run_id string
----@return table
-function mlflow.get_run(run_id)
-  places.open()
-  catch_up()
-  local run = track.read_run(run_id)
-  if not run then fail(("mlflow: no run with id '%s' exists"):format(tostring(run_id))) end
-  return run
-end
-
---- Reads all points of a metric back, each {key, value, step, timestamp}.
----@param run_id string
----@param key string
----@return table[]
-function mlflow.get_metric_history(run_id, key)
-  places.open()
-  catch_up()
-  return track.metric_history(run_id, key)
-end
 
 local function tags_of(options)
   local tags = {}
@@ -151,8 +126,12 @@ function start(options)
     fail(("mlflow: the current run %s does not match the specified parent_run_id %s")
       :format(parent.info.run_id, options.parent_run_id), "end the current run first with mlflow.end_run()")
   end
-  if options.parent_run_id and not parent and not track.read_run(options.parent_run_id) then
-    fail(("mlflow: no run with id '%s' exists"):format(options.parent_run_id))
+  if options.parent_run_id and not parent then
+    local found = require("mlflow.search").get_run(options.parent_run_id)
+    if found.info.lifecycle_stage == "deleted" then
+      fail(("mlflow: Cannot start run under parent run with ID %s because it is in the deleted state.")
+        :format(options.parent_run_id))
+    end
   end
   return track.start_run{
     experiment_id = places.experiment_of(options.experiment_id),
@@ -177,7 +156,7 @@ function mlflow.start_run(options)
   options = keywords.check("mlflow.start_run", options, start_defaults)
   deliver()
   local plain_loop = package.loaded["mlflow.plain_loop"]
-  if plain_loop then plain_loop.release() end  -- a run that autolog began for a loop of before
+  if plain_loop and not options.nested then plain_loop.release() end  -- a run that autolog began for a loop of before
   for _, name in ipairs{"run_id", "run_name", "parent_run_id"} do
     if options[name] ~= nil and type(options[name]) ~= "string" then
       vm.raise("usage", ("mlflow.start_run: keyword '%s' must be a string, got %s")
@@ -193,7 +172,7 @@ function mlflow.start_run(options)
   if not run_id and from_environment and from_environment ~= "" and used_run_id ~= from_environment then
     run_id, used_run_id = from_environment, from_environment
   end
-  local run = Run.new(run_id and resume(run_id, options) or start(options), mlflow.get_run)
+  local run = Run.new(run_id and resume(run_id, options) or start(options), function(id) return mlflow.get_run(id) end)
   stack[#stack + 1] = run
   return run
 end
@@ -215,7 +194,8 @@ end
 
 -- Every method of a run is also a function on the innermost active run; without one a run is started.
 for _, name in ipairs{"log_metric", "log_metrics", "log_param", "log_params", "set_tag", "set_tags", "delete_tag",
-  "log_artifact", "log_artifacts", "log_text", "log_dict", "log_error", "get_artifact_uri"} do
+  "log_artifact", "log_artifacts", "log_text", "log_dict", "log_figure", "log_image", "log_table", "log_input",
+  "log_inputs", "log_error", "get_artifact_uri"} do
   local method = Run[name]
   mlflow[name] = function(...) return method(stack[#stack] or mlflow.start_run(), ...) end
 end
@@ -263,6 +243,15 @@ vm.at_exit(function(status)
   end
 end)
 
-return require("host.namespace")("mlflow", {held = mlflow, modules = {
-  callback = "mlflow.callback", MlflowCallback = "mlflow.callback",  -- it needs `train`
-}})
+return require("host.namespace")("mlflow", {held = mlflow,
+  modules = {
+    MlflowCallback = "mlflow.callback", MlflowClient = "mlflow.client", artifacts = "mlflow.artifacts",
+    callback = "mlflow.callback", data = "mlflow.data", entities = "mlflow.entities",
+  },
+  files = {
+    ["mlflow.search"] = "create_experiment delete_experiment delete_experiment_tag delete_run get_experiment "
+      .. "get_experiment_by_name get_metric_history get_parent_run get_run search_experiments search_runs "
+      .. "set_experiment_tag set_experiment_tags",
+    ["mlflow.tables"] = "load_table",
+  },
+})

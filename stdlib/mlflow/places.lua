@@ -137,6 +137,20 @@ end
 ---@private
 function places.active() return active_experiment end
 
+--- Which store a call is for that names one: nil is the open one, as it is in a dry run, whatever is named.
+---@param uri? string
+---@return string?
+---@private
+function places.other(uri)
+  if uri == nil or uri == places.get_tracking_uri() or require("host").dry_run() then return nil end
+  return uri
+end
+
+--- Now, in ms since 1970.
+---@return integer
+---@private
+function places.now() return math.floor(vm.time() * 1000) end
+
 --- Has a store been opened?
 ---@return boolean
 ---@private

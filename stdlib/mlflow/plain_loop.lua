@@ -4,6 +4,7 @@
 -- each pass at steps from 0, else that of each step of the optimizer. The loss of a step is the sum of what was called
 -- backward since the last one: batches of an accumulation are parts of one mean.
 local failures = require "mlflow.failures"
+local log = require "native.log"
 local passes = require "torch.utils.data.passes"
 local tensor = require "native.tensor"
 local torch = require "torch"
@@ -12,18 +13,9 @@ local training_params = require "mlflow.training_params"
 local plain_loop = {}
 
 local with_state = setmetatable({}, {__mode = "k"})  -- the states of loops that are under way
-local options, hook, backward  -- of autolog; nil while nobody watches
+local options  -- of autolog; nil where it is off
+local hook, backward  -- while somebody watches: the hook of all optimizers, the tensors' own backward
 local loop, pending
-
-local function watches() return options and not next(with_state) end
-
----Says that a loop with a state begins or is over.
----@param state table
----@param is_begun boolean
-function plain_loop.leave(state, is_begun)
-  with_state[state] = is_begun or nil
-  pending = nil
-end
 
 local function try(f, ...) return failures.try(loop.run, {quiet = loop.options.silent}, f, ...) end
 
@@ -60,7 +52,7 @@ local function counted(pass, first, ...)
 end
 
 local function watch_pass(loader, next_batch, state, control, closing)
-  if not watches() or not torch.is_grad_enabled() then return next_batch, state, control, closing end
+  if not torch.is_grad_enabled() then return next_batch, state, control, closing end
   end_pass()
   local pass = {drawn = 0, batch_size = loader.batch_size}
   current = pass
@@ -75,7 +67,10 @@ local function begin()
   local run, is_made = autolog.run(options)
   loop = run and {run = run, is_made = is_made, options = options, optimizers = setmetatable({}, {__mode = "k"}), count = 0,
     steps = 0, epochs = 0, pass = new_sums()} or nil
-  if not loop then return plain_loop.watch(nil) end
+  if not loop then  -- nobody takes it, and it has been said
+    plain_loop.watch(nil)
+    return nil
+  end
   for key, value in pairs(options.style == "lightning" and {Mode = "training"} or {}) do try(run.set_tag, run, key, value) end
   try(run.set_tag, run, "mlflow.autologging", "trainhost")
   try(run.log_params, run, (require("host").params()))
@@ -105,10 +100,7 @@ local function take_note(optimizer)
   return index
 end
 
-local function after_step(optimizer)
-  local loss = pending
-  pending = nil
-  if not watches() then return end
+local function log_step(optimizer, loss)
   if not loop and not begin() then return end
   local index = loop.optimizers[optimizer] or take_note(optimizer)
   if index == 1 then loop.steps = loop.steps + 1 end
@@ -125,29 +117,53 @@ local function after_step(optimizer)
   if loop.steps % (every or 1) == 0 then try(run.log_metric, run, key, loss, {step = loop.steps}) end
 end
 
+local function after_step(optimizer)
+  local loss = pending
+  pending = nil
+  local ok, err = pcall(log_step, optimizer, loss)
+  if ok then return end
+  if type(err) == "table" and err.kind == "interrupted" then error(err, 0) end
+  log.warn("mlflow.autolog: this loop is not logged: " .. (type(err) == "table" and err.message or tostring(err)))
+  plain_loop.watch(nil)
+end
+
 local function watched_backward(self, ...)
   backward(self, ...)
-  -- What a GradScaler has scaled is no loss.
-  if not watches() or package.loaded["torch.grad_scaler"] or self:numel() ~= 1 then return end
-  local loss = self:detach():reshape({})
-  pending = pending and pending + loss or loss
+  if self:numel() ~= 1 then return end
+  local grad_scaler = package.loaded["torch.grad_scaler"]
+  local loss = (grad_scaler and grad_scaler.loss_of(self) or self):detach():reshape({})
+  pending = pending and pending.device == loss.device and pending + loss or loss
 end
 
 -- --- Begin and end
+
+-- Nobody watches, and no step pays, while a loop with a state is under way.
+local function look()
+  local wanted = options and not next(with_state)
+  if wanted and not hook then
+    backward = tensor.methods.backward
+    tensor.methods.backward, passes.watch = watched_backward, watch_pass
+    hook = torch.optim.Optimizer.register_optimizer_step_post_hook(after_step)
+  elseif not wanted and hook then
+    tensor.methods.backward, passes.watch = backward, nil
+    hook:remove()
+    hook, pending = nil, nil
+  end
+end
 
 ---Watches loops from now on with these options of autolog; nil ends it.
 ---@param given table|nil
 function plain_loop.watch(given)
   options = given
-  if given and not hook then
-    backward = tensor.methods.backward
-    tensor.methods.backward, passes.watch = watched_backward, watch_pass
-    hook = torch.optim.Optimizer.register_optimizer_step_post_hook(after_step)
-  elseif not given and hook then
-    tensor.methods.backward, passes.watch = backward, nil
-    hook:remove()
-    hook, current, pending = nil, nil, nil
-  end
+  look()
+end
+
+---Says that a loop with a state begins or is over.
+---@param state table
+---@param is_begun boolean
+function plain_loop.leave(state, is_begun)
+  with_state[state] = is_begun or nil
+  look()
 end
 
 ---A run ends: what is known of its loop is logged.

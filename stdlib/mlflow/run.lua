@@ -1,5 +1,6 @@
 -- A run that is logged to: every method returns in microseconds, a thread of the host does the storing.
 local failures = require "mlflow.failures"
+local json = require "native.json"
 local keywords = require "host.keywords"
 local text = require "mlflow.text"
 local track = require "native.track"
@@ -62,38 +63,83 @@ local function expect_string(name, argument, value)
   vm.raise("usage", ("mlflow.%s: argument '%s' must be a string, got %s"):format(name, argument, vm.describe(value)))
 end
 
-local point_defaults = {step = keywords.none, timestamp = keywords.none}
+local point_defaults = {step = keywords.none, timestamp = keywords.none, model_id = keywords.none,
+  dataset = keywords.none}
+
+-- What a metric is of: a step, or a table with more of it. A dataset that it is measured on is one of the run's inputs.
+local function point_of(self, name, step)
+  if type(step) ~= "table" then return step end
+  local given = keywords.check("mlflow." .. name, step, point_defaults)
+  local dataset = given.dataset
+  if given.model_id ~= nil then expect_string(name, "model_id", given.model_id) end
+  if dataset ~= nil then self:log_input(dataset) end
+  return given.step, given.timestamp, given.model_id, dataset and dataset.name .. "\n" .. dataset.digest
+end
 
 --- Logs one value of a metric. The time is that of the call.
 ---@param key string
 ---@param value number|Tensor a number, or a tensor of one element
----@param step integer|{step: integer, timestamp: integer}|nil default 0; timestamp in ms since 1970
+---@param step integer|{step: integer, timestamp: integer, model_id: string, dataset: Dataset}|nil default 0; timestamp
+--- in ms since 1970; the model and the dataset (of mlflow.data) that the metric measures
 ---@example local run <close> = mlflow.start_run()
 --- for epoch = 0, 2 do run:log_metric("loss", 0.5 ^ epoch, epoch) end
 function Run:log_metric(key, value, step)
   deliver()
-  if type(step) == "table" then
-    local given = keywords.check("mlflow.log_metric", step, point_defaults)
-    track.log_metric(self._handle, key, value, given.step, given.timestamp)
-  else
-    track.log_metric(self._handle, key, value, step)
-  end
+  track.log_metric(self._handle, key, value, point_of(self, "log_metric", step))
 end
 
 --- Logs several metrics at one step.
 ---@param metrics table<string, number|Tensor>
----@param step integer|{step: integer, timestamp: integer}|nil default 0
+---@param step integer|{step: integer, timestamp: integer, model_id: string, dataset: Dataset}|nil default 0
 ---@example local run <close> = mlflow.start_run()
 --- run:log_metrics({loss = 0.5, accuracy = 0.9}, 0)
 function Run:log_metrics(metrics, step)
   deliver()
   expect_table("log_metrics", "metrics", metrics)
-  local timestamp
-  if type(step) == "table" then
-    local given = keywords.check("mlflow.log_metrics", step, point_defaults)
-    step, timestamp = given.step, given.timestamp
+  local number, timestamp, model_id, dataset = point_of(self, "log_metrics", step)
+  for key, value in text.ordered(metrics) do
+    track.log_metric(self._handle, key, value, number, timestamp, model_id, dataset)
   end
-  for key, value in text.ordered(metrics) do track.log_metric(self._handle, key, value, step, timestamp) end
+end
+
+--- Logs a dataset that the run reads.
+---@param dataset Dataset of mlflow.data.from_tensor
+---@param context? string|{context: string, tags: table} what for: "training", "eval"
+---@param tags? table<string, any>
+---@example local torch = require "torch"
+--- local run <close> = mlflow.start_run()
+--- run:log_input(mlflow.data.from_tensor(torch.ones(2, 3), {name = "ones"}), "training")
+function Run:log_input(dataset, context, tags)
+  deliver()
+  if type(context) == "table" then
+    local given = keywords.check("mlflow.log_input", context, {context = keywords.none, tags = keywords.none})
+    context, tags = given.context, given.tags
+  end
+  if tags ~= nil then expect_table("log_input", "tags", tags) end
+  track.log_inputs(self._handle, json.encode{require("mlflow.data").input("mlflow.log_input", dataset, context, tags)})
+end
+
+--- Logs several datasets that the run reads.
+---@param datasets Dataset[]
+---@param contexts? string[] of each dataset
+---@param tags_list? table[] of each dataset
+function Run:log_inputs(datasets, contexts, tags_list)
+  deliver()
+  expect_table("log_inputs", "datasets", datasets)
+  if keywords.is(contexts) then
+    local given = keywords.check("mlflow.log_inputs", contexts, {contexts = keywords.none, tags_list = keywords.none})
+    contexts, tags_list = given.contexts, given.tags_list
+  end
+  contexts, tags_list = contexts or {}, tags_list or {}
+  if #contexts > #datasets or #tags_list > #datasets then
+    vm.raise("usage", "`mlflow.log_inputs` requires `datasets`, `contexts`, `tags_list` to be non-empty list and have the "
+      .. "same length.")
+  end
+  local list = {}
+  for i, dataset in ipairs(datasets) do
+    list[i] = require("mlflow.data").input("mlflow.log_inputs", dataset, contexts[i] or nil, tags_list[i] or nil)
+  end
+  if #list > 0 then track.log_inputs(self._handle, json.encode(list)) end
 end
 
 -- A parameter keeps its first value. The store tells of another one; that a third one comes it need not tell again.
@@ -182,8 +228,52 @@ function Run:log_dict(dictionary, artifact_file)
   deliver()
   expect_table("log_dict", "dictionary", dictionary)
   expect_string("log_dict", "artifact_file", artifact_file)
-  local yaml = artifact_file:match("%.ya?ml$")
-  track.log_text(self._handle, yaml and text.yaml(dictionary) or text.json(dictionary), artifact_file)
+  track.log_text(self._handle, text.dict(dictionary, artifact_file), artifact_file)
+end
+
+local image_defaults = {artifact_file = keywords.none, key = keywords.none, step = keywords.none,
+  timestamp = keywords.none}
+
+--- Logs a picture: as one file, or with `key` and `step` as one of a series, which MLflow's pages show by step.
+---@param image Tensor [height, width] or [height, width, 1, 3 or 4]: bool, integers 0 to 255 or floats 0 to 1
+---@param artifact_file string|{artifact_file: string, key: string, step: integer, timestamp: integer} "dir/image.png"
+---@example local torch = require "torch"
+--- local run <close> = mlflow.start_run()
+--- run:log_image(torch.rand(8, 8, 3), "noise.png")
+--- run:log_image(torch.rand(8, 8, 3), {key = "noise", step = 3})
+function Run:log_image(image, artifact_file)
+  deliver()
+  local given = {artifact_file = artifact_file}
+  if type(artifact_file) == "table" then
+    given = keywords.check("mlflow.log_image", artifact_file, image_defaults)
+  end
+  local pictures = require "mlflow.pictures"
+  local files, is_series = pictures.files(image, given.artifact_file, given.key, given.step, given.timestamp)
+  pictures.write(self._handle, files)
+  if is_series then self:set_tag("mlflow.loggedImages", true) end
+end
+
+--- Logs a figure: what train.plot draws (a history, or series by name), a Tensor as a picture, or the text of an SVG or
+--- HTML file.
+---@param figure table|Tensor|string
+---@param artifact_file string "loss.svg", "plots/loss.png"
+---@param options? table of train.plot
+---@example local run <close> = mlflow.start_run()
+--- run:log_figure({loss = {3, 2, 1}}, "loss.svg")
+function Run:log_figure(figure, artifact_file, options)
+  deliver()
+  expect_string("log_figure", "artifact_file", artifact_file)
+  track.log_text(self._handle, require("mlflow.pictures").figure(figure, artifact_file, options), artifact_file)
+end
+
+--- Logs rows of a table as JSON; those of a file that is there already stay, above the new ones. It waits for the store.
+---@param data table<string, any[]> the values of each column, or one row {column = value}
+---@param artifact_file string "results.json"
+---@example local run <close> = mlflow.start_run()
+--- run:log_table({input = {"a", "b"}, score = {0.5, 0.25}}, "results.json")
+function Run:log_table(data, artifact_file)
+  deliver()
+  require("mlflow.tables").log(self, data, artifact_file)
 end
 
 --- Notes that something went wrong: a line on the console, the tag trainhost.last_error, and a line {epoch, step, text,

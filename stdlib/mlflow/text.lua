@@ -149,6 +149,12 @@ function text.yaml(value)
   return table.concat(lines, "\n") .. "\n"
 end
 
+--- Writes a table as YAML or as JSON, as the file's name has it.
+---@param value table
+---@param name string "config.yaml"
+---@return string
+function text.dict(value, name) return name:find("%.ya?ml$") and text.yaml(value) or text.json(value) end
+
 --- The pairs of a table in the order in which they are logged: its own (`__pairs`), else by key.
 ---@return fun(): any, any
 function text.ordered(t)

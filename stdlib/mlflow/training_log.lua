@@ -21,10 +21,11 @@ local function usage(message, hint) require("native.vm").raise("usage", "mlflow.
 -- A dry run of train.fit alone; where all of the script is one the run itself keeps nothing.
 local function dry(state) return state.dry_run and not require("host").dry_run() end
 
--- Does what may fail: a failure of the run, unless the script wants to hear of it.
+-- Does what may fail: a failure of the run, unless the script has said what becomes of it.
 local function try(self, f, ...)
-  if self.errors ~= nil then return f(...) == nil or true end
-  return failures.try(self._run, {quiet = self.silent}, f, ...)
+  if self.errors == nil then return failures.try(self._run, {quiet = self.silent, retries = self._owed}, f, ...) end
+  f(...)
+  return true
 end
 
 local function logs_models(self, state)
@@ -58,13 +59,17 @@ local function numbers_of(state)
   return values
 end
 
+local function lightning_key(key)
+  return (key:find("^val_") or key:find("^train_") or key == "learning_rate") and key or "train_" .. key
+end
+
 -- The keys of the style.
 local function named(self, values)
   local all = {}
   for key, value in pairs(values) do
     local own = key:match("^val_(.+)$")
     if self.style == "lightning" then
-      all[(own or key == "learning_rate" or key:find("^train_")) and key or "train_" .. key] = value
+      all[lightning_key(key)] = value
     else
       all[key] = value
       if own then all["validation_" .. own] = value end
@@ -73,23 +78,28 @@ local function named(self, values)
   return all
 end
 
--- One that is refused keeps none of the others.
-local function log_metrics(self, values, step)
+-- All at once, or one by one where one of them is refused: it keeps none of the others.
+local function log_each(self, all, one, values, ...)
   local run = self._run
-  if pcall(run.log_metrics, run, values, {step = step}) then return end
-  for _, key in ipairs(require("host.ordered").keys(values)) do
-    try(self, run.log_metric, run, key, values[key], {step = step})
-  end
+  if pcall(run[all], run, values, ...) then return end
+  for _, key in ipairs(require("host.ordered").keys(values)) do try(self, run[one], run, key, values[key], ...) end
 end
 
--- Those of the training alone, while an epoch is under way.
-local function log_step(self, state, values)
-  local of_training = {}
-  for key, value in pairs(values) do
-    if not key:find("^val_") then of_training[key] = value end
+local function log_metrics(self, values, step) log_each(self, "log_metrics", "log_metric", values, {step = step}) end
+
+local function log_params(self, values) log_each(self, "log_params", "log_param", values) end
+
+-- Those of the training alone, while an epoch is under way: one by one, for this may be every step.
+local function log_step(self, state)
+  local run, step = self._run, state.steps_done
+  self._logged_step = step
+  for key, value in pairs(state.logs or {}) do
+    if not key:find("^val_") then
+      if self.style == "lightning" then key = lightning_key(key) end
+      local kind = type(value)
+      if kind == "number" or kind == "userdata" then try(self, run.log_metric, run, key, value, step) end
+    end
   end
-  log_metrics(self, named(self, of_training), state.steps_done)
-  self._logged_step = state.steps_done
 end
 
 local function log_epoch(self, state, values)
@@ -112,6 +122,13 @@ end
 -- Removes what keep_last_models does not keep; what is still on its way is removed later.
 local function sort_out(self, seconds)
   local models = self.memory.models
+  if require("mlflow").get_tracking_uri():find("^https?:") then
+    if not self._told_kept and not self.silent then
+      require("host").log.warn("mlflow: keep_last_models: artifacts of a tracking server cannot be removed yet, all models stay")
+    end
+    self._told_kept = true
+    return
+  end
   while self.keep_last_models and #models > self.keep_last_models do
     if not model_artifacts.remove(self._run, models[1], seconds) then return end
     table.remove(models, 1)
@@ -122,7 +139,7 @@ end
 local function log_model(self, state, path, values)
   self._sample = self._sample or model_artifacts.sample(state)
   if not try(self, model_artifacts.log_model, self._run, state, path, self, {metrics = values, sample = self._sample}) then
-    self._owed = true
+    self._owed = (self._owed or 0) + 1
     return
   end
   self._owed, self._modelled_epoch = nil, state.epoch
@@ -190,6 +207,15 @@ local function leave_to(state, is_begun)
   if plain_loop then plain_loop.leave(state, is_begun) end
 end
 
+-- The data that are trained on and validated with.
+local function log_data(self, state)
+  local dataset_of, run = require "mlflow.training_data", self._run
+  for _, one in ipairs {{state.train, "train"}, {state.valid, "eval"}} do
+    local dataset = one[1] ~= nil and dataset_of(one[1])
+    if dataset then run:log_input(dataset, one[2]) end
+  end
+end
+
 function Callback:on_train_begin(state)
   leave_to(state, true)
   self.memory = {models = {}}
@@ -200,9 +226,10 @@ function Callback:on_train_begin(state)
   if dry(state) then return require("host.overlay").tell("what is logged to run " .. run.info.run_name) end
   failures.follow(run, state)
   state.run = run
-  try(self, function() run:log_params(training_params.of(state, self.style, self._entries)) end)
+  log_params(self, training_params.of(state, self.style, self._entries))
   for key, value in pairs(tags_of(self)) do try(self, run.set_tag, run, key, value) end
   try(self, require "mlflow.provenance", run)
+  if self.log_datasets then try(self, log_data, self, state) end
   if self.log_model_summary and state.model then
     try(self, function() run:log_text(model_artifacts.summary(state.model), "model_summary.txt") end)
   end
@@ -238,11 +265,11 @@ end
 local function at_batch_end(self, state)
   if not self._run or dry(state) then return end
   if self._steps and state.steps_done ~= self._logged_step and state.steps_done % self._steps == 0 then
-    log_step(self, state, numbers_of(state))
+    log_step(self, state)
   end
   if self._at_batches and interval.due(self._at_batches, state, "batch_end", self.memory, "batches") then
     local values = numbers_of(state)
-    if not self.log_every_epoch and not self._steps then log_step(self, state, values) end
+    if not self.log_every_epoch and not self._steps then log_step(self, state) end
     if logs_models(self, state) then log_model(self, state, ("models/global_step_%d"):format(state.steps_done), values) end
   end
   local freq = self.checkpoint and state.model and self.checkpoint_save_freq
@@ -260,10 +287,8 @@ local function log_early_stop(self, state)
   if self.style == "lightning" then metrics.wait_count, metrics.best_score = stopping.wait, stopping.best end
   log_metrics(self, metrics, 0)
   local best = self.memory.best
-  if self.style == "keras" and state.restored_epoch and best and best.epoch == state.restored_epoch then
-    local values = {}
-    for key, value in pairs(best.values) do values[key] = value end
-    log_metrics(self, values, stopping.stopped_epoch + self.step_base + 1)
+  if self.style == "keras" and best and best.epoch == state.restored_epoch then
+    log_metrics(self, best.values, stopping.stopped_epoch + self.step_base + 1)
   end
 end
 
@@ -271,7 +296,7 @@ end
 local function log_rest(self, state)
   local values = numbers_of(state)
   if next(values) == nil then return end
-  if self._steps and state.steps_done > 0 and self._logged_step ~= state.steps_done then log_step(self, state, values) end
+  if self._steps and state.steps_done > 0 and self._logged_step ~= state.steps_done then log_step(self, state) end
   local has_begun = state.epoch_batches > 0 and state.epochs_done <= state.epoch
   if not self._steps and has_begun and self._logged_epoch ~= state.epoch then log_epoch(self, state, values) end
 end
@@ -293,7 +318,7 @@ function Callback:on_train_end(state)
   if not self._run or dry(state) then return end
   local run = self._run
   log_rest(self, state)
-  try(self, run.log_params, run, (require("host").params()))  -- those that were read since
+  log_params(self, (require("host").params()))  -- those that were read since
   if state.stop_reason then try(self, run.set_tag, run, "stop_reason", state.stop_reason) end
   log_early_stop(self, state)
   state:after("train_end", function() finish(self, state) end)

@@ -20,6 +20,14 @@ local function of_loader(data, name)
   if ok then return value end
 end
 
+-- How many samples a batch has: of a loader, else of the first batch of a list.
+local function batch_size_of(data)
+  local size = of_loader(data, "batch_size")
+  if size ~= nil then return size end
+  local ok, count = pcall(function() return getmetatable(data) == nil and data[1][1]:size(0) end)
+  return ok and count or nil
+end
+
 -- Keras logs every argument of fit but the data and the callbacks, None where it is not given.
 local function keras_arguments(params, state, a)
   params.shuffle = a.shuffle == nil and none(of_loader(state.train, "shuffle")) or a.shuffle
@@ -114,7 +122,7 @@ end
 function training_params.of(state, style, callbacks)
   local params, a = {}, state.arguments
   local keras = style ~= "lightning"
-  params.epochs, params.batch_size = state.epochs, of_loader(state.train, "batch_size")
+  params.epochs, params.batch_size = state.epochs, batch_size_of(state.train)
   params.max_steps, params.max_time = state.max_steps, state.max_time
   if a then
     if keras then keras_arguments(params, state, a) end

@@ -41,13 +41,17 @@ local function check_scale(self, name)
   end
 end
 
+local losses = setmetatable({}, {__mode = "k"})  -- what a scaled loss was before
+
 local function scaled(self, outputs)
   if is_tensor(outputs) then
     if self._scale == nil then
       self._scale = scalar(self._init_scale, native.float32, outputs.device)
       self._growth_tracker = scalar(self._init_growth_tracker, native.int32, outputs.device)
     end
-    return outputs * self._scale:to(outputs.device, {non_blocking = true})
+    local result = outputs * self._scale:to(outputs.device, {non_blocking = true})
+    losses[result] = outputs
+    return result
   end
   if type(outputs) ~= "table" then vm.raise("usage", "outputs must be a Tensor or an iterable of Tensors") end
   local list = {}
@@ -279,5 +283,9 @@ function scalers.on(on)
   local parse_on = signature(("torch.%s.amp.GradScaler"):format(on), OPTIONS)
   return function(...) return new(on, parse_on(...)) end
 end
+
+---What `scale` has made this tensor of, nil: it has not.
+---@private
+function scalers.loss_of(tensor) return losses[tensor] end
 
 return scalers

@@ -5,6 +5,7 @@ local generators = require "host.generators"
 local gradients = require "train.gradients"
 local host = require "host"
 local logs = require "train.logs"
+local origin = require "train.origin"
 local snapshot = require "train.snapshot"
 local torch = require "torch"
 local vm = require "native.vm"
@@ -58,18 +59,6 @@ local function first_good(paths)
   return nil
 end
 
--- The folders that callbacks of this training write checkpoints into: `to_recover` alone, or all.
-local function folders_of(state, to_recover)
-  local folders = {}
-  for _, entry in ipairs(state.callback_list.entries) do
-    local callback = entry.callback
-    if callback.checkpoint_folder and (callback.recovers or not to_recover) then
-      folders[#folders + 1] = callback:checkpoint_folder()
-    end
-  end
-  return folders
-end
-
 local function newest_first(folders)
   local all, age = {}, {}
   for _, folder in ipairs(folders) do
@@ -108,11 +97,13 @@ end
 local function find(state)
   local wish = state.resume
   if wish == false then return nil end
-  local path, found = first_good(newest_first(folders_of(state, wish ~= "auto")))
-  if wish == "auto" and #folders_of(state) == 0 then
+  local path, found = first_good(newest_first(snapshot.folders(state, wish ~= "auto")))
+  if wish == "auto" and #snapshot.folders(state) == 0 then
     host.log.warn('resume = "auto": no callback of this training writes checkpoints: train.BackupAndRestore and ModelCheckpoint do')
   end
-  if path or wish == nil or wish == "auto" then return path, found end
+  local was, is_by_name = found and found.state.origin, wish ~= nil and wish ~= "auto"
+  if was and not is_by_name then origin.check_own(state, path, was, snapshot.folders(state)[1]) end
+  if path or not is_by_name then return path, found end
   return find_in(wish)
 end
 
@@ -205,9 +196,12 @@ end
 ---Once the callbacks have heard that the training begins: loads the checkpoint that is to be gone on from, if there is one.
 ---@param state table
 function resume.begin(state)
-  if state.resume == nil and #folders_of(state, true) == 0 then return end
+  if state.resume == nil and #snapshot.folders(state, true) == 0 then return end
   local path, found = find(state)
   if not path then return end
+  local was = found.state.origin
+  origin.begin(state)
+  if was then origin.check_optimizer(state, path, was) end
   local ok, err = pcall(apply, state, found)
   if not ok then
     if type(err) == "table" and type(err.message) == "string" and err.kind ~= "interrupted" then
@@ -218,10 +212,15 @@ function resume.begin(state)
   state.resumed, state.resumed_time = path, found.state.time or host.time()
   state.checkpoint = {path = path, weights_only = false}
   host.log.info(("goes on from %s, %s"):format(path, place(found.state)))
+  if was then origin.tell(state, was) end
   if found.state.drifted then tell_of_drift(found.state.drifted) end
   state:emit("checkpoint_load")
   if found.state.random then generators.restore(found.state.random) end
 end
+
+---A training has ended well.
+---@param state table
+function resume.finish(state) origin.finish(state, snapshot.folders(state)[1]) end
 
 ---Walks over the batches of an epoch of a training, from the one after those that it has done.
 ---@param state table

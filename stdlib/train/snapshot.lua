@@ -2,6 +2,7 @@
 --
 -- Everything that the next step depends on: with the same script and data, a training that goes on from it is the one that
 -- was never stopped, bit for bit. train/resume.lua is the way back.
+local active_run = require "train.active_run"
 local batches = require "train.batches"
 local callback_state = require "train.callback_state"
 local checkpoint = require "host.checkpoint"
@@ -11,6 +12,7 @@ local gradients = require "train.gradients"
 local host = require "host"
 local logs = require "train.logs"
 local ordered = require "host.ordered"
+local origin = require "train.origin"
 local structure = require "torch.structure"
 
 local is_module <const> = require("torch.nn.module").is_module
@@ -53,10 +55,24 @@ local function script()
   return {name = host.script, xxh3_128 = ok and require("native.save").checksum(text) or nil}
 end
 
-local function run_id()
-  local mlflow = package.loaded.mlflow
-  local run = mlflow and mlflow.active_run()
+local function run_id(state)
+  local run = active_run(state)
   return run and run.info.run_id or nil
+end
+
+---The folders that callbacks of this training write checkpoints into: `to_recover` alone, or all.
+---@param state table
+---@param to_recover? boolean
+---@return string[]
+function snapshot.folders(state, to_recover)
+  local folders = {}
+  for _, entry in ipairs(state.callback_list and state.callback_list.entries or {}) do
+    local callback = entry.callback
+    if callback.checkpoint_folder and (callback.recovers or not to_recover) then
+      folders[#folders + 1] = callback:checkpoint_folder()
+    end
+  end
+  return folders
 end
 
 local function dict_of(object) return object and object.state_dict and object:state_dict() or nil end
@@ -78,8 +94,8 @@ function snapshot.contents(state)
   now.loader, now.valid_loader = position(state.train), position(state.valid)
   now.scaler = scaler and scaler:state_dict() or nil
   now.model = is_module(state.model) and rest_of_model(state.model) or nil
-  now.script, now.run_id, now.versions, now.time = script(), run_id(), host.versions, host.time()
-  now.drifted = drift.names(state)
+  now.script, now.run_id, now.versions, now.time = script(), run_id(state), host.versions, host.time()
+  now.drifted, now.origin = drift.names(state), origin.contents(state, snapshot.folders(state)[1])
   local saved = {}
   for name, object in pairs(state.saved or {}) do saved[name] = generators.is_one(object) and object:get_state() or object:state_dict() end
   return {
@@ -96,6 +112,7 @@ end
 ---@param state table
 function snapshot.check(state)
   if not state._before then drift.begin(state) end
+  origin.begin(state)
   local function try(value, where) structure.take_apart("a checkpoint cannot be written", value, where, {}) end
   try(state.user, "state.user")
   for _, entry in ipairs(state.callback_list and state.callback_list.entries or {}) do

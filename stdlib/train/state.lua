@@ -7,7 +7,7 @@
 -- before_step sets it: this step of the optimizer is left out), found_inf (a flag of the device for the same), count (what the
 -- batch counts: samples, tokens or weights), dry_run (nothing is to be written), user (yours, saved with the checkpoints),
 -- saved (more that has a state_dict, by name), resumed (the checkpoint that the training went on from), resumed_time (when that
--- was made, seconds since 1970).
+-- was made, seconds since 1970), run (the MLflow run that mlflow.callback logs it to).
 local logs = require "train.logs"
 
 local State = {__name = "state"}
@@ -91,8 +91,13 @@ end
 
 -- What callbacks write behind the training's back is there before any of them hears that it has ended.
 function counted.train_end(state)
+  local saves = false
   for _, entry in ipairs(state.callback_list and state.callback_list.entries or {}) do
     if entry.callback.settle then entry.callback:settle(state) end
+    saves = saves or entry.callback.checkpoint_folder ~= nil
+  end
+  if saves and not (state.interrupted or state.dry_run) then
+    state:after("train_end", function() require("train.resume").finish(state) end)
   end
 end
 

@@ -13,6 +13,7 @@
 #include <fstream>
 #include <limits>
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <stdexcept>
 #include <thread>
@@ -190,6 +191,10 @@ struct Logged {
   }
   StoredRun stored_now() { return store->find_run(run->id()).value(); }
 };
+
+nlohmann::json history(Logged& logged, const char* key) {
+  return logged.store->call("metrics/get-history", {{"run_id", logged.run->id()}, {"metric_key", key}})["metrics"];
+}
 
 }  // namespace
 
@@ -510,8 +515,8 @@ TEST_CASE("metrics keep every point, the latest one by step, and NaN and infinit
   CHECK(stored.metrics[2].step == 2);
   CHECK(stored.metrics[2].value == 1.0 / 3);
   CHECK(stored.metrics[4].value == -std::numeric_limits<double>::max());
-  CHECK(logged.store->metric_history(logged.run->id(), "loss").size() == 3);
-  CHECK(logged.store->metric_history(logged.run->id(), "same").size() == 1);
+  CHECK(history(logged, "loss").size() == 3);
+  CHECK(history(logged, "same").size() == 1);
   CHECK(count("SELECT count(*) FROM metrics WHERE key = 'bad' AND is_nan = 1 AND value = 0") == 1);
 }
 

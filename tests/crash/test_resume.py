@@ -231,6 +231,39 @@ print(done, there, host.file.list("backup")[2])
 """
 
 
+def test_two_programs_do_not_train_into_one_backup_dir(trainhost, tmp_path):
+    """The second is told so, also of the folder that one has left that was killed; another script's checkpoint is not taken."""
+    (tmp_path / "a.lua").write_text(WAITING)
+    (tmp_path / "b.lua").write_text(WAITING)
+    first = subprocess.Popen([trainhost.path, "a.lua"], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert first.stdout.readline() == "trains\n"
+    second = trainhost.run("a.lua", cwd=tmp_path, check=False)
+    assert second.returncode != 0
+    assert f"backup_dir 'backup' is in use by process {first.pid} (" in second.stderr, second.stderr
+    assert "give each training a folder of its own" in second.stderr
+    first.kill()
+    first.communicate()
+    other = trainhost.run("b.lua", cwd=tmp_path, check=False)
+    assert other.returncode != 0 and "was written by a.lua, this is b.lua" in other.stderr, other.stderr
+    again = trainhost.run("a.lua", cwd=tmp_path)
+    assert "goes on from backup/ckpt-" in again.stderr and not (tmp_path / "backup").exists()
+
+
+WAITING = """
+local torch, train = require "torch", require "train"
+local net = torch.nn.Linear(2, 1)
+local backup = train.BackupAndRestore {backup_dir = "backup", save_freq = 1}
+train.fit {model = net, optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1}), loss = torch.nn.functional.mse_loss, epochs = 2,
+  train = {torch.ones(8, 2), torch.ones(8, 1)}, batch_size = 4, quiet = true, callbacks = {backup,
+    train.on("epoch_end", {once = 1}, function(state)
+      backup:settle(state)
+      print "trains"
+      io.stdout:flush()
+      io.read()
+    end)}}
+"""
+
+
 def test_ctrl_c_leaves_a_checkpoint_that_goes_on_exactly(trainhost, killed, tmp_path):
     folder = tmp_path / "f"
     assert train(trainhost, folder, "accumulation", "epoch", ["int5"]).returncode != 0

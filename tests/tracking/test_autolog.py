@@ -109,6 +109,24 @@ def test_what_keras_autolog_logs(trainhost, folder):
     assert text == (folder / "train.lua").read_text()
 
 
+def test_the_data_are_inputs_as_keras_autolog_logs_them(trainhost, folder):
+    _, run = keras(trainhost, folder)
+    inputs = {one.tags[0].value: one.dataset for one in run.inputs.dataset_inputs if one.tags[0].key == "mlflow.data.context"}
+    assert set(inputs) == {"train", "eval"}
+    for context, rows in (("train", 48), ("eval", 12)):
+        dataset = inputs[context]
+        assert (dataset.name, dataset.source_type, len(dataset.digest)) == ("dataset", "code", 8)
+        profile = json.loads(dataset.profile)
+        assert (profile["features_shape"], profile["features_size"]) == ([rows, 4], rows * 4)
+        spec = json.loads(dataset.schema)["mlflow_tensorspec"]
+        assert json.loads(spec["features"])[0]["tensor-spec"] == {"dtype": "float32", "shape": [-1, 4]}
+        assert json.loads(spec["targets"])[0]["tensor-spec"] == {"dtype": "int64", "shape": [-1]}
+    _, again = keras(trainhost, folder)
+    assert {one.dataset.digest for one in again.inputs.dataset_inputs} == {one.digest for one in inputs.values()}
+    _, none = keras(trainhost, folder, options="log_datasets = false")
+    assert not none.inputs.dataset_inputs
+
+
 def test_an_early_stop_as_keras_autolog_logs_it(trainhost, folder):
     client, run = keras(trainhost, folder, losses="1, 2, 3, 4", epochs=5)
     run_id = run.info.run_id

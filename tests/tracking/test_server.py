@@ -371,6 +371,37 @@ def count_events(folder):
     return count
 
 
+def test_an_outage_in_a_training_ends_nothing_and_loses_nothing(trainhost, proxy, client, tmp_path):
+    code = """local mlflow, torch, train = require "mlflow", require "torch", require "train"
+        mlflow.autolog{every = 1, log_models = true}
+        local epochs = 0
+        train.fit{model = torch.nn.Linear(2, 1), optimizer = "sgd", loss = "mse", epochs = 5, quiet = true,
+          train = {torch.randn(8, 2), torch.randn(8, 1)}, callbacks = {train.on("epoch_end", function(state)
+            if state.epoch == 1 then  -- the server is away from here on
+              mlflow.flush(20)
+              io.open("away", "w"):close()
+            end
+            epochs = epochs + 1
+          end)}}
+        os.remove("away")
+        assert(mlflow.flush(60))
+        print(epochs, mlflow.last_active_run():wait_id())"""
+    def away(handler, body):
+        if (tmp_path / "away").exists():
+            handler.answer(503)
+            return True
+    one = proxy(away)
+    out, _ = play(trainhost, code, one.uri, tmp_path)
+    epochs, run_id = out.split()
+    assert epochs == "5"
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert [step for step, _ in points(client, run_id, "loss")] == [0, 1, 2, 3, 4]
+    assert run.data.tags["trainhost.last_error"], one.requests[-1]
+    assert {item.path for item in client.list_artifacts(run_id, "models")} == {f"models/epoch_{n}" for n in range(1, 6)}
+    assert "model/model.safetensors" in {item.path for item in client.list_artifacts(run_id, "model")}
+
+
 def test_the_end_waits_ten_seconds_for_a_server_and_no_file_waits_for_one(trainhost, proxy, client, tmp_path):
     free = threading.Event()
     gone = FaultServer(("127.0.0.1", 1))

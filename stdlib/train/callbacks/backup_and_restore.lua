@@ -1,4 +1,5 @@
 -- train.BackupAndRestore: after a crash the same script goes on where the last backup was taken, bit for bit.
+local claim = require "train.claim"
 local host = require "host"
 local interval = require "train.interval"
 local keywords = require "host.keywords"
@@ -48,6 +49,7 @@ end
 function BackupAndRestore:on_train_begin(state)
   self.memory, self._writings, self._failures, self._retry_at = {}, {}, 0, nil
   if state.dry_run then return end
+  if state.arguments then claim.take("BackupAndRestore: backup_dir", self.backup_dir, self) end  -- train.fit always says when it ends
   local _, left = names_in(self.backup_dir)
   remove(self, left)
   host.checkpoint.sweep(self.backup_dir)
@@ -132,6 +134,7 @@ function BackupAndRestore:settle(state) look(self, state, true) end
 
 function BackupAndRestore:on_train_end(state)
   if state.dry_run then return end
+  claim.leave(self.backup_dir, self)
   if not self.delete_checkpoint or state.interrupted then return end
   local names, left = names_in(self.backup_dir)
   remove(self, names)
@@ -141,7 +144,10 @@ function BackupAndRestore:on_train_end(state)
   if #host.file.list(self.backup_dir) == 0 then host.file.remove(self.backup_dir) end
 end
 
-function BackupAndRestore:on_exception(state) look(self, state, true) end
+function BackupAndRestore:on_exception(state)
+  claim.leave(self.backup_dir, self)
+  look(self, state, true)
+end
 
 ---Writes checkpoints of the whole training while it runs, and when it begins goes on from the newest one that is whole:
 ---run again after a crash or kill -9, the script ends with the same weights, history and files as one that was never

@@ -81,7 +81,7 @@ local function writes_of(node)
   local options = node
   if node.type == "call" then
     local name, home = called_name(node)
-    if home == "mlflow" and name == "callback" or home == "train" and SILENT[name] then return {} end
+    if home == "mlflow" and (name == "callback" or name == "MlflowCallback") or home == "train" and SILENT[name] then return {} end
     if home ~= "train" then return nil end
     if name ~= "on" and name ~= "LambdaCallback" then
       local ok, made = calls.make(node)

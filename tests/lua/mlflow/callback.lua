@@ -7,9 +7,11 @@ local nn, F = torch.nn, torch.nn.functional
 
 -- A run that notes what is logged.
 local function notes()
-  local run = {params = {}, metrics = {}, tags = {}, files = {}, info = {run_id = "1", artifact_uri = "", run_name = "notes"}}
+  local run = {params = {}, metrics = {}, tags = {}, files = {}, inputs = {}, info = {run_id = "1", artifact_uri = "", run_name = "notes"}}
   function run:log_params(params) for key, value in pairs(params) do self.params[key] = value end end
-  function run:log_metric(key, value, options) self.metrics[#self.metrics + 1] = {key, value, options.step} end
+  function run:log_metric(key, value, step)
+    self.metrics[#self.metrics + 1] = {key, value, type(step) == "table" and step.step or step}
+  end
   function run:log_metrics(metrics, options)
     local keys = {}
     for key in pairs(metrics) do keys[#keys + 1] = key end
@@ -17,6 +19,7 @@ local function notes()
     for _, key in ipairs(keys) do self:log_metric(key, metrics[key], options) end
   end
   function run:set_tag(key, value) self.tags[key] = value end
+  function run:log_input(dataset, context) self.inputs[#self.inputs + 1] = {context, dataset.profile} end
   function run:log_text(_, file) self.files[#self.files + 1] = file end
   function run:log_dict(_, file) self.files[#self.files + 1] = file end
   function run:log_artifact(path, folder) self.files[#self.files + 1] = folder .. "/" .. path:match("[^/]+$") end
@@ -254,6 +257,44 @@ test.case("train.evaluate has Keras's validation_ and Lightning's test_", functi
   test.equal({run:steps "test_loss", run.tags.Mode}, {{0}, "testing"})
 end)
 
+test.case("the data of the training and of the validation are inputs with the contexts train and eval", function()
+  local data = torch.utils.data
+  local function inputs(more)
+    local run = notes()
+    local given = {model = nn.Linear(2, 1), optimizer = "sgd", loss = "mse", epochs = 1, quiet = true,
+      callbacks = {new {run = run, log_datasets = more.log_datasets}}}
+    for key, value in pairs(more) do given[key] = key ~= "log_datasets" and value or nil end
+    train.fit(given)
+    return run.inputs
+  end
+  local x, y = torch.randn(10, 2), torch.randn(10, 1)
+  local function profile(n)
+    return ('{"features_shape": [%d, 2], "features_size": %d, "features_nbytes": %d, "targets_shape": [%d, 1], '
+      .. '"targets_size": %d, "targets_nbytes": %d}'):format(n, 2 * n, 8 * n, n, n, 4 * n)
+  end
+  test.equal(inputs {train = {x, y}, batch_size = 4, validation_split = 0.2}, {{"train", profile(8)}, {"eval", profile(2)}})
+  test.equal(inputs {train = {x, y}, batch_size = 4, steps_per_epoch = 2}, {{"train", profile(10)}})
+  test.equal(inputs {train = {x, y}, log_datasets = false}, {})
+  local set = data.TensorDataset(x, y)
+  local first, second = table.unpack {data.random_split(set, {7, 3}, {seed = 1})}
+  local inner = data.Subset(first, {6, 0, 2})
+  test.equal(inputs {train = data.DataLoader(inner, {batch_size = 2}), valid = data.DataLoader(second, {batch_size = 2})},
+    {{"train", profile(3)}, {"eval", profile(3)}})
+  test.equal(inputs {train = {{x, y}, {x, y}}}, {{"train", profile(20)}})
+  test.equal(require "mlflow.training_data"(function() error("is not asked") end), nil)
+end)
+
+test.case("the digest of a part of the data is that of its values", function()
+  local of, data = require "mlflow.training_data", torch.utils.data
+  local x, y = torch.arange(20.):view(10, 2), torch.arange(10.)
+  local set = data.TensorDataset(x, y)
+  local function digest(indices) return of(data.DataLoader(data.Subset(set, indices), {batch_size = 2})).digest end
+  test.equal(digest {1, 2, 3}, digest {1, 2, 3})
+  test.truthy(digest {1, 2, 3} ~= digest {1, 2, 4})
+  test.truthy(digest {1, 2, 3} ~= digest {1, 2})
+  test.equal(of(data.DataLoader(set)).digest, of(data.DataLoader(set, {batch_size = 5, shuffle = true})).digest)
+end)
+
 test.case("extra_tags, step_base", function()
   local run = notes()
   fit(run, {extra_tags = {team = "blue"}, step_base = 1})
@@ -267,6 +308,7 @@ test.case("a tracker that fails does not end the training, and metrics that are 
   test.equal(run:steps "loss", {0, 1, 2})
   local raised = notes()
   function raised:log_params() error("expected by the test") end
+  raised.log_param = raised.log_params
   test.raises("expected by the test", fit, raised, {errors = "raise"})
 end)
 
@@ -274,7 +316,8 @@ test.case("mistakes are errors before training", function()
   test.raises("log_models must be true or false", new, {log_models = 1})
   test.raises("every must be a number or a time", new, {every = "often"})
   test.raises("keep_last_models needs every", new, {log_models = true, keep_last_models = 2})
-  test.raises("registered_model_name needs log_models = true", new, {registered_model_name = "m"})
+  test.raises("keep_last_models needs log_models = true", new, {every = 2, log_models = false, keep_last_models = 2})
+  test.raises("registered_model_name is not available yet", new, {registered_model_name = "m"})
   test.raises("style must be \"keras\" or \"lightning\"", new, {style = "torch"})
   test.raises("extra_tags must be a table", new, {extra_tags = "x"})
   test.raises("checkpoint_save_freq must be a whole number of 1 or more", new, {checkpoint_save_freq = "often"})

@@ -17,6 +17,7 @@ end
 
 -- A training of 3 epochs of 4 batches; with `stop` an error ends it once so many batches are done.
 local function run(options, stop)
+  if not (options and options.same_process) then require("train.origin").forget() end
   torch.manual_seed(3)
   local x = torch.randn(16, 4)
   local net = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 1))
@@ -24,7 +25,7 @@ local function run(options, stop)
     attach = false, callbacks = {}}
   a.train = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, x:sum(1, true)), {batch_size = 4, shuffle = true})
   for key, value in pairs(options or {}) do
-    if key ~= "callbacks" then a[key] = value end
+    if key ~= "callbacks" and key ~= "same_process" then a[key] = value end
   end
   table.move(options and options.callbacks or {}, 1, #(options and options.callbacks or {}), 1, a.callbacks)
   local from
@@ -463,4 +464,67 @@ test.case("the table at the end is that of the whole training, and names no chec
   test.truthy(first:find("; 20s of it before it went on after epoch 1", 1, true), first)
   test.equal(rest, whole[#whole]:match("^[^\n]*(.*)$"))
   test.truthy(rest:find("saved: " .. dir .. "/3\n", 1, true), rest)
+end)
+
+test.case("another optimizer, other groups or another model than the checkpoint's is an error that names both", function()
+  local out = folder()
+  run {callbacks = {train.ModelCheckpoint {filepath = out .. "/{epoch}", monitor = "loss"}}}
+  local net = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+  local function refuse(pattern, more)
+    more.resume = out
+    test.raises(pattern, run, more)
+  end
+  refuse("does not fit this training: its optimizer is Adam, that of the script is SGD",
+    {model = net, optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1})})
+  refuse("its optimizer is Adam with 1 parameter groups, that of the script is Adam with 2 parameter groups",
+    {model = net, optimizer = torch.optim.Adam {{params = net[0]:parameters()}, {params = net[2]:parameters()}}})
+  local other = nn.Sequential(nn.Linear(4, 1))
+  refuse("does not fit this training: .*Unexpected key.*2.weight", {model = other, optimizer = torch.optim.Adam(other:parameters())})
+end)
+
+test.case("the checkpoint's hyperparameters are taken, with one line where the script has others", function()
+  local dir, rate = folder(), nil
+  local function options(lr, epochs)
+    torch.manual_seed(3)
+    local net = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+    local optimizer = torch.optim.Adam(net:parameters(), {lr = lr, betas = {lr, 0.999}})
+    return {model = net, optimizer = optimizer, epochs = epochs, callbacks = {
+      train.BackupAndRestore {backup_dir = dir, delete_checkpoint = false},
+      train.on("epoch_end", function() rate = optimizer.param_groups[1].lr end)}}
+  end
+  run(options(0.5, 1))
+  for epochs = 2, 3 do
+    local warnings = test.warnings(function() run(options(0.25, epochs)) end)
+    test.equal({#warnings, rate}, {1, 0.5})
+    test.truthy(warnings[1]:find("the optimizer keeps the checkpoint's betas ({0.5, 0.999} then, {0.25, 0.999} in the script now), "
+      .. "lr (0.5 then, 0.25 in the script now)", 1, true), warnings[1])
+  end
+  test.equal(test.warnings(function() run(options(0.5, 4)) end), {})
+end)
+
+test.case("two trainings of one process do not take each other's checkpoints", function()
+  local dir = folder()
+  local function options(resume)
+    return {same_process = true, resume = resume, callbacks = {train.BackupAndRestore {backup_dir = dir, delete_checkpoint = false}}}
+  end
+  run()
+  local first = run(options())
+  local err = test.raises("is of another training: of those that write into '" .. dir:gsub("%p", "%%%0")
+    .. "' it was number 1 of its script, this is number 2", run, options())
+  test.truthy(err.hint:find("give each training a folder of its own", 1, true), err.hint)
+  same(first, (run(options(dir))))
+  run(options(false), 6)
+  run(options())  -- what the second has left
+  require("train.origin").forget()
+  test.raises("it was number 3 of its script, this is number 1", run, options())
+end)
+
+test.case("a training within another one's hook needs a backup_dir of its own", function()
+  local dir, err = folder(), nil
+  local function options() return {callbacks = {train.BackupAndRestore {backup_dir = dir}}} end
+  local outer = options()
+  table.insert(outer.callbacks, train.on("epoch_begin", {once = 1}, function() err = test.raises("is in use", run, options()) end))
+  run(outer)
+  test.truthy(err.message:find("backup_dir '" .. dir .. "' is in use by another training of this process", 1, true), err.message)
+  test.falsy(host.file.exists(dir))
 end)
