@@ -61,7 +61,7 @@ class Database {
   sqlite3* handle_ = nullptr;
 };
 
-using Bound = std::variant<int64_t, double, std::string>;
+using SqlValue = std::variant<int64_t, double, std::string>;
 
 // A prepared statement, usable again and again: bind from 1, step, read from 0.
 class Statement {
@@ -79,10 +79,10 @@ class Statement {
     (bind_one(++index, values), ...);
     return *this;
   }
-  Statement& bind_all(const std::vector<Bound>& values) {
+  Statement& bind_all(const std::vector<SqlValue>& values) {
     reset();
     int index = 0;
-    for (const Bound& value : values)
+    for (const SqlValue& value : values)
       std::visit([this, at = ++index](const auto& one) { bind_one(at, one); }, value);
     return *this;
   }

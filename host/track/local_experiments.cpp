@@ -131,7 +131,7 @@ void delete_tag(Database& database, const Json& request) {
 
 }  // namespace
 
-std::optional<Experiment> find_experiment(Database& database, const char* where, const Bound& value) {
+std::optional<Experiment> find_experiment(Database& database, const char* where, const SqlValue& value) {
   const std::string sql =
       "SELECT experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time "
       "FROM experiments WHERE " +

@@ -11,7 +11,7 @@
 namespace trainhost::track {
 
 // The experiment whose column `where` (name, experiment_id) has that value.
-std::optional<Experiment> find_experiment(Database& database, const char* where, const Bound& value);
+std::optional<Experiment> find_experiment(Database& database, const char* where, const SqlValue& value);
 // Makes one, inside a transaction of the caller's; `location` empty: `artifact_root`/ID.
 Experiment create_experiment(Database& database, const std::string& name, std::string location,
                              const std::string& artifact_root);

@@ -17,7 +17,7 @@ constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 // SQL and the values of its question marks, in their order.
 struct Sql {
   std::string text;
-  std::vector<Bound> values;
+  std::vector<SqlValue> values;
 
   Sql& operator+=(std::string_view more) {
     text += more;
@@ -28,14 +28,14 @@ struct Sql {
     std::move(more.values.begin(), more.values.end(), std::back_inserter(values));
     return *this;
   }
-  Sql& bind(Bound value) {
+  Sql& bind(SqlValue value) {
     text += '?';
     values.push_back(std::move(value));
     return *this;
   }
 };
 
-Bound bound(const FilterValue& value) {
+SqlValue bound(const FilterValue& value) {
   if (const auto* whole = std::get_if<int64_t>(&value)) return *whole;
   if (const auto* number = std::get_if<double>(&value)) return *number;
   return std::get<std::string>(value);
