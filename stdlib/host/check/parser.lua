@@ -121,6 +121,7 @@ statements["return"] = function(self)
   local kind = self:peek()
   if kind ~= "end" and kind ~= "eof" and kind ~= "else" and kind ~= "elseif" and kind ~= "until" and kind ~= ";" then
     self:list()
+    if self.inside then self.inside.returns = true end
   end
 end
 

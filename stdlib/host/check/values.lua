@@ -112,6 +112,16 @@ for name in ([[any all eq ne lt le gt ge less greater less_equal greater_equal n
   isneginf isreal isclose logical_and logical_or logical_xor logical_not signbit bitwise_and bitwise_or bitwise_xor
   bitwise_not isin]]):gmatch("%S+") do TENSORS_ALONE[name] = true end
 
+-- Does a function say that a tensor is what it returns?
+local function returns_tensor(path, f)
+  if returns[path] == nil then
+    local ok, entry = pcall(require("host.help.entry").of, path, f)
+    local first = ok and f ~= nil and entry.returns and entry.returns[1]
+    returns[path] = first and first.type == "Tensor" or false
+  end
+  return returns[path]
+end
+
 -- Does a call make a layer of torch.nn, whose call gives a tensor first?
 local function makes_layer(call)
   local path = values.path(call.callee)
@@ -135,6 +145,7 @@ function values.is_tensor(node)
         if key_of(callee) == "tensor" and meta == "torch" then return true end
         local is_number = key_of(callee) == "complex"  -- of numbers it makes one
         if values.of(callee) ~= nil and gives_tensor(key_of(callee)) and not is_number then return true end
+        if meta == "torch.nn.functional" and returns_tensor(values.path(callee), values.of(callee)) then return true end
       end
       if callee.object.type == "name" and not callee.object.variable then return false end  -- string.rep, math.max
     elseif callee.type == "call" and makes_layer(callee) then

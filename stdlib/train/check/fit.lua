@@ -250,6 +250,17 @@ local function check_required(fit, call, report)
   if fit.model and not fit.optimizer then usage("keyword 'optimizer' is required") end
 end
 
+-- What a step is called with, and what it has to give.
+local function check_step(fit, report)
+  local f = fit.step and values.origin(fit.step.value)
+  if not f or f.type ~= "function" then return end
+  local first = f.parameters[1]
+  if #f.parameters == 1 and first ~= "state" and first ~= "..." and first:sub(1, 1) ~= "_" then
+    report(fit.step, ("train.fit: step takes (%s), and is called with (state, batch)"):format(first), "step = function(state, batch)")
+  end
+  if not f.returns then report(fit.step, "train.fit: step returns nothing", "return loss, or loss and {name = part}") end
+end
+
 ---Checks a call of train.fit or train.evaluate.
 ---@param call table
 ---@param name string
@@ -263,6 +274,7 @@ return function(call, name, report, wrong)
   check_names(fit, "train." .. name, report)
   if name ~= "fit" then return end
   if complete and not wrong and values.origin(call.arguments[1]) == call.arguments[1] then check_required(fit, call, report) end
+  check_step(fit, report)
   check_values(given, fit, report)
   check_callbacks(fit, report)
   check_logs(fit, complete, report)
