@@ -174,6 +174,7 @@ function Parser:suffixed()
       local key = self:expression()
       self:accept("]")
       node = new("index", key, {object = node, key_expression = key})
+      self.found.indexes[#self.found.indexes + 1] = node
     elseif kind == ":" then
       self:next()
       local name = self:next()

@@ -137,6 +137,8 @@ local function fields(found, report)
   end
 end
 
+local function is_number(node) return values.origin(node).type == "number" end
+
 local function conditions(found, report)
   for _, node in ipairs(found.conditions) do
     if values.is_tensor(node) then
@@ -151,8 +153,8 @@ local function conditions(found, report)
     if not node.protected and (left or right) and not equal then
       report(node, ("tensors are not ordered by '%s', which gives one boolean in Lua"):format(operator),
         ("x:%s(y) compares elements, x:item() %s y numbers"):format(COMPARE[operator], operator))
-    elseif not node.protected and (left and right == false or right and left == false) then
-      report(node, ("a tensor %s what is none is always %s"):format(operator, operator == "~=" and "true" or "false"),
+    elseif not node.protected and (left and is_number(node.right) or right and is_number(node.left)) then
+      report(node, ("a tensor %s a number is always %s"):format(operator, operator == "~=" and "true" or "false"),
         ("x:%s(y) compares elements, x:item() %s y numbers"):format(equal, operator))
     end
   end
@@ -180,7 +182,7 @@ function check.text(text, name, rules)
   end
   if syntax(text, name, report) then
     local found = parse(text)
-    for _, rule in ipairs {globals, variables, fields, conditions, loops, methods, layers, arguments} do rule(found, report) end
+    for _, rule in ipairs {globals, variables, fields, conditions, loops, methods, layers.check, arguments} do rule(found, report) end
     for _, rule in ipairs(rules or {}) do rule(found, report) end
   end
   table.sort(findings, function(a, b)

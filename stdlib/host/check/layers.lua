@@ -20,9 +20,20 @@ local function whole(node)
   return node and node.type == "number" and math.tointeger(tonumber(node.value)) or nil
 end
 
+local layers = {}
+
+---Does a layer draw weights when it is made?
+---@param path string "torch.nn.Linear"
+---@return boolean
+function layers.has_weights(path)
+  local name = path:match("^torch%.nn%.(%u%w*)$")
+  return SIZED[name] ~= nil and not name:find("^BatchNorm") or name ~= nil and (name == "Embedding" or name:find("^Transformer") ~= nil
+    or name:find("^LSTM") ~= nil or name:find("^GRU") ~= nil or name:find("^RNN") ~= nil or name == "MultiheadAttention")
+end
+
 ---@param found table of the parser
 ---@param report fun(at: table, message: string, hint: string?)
-return function(found, report)
+function layers.check(found, report)
   for _, call in ipairs(found.calls) do
     local size, kind, from  -- of what the layer before gives
     for _, node in ipairs(not call.protected and values.path(call.callee) == "torch.nn.Sequential" and call.arguments or {}) do
@@ -44,3 +55,5 @@ return function(found, report)
     end
   end
 end
+
+return layers

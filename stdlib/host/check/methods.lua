@@ -27,7 +27,9 @@ local function methods_of(path)
     if path == "torch.Tensor" then
       for _, name in ipairs(names.of_tensor()) do found[name] = names.attributes()[name] == nil end
     elseif path == LOADER then
-      for _, each in ipairs(require("host.help.entry").of(path, value).beside or {}) do found[each.name:match("[%w_]+$")] = true end
+      for _, each in ipairs(require("host.help.entry").of(path, value).beside or {}) do
+        found[each.name:match("[%w_]+$")] = true
+      end
     else
       collect(value, found)
     end
@@ -36,7 +38,7 @@ local function methods_of(path)
   return sets[path] or nil
 end
 
--- "torch.optim.Adam" of what it makes; the variable of a class that the script makes.
+-- "torch.optim.Adam" of what it makes; nil if it does not show.
 local function origin_of(node)
   if values.is_tensor(node) then return "torch.Tensor" end
   node = values.origin(node)
@@ -47,8 +49,9 @@ local function origin_of(node)
     return path == LOADER and path or type(values.of(callee)) == "table" and path or nil
   end
   local class = values.origin(callee)
-  if callee.type == "name" and class.type == "call" and values.path(class.callee) == "torch.nn.class" and #class.arguments == 1 then
-    return "torch.nn.Module", callee.variable
+  local is_class = callee.type == "name" and class.type == "call" and values.path(class.callee) == "torch.nn.class"
+  if is_class and #class.arguments == 1 then
+    return "torch.nn.Module"
   end
   return nil
 end
@@ -82,13 +85,31 @@ end
 local function check_method(call, given, report)
   local path = origin_of(call.object)
   local known = path and path ~= "torch.Tensor" and methods_of(path)
-  if not known or known[call.name] or given[call.name] then return end
+  if not known or known[call.name] or given[call.name] or call.name == "forward" then return end
   local names = {}
   for name in pairs(known) do names[#names + 1] = name end
   for name in pairs(path == "torch.nn.Module" and given or {}) do names[#names + 1] = name end
   table.sort(names)
   local near = keywords.did_you_mean(call.name, names)
   if near then report(call, ("%s has no method '%s'"):format(path, call.name), near) end
+end
+
+-- What is read of a tensor: attributes, and methods that are called elsewhere.
+local function check_field(node, report)
+  local is_left = node.assigned or node.protected or node.key:find("^_")
+  if is_left or not values.is_tensor(node.object) then return end
+  local names = require "host.help.names"
+  if names.find("torch.Tensor." .. node.key) ~= nil then return end
+  report(node, ("a tensor has no '%s'"):format(node.key), keywords.did_you_mean(node.key, names.of_tensor()))
+end
+
+-- x.shape[0]: shapes are Lua lists, from 1.
+local function check_shape(node, report)
+  local object, key = node.object, node.key_expression
+  local is_shape = object.type == "index" and object.key == "shape" and values.is_tensor(object.object) ~= false
+  if is_shape and key.type == "number" and tonumber(key.value) == 0 then
+    report(node, "a shape is a Lua list and begins at 1", "x.shape[1], x:size(0)", "warning")
+  end
 end
 
 -- A class of modules without forward, but with something near it.
@@ -105,7 +126,8 @@ local function check_classes(found, report)
       table.insert(classes[variable], node)
       local first = node.defined.parameters[1]
       if (node.key == "forward" or node.key == "__init") and first ~= "self" and first ~= "_" and first ~= "..." then
-        report(node, ("%s is defined with a dot, and has no self"):format(node.key), ("function %s:%s(...)"):format(node.object.name, node.key))
+        report(node, ("%s is defined with a dot, and has no self"):format(node.key),
+          ("function %s:%s(...)"):format(node.object.name, node.key))
       end
     end
   end
@@ -114,8 +136,8 @@ local function check_classes(found, report)
     for _, node in ipairs(nodes) do there[node.key] = true end
     for _, node in ipairs(nodes) do
       for _, wanted in ipairs {"forward", "__init"} do
-        local is_near = not there[wanted] and (keywords.did_you_mean(node.key, {wanted}) ~= nil or node.key:gsub("_", "") == "init" and wanted == "__init")
-        if is_near and node.key ~= wanted then
+        local is_init = wanted == "__init" and node.key:gsub("_", "") == "init"
+        if not there[wanted] and (is_init or keywords.did_you_mean(node.key, {wanted})) then
           report(node, ("'%s' is no method that a module calls"):format(node.key), ("did you mean '%s'?"):format(wanted))
         end
       end
@@ -133,5 +155,7 @@ return function(found, report)
   for _, call in ipairs(found.method_calls) do
     if not call.protected then check_method(call, given, report) end
   end
+  for _, node in ipairs(found.fields) do check_field(node, report) end
+  for _, node in ipairs(found.indexes) do check_shape(node, report) end
   check_classes(found, report)
 end
