@@ -83,7 +83,8 @@ end
 
 -- Not looked at: what train.check knows better, and what takes a table of names as its first argument.
 local function is_left(path)
-  return path:find("^train%.") or path:find("^mlflow%.") or path == "torch.nn.ParameterDict"
+  return path:find("^train%.") or path:find("^mlflow%.") or path:find("^torch%.nn%.utils%.prune%.%u")
+    or path == "torch.nn.ParameterDict"
 end
 
 local function read(path, value, method)

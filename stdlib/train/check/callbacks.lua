@@ -35,11 +35,14 @@ end
 
 local function is_hook(name) return type(name) == "string" and name:find("^on_%l") ~= nil end
 
+-- Names of what a hook has to say, where it takes one thing alone: that is its callback.
+local TOLD <const> = {state = true, epoch = true, batch = true, step = true, logs = true}
+
 -- What a hook is called with: f(self, state).
 local function check_parameters(name, f, at, report)
   local given = f.type == "function" and f.parameters
   if not given then return end
-  if #given == 1 and given[1] ~= "self" and given[1] ~= "..." and given[1]:sub(1, 1) ~= "_" then
+  if #given == 1 and TOLD[given[1]] then
     report(at, ("hook '%s' takes (%s), and is called with (self, state)"):format(name, given[1]),
       ("function(self, %s)"):format(given[1]))
   elseif #given > 2 then

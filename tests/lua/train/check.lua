@@ -186,6 +186,9 @@ test.case("fields of a checkpoint's file name, and monitors without validation d
   test.equal(of_fit("valid = x, metrics = {'mae'}, " .. name:format "{epoch:02d}-{val_mae:.3f}-{step}"), {})
   local texts = of_fit "callbacks = {train.EarlyStopping(), train.ModelCheckpoint{filepath = 'x', save_best_only = true}}"
   finds(texts, "monitor 'val_loss', but the fit has no validation data; valid = loader, or monitor = \"loss\"")
+  finds(of_fit "metrics = {own = function() return 1 end}, callbacks = {train.EarlyStopping{monitor = 'own'}}",
+    "the direction of monitor 'own' is unknown; give mode = \"min\" or mode = \"max\"")
+  test.equal(of_fit "metrics = {own = function() return 1 end}, callbacks = {train.EarlyStopping{monitor = 'own', mode = 'max'}}", {})
   finds(of_fit "scheduler = {x, monitor = 'los'}", "unknown monitor 'los'; did you mean 'loss'?")
 end)
 
@@ -303,7 +306,7 @@ local function each(folder, visit)
   end
 end
 
-test.case("no false alarm in the scripts, the tests and the README", function()
+test.case("no false alarm in the scripts, the tests, the library's own trainings and the README", function()
   local alarms, count = {}, 0
   local function visit(path, text)
     count = count + 1
@@ -318,6 +321,7 @@ test.case("no false alarm in the scripts, the tests and the README", function()
   end
   each("scripts", visit)
   each("tests", visit)
+  each("stdlib/train", visit)
   for block in host.file.read("README.md"):gmatch("\n```lua\n(.-)\n```") do
     if not block:find("fashion_mnist", 1, true) then visit("README.md", block) end  -- a part of a script
   end
