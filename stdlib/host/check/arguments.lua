@@ -16,19 +16,18 @@ local ALSO <const> = {axis = true, keepdims = true, input = true, self = true, o
 -- {names = {name -> {types}}, order = {...}, required, most}; false where it does not show.
 local takes = {}
 
--- What an option of an optimizer may be, by its default.
+-- What an option of an optimizer may be, by its default: nothing else is said of it.
 local function type_of_default(text)
-  if not text then return nil end
   return text:find("^{") and "table" or tonumber(text) and "number|Tensor" or nil
 end
 
-local function add(result, param)
+local function add(result, param, of_optimizer)
   local name = param.name
   if not result.names[name] then
     result.names[name] = {}
     result.order[#result.order + 1] = name
   end
-  table.insert(result.names[name], param.type or type_of_default(param.default) or "any")
+  table.insert(result.names[name], param.type or of_optimizer and param.default and type_of_default(param.default) or "any")
 end
 
 local function of_operator(entry, method)
@@ -48,13 +47,13 @@ local function of_operator(entry, method)
   return #result.order > 0 and result
 end
 
-local function of_signature(entry, method)
+local function of_signature(entry, method, of_optimizer)
   local result = {names = {}, order = {}, required = 0, most = 0}
   for i, param in ipairs(entry.params) do
     if i == 1 and method and ALSO[param.name] then goto continue end
     i = #result.order + 1
     if param.name == "..." or param.name == "fn" or param.unknown then return false end
-    add(result, param)
+    add(result, param, of_optimizer)
     if not param.keyword then result.most = i end
     if not param.optional and not param.keyword and result.required == i - 1 then result.required = i end
     ::continue::
@@ -94,8 +93,8 @@ local function read(path, value, method)
   if not ok then return false end
   if entry.calls then return of_operator(entry, method) end
   -- What a docstring alone says may be less than the function takes; optimizers are told by the list of their options.
-  local is_read = entry.has_signature or entry.kind == "class" and path:find("^torch%.optim%.%u")
-  return is_read and entry.params and of_signature(entry, method)
+  local of_optimizer = entry.kind == "class" and path:find("^torch%.optim%.%u") ~= nil
+  return (entry.has_signature or of_optimizer) and entry.params and of_signature(entry, method, of_optimizer)
 end
 
 local function takes_of(path, value, method)

@@ -70,7 +70,7 @@ local function foreign_hint(tokens, line, message)
   for i, token in ipairs(tokens) do
     if token.line == line then
       local pair = token.kind .. (tokens[i + 1] and tokens[i + 1].kind or "")
-      local hint = FOREIGN[pair] or FOREIGN_WORDS[token.value]
+      local hint = FOREIGN[pair] or token.kind == "name" and FOREIGN_WORDS[token.value]
       if hint then return hint end
     end
   end

@@ -50,10 +50,7 @@ local function origin_of(node)
   end
   local class = values.origin(callee)
   local is_class = callee.type == "name" and class.type == "call" and values.path(class.callee) == "torch.nn.class"
-  if is_class and #class.arguments == 1 then
-    return "torch.nn.Module"
-  end
-  return nil
+  return is_class and #class.arguments == 1 and "torch.nn.Module" or nil
 end
 
 local function text_of(node) return node.type == "name" and node.name or "object" end
@@ -135,11 +132,11 @@ local function check_classes(found, report)
     local there = {}
     for _, node in ipairs(nodes) do there[node.key] = true end
     for _, node in ipairs(nodes) do
-      for _, wanted in ipairs {"forward", "__init"} do
-        local is_init = wanted == "__init" and node.key:gsub("_", "") == "init"
-        if not there[wanted] and (is_init or keywords.did_you_mean(node.key, {wanted})) then
-          report(node, ("'%s' is no method that a module calls"):format(node.key), ("did you mean '%s'?"):format(wanted))
-        end
+      local is_init = node.key:gsub("_", "") == "init" or node.key:find("^_") and keywords.did_you_mean(node.key, {"__init"})
+      local is_forward = node.key:find("^f") and keywords.did_you_mean(node.key, {"forward"})
+      local wanted = is_init and "__init" or is_forward and "forward"
+      if wanted and not there[wanted] then
+        report(node, ("'%s' is no method that a module calls"):format(node.key), ("did you mean '%s'?"):format(wanted))
       end
     end
   end

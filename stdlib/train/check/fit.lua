@@ -17,8 +17,8 @@ local SILENT <const> = {}
 for name in ([[Attach EarlyStopping ModelCheckpoint CSVLogger TerminateOnNaN History LayerFreeze NanGuard Progress
   SwapEMAWeights TensorBoard replay]]):gmatch("%S+") do SILENT[name] = true end
 
--- Those that look at a log, also where none is named; ModelCheckpoint does where it looks for the best.
-local MONITORS <const> = {EarlyStopping = "val_loss", ReduceLROnPlateau = "val_loss"}
+-- Those that look for the better value of a log, also where none is named; ModelCheckpoint does where it keeps the best.
+local MONITORS <const> = {EarlyStopping = "val_loss", ReduceLROnPlateau = "val_loss", ModelCheckpoint = "val_loss"}
 
 local function say(report, at, err) report(at, err.message, err.hint) end
 
@@ -107,10 +107,11 @@ local function monitored(node, complete)
   local options = home == "train" and (written.only_table(node) or #node.arguments == 0 and {items = {}})
   if not options then return nil end
   local given = named(options.items)
+  local keeps_best = given.save_best_only and literal(given.save_best_only.value) or given.keep_best
+  if name == "ModelCheckpoint" and not keeps_best then return nil end
   if given.monitor then return literal(given.monitor.value), given.monitor, given.mode end
   if not complete then return nil end
-  local keeps_best = given.save_best_only and literal(given.save_best_only.value) or given.keep_best
-  return MONITORS[name] or name == "ModelCheckpoint" and keeps_best and "val_loss" or nil, node
+  return MONITORS[name], node
 end
 
 local function check_monitor(wanted, at, names, validates, report)
@@ -166,7 +167,7 @@ local function check_logs(fit, complete, report)
     if node.type == "call" then
       local wanted, at, mode = monitored(node, complete)
       local is_there = type(wanted) == "string" and check_monitor(wanted, at, names, validates, report)
-      if is_there and not mode and not monitor_rules.direction(wanted, {metrics = metrics}) then
+      if is_there and MONITORS[called_name(node)] and not mode and not monitor_rules.direction(wanted, {metrics = metrics}) then
         report(at, ("the direction of monitor '%s' is unknown"):format(wanted), 'give mode = "min" or mode = "max"')
       end
       if complete then check_template(node, names, report) end
