@@ -16,33 +16,44 @@ local ALSO <const> = {axis = true, keepdims = true, input = true, self = true, o
 -- {names = {name -> {types}}, order = {...}, required, most}; false where it does not show.
 local takes = {}
 
-local function add(result, param)
+-- What an option of an optimizer may be, by its default: nothing else is said of it.
+local function type_of_default(text)
+  return text:find("^{") and "table" or tonumber(text) and "number|Tensor" or nil
+end
+
+local function add(result, param, of_optimizer)
   local name = param.name
   if not result.names[name] then
     result.names[name] = {}
     result.order[#result.order + 1] = name
   end
-  table.insert(result.names[name], param.type or "any")
+  table.insert(result.names[name], param.type or of_optimizer and param.default and type_of_default(param.default) or "any")
 end
 
 local function of_operator(entry, method)
   local result = {names = {}, order = {}, also = ALSO}
   local calls = method and #entry.methods > 0 and entry.methods or entry.calls
   for _, call in ipairs(calls) do
+    local required = 0
     for _, list in ipairs {call.positional, call.keywords} do
-      for _, param in ipairs(list) do add(result, param) end
+      for _, param in ipairs(list) do
+        add(result, param)
+        if list == call.positional and not param.optional then required = required + 1 end
+      end
     end
+    if call.varargs then required = 0 end
+    if required < (result.least or math.huge) then result.least, result.first = required, call end
   end
   return #result.order > 0 and result
 end
 
-local function of_signature(entry, method)
+local function of_signature(entry, method, of_optimizer)
   local result = {names = {}, order = {}, required = 0, most = 0}
   for i, param in ipairs(entry.params) do
     if i == 1 and method and ALSO[param.name] then goto continue end
     i = #result.order + 1
     if param.name == "..." or param.name == "fn" or param.unknown then return false end
-    add(result, param)
+    add(result, param, of_optimizer)
     if not param.keyword then result.most = i end
     if not param.optional and not param.keyword and result.required == i - 1 then result.required = i end
     ::continue::
@@ -50,17 +61,29 @@ local function of_signature(entry, method)
   return #result.order > 0 and result
 end
 
+-- Does a loader of hardly any data refuse an option? Nothing is drawn for one that has a seed.
+local function refused_by_loader(f, name, value)
+  local data = require("host.help.names").find("torch.utils.data")
+  local torch = require("host.help.names").find("torch")
+  local ok, err = pcall(f, data.TensorDataset(torch.zeros(4)), {seed = 1, [name] = value})
+  return not ok and type(err) == "table" and err.message and err.message:find(name, 1, true) and err or nil
+end
+
 local function of_options(path, f)
   local of = asked(f, OPTIONS[path])
   if not of then return false end
   local result = {names = {}, order = ordered.keys(of.defaults), at = OPTIONS[path], where = of.where}
+  if path == "torch.utils.data.DataLoader" then
+    result.refused = function(name, value) return refused_by_loader(f, name, value) end
+  end
   for _, name in ipairs(result.order) do result.names[name] = {"any"} end
   return result
 end
 
 -- Not looked at: what train.check knows better, and what takes a table of names as its first argument.
 local function is_left(path)
-  return path:find("^train%.") or path:find("^mlflow%.") or path == "torch.nn.ParameterDict"
+  return path:find("^train%.") or path:find("^mlflow%.") or path:find("^torch%.nn%.utils%.prune%.%u")
+    or path == "torch.nn.ParameterDict"
 end
 
 local function read(path, value, method)
@@ -70,8 +93,8 @@ local function read(path, value, method)
   if not ok then return false end
   if entry.calls then return of_operator(entry, method) end
   -- What a docstring alone says may be less than the function takes; optimizers are told by the list of their options.
-  local is_read = entry.has_signature or entry.kind == "class" and path:find("^torch%.optim%.%u")
-  return is_read and entry.params and of_signature(entry, method)
+  local of_optimizer = entry.kind == "class" and path:find("^torch%.optim%.%u") ~= nil
+  return (entry.has_signature or of_optimizer) and entry.params and of_signature(entry, method, of_optimizer)
 end
 
 local function takes_of(path, value, method)
@@ -80,15 +103,15 @@ local function takes_of(path, value, method)
   return takes[key]
 end
 
--- "number" of a literal and its text; nil for what is computed.
+-- "number" of a literal, its text and its value; nil for what is computed.
 local function literal(node)
   node = values.origin(node)
   if node.type == "unary" and node.operator == "-" and node.operand.type == "number" then
     return "number", "-" .. node.operand.value, -tonumber(node.operand.value)
   end
-  if node.type == "string" then return "string", ("%q"):format(node.value) end
+  if node.type == "string" then return "string", ("%q"):format(node.value), node.value end
   if node.type == "number" then return "number", node.value, tonumber(node.value) end
-  if node.type == "true" or node.type == "false" then return "boolean", node.type end
+  if node.type == "true" or node.type == "false" then return "boolean", node.type, node.type == "true" end
   return nil
 end
 
@@ -106,7 +129,7 @@ local function accepts(types, kind, value)
       if word:find("^fun") or word:find("%[%]$") or word == "table" or word == "nil" then simple = {} end
       if word:find('^"') then simple = ACCEPTS.string end
       if not simple then return true end
-      if simple[kind] and not (word == "integer" and value and value ~= math.floor(value)) then return true end
+      if simple[kind] and not (word == "integer" and value ~= math.floor(value)) then return true end
     end
   end
   return false
@@ -116,7 +139,7 @@ local function check_type(node, path, name, types, report)
   local kind, text, value = literal(node)
   if not kind or accepts(types, kind, value) then return end
   local expected = {}
-  for _, each in ipairs(types) do expected[#expected + 1] = (each:gsub("%?+$", "")) end
+  for _, each in ipairs(types) do expected[#expected + 1] = (each:gsub("%?+$", ""):gsub("|", " or ")) end
   report(node, ("%s: argument '%s' must be %s, got %s %s"):format(path, name, table.concat(expected, " or "), kind, text))
 end
 
@@ -132,7 +155,11 @@ local function check_keywords(node, path, of, report)
   local found = false
   for _, item in ipairs(node.items) do
     local types = of.names[item.key]
-    if types then
+    if types and of.refused then
+      local kind, _, value = literal(item.value)
+      local err = kind and of.refused(item.key, value)
+      if err then report(item, err.message, err.hint) end
+    elseif types then
       check_type(item.value, path, item.key, types, report)
     elseif not (of.also and of.also[item.key]) and item.value.type ~= "nil" then
       found = true
@@ -170,6 +197,20 @@ local function check_call(call, path, value, method, report)
   local named = is_keywords(last) and (not of.at or #call.arguments == of.at)
   if named and check_keywords(last, of.where or path, of, report) then return end
   if of.most then check_positions(call, path, of, named, report) end
+  local is_short = of.least and #call.arguments < of.least and not named
+  if is_short and (not last or is_value(last)) then
+    report(call, ("%s: argument '%s' is missing"):format(path, of.first.positional[#call.arguments + 1].name))
+  end
+end
+
+-- An optimizer of a module instead of its parameters.
+local function check_parameters(call, path, report)
+  local first = call.arguments[1]
+  local made = path:find("^torch%.optim%.%u") and first and values.origin(first)
+  if made and made.type == "call" and (values.path(made.callee) or ""):find("^torch%.nn%.%u") then
+    report(first, ("%s: expected parameters, got a module"):format(path),
+      ("%s:parameters()"):format(first.type == "name" and first.name or "model"))
+  end
 end
 
 ---@param found table of the parser
@@ -178,14 +219,19 @@ return function(found, report)
   for _, call in ipairs(found.calls) do
     local path = not call.protected and values.path(call.callee)
     local value = path and values.of(call.callee)
-    if value ~= nil and value ~= false and path then check_call(call, path, value, false, report) end
+    if value ~= nil and path then
+      check_call(call, path, value, false, report)
+      check_parameters(call, path, report)
+    end
   end
   for _, call in ipairs(found.method_calls) do
     if not call.protected and values.is_tensor(call.object) then
       local names = require "host.help.names"
       local path = "torch.Tensor." .. call.name
       local value = names.find(path)
-      if value == nil then
+      if value ~= nil and rawequal(names.attributes()[call.name], value) then
+        report(call, ("%s of a tensor is no method"):format(call.name), "x." .. call.name)
+      elseif value == nil then
         report(call, ("a tensor has no method '%s'"):format(call.name), call.name == "repeat" and "x:rep(2, 2)"
           or keywords.did_you_mean(call.name, names.of_tensor()))
       else

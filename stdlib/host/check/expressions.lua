@@ -9,7 +9,7 @@ local PRIORITY <const> = {  -- left and right, as in Lua's own parser
   ["+"] = {10, 10}, ["-"] = {10, 10}, ["*"] = {11, 11}, ["/"] = {11, 11}, ["//"] = {11, 11}, ["%"] = {11, 11}, ["^"] = {14, 13},
 }
 local UNARY <const> = {["not"] = true, ["-"] = true, ["#"] = true, ["~"] = true}
-local ORDERS <const> = {["<"] = true, ["<="] = true, [">"] = true, [">="] = true}
+local COMPARES <const> = {["<"] = true, ["<="] = true, [">"] = true, [">="] = true, ["=="] = true, ["~="] = true}
 local UNARY_PRIORITY <const> = 12
 
 ---The kind of the next word.
@@ -103,7 +103,7 @@ function Parser:list()
   return list
 end
 
----A function: the names of its parameters, `self` of a method and "..." among them.
+---A function: the names of its parameters, `self` of a method and "..." among them; `returns` is set if it returns something.
 function Parser:body(at, method)
   local parameters = {}
   self:open()
@@ -118,10 +118,13 @@ function Parser:body(at, method)
     if token.kind == "name" then self:declare(token, "argument") end
   end
   self:accept(")")
+  local f, outer = new("function", at, {parameters = parameters}), self.inside
+  self.inside = f
   self:block()
+  self.inside = outer
   self:accept("end")
   self:close()
-  return new("function", at, {parameters = parameters})
+  return f
 end
 
 ---What a chain of fields and calls begins with.
@@ -171,6 +174,7 @@ function Parser:suffixed()
       local key = self:expression()
       self:accept("]")
       node = new("index", key, {object = node, key_expression = key})
+      self.found.indexes[#self.found.indexes + 1] = node
     elseif kind == ":" then
       self:next()
       local name = self:next()
@@ -221,7 +225,7 @@ function Parser:expression(limit)
     local right = self:expression(priority[2])
     if operator == "and" or operator == "or" then self:condition(left, operator) end
     left = new("binary", token_of, {operator = operator, left = left, right = right, protected = self.protected})
-    if ORDERS[operator] then self.found.comparisons[#self.found.comparisons + 1] = left end
+    if COMPARES[operator] then self.found.comparisons[#self.found.comparisons + 1] = left end
   end
 end
 

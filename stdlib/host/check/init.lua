@@ -1,8 +1,10 @@
 -- What trainhost check finds in a script without running it.
 local arguments = require "host.check.arguments"
 local keywords = require "host.keywords"
+local layers = require "host.check.layers"
 local lexer = require "host.check.lexer"
 local loops = require "host.check.loops"
+local methods = require "host.check.methods"
 local parse = require "host.check.parser"
 local values = require "host.check.values"
 
@@ -23,6 +25,7 @@ local PYTHON <const> = {
   np = "tensors have what is in numpy: torch.linspace(0, 1, 5)", unpack = "table.unpack",
 }
 
+local EQUAL <const> = {["=="] = "eq", ["~="] = "ne"}
 local COMPARE <const> = {["<"] = "lt", ["<="] = "le", [">"] = "gt", [">="] = "ge"}
 
 -- Names of PyTorch that are words of Lua: why the text does not compile there.
@@ -53,11 +56,21 @@ local FOREIGN_WORDS <const> = {
   class = "a class of modules is nn.class(\"Name\")",
 }
 
-local function foreign_hint(tokens, line)
+-- What Lua says of it, and what was meant.
+local MESSAGES <const> = {
+  {"^'%)' expected near '='", "keywords are given in a table: f(x, {dim = 1})"},
+  {"^']' expected near ':'", "a slice is text or torch.slice(1, 3): x[\"1:3\"], x[{0, torch.slice(1, 3)}]"},
+  {"^function arguments expected", "a method is called with parentheses: loader:iter()"},
+}
+
+local function foreign_hint(tokens, line, message)
+  for _, each in ipairs(MESSAGES) do
+    if message:find(each[1]) then return each[2] end
+  end
   for i, token in ipairs(tokens) do
     if token.line == line then
       local pair = token.kind .. (tokens[i + 1] and tokens[i + 1].kind or "")
-      local hint = FOREIGN[pair] or token.kind == "~=" and nil or FOREIGN_WORDS[token.value]
+      local hint = FOREIGN[pair] or token.kind == "name" and FOREIGN_WORDS[token.value]
       if hint then return hint end
     end
   end
@@ -75,7 +88,7 @@ local function syntax(text, name, report)
   for _, token in ipairs(tokens) do
     if token.line == at.line and token.value == near then at = token break end
   end
-  report(at, message or problem, foreign_hint(tokens, at.line))
+  report(at, message or problem, foreign_hint(tokens, at.line, message or ""))
   return false
 end
 
@@ -108,6 +121,7 @@ local function globals(found, report)
       if near and near:find("'" .. name .. "'", 1, true) then near = "the local of that name is not seen here" end
       local module = values.usual_module(name)
       if module then near = ("local %s = require \"%s\""):format(name, module) end
+      if name == "self" then near = "a method is written with a colon: function Net:forward(x)" end
       report(node, ("unknown global '%s'"):format(name), PYTHON[name] or near)
     end
   end
@@ -123,6 +137,8 @@ local function fields(found, report)
   end
 end
 
+local function is_number(node) return values.origin(node).type == "number" end
+
 local function conditions(found, report)
   for _, node in ipairs(found.conditions) do
     if values.is_tensor(node) then
@@ -132,9 +148,14 @@ local function conditions(found, report)
     end
   end
   for _, node in ipairs(found.comparisons) do
-    if not node.protected and (values.is_tensor(node.left) or values.is_tensor(node.right)) then
-      report(node, ("tensors are not ordered by '%s', which gives one boolean in Lua"):format(node.operator),
-        ("x:%s(y) compares elements, x:item() %s y numbers"):format(COMPARE[node.operator], node.operator))
+    local left, right = values.is_tensor(node.left), values.is_tensor(node.right)
+    local operator, equal = node.operator, EQUAL[node.operator]
+    if not node.protected and (left or right) and not equal then
+      report(node, ("tensors are not ordered by '%s', which gives one boolean in Lua"):format(operator),
+        ("x:%s(y) compares elements, x:item() %s y numbers"):format(COMPARE[operator], operator))
+    elseif not node.protected and (left and is_number(node.right) or right and is_number(node.left)) then
+      report(node, ("a tensor %s a number is always %s"):format(operator, operator == "~=" and "true" or "false"),
+        ("x:%s(y) compares elements, x:item() %s y numbers"):format(equal, operator))
     end
   end
 end
@@ -161,7 +182,7 @@ function check.text(text, name, rules)
   end
   if syntax(text, name, report) then
     local found = parse(text)
-    for _, rule in ipairs {globals, variables, fields, conditions, loops, arguments} do rule(found, report) end
+    for _, rule in ipairs {globals, variables, fields, conditions, loops, methods, layers.check, arguments} do rule(found, report) end
     for _, rule in ipairs(rules or {}) do rule(found, report) end
   end
   table.sort(findings, function(a, b)

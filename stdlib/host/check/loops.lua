@@ -22,6 +22,28 @@ local function names_of(loop)
   return table.concat(names, ", ")
 end
 
+-- Random numbers are drawn by it: torch.randn, a layer with weights.
+local function draws(call)
+  local path = values.path(call.callee)
+  if not path then return false end
+  return path:find("^torch%.rand") ~= nil or path == "torch.normal" or path == "torch.bernoulli"
+    or path:find("^torch%.nn%.%u") ~= nil and require("host.check.layers").has_weights(path)
+end
+
+-- A loop by pairs over names, whose order is another one in each run, that keeps what depends on the order.
+local function check_order(found, loop, call, report)
+  local list = call.arguments[1] and values.origin(call.arguments[1])
+  local names = 0
+  for _, item in ipairs(list and list.type == "table" and list.items or {}) do names = names + (item.key and 1 or 0) end
+  if call.callee.name ~= "pairs" or names < 2 then return end
+  for i = loop.first_call, loop.last_call do
+    if found.calls[i].kept and draws(found.calls[i]) then
+      return report(call, "pairs goes through names in another order in each run, and random numbers are drawn on the way",
+        "a list of {name, value} with ipairs keeps its order", "warning")
+    end
+  end
+end
+
 -- pairs(x), ipairs(x)
 local function check_walked(call, node, names, report)
   local word = call.callee.name
@@ -41,12 +63,12 @@ local function check_walked(call, node, names, report)
   end
 end
 
-local function check_loop(loop, report)
+local function check_loop(found, loop, report)
   local first, names = loop.iterators[1], names_of(loop)
   local callee = first.type == "call" and first.callee
   if callee and callee.type == "name" and not callee.variable and (callee.name == "pairs" or callee.name == "ipairs") then
     if first.arguments[1] then check_walked(first, first.arguments[1], names, report) end
-    return
+    return check_order(found, loop, first, report)
   end
   if #loop.iterators > 1 then return end
   local node, name = values.origin(first), text_of(first, "x")
@@ -65,6 +87,6 @@ end
 ---@param report fun(at: table, message: string, hint: string?)
 return function(found, report)
   for _, loop in ipairs(found.loops) do
-    if not loop.protected then check_loop(loop, report) end
+    if not loop.protected then check_loop(found, loop, report) end
   end
 end

@@ -57,12 +57,14 @@ function Parser:for_statement()
   while self:accept(",") do first[#first + 1] = self:next() end
   local is_generic = self:next().kind == "in"  -- or =
   local iterators = self:list()
-  if is_generic then self.found.loops[#self.found.loops + 1] = {names = first, iterators = iterators, protected = self.protected} end
+  local loop = {names = first, iterators = iterators, protected = self.protected, first_call = #self.found.calls + 1}
+  if is_generic then self.found.loops[#self.found.loops + 1] = loop end
   self:open()
   for _, token in ipairs(first) do self:declare(token, "loop") end
   self:accept("do")
   self:block()
   self:accept("end")
+  loop.last_call = #self.found.calls
   self:close()
 end
 
@@ -121,6 +123,7 @@ statements["return"] = function(self)
   local kind = self:peek()
   if kind ~= "end" and kind ~= "eof" and kind ~= "else" and kind ~= "elseif" and kind ~= "until" and kind ~= ";" then
     self:list()
+    if self.inside then self.inside.returns = true end
   end
 end
 
@@ -146,7 +149,7 @@ function Parser:block()
       while self:accept(",") do targets[#targets + 1] = self:suffixed() end
       if self:accept("=") then
         for _, target in ipairs(targets) do self:assign(target) end
-        self:list()
+        for i, value in ipairs(self:list()) do value.kept = targets[i] ~= nil and targets[i].type == "index" end
       end
       if self.at == before then self.at = before + 1 end
     end
@@ -155,11 +158,11 @@ end
 
 ---Reads a text.
 ---@param text string
----@return table found {variables, globals, fields, calls, method_calls, conditions, comparisons, tables, methods, loops}
+---@return table found {variables, globals, fields, calls, method_calls, conditions, comparisons, tables, methods, loops, indexes}
 return function(text)
   local self = setmetatable({tokens = lexer.tokens(text), at = 1, found = {
     variables = {}, globals = {}, fields = {}, calls = {}, method_calls = {}, conditions = {}, comparisons = {}, tables = {},
-    methods = {}, loops = {}}}, Parser)
+    methods = {}, loops = {}, indexes = {}}}, Parser)
   self:open()
   self:block()
   return self.found

@@ -112,6 +112,20 @@ for name in ([[any all eq ne lt le gt ge less greater less_equal greater_equal n
   isneginf isreal isclose logical_and logical_or logical_xor logical_not signbit bitwise_and bitwise_or bitwise_xor
   bitwise_not isin]]):gmatch("%S+") do TENSORS_ALONE[name] = true end
 
+-- Does a function of the library give a tensor first, by its schemas or by what it says of itself?
+local function returns_tensor(callee)
+  local path, f = values.path(callee), values.of(callee)
+  if type(f) ~= "function" then return false end
+  local operator, is_method = require("native.ops").name_of(f)
+  if operator then return not is_method and gives_tensor(operator) end
+  if returns[path] == nil then
+    local ok, entry = pcall(require("host.help.entry").of, path, f)
+    local first = ok and entry.returns and entry.returns[1]
+    returns[path] = first and first.type == "Tensor" or false
+  end
+  return returns[path]
+end
+
 -- Does a call make a layer of torch.nn, whose call gives a tensor first?
 local function makes_layer(call)
   local path = values.path(call.callee)
@@ -131,11 +145,7 @@ function values.is_tensor(node)
     if callee.type == "index" and key_of(callee) then
       local base = values.of(callee.object)
       local meta = is_namespace(base) and getmetatable(base).__name
-      if meta == "torch" or meta == "torch.nn.functional" then
-        if key_of(callee) == "tensor" and meta == "torch" then return true end
-        local is_number = key_of(callee) == "complex"  -- of numbers it makes one
-        if values.of(callee) ~= nil and gives_tensor(key_of(callee)) and not is_number then return true end
-      end
+      if (meta == "torch" or meta == "torch.nn.functional") and returns_tensor(callee) then return true end
       if callee.object.type == "name" and not callee.object.variable then return false end  -- string.rep, math.max
     elseif callee.type == "call" and makes_layer(callee) then
       return true

@@ -4,6 +4,18 @@ local keywords = require "host.keywords"
 local values = require "host.check.values"
 local written = require "train.check.written"
 
+-- Hooks of Lightning and of transformers, and what is heard here.
+local OTHERS <const> = {
+  on_fit_start = "on_train_begin", on_fit_end = "on_train_end", on_train_start = "on_train_begin",
+  on_train_epoch_start = "on_epoch_begin", on_train_epoch_end = "on_epoch_end", on_epoch_start = "on_epoch_begin",
+  on_train_batch_start = "on_train_batch_begin", on_validation_start = "on_valid_begin", on_validation_end = "on_valid_end",
+  on_validation_epoch_start = "on_valid_begin", on_validation_epoch_end = "on_valid_end",
+  on_validation_batch_start = "on_valid_batch_begin", on_validation_batch_end = "on_valid_batch_end",
+  on_before_optimizer_step = "on_before_step", on_before_zero_grad = "on_after_step", on_step_begin = "on_batch_begin",
+  on_step_end = "on_batch_end", on_save = "on_checkpoint_save", on_save_checkpoint = "on_checkpoint_save",
+  on_load_checkpoint = "on_checkpoint_load", on_evaluate = "on_valid_end",
+}
+
 local SHORTEST <const> = 8  -- letters of a name that is taken for a misspelt hook by itself
 
 -- A name that begins like a hook's, and is near one, or in a table that has hooks.
@@ -12,7 +24,8 @@ local function check_names(names, report)
   for _, each in ipairs(names) do is_callback = is_callback or hooks.of_name[each.name] ~= nil end
   for _, each in ipairs(names) do
     if not hooks.of_name[each.name] then
-      local near = keywords.did_you_mean(each.name, hooks.names)
+      local other = OTHERS[each.name]
+      local near = other and ("here it is %s"):format(other) or keywords.did_you_mean(each.name, hooks.names)
       if is_callback or near and #each.name >= SHORTEST then
         report(each.at, ("unknown hook '%s'"):format(each.name), near or "valid: " .. table.concat(hooks.names, ", "))
       end
@@ -22,11 +35,14 @@ end
 
 local function is_hook(name) return type(name) == "string" and name:find("^on_%l") ~= nil end
 
+-- Names of what a hook has to say, where it takes one thing alone: that is its callback.
+local TOLD <const> = {state = true, epoch = true, batch = true, step = true, logs = true}
+
 -- What a hook is called with: f(self, state).
 local function check_parameters(name, f, at, report)
   local given = f.type == "function" and f.parameters
   if not given then return end
-  if #given == 1 and given[1] ~= "self" and given[1] ~= "..." and given[1]:sub(1, 1) ~= "_" then
+  if #given == 1 and TOLD[given[1]] then
     report(at, ("hook '%s' takes (%s), and is called with (self, state)"):format(name, given[1]),
       ("function(self, %s)"):format(given[1]))
   elseif #given > 2 then

@@ -5,6 +5,7 @@ local calls = require "train.check.calls"
 local interval = require "train.interval"
 local keywords = require "host.keywords"
 local metric_logs = require "train.metric_logs"
+local monitor_rules = require "train.monitor"
 local template = require "train.template"
 local values = require "host.check.values"
 local written = require "train.check.written"
@@ -16,8 +17,8 @@ local SILENT <const> = {}
 for name in ([[Attach EarlyStopping ModelCheckpoint CSVLogger TerminateOnNaN History LayerFreeze NanGuard Progress
   SwapEMAWeights TensorBoard replay]]):gmatch("%S+") do SILENT[name] = true end
 
--- Those that look at a log, also where none is named; ModelCheckpoint does where it looks for the best.
-local MONITORS <const> = {EarlyStopping = "val_loss", ReduceLROnPlateau = "val_loss"}
+-- Those that look for the better value of a log, also where none is named; ModelCheckpoint does where it keeps the best.
+local MONITORS <const> = {EarlyStopping = "val_loss", ReduceLROnPlateau = "val_loss", ModelCheckpoint = "val_loss"}
 
 local function say(report, at, err) report(at, err.message, err.hint) end
 
@@ -41,12 +42,12 @@ local function check_names(fit, where, report)
   end
 end
 
--- The logs of one metric, {"map", "map_50"}; nil where they do not show.
+-- The logs of one metric, {"map", "map_50"}, its name, and the metric; nil where they do not show.
 local function logs_of_metric(item, loss)
   local node = values.origin(item.value)
   local key = item.key or node.type == "string" and node.value
   if not key then return nil end
-  if node.type == "function" then return {key} end
+  if node.type == "function" then return {key}, key, calls.value(node) end
   local ok, made
   if node.type == "string" then
     ok, made = pcall(by_name.metrics, "train.fit", {[key] = node.value}, loss)
@@ -54,25 +55,27 @@ local function logs_of_metric(item, loss)
   elseif node.type == "call" then
     ok, made = calls.make(node)
   end
-  return ok and metric_logs.names {[key] = made} or nil
+  if not ok then return nil end
+  return metric_logs.names {[key] = made}, key, made
 end
 
--- The names of the logs that a train.fit has by itself; nil where they do not show.
+-- The names of the logs that a train.fit has by itself, and its metrics; nil where they do not show.
 local function log_names(fit)
   if fit.step or fit.compat then return nil end
-  local names = {"loss"}
+  local names, made_metrics = {"loss"}, {}
   local metrics = fit.metrics and values.origin(fit.metrics.value)
   if metrics and metrics.type ~= "table" then return nil end
   for _, item in ipairs(metrics and metrics.items or {}) do
-    local of_metric = logs_of_metric(item, fit.loss and literal(fit.loss.value))
+    local of_metric, name, made = logs_of_metric(item, fit.loss and literal(fit.loss.value))
     if not of_metric then return nil end
+    made_metrics[name] = made
     table.move(of_metric, 1, #of_metric, #names + 1, names)
   end
   local own = #names
   for prefix, given in pairs {val_ = fit.valid or fit.validation_data or fit.validation_split, train_ = fit.evaluate_train} do
     for i = 1, given and own or 0 do names[#names + 1] = prefix .. names[i] end
   end
-  return names
+  return names, made_metrics
 end
 
 -- The logs that a callback says it writes: what is not said, a monitor does not find either. nil where it does not show.
@@ -98,21 +101,22 @@ local function writes_of(node)
   return known and type(list) == "table" and list or nil
 end
 
--- The log that a callback looks at, and where that is written; nil if it looks at none or it does not show.
+-- The log that a callback looks at, where that is written, and its `mode`; nil if it looks at none or it does not show.
 local function monitored(node, complete)
   local name, home = called_name(node)
   local options = home == "train" and (written.only_table(node) or #node.arguments == 0 and {items = {}})
   if not options then return nil end
   local given = named(options.items)
-  if given.monitor then return literal(given.monitor.value), given.monitor end
-  if not complete then return nil end
   local keeps_best = given.save_best_only and literal(given.save_best_only.value) or given.keep_best
-  return MONITORS[name] or name == "ModelCheckpoint" and keeps_best and "val_loss" or nil, node
+  if name == "ModelCheckpoint" and not keeps_best then return nil end
+  if given.monitor then return literal(given.monitor.value), given.monitor, given.mode end
+  if not complete then return nil end
+  return MONITORS[name], node
 end
 
 local function check_monitor(wanted, at, names, validates, report)
   for _, name in ipairs(names) do
-    if name == wanted then return end
+    if name == wanted then return true end
   end
   if wanted:find("^val_") and not validates then
     return report(at, ("monitor '%s', but the fit has no validation data"):format(wanted),
@@ -147,7 +151,8 @@ end
 -- The monitors and file names of the callbacks, and the scheduler's monitor, against the logs, where both are written out.
 local function check_logs(fit, complete, report)
   local list = fit.callbacks and values.origin(fit.callbacks.value) or {type = "table", items = {}}
-  local names = list.type == "table" and log_names(fit)
+  if list.type ~= "table" then return end
+  local names, metrics = log_names(fit)
   if not names then return end
   if fit.scheduler then names[#names + 1] = "learning_rate" end
   local nodes = {}
@@ -160,8 +165,11 @@ local function check_logs(fit, complete, report)
   local validates = fit.valid or fit.validation_data or fit.validation_split or not complete
   for _, node in ipairs(nodes) do
     if node.type == "call" then
-      local wanted, at = monitored(node, complete)
-      if type(wanted) == "string" then check_monitor(wanted, at, names, validates, report) end
+      local wanted, at, mode = monitored(node, complete)
+      local is_there = type(wanted) == "string" and check_monitor(wanted, at, names, validates, report)
+      if is_there and MONITORS[called_name(node)] and not mode and not monitor_rules.direction(wanted, {metrics = metrics}) then
+        report(at, ("the direction of monitor '%s' is unknown"):format(wanted), 'give mode = "min" or mode = "max"')
+      end
       if complete then check_template(node, names, report) end
     end
   end
@@ -250,6 +258,17 @@ local function check_required(fit, call, report)
   if fit.model and not fit.optimizer then usage("keyword 'optimizer' is required") end
 end
 
+-- What a step is called with, and what it has to give.
+local function check_step(fit, report)
+  local f = fit.step and values.origin(fit.step.value)
+  if not f or f.type ~= "function" then return end
+  local first = f.parameters[1]
+  if #f.parameters == 1 and first ~= "state" and first ~= "..." and first:sub(1, 1) ~= "_" then
+    report(fit.step, ("train.fit: step takes (%s), and is called with (state, batch)"):format(first), "step = function(state, batch)")
+  end
+  if not f.returns then report(fit.step, "train.fit: step returns nothing", "return loss, or loss and {name = part}") end
+end
+
 ---Checks a call of train.fit or train.evaluate.
 ---@param call table
 ---@param name string
@@ -263,6 +282,7 @@ return function(call, name, report, wrong)
   check_names(fit, "train." .. name, report)
   if name ~= "fit" then return end
   if complete and not wrong and values.origin(call.arguments[1]) == call.arguments[1] then check_required(fit, call, report) end
+  check_step(fit, report)
   check_values(given, fit, report)
   check_callbacks(fit, report)
   check_logs(fit, complete, report)

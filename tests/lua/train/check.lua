@@ -114,7 +114,7 @@ test.case("keywords that a call of train does not have", function()
   finds(found "train.state{callback = {}}", "did you mean 'callbacks'?")
   finds(found "print(train.EarlyStopping{monitor = x, patiense = x})", "did you mean 'patience'?")
   finds(found "print(train.metrics.F1{averag = 'macro'})", "did you mean 'average'?")
-  finds(found "print(train.ModelCheckpoint{monitor = x.y})", "keyword 'filepath' is required")
+  finds(found "print(train.ModelCheckpoint{monitor = arg.y})", "keyword 'filepath' is required")
   test.equal(found "local more = {} train.fit(more) print(train.callback_list{{on_epoch_end = print}})", {})
 end)
 
@@ -162,7 +162,7 @@ test.case("arguments of train.fit that are written out, each told of", function(
 end)
 
 test.case("every mistake in the options of one callback", function()
-  local texts = of_fit "callbacks = {train.EarlyStopping{monitor = 'loss', patiens = 3, min_delta = 'x', mode = 'mini', baseline = x.y}}"
+  local texts = of_fit "callbacks = {train.EarlyStopping{monitor = 'loss', patiens = 3, min_delta = 'x', mode = 'mini', baseline = arg.y}}"
   test.equal(#texts, 3, table.concat(texts, "\n"))
   finds({texts[1]}, "did you mean 'patience'?")
   finds({texts[2]}, "min_delta must be a number, got string \"x\"")
@@ -173,7 +173,7 @@ test.case("every mistake in the options of one callback", function()
   finds({texts[2]}, "once must be")
   finds(found "print(train.CSVLogger('a.csv', {appendd = true}))", "did you mean 'append'?")
   finds(found "print(train.metrics.Accuracy{top_k = 'x'})", "top_k")
-  test.equal(found "print(train.on('epoch_end', {every = '5ep', once = x.n}, x.f), train.on('batch_end', x.f))", {})
+  test.equal(found "print(train.on('epoch_end', {every = '5ep', once = arg.n}, arg.f), train.on('batch_end', arg.f))", {})
 end)
 
 test.case("fields of a checkpoint's file name, and monitors without validation data", function()
@@ -186,6 +186,10 @@ test.case("fields of a checkpoint's file name, and monitors without validation d
   test.equal(of_fit("valid = x, metrics = {'mae'}, " .. name:format "{epoch:02d}-{val_mae:.3f}-{step}"), {})
   local texts = of_fit "callbacks = {train.EarlyStopping(), train.ModelCheckpoint{filepath = 'x', save_best_only = true}}"
   finds(texts, "monitor 'val_loss', but the fit has no validation data; valid = loader, or monitor = \"loss\"")
+  finds(of_fit "metrics = {own = function() return 1 end}, callbacks = {train.EarlyStopping{monitor = 'own'}}",
+    "the direction of monitor 'own' is unknown; give mode = \"min\" or mode = \"max\"")
+  test.equal(of_fit "metrics = {own = function() return 1 end}, callbacks = {train.EarlyStopping{monitor = 'own', mode = 'max'}}", {})
+  test.equal(of_fit "callbacks = {train.ModelCheckpoint{filepath = 'x', monitor = 'own'}}", {})  -- it looks for no best one
   finds(of_fit "scheduler = {x, monitor = 'los'}", "unknown monitor 'los'; did you mean 'loss'?")
 end)
 
@@ -231,6 +235,56 @@ test.case("tensors that are compared, and loops over what is no iterator", funct
   test.equal(found "local m = nn.ReLU() for _, p in ipairs(m:parameters()) do print(p) end for i = 1, 2 do print(i) end", {})
 end)
 
+test.case("methods that an object does not have, and those called with a dot", function()
+  finds(found "print(x.sum())", "sum is a method, and is called with a dot; x:sum(...)")
+  finds(found "local m = nn.Linear(3, 3) m.train()", "m:train(...)")
+  finds(found "local o = torch.optim.SGD({x}, {lr = 1}) o:stepp()", "torch.optim.SGD has no method 'stepp'; did you mean 'step'?")
+  finds(found "local run = mlflow.start_run() run:log_metrc('a', 1)", "mlflow.Run has no method 'log_metrc'; did you mean 'log_metric'?")
+  finds(found "local l = torch.utils.data.DataLoader(x) print(l:itr())", "did you mean 'iter'?")
+  finds(found "print(x:shape())", "shape of a tensor is no method; x.shape")
+  finds(found "print(x.lenght)", "a tensor has no 'lenght'")
+  finds(found "print(x.shape[0])", "a shape is a Lua list and begins at 1")
+  finds(found "print(x:transpose(1))", "torch.Tensor.transpose: argument 'dim1' is missing")
+  finds(found "torch.optim.SGD(nn.ReLU(), {lr = 1})", "expected parameters, got a module")
+  finds(found "print(torch.optim.SGD({x}, {lr = 'a'}))", "argument 'lr' must be number or Tensor, got string \"a\"")
+  finds(found "print(torch.utils.data.DataLoader(x, {batch_size = '32'}))", "'batch_size' must be an integer, got string \"32\"")
+  test.equal(found "print(x.sum(x), x.shape[1], x:size(0), x.grad, x.T, x:t(), torch.complex(1, 2):conjugate())", {})
+  test.equal(found "print(torch.slice(1, 2).stop)", {})
+  test.equal(found "local m = nn.Sequential(nn.ReLU()) m.own = nn.ReLU() m.own(x) m:forward(x) m:append(nn.ReLU()) print(m[0])", {})
+end)
+
+test.case("classes of modules", function()
+  local class = "local Net = nn.class('Net') function Net%s() return 1 end print(Net()(x))"
+  finds(found(class:format ":foward"), "'foward' is no method that a module calls; did you mean 'forward'?")
+  finds(found(class:format ":__init__"), "did you mean '__init'?")
+  finds(found(class:format ".forward"), "forward is defined with a dot, and has no self; function Net:forward(...)")
+  test.equal(found(class:format ":forward"), {})
+  test.equal(found "local Net = nn.class('Net') function Net:forward(z) return z end function Net:extra() end print(Net():extra())", {})
+end)
+
+test.case("layers that do not fit each other", function()
+  finds(found "print(nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Linear(64, 3)))",
+    "nn.Linear takes 64, but nn.Linear before it gives 32")
+  finds(found "print(nn.Sequential(nn.Conv2d(1, 16, 3), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3)))",
+    "nn.Conv2d takes 32, but nn.Conv2d before it gives 16")
+  finds(found "local n = 8 print(nn.Sequential(nn.Linear(20, n), nn.BatchNorm1d(9)))", "nn.BatchNorm1d takes 9")
+  test.equal(found [[print(nn.Sequential(nn.Conv2d(1, 16, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 8), nn.Tanh(), nn.Linear(8, 3)))]], {})
+  test.equal(found "print(nn.Sequential(nn.Linear(20, 32), nn.Unflatten(1, {4, 8}), nn.Conv1d(4, 2, 3), nn.Linear(6, 2)))", {})
+  test.equal(found "print(nn.Sequential(nn.Linear(20, 32), nn.GLU(), nn.Linear(16, 3), nn.PixelShuffle(2), nn.Linear(6, 2)))", {})
+end)
+
+test.case("a step, pairs, and words of other libraries", function()
+  finds(of_fit "step = function(batch) return F.mse_loss(x, batch) end", "step takes (batch), and is called with (state, batch)")
+  finds(of_fit "step = function(state, batch) print(state, batch) end", "step returns nothing; return loss")
+  test.equal(of_fit "step = function(_, batch) return F.mse_loss(x, batch) end", {})
+  local loop = "local kept = {} for name, size in pairs({a = 1, b = 2}) do kept[name] = %s end print(kept)"
+  finds(found(loop:format "nn.Linear(size, 1)"), "pairs goes through names in another order in each run")
+  test.equal(found(loop:format "size + 1"), {})
+  finds(found "print({on_validation_end = function() end})", "unknown hook 'on_validation_end'; here it is on_valid_end")
+  finds(found "if x:sum() == 0 then end", "a tensor == a number is always false; x:eq(y) compares elements")
+  test.equal(found "print(x == nil, x ~= x, x == nn)", {})
+end)
+
 test.case("words of Python", function()
   finds(found "print(None)", "unknown global 'None'; it is nil")
   finds(found "if x != 3 then end", "not equal is ~=")
@@ -253,7 +307,7 @@ local function each(folder, visit)
   end
 end
 
-test.case("no false alarm in the scripts, the tests and the README", function()
+test.case("no false alarm in the scripts, the tests, the library's own trainings and the README", function()
   local alarms, count = {}, 0
   local function visit(path, text)
     count = count + 1
@@ -268,6 +322,7 @@ test.case("no false alarm in the scripts, the tests and the README", function()
   end
   each("scripts", visit)
   each("tests", visit)
+  each("stdlib/train", visit)
   for block in host.file.read("README.md"):gmatch("\n```lua\n(.-)\n```") do
     if not block:find("fashion_mnist", 1, true) then visit("README.md", block) end  -- a part of a script
   end
