@@ -349,7 +349,8 @@ int flush(lua_State* L) {
   } while (!done && Clock::now() < deadline && !interrupts.requested());
   lua_pushboolean(L, done);
   lua_pushinteger(L, static_cast<lua_Integer>(mine.tracker->waiting()));
-  return 2;
+  lua_pushinteger(L, static_cast<lua_Integer>(mine.tracker->held()));
+  return 3;
 }
 
 int end_limit(lua_State* L) {
@@ -447,7 +448,7 @@ constexpr Row kRows[] = {
     {"flush", guarded<flush>,
      "Waits until all that was logged is stored and would survive a power cut; an interruption ends the wait.\n"
      "@param seconds number at most\n@param this_store boolean|nil only what goes to the open store\n@return boolean "
-     "done\n@return integer waiting records"},
+     "done\n@return integer waiting records\n@return integer held of these, what a server refuses: it stays on disk"},
     {"end_limit", guarded<end_limit>,
      "The seconds that are left for the end of the process, ten from the first call on.\n@return number"},
     {"sync", guarded<sync>,

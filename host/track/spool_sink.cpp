@@ -1,12 +1,31 @@
 // Batches of a spool, one after the other; an ended run's spool goes when all of it is stored.
 #include "host/track/spool_sink.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+
+#include "host/track/delivery.h"
 
 namespace trainhost::track {
 namespace {
 
 constexpr size_t kBatch = 1000;
+
+// Files that were staged are needed until their position is.
+void remove_staged(std::span<const Record> records) {
+  for (const Record& record : records)
+    if (record.kind == RecordKind::file) ::unlink(record.value.c_str());
+}
+
+// What takes long, or may not come twice, is noted at once.
+void cut_for_server(std::vector<Record>& batch, const Spool& spool) {
+  const auto is_noted = [](const Record& r) { return r.kind == RecordKind::start_run || r.kind == RecordKind::file; };
+  const auto found = std::find_if(batch.begin(), batch.end(), is_noted);
+  if (found == batch.end()) return;
+  if (found->kind == RecordKind::file) found->value = staged_path(spool.folder(), found->value);
+  batch.erase(found + 1, batch.end());
+}
 
 }  // namespace
 
@@ -14,7 +33,9 @@ size_t SpoolSink::write(std::span<const Record> records, const Report& report) {
   const auto is_token = [](const Record& record) { return record.kind == RecordKind::spooled; };
   if (!is_token(records.front())) {
     const auto first = std::find_if(records.begin(), records.end(), is_token);
-    return to_->write(records.first(static_cast<size_t>(first - records.begin())), report);
+    const size_t count = to_->write(records.first(static_cast<size_t>(first - records.begin())), report);
+    if (remote_) remove_staged(records.first(count));
+    return count;
   }
   if (!drain(records.front().run, report)) return 0;
   --spools_->tokens;
@@ -26,10 +47,15 @@ bool SpoolSink::drain(const std::string& run, const Report& report) {
   const auto spool = spools_->find(run);
   if (!spool) return true;
   spool->told = false;  // what is put from now on has a token of its own
-  const auto batch = spool->next(kBatch);
+  if (spool->held) return true;
+  auto batch = spool->next(kBatch);
   if (!batch.empty()) {
+    if (remote_) cut_for_server(batch, *spool);
     const size_t count = std::min(to_->write(batch, report), batch.size());
-    if (count > 0) spool->stored(batch[count - 1].position, count);
+    if (!count) return spool->held = to_->holds(run);
+    if (remote_) note(*spool, batch[count - 1].position);
+    spool->stored(batch[count - 1].position, count);
+    if (remote_) remove_staged(std::span(batch).first(count));
     return false;
   }
   if (const uint64_t lost = spool->lost.exchange(0))
@@ -42,6 +68,15 @@ bool SpoolSink::drain(const std::string& run, const Report& report) {
     to_->forget(run);
   }
   return true;
+}
+
+// A disk that is full holds up no server: the id is tried again with the next batch.
+void SpoolSink::note(Spool& spool, uint64_t position) {
+  if (!spool.is_id_noted) {
+    const auto known = remote_->find(spool.run());
+    spool.is_id_noted = known && note_server_run(spool.folder(), *known);
+  }
+  note_position(spool.folder(), spool.id(), position);
 }
 
 }  // namespace trainhost::track

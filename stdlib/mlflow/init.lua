@@ -210,7 +210,7 @@ end
 
 --- Waits until all that was logged is stored and would survive a power cut.
 ---@param seconds number|nil at most, default 60
----@return true|nil done nil: not within that time
+---@return true|nil done nil: not within that time, or a server refuses who asks; what is not stored is kept on disk
 ---@return string|nil message
 function mlflow.flush(seconds) return Run.flush(nil, seconds) end
 

@@ -11,8 +11,9 @@ local function plural(count, what) return ("%d %s%s"):format(count, what, count 
 local function wait()
   local least
   repeat
-    local done, waiting = track.flush(PATIENCE)
-    if done or vm.stop_wished() then return waiting end
+    local done, waiting, held = track.flush(PATIENCE)
+    if done then return held end
+    if vm.stop_wished() then return waiting end
     local progress = not least or waiting < least
     least = waiting
   until not progress
