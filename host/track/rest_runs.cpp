@@ -68,10 +68,9 @@ void RestSink::end(const Record& r) {
 
 // What the server has made for a run of here: more than one if a creation came through after it was tried again.
 Json RestSink::runs_of(const std::string& local, int64_t experiment_id) {
-  Json answer =
-      server_.post("runs/search", {{"experiment_ids", {std::to_string(experiment_id)}},
-                                   {"filter", std::string("tags.`") + kLocalIdTag + "` = '" + local + "'"},
-                                   {"max_results", 10}});
+  Json answer = server_.post("runs/search", {{"experiment_ids", {std::to_string(experiment_id)}},
+                                             {"filter", std::string("tags.`") + kLocalIdTag + "` = '" + local + "'"},
+                                             {"max_results", 10}});
   const auto runs = answer.find("runs");
   return runs == answer.end() ? Json::array() : std::move(*runs);
 }

@@ -18,10 +18,11 @@ using Json = nlohmann::json;
 // Note [Storing at a server]
 // Every record may be sent more than once: an answer that is lost looks like a call that is lost. Metrics carry the
 // time of the call, and the server keeps a point of the same key, step, time and value once; params and tags are
-// idempotent by themselves. The creation of a run is not: see Note [A run that is made once]. Metrics, params and tags are separate transactions
-// of the server, so a batch that is refused is halved until what is wrong with it stands alone; that is set aside with
-// a report, and the rest is stored. What passes (no answer, 408, 429, 5xx, an answer that is no JSON) throws: the queue
-// asks again, and is told to wait without a request until the pause of the retries is over.
+// idempotent by themselves. The creation of a run is not: see Note [A run that is made once]. Metrics, params and tags
+// are separate transactions of the server, so a batch that is refused is halved until what is wrong with it stands
+// alone; that is set aside with a report, and the rest is stored. What passes (no answer, 408, 429, 5xx, an answer that
+// is no JSON) throws: the queue asks again, and is told to wait without a request until the pause of the retries is
+// over.
 constexpr size_t kMostItems = 1000, kMostParams = 100, kMostTags = 100, kMostBytes = 900'000;
 
 bool is_batched(RecordKind kind) {
@@ -38,8 +39,7 @@ Json number(double value) {
 bool is_denied(const ServerError& e) { return e.status() == 401 || e.status() == 403; }
 
 bool is_gone(const ServerError& e) {
-  return e.code() == "RESOURCE_DOES_NOT_EXIST" ||
-         e.message().find("must be in the 'active'") != std::string::npos;
+  return e.code() == "RESOURCE_DOES_NOT_EXIST" || e.message().find("must be in the 'active'") != std::string::npos;
 }
 
 // A batch may come again as a whole after a part of it was set aside.

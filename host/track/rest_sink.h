@@ -34,9 +34,7 @@ class RestSink : public Sink {
   struct Batch {
     std::vector<const Record*> metrics, params, tags;
     size_t bytes = 0;
-    const Record& front() const {
-      return *(metrics.size() ? metrics : params.size() ? params : tags).front();
-    }
+    const Record& front() const { return *(metrics.size() ? metrics : params.size() ? params : tags).front(); }
     size_t size() const { return metrics.size() + params.size() + tags.size(); }
   };
 
@@ -69,7 +67,7 @@ class RestSink : public Sink {
   std::unordered_set<std::string> tried_twice_;  // runs that were made though the first try may have come through
   std::unordered_set<std::string> refused_;      // runs whose records cannot be stored; reported
   std::unordered_set<std::string> held_;         // runs whose records stay in their spools; reported
-  std::set<std::string> bad_;                  // params and tags that were set aside: run, key, value
+  std::set<std::string> bad_;                    // params and tags that were set aside: run, key, value
   std::unordered_map<std::string, int64_t> experiments_;
   std::unordered_map<std::string, std::string> names_, artifact_uris_;
 };

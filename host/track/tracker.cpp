@@ -219,7 +219,7 @@ const Tracker::Opened& Tracker::open_file(const std::string& path, const std::st
   auto store = std::make_shared<LocalStore>(path, root.string());
   const auto sink = std::make_shared<SpoolSink>(std::make_shared<SqliteSink>(path), files_.spools);
   const Queue::Lane lane = files_.queue->add(sink);
-  return opened_[path] = {store,   files_, lane, kScheme + path, (root.parent_path() / ".trainhost" / "runs").string(),
+  return opened_[path] = {store,  files_, lane, kScheme + path, (root.parent_path() / ".trainhost" / "runs").string(),
                           nullptr};
 }
 
