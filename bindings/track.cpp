@@ -360,9 +360,10 @@ int end_limit(lua_State* L) {
 
 int sync(lua_State* L) {
   const std::string folder = optional_text(L, 1, "sync", "folder");
-  lua_pushinteger(
-      L, static_cast<lua_Integer>(context(L).tracker->recover((folder.empty() ? "." : folder) + "/.trainhost/runs")));
-  return 1;
+  const auto found = context(L).tracker->recover((folder.empty() ? "." : folder) + "/.trainhost/runs");
+  lua_pushinteger(L, static_cast<lua_Integer>(found.runs));
+  lua_pushinteger(L, static_cast<lua_Integer>(found.failed));
+  return 2;
 }
 
 int has_events(lua_State* L) {
@@ -453,7 +454,7 @@ constexpr Row kRows[] = {
      "The seconds that are left for the end of the process, ten from the first call on.\n@return number"},
     {"sync", guarded<sync>,
      "Hands over what processes that are no more have logged below a folder and not stored.\n"
-     "@param folder string|nil the working folder\n@return integer runs"},
+     "@param folder string|nil the working folder\n@return integer runs\n@return integer failed runs that stay there"},
     {"has_events", guarded<has_events>, "Tells whether events wait.\n@return boolean"},
     {"take_events", guarded<take_events>,
      "Returns the events that wait, each {kind, message, hint, run_id}.\n@return table[]"},

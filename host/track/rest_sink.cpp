@@ -96,11 +96,12 @@ size_t RestSink::write_front(std::span<const Record> records, const Report& repo
     send_alone(first, report);
   } catch (const ServerError& e) {
     if (e.is_passing()) throw;
-    if (is_denied(e) && !first.spool.empty()) {
+    const bool is_refused = first.kind == RecordKind::start_run || is_denied(e);
+    if (is_refused && !first.spool.empty()) {
       hold(first.run, e, report);
       return 0;
     }
-    if (first.kind == RecordKind::start_run || is_denied(e) || is_gone(e)) refuse(first.run, e, report);
+    if (is_refused || is_gone(e)) refuse(first.run, e, report);
     else set_aside(first, e, report);
   }
   return 1;
@@ -274,7 +275,7 @@ void RestSink::hold(const std::string& run, const ServerError& e, const Report& 
   if (!held_.insert(run).second) return;
   runs_->refuse(run);
   report({ErrorKind::tracking, run,
-          e.message() + "; what is logged to the run " + run + " is kept on disk, and sent by `trainhost sync`",
+          e.message() + "; what is logged to the run " + run + " is kept on disk for `trainhost sync`",
           e.hint()});
 }
 

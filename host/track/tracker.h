@@ -78,8 +78,11 @@ class Tracker {
   // Whether spools of a store are meant; none: of whatever store.
   using Wanted = std::function<bool(const std::string& store)>;
   // Takes over the runs below a folder (".trainhost/runs") that processes have left which are no more: what they have
-  // logged goes to its store, through the queue, and a run that was not ended is KILLED. Returns how many runs.
-  size_t recover(const std::string& folder, const Wanted& wanted = {});
+  // logged goes to its store, through the queue, and a run that was not ended is KILLED.
+  struct Recovered {
+    size_t runs = 0, failed = 0;  // failed: they stay where they are; the log says why
+  };
+  Recovered recover(const std::string& folder, const Wanted& wanted = {});
 
  private:
   struct Router;

@@ -32,15 +32,16 @@ std::vector<std::string> runs_below(const std::string& folder) {
 
 }  // namespace
 
-size_t Tracker::recover(const std::string& folder, const Wanted& wanted) {
-  size_t count = 0;
+Tracker::Recovered Tracker::recover(const std::string& folder, const Wanted& wanted) {
+  Recovered count;
   for (const std::string& run : runs_below(folder)) {
     try {
       const auto spool = Spool::adopt(folder, run, {}, wanted);
       if (!spool) continue;
       adopt(spool, open_of(spool->store(), folder));
-      ++count;
+      ++count.runs;
     } catch (const std::exception& e) {
+      ++count.failed;
       log::warn("mlflow: what was logged to the run " + run + " stays in '" + folder + "/" + run + "': " + e.what());
     }
   }
