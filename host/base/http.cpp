@@ -147,6 +147,7 @@ struct Client::Transfer {
   void prepare();
   void prepare_body();
   void prepare_tls();
+  uint64_t sent() const;
   CURLcode perform(const Client& client, const std::function<bool()>& stop);
   Answer finish(CURLcode code);
 
@@ -258,6 +259,13 @@ size_t Client::Transfer::take_body(char* bytes, size_t, size_t count, void* self
   }
 }
 
+// Bytes of the body of a PUT.
+uint64_t Client::Transfer::sent() const {
+  curl_off_t count = 0;
+  if (request.method == "PUT") handles.api.easy_getinfo(handles.easy, CURLINFO_SIZE_UPLOAD_T, &count);
+  return static_cast<uint64_t>(count);
+}
+
 CURLcode Client::Transfer::perform(const Client& client, const std::function<bool()>& stop) {
   const Curl& api = handles.api;
   for (;;) {
@@ -267,7 +275,8 @@ CURLcode Client::Transfer::perform(const Client& client, const std::function<boo
     int left = 0;
     while (const CURLMsg* message = api.multi_info_read(handles.multi, &left))
       if (message->msg == CURLMSG_DONE) return message->data.result;
-    const auto now = Clock::now(), until = client.until_.load(std::memory_order_acquire);
+    const auto until = client.bound_ ? client.bound_(request.url, sent()) : Clock::time_point::max();
+    const auto now = Clock::now();
     if (now >= until) throw RequestError(Failure::timeout, where() + "no answer in time");
     if (stop && stop()) throw RequestError(Failure::stopped, where() + "stopped");
     const auto wait = std::min<Clock::duration>(std::chrono::milliseconds(stop ? 50 : 1000), until - now);
@@ -299,10 +308,7 @@ Answer Client::send(const Request& request, const std::function<bool()>& stop) {
   return transfer.finish(transfer.perform(*this, stop));
 }
 
-void Client::hurry(std::chrono::steady_clock::time_point by) noexcept {
-  until_.store(by, std::memory_order_release);
-  handles_->api.multi_wakeup(handles_->multi);
-}
+void Client::hurry() noexcept { handles_->api.multi_wakeup(handles_->multi); }
 
 std::string url_encoded(std::string_view text) {
   std::string result;

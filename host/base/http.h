@@ -1,7 +1,6 @@
 // HTTP requests: a client that keeps its connections, waits no longer than it is told and can be hurried.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -9,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "host/base/bound.h"
 #include "host/base/error.h"
 
 namespace trainhost::http {
@@ -62,14 +62,17 @@ class Client {
   // Waits for the answer, of any status. One thread at a time. Throws RequestError.
   // `stop` is asked every 50 ms whether to give up (Failure::stopped).
   Answer send(const Request& request, const std::function<bool()>& stop = {});
-  // From any thread: requests, the one that is waited for too, are over by then.
-  void hurry(std::chrono::steady_clock::time_point by) noexcept;
+  // Asked while an answer is waited for, and told the URL of a PUT and how much of its body has gone. Before the first
+  // request.
+  void set_bound(Bound bound) { bound_ = std::move(bound); }
+  // From any thread: what is waited for asks its bound at once.
+  void hurry() noexcept;
 
  private:
   struct Transfer;
   struct Handles;
   std::unique_ptr<Handles> handles_;
-  std::atomic<std::chrono::steady_clock::time_point> until_{std::chrono::steady_clock::time_point::max()};
+  Bound bound_;
 };
 
 // Text as a part of a path or a form: all but letters, digits and _.-~ as %XX.

@@ -29,6 +29,7 @@ namespace fs = std::filesystem;
 // all. A hard link outlives the deletion and the replacement of its source, but not a rewriting in place: that is
 // detected by size and time when the file is published, and reported.
 constexpr int64_t kSmall = int64_t{1} << 20;
+constexpr size_t kBlock = size_t{4} << 20;  // copied at once
 
 [[noreturn]] void fail(const char* what, const std::string& path) {
   const int code = errno;
@@ -81,7 +82,9 @@ std::string new_stage(const std::string& artifact_folder) {
   return folder + "/" + new_id();
 }
 
-void copy(const std::string& source, const std::string& target) {
+// `bound`: told how much of it is copied.
+void copy(const std::string& source, const std::string& target, const Bound& bound = {}) {
+  uint64_t copied = 0;
   File in(source, O_RDONLY);
   File out(target, O_WRONLY | O_CREAT | O_TRUNC);
   bool by_kernel = true;
@@ -89,10 +92,10 @@ void copy(const std::string& source, const std::string& target) {
   for (;;) {
     ssize_t n;
     if (by_kernel) {
-      n = ::copy_file_range(in.handle(), nullptr, out.handle(), nullptr, size_t{1} << 30, 0);
+      n = ::copy_file_range(in.handle(), nullptr, out.handle(), nullptr, kBlock, 0);
       if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM)) {
         by_kernel = false;
-        buffer.resize(size_t{1} << 20);
+        buffer.resize(kBlock);
         continue;
       }
     } else {
@@ -102,6 +105,8 @@ void copy(const std::string& source, const std::string& target) {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) fail("copy", source);
     if (n == 0) break;
+    copied += static_cast<uint64_t>(n);
+    if (bound) bound(source, copied);
   }
   out.close();
 }
@@ -184,7 +189,8 @@ StagedFile stage_file(const std::string& source, const std::string& artifact_fol
   return staged;
 }
 
-bool publish_file(const StagedFile& staged, const std::string& artifact_folder, const std::string& path) {
+bool publish_file(const StagedFile& staged, const std::string& artifact_folder, const std::string& path,
+                  const Bound& bound) {
   struct stat before;
   if (::stat(staged.path.c_str(), &before) != 0) {
     // A success that was not written down.
@@ -200,7 +206,7 @@ bool publish_file(const StagedFile& staged, const std::string& artifact_folder, 
   }
   const std::string own = staged.path + ".copy";
   try {
-    copy(staged.path, own);
+    copy(staged.path, own, bound);
     const bool unchanged = as_staged(look(staged.path));
     move_into_place(own, artifact_folder, path);
     ::unlink(staged.path.c_str());

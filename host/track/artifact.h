@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "host/base/bound.h"
 #include "host/base/error.h"
 
 namespace trainhost::track {
@@ -39,7 +40,9 @@ StagedFile stage_file(const std::string& source, const std::string& artifact_fol
 // Moves (or copies, then removes) the snapshot to `artifact_folder`/`path`, atomically. False: a large file was
 // rewritten in place between the call and now, and what is published is the newer content. Throws FileError.
 // Publishing again after a success does nothing.
-bool publish_file(const StagedFile& staged, const std::string& artifact_folder, const std::string& path);
+// `bound`: told what is copied.
+bool publish_file(const StagedFile& staged, const std::string& artifact_folder, const std::string& path,
+                  const Bound& bound = {});
 // Writes `content` to `artifact_folder`/`path`, atomically. Throws FileError.
 void publish_text(std::string_view content, const std::string& artifact_folder, const std::string& path);
 // Makes what a file holds survive a power cut. Throws FileError.

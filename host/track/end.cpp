@@ -9,6 +9,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kEnd = 10s;
+constexpr uint64_t kStep = uint64_t{64} << 10;  // bytes; what moves more slowly stands still
 
 }  // namespace
 
@@ -17,8 +18,27 @@ bool End::is_over() const { return Clock::now() > by_ + 1s; }
 
 End::Clock::time_point End::by() {
   std::lock_guard lock(mutex_);
-  if (is_over()) by_ = Clock::now() + kEnd;
+  if (is_over()) {
+    by_ = Clock::now() + kEnd;
+    moved_.clear();
+  }
   return by_;
+}
+
+void End::moved(const std::string& file, uint64_t bytes) {
+  std::lock_guard lock(mutex_);
+  if (is_over()) return;
+  uint64_t& most = moved_[file];
+  if (bytes < most + kStep) return;
+  most = bytes;
+  const auto by = Clock::now() + kEnd;
+  granted_ += by - by_;
+  by_ = by;
+}
+
+End::Clock::duration End::granted() const {
+  std::lock_guard lock(mutex_);
+  return granted_;
 }
 
 std::chrono::milliseconds End::at_most(std::chrono::milliseconds limit) {

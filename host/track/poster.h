@@ -23,7 +23,8 @@ class PostSink : public Sink {
   PostSink(std::string name, std::string url, Headers headers);
   size_t write(std::span<const Record> records, const Report& report) override;
   void flush() override {}
-  void hurry(std::chrono::steady_clock::time_point by) noexcept override { client_.hurry(by); }
+  void set_bound(Bound bound) override { client_.set_bound(std::move(bound)); }
+  void hurry() noexcept override { client_.hurry(); }
   bool is_bounded() const noexcept override { return true; }
 
  private:

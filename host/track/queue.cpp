@@ -38,6 +38,7 @@ Queue::Queue(QueueOptions options, Report report, std::shared_ptr<Sender> sender
 Queue::~Queue() { close(std::chrono::seconds(30)); }
 
 Queue::Lane Queue::add(std::shared_ptr<Sink> sink) {
+  sink->set_bound(sender_->bound(share_));
   std::lock_guard lock(sender_->mutex);
   auto& lanes = sender_->lanes;
   Lane index = 0;

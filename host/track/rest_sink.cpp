@@ -63,9 +63,14 @@ const char* name_of(RecordKind kind) {
 RestSink::RestSink(ServerOptions options, std::shared_ptr<RemoteRuns> runs)
     : server_(std::move(options)), runs_(std::move(runs)) {}
 
-void RestSink::hurry(Clock::time_point by) noexcept {
+void RestSink::set_bound(Bound bound) {
+  bound_ = bound;
+  server_.set_bound(std::move(bound));
+}
+
+void RestSink::hurry() noexcept {
   hurried_ = true;
-  server_.hurry(by);
+  server_.hurry();
 }
 
 size_t RestSink::write(std::span<const Record> records, const Report& report) {
@@ -232,7 +237,7 @@ void RestSink::put_artifact(const Record& r, const Report& report) {
   const auto folder = local_folder(uri);
   try {
     if (folder && !uri.empty()) {
-      if (is_file) publish_file({r.value, r.step, r.timestamp}, *folder, r.key);
+      if (is_file) publish_file({r.value, r.step, r.timestamp}, *folder, r.key, bound_);
       else publish_text(r.value, *folder, r.key);
       return;
     }

@@ -25,7 +25,8 @@ class RestSink : public Sink {
   size_t write(std::span<const Record> records, const Report& report) override;
   void flush() override {}
   std::string name() const override { return http::shown_url(server_.options().url); }
-  void hurry(std::chrono::steady_clock::time_point by) noexcept override;
+  void set_bound(Bound bound) override;
+  void hurry() noexcept override;
   bool is_bounded() const noexcept override { return true; }
   bool holds(const std::string& run) const override { return held_.contains(run); }
 
@@ -61,6 +62,7 @@ class RestSink : public Sink {
   Server server_;
   std::shared_ptr<RemoteRuns> runs_;
   std::atomic<bool> hurried_{false};
+  Bound bound_;
   int failures_ = 0;  // since the last success
   std::chrono::steady_clock::time_point not_before_{};
   std::string last_failure_;

@@ -75,10 +75,11 @@ void Sender::leave(Share& share, std::chrono::milliseconds limit) {
     const auto now = Clock::now(), end = std::min(end_by(), now + limit);
     const auto left = end - now;
     share.deadline = end - std::max<Clock::duration>(left / 20, std::min<Clock::duration>(left / 4, 200ms));
+    share.granted = end_->granted();
     for (LaneState& lane : lanes) {
       if (lane.share.get() != &share || !lane.sink) continue;
       lane.released = true;
-      lane.sink->hurry(share.deadline);
+      lane.sink->hurry();
     }
     const bool last = --queues_ == 0;
     stopping_ = last;
@@ -86,7 +87,9 @@ void Sender::leave(Share& share, std::chrono::milliseconds limit) {
     wake_.notify_one();
     if (!started_ && !drained(share) && !start()) drain_here(share, lock);
     if (!started_) return;
-    done.wait_until(lock, end, [&] { return finished_ || (!last && drained(share)); });
+    const auto over = [&] { return finished_ || (!last && drained(share)); };
+    const auto until = [&] { return end + (end_->granted() - share.granted); };
+    while (!over() && Clock::now() < until()) done.wait_until(lock, until(), over);
     if (!last) return;
     // A sink that is stuck in the operating system cannot be ended: it is left behind with its share of all this.
     thread = std::move(thread_);
@@ -103,13 +106,31 @@ void Sender::drain_here(const Share& share, std::unique_lock<std::mutex>& lock) 
     lock.unlock();
     if (!round()) std::this_thread::sleep_for(20ms);
     lock.lock();
-  } while (!drained(share) && Clock::now() < share.deadline);
+  } while (!drained(share) && Clock::now() < deadline(share));
   started_ = false;
+}
+
+Bound Sender::bound(std::shared_ptr<Share> share) {
+  return [weak = weak_from_this(), share = std::move(share)](const std::string& what, uint64_t bytes) {
+    const auto self = weak.lock();
+    if (!self) return Clock::now();
+    if (bytes > 0) {
+      self->end_->moved(what, bytes);
+      if (self->call_began_.load() != Clock::duration::zero()) self->call_began_ = Clock::now().time_since_epoch();
+    }
+    std::lock_guard lock(self->mutex);
+    return self->deadline(*share);
+  };
+}
+
+// When nothing of the share is begun any more: what moves of a file at the end puts it off. Under the mutex.
+Sender::Clock::time_point Sender::deadline(const Share& share) const {
+  return share.closed ? share.deadline + (end_->granted() - share.granted) : Clock::time_point::max();
 }
 
 bool Sender::is_late(const Share& share) {
   std::lock_guard lock(mutex);
-  return share.closed && Clock::now() >= share.deadline;
+  return Clock::now() >= deadline(share);
 }
 
 // When the thread has to wake without being told to.
@@ -140,8 +161,8 @@ bool Sender::gather() {
   if (std::exchange(arrived, false)) last_arrival_ = Clock::now();
   urgent = false;
   if (stopping_) {
-    const bool over = std::all_of(lanes.begin(), lanes.end(), [](const LaneState& lane) {
-      return lane.is_done() || Clock::now() >= lane.share->deadline;
+    const bool over = std::all_of(lanes.begin(), lanes.end(), [this](const LaneState& lane) {
+      return lane.is_done() || Clock::now() >= deadline(*lane.share);
     });
     if (over) return false;
   }
@@ -290,7 +311,7 @@ void Sender::retry_later(LaneState& lane, const std::string& why) {
   if (std::exchange(lane.failing, true)) return;  // one report for each outage
   if (is_late(*lane.share)) return;               // the end reports what is left
   lane.share->report({ErrorKind::tracking, "",
-                      why + "; " + std::to_string(lane.pending.size() - lane.stored) +
+                      why + "; " + std::to_string(lane.sink->count(std::span(lane.pending).subspan(lane.stored))) +
                           " records wait and are tried again until they are stored",
                       "training goes on"});
 }
@@ -301,7 +322,7 @@ void Sender::let_go(LaneState& lane) {
   std::vector<Record> unstored;
   std::lock_guard lock(mutex);
   if (!lane.released) return;
-  const bool late = lane.share->closed && Clock::now() >= lane.share->deadline;
+  const bool late = Clock::now() >= deadline(*lane.share);
   if (!lane.is_done() && !late) return;
   gone = std::move(lane.sink);
   unstored.swap(lane.pending);

@@ -25,7 +25,9 @@ struct Queue::Share {
   uint64_t dropped = 0;  // since the last report of it
   bool closed = false;   // takes no more records
   bool refused = false;  // the system gave no thread; reported
-  std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();  // begin nothing later
+  std::chrono::steady_clock::time_point deadline =
+      std::chrono::steady_clock::time_point::max();  // see Sender::deadline
+  std::chrono::steady_clock::duration granted{};     // of the end, when the deadline was set
 };
 
 // Shared by the queues and the thread, which may outlive a close that timed out. Queue is its interface: all members
@@ -83,6 +85,8 @@ class Sender : public std::enable_shared_from_this<Sender> {
     return began != Clock::duration::zero() && Clock::now().time_since_epoch() - began >= since;
   }
   bool drained(const Share& share) const;
+  // For the sinks of a share.
+  Bound bound(std::shared_ptr<Share> share);
 
   std::mutex mutex;
   std::condition_variable done;  // from the thread: records are done with
@@ -103,6 +107,7 @@ class Sender : public std::enable_shared_from_this<Sender> {
   void let_go(LaneState& lane);
   void drain_here(const Share& share, std::unique_lock<std::mutex>& lock);
   Clock::time_point next_event() const;
+  Clock::time_point deadline(const Share& share) const;
   bool is_late(const Share& share);
 
   const std::chrono::milliseconds linger_;

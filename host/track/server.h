@@ -69,7 +69,8 @@ class Server {
   std::chrono::milliseconds pause(int attempt, const ServerError& error) const;
   // Requests are over by then.
   void set_deadline(std::chrono::steady_clock::time_point deadline) { deadline_ = deadline; }
-  void hurry(std::chrono::steady_clock::time_point by) noexcept { client_.hurry(by); }
+  void set_bound(Bound bound) { client_.set_bound(std::move(bound)); }
+  void hurry() noexcept { client_.hurry(); }
   const ServerOptions& options() const noexcept { return options_; }
 
  private:

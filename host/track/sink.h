@@ -1,10 +1,10 @@
 // Where records go: a class with `write` and `flush` for each kind of store.
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <span>
 
+#include "host/base/bound.h"
 #include "host/track/record.h"
 
 namespace trainhost::track {
@@ -28,11 +28,15 @@ class Sink {
   virtual bool holds(const std::string& /*run*/) const { return false; }
   // The spool of a run is gone: what is kept of its position may go too.
   virtual void forget(const std::string& /*run*/) {}
+  // How many logged things they stand for, as messages have it.
+  virtual size_t count(std::span<const Record> records) const { return records.size(); }
   // Where it stores, as messages have it: a path, an address without secrets. Any thread.
   virtual std::string name() const { return {}; }
-  // From any thread: the process ends; waits inside `write` and `flush` should be short from now on, and over by then.
-  virtual void hurry(std::chrono::steady_clock::time_point /*by*/) noexcept {}
-  // Is every call over at the time that `hurry` has said, whatever the system does?
+  // Asked in long calls of `write` when they must be over, and told what moves of a file. Once, before the first call.
+  virtual void set_bound(Bound /*bound*/) {}
+  // From any thread: the process ends; waits inside `write` and `flush` should be short from now on.
+  virtual void hurry() noexcept {}
+  // Is every call over at the time that the bound says, whatever the system does?
   virtual bool is_bounded() const noexcept { return false; }
 };
 

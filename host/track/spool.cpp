@@ -19,7 +19,7 @@ namespace trainhost::track {
 namespace {
 
 constexpr size_t kRoom = size_t{1} << 20;  // kept for the next record
-constexpr int kTries = 6;                  // at a folder that another process is about to remove
+constexpr int kTries = 30;                 // at a folder that another process is about to remove
 
 bool may_drop(RecordKind kind) { return kind == RecordKind::metric || kind == RecordKind::text; }
 
@@ -52,7 +52,7 @@ Spool::Spool(const std::string& folder, std::string run, std::string store, Spoo
       folder_.throw_unlocked(code);
     }
     folder_.unlock();
-    std::this_thread::sleep_for(std::chrono::milliseconds(tries));
+    std::this_thread::sleep_for(std::chrono::microseconds(100 * tries));
   }
 }
 
@@ -99,7 +99,10 @@ bool Spool::open_segment() {
 
 void Spool::note(const Record& record) {
   if (record.kind == RecordKind::end_run) ended_ = true;
-  if (record.kind == RecordKind::start_run || record.kind == RecordKind::resume_run) ended_ = false;
+  if (record.kind == RecordKind::start_run || record.kind == RecordKind::resume_run) {
+    ended_ = false;
+    began_ = record.timestamp;
+  }
 }
 
 Spool::Put Spool::put(const Record& record) {
@@ -166,9 +169,14 @@ bool Spool::remove() {
 
 bool Spool::revive() {
   std::lock_guard lock(mutex_);
-  if (removed_ || broken_) return false;
+  if (removed_) return false;
   ended_ = false;
   return true;
+}
+
+void Spool::end() {
+  std::lock_guard lock(mutex_);
+  ended_ = true;
 }
 
 bool Spool::ended() const {
@@ -183,7 +191,8 @@ uint64_t Spool::waiting() const {
 
 int64_t Spool::last_sign() const {
   std::lock_guard lock(mutex_);
-  return static_cast<int64_t>(file::modified(folder_.segment(segments_.back())) * 1000.0);
+  // The clock of files is some milliseconds behind.
+  return std::max(began_, static_cast<int64_t>(file::modified(folder_.segment(segments_.back())) * 1000.0));
 }
 
 }  // namespace trainhost::track

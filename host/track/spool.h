@@ -54,9 +54,11 @@ class Spool {
   const std::string& id() const noexcept { return id_; }
   // The store has all up to this position already; returns how many records that were.
   uint64_t skip(uint64_t position);
-  // The run goes on. False: the files are removed already.
+  // The run goes on, in memory if the disk has refused before. False: the files are removed already.
   bool revive();
   bool ended() const;
+  // The run has ended, although the disk did not take the record of it.
+  void end();
   uint64_t waiting() const;  // records
   // When something was last written, ms since the epoch.
   int64_t last_sign() const;
@@ -74,6 +76,7 @@ class Spool {
   bool write_all(std::string_view bytes);
   std::string store_of_header() const;
   void scan();
+  uint64_t begin_at(uint64_t position);
   // Keeps a copy of a segment and says how much of it nobody can read; once each.
   void pass_over(uint64_t start, uint64_t at, uint64_t size);
   void note(const Record& record);
@@ -87,6 +90,7 @@ class Spool {
   std::deque<uint64_t> segments_;  // where each begins
   uint64_t end_ = 0, stored_ = 0;  // positions
   uint64_t put_ = 0, taken_ = 0;   // records
+  int64_t began_ = 0;              // when the run was started or resumed last, ms since the epoch
   int out_ = -1;
   bool ended_ = false, removed_ = false, broken_ = false;
   std::string frame_;

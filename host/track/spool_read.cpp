@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "host/base/error.h"
 #include "host/base/file.h"
@@ -102,10 +103,29 @@ void Spool::pass_over(uint64_t start, uint64_t at, uint64_t size) {
             " bytes of what was logged to the run " + run_ + " are lost; " + copy);
 }
 
+// A power cut has taken the end of the file, after the store had it. What is put from now on gets positions that the
+// store has not seen, and whether the run has ended is not known any more.
+uint64_t Spool::begin_at(uint64_t position) {
+  const std::deque<uint64_t> old = std::exchange(segments_, {});
+  const uint64_t end = std::exchange(end_, position), skipped = put_ - taken_;
+  if (!open_segment()) {
+    const int code = errno;
+    segments_ = old;
+    end_ = end;
+    throw_io("cannot write '" + folder_.segment(position) + "': " + std::strerror(code));
+  }
+  for (const uint64_t start : old) ::unlink(folder_.segment(start).c_str());
+  stored_ = position;
+  taken_ = put_;
+  ended_ = false;
+  return skipped;
+}
+
 uint64_t Spool::skip(uint64_t position) {
   {
     std::lock_guard lock(mutex_);
-    if (position <= stored_ || position > end_) return 0;
+    if (position <= stored_) return 0;
+    if (position > end_) return begin_at(position);
   }
   uint64_t skipped = 0;
   for (bool more = true; more;) {

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <set>
+#include <string>
 
 #include "host/track/delivery.h"
 
@@ -11,6 +13,8 @@ namespace trainhost::track {
 namespace {
 
 constexpr size_t kBatch = 1000;
+
+bool is_token(const Record& record) { return record.kind == RecordKind::spooled; }
 
 // Files that were staged are needed until their position is.
 void remove_staged(std::span<const Record> records) {
@@ -30,11 +34,17 @@ void cut_for_server(std::vector<Record>& batch, const Spool& spool) {
 }  // namespace
 
 size_t SpoolSink::write(std::span<const Record> records, const Report& report) {
-  const auto is_token = [](const Record& record) { return record.kind == RecordKind::spooled; };
   if (!is_token(records.front())) {
     const auto first = std::find_if(records.begin(), records.end(), is_token);
     const size_t count = to_->write(records.first(static_cast<size_t>(first - records.begin())), report);
     if (remote_) remove_staged(records.first(count));
+    // The end of a run whose spool the disk did not take any more: now it may go.
+    for (const Record& record : records.first(count))
+      if (record.kind == RecordKind::end_run)
+        if (const auto spool = spools_->find(record.run)) {
+          spool->end();
+          remove(*spool);
+        }
     return count;
   }
   if (!drain(records.front().run, report)) return 0;
@@ -63,10 +73,7 @@ bool SpoolSink::drain(const std::string& run, const Report& report) {
             "mlflow: the store works again; " + std::to_string(lost) + " metrics or texts of the run " + run +
                 " logged meanwhile were dropped",
             ""});
-  if (spool->ended() && spool->remove()) {
-    spools_->drop(*spool);
-    to_->forget(run);
-  }
+  remove(*spool);
   return true;
 }
 
@@ -77,6 +84,23 @@ void SpoolSink::note(Spool& spool, uint64_t position) {
     spool.is_id_noted = known && note_server_run(spool.folder(), *known);
   }
   note_position(spool.folder(), spool.id(), position);
+}
+
+void SpoolSink::remove(Spool& spool) {
+  if (!spool.ended() || !spool.remove()) return;
+  spools_->drop(spool);
+  to_->forget(spool.run());
+}
+
+size_t SpoolSink::count(std::span<const Record> records) const {
+  size_t count = 0;
+  std::set<std::string> counted;
+  for (const Record& record : records) {
+    if (!is_token(record)) ++count;
+    else if (const auto spool = spools_->find(record.run); spool && counted.insert(record.run).second)
+      count += spool->waiting();
+  }
+  return count;
 }
 
 }  // namespace trainhost::track

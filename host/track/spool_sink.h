@@ -14,11 +14,14 @@ class SpoolSink : public Sink {
       : to_(std::move(to)), spools_(std::move(spools)), remote_(std::move(remote)) {}
   size_t write(std::span<const Record> records, const Report& report) override;
   void flush() override { to_->flush(); }
+  size_t count(std::span<const Record> records) const override;
   std::string name() const override { return to_->name(); }
-  void hurry(std::chrono::steady_clock::time_point by) noexcept override { to_->hurry(by); }
+  void set_bound(Bound bound) override { to_->set_bound(std::move(bound)); }
+  void hurry() noexcept override { to_->hurry(); }
   bool is_bounded() const noexcept override { return to_->is_bounded(); }
 
  private:
+  void remove(Spool& spool);
   bool drain(const std::string& run, const Report& report);
   void note(Spool& spool, uint64_t position);
 

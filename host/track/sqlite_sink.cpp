@@ -22,12 +22,14 @@ bool is_artifact(RecordKind kind) { return kind == RecordKind::text || kind == R
 }  // namespace
 
 struct SqliteSink::Connection {
-  Connection(const std::string& path, bool hurried) : database(path, std::chrono::seconds(30), Access::write) {
+  Connection(const std::string& path, bool hurried, const Bound& by)
+      : database(path, std::chrono::seconds(30), Access::write), bound(by) {
     if (hurried) database.hurry();
     set_journal(database);
   }
 
   Database database;
+  const Bound& bound;
   Statement run{database,
                 "INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status, "
                 "start_time, end_time, source_version, lifecycle_stage, artifact_uri, experiment_id, deleted_time) "
@@ -71,7 +73,7 @@ SqliteSink::~SqliteSink() = default;
 
 SqliteSink::Connection& SqliteSink::connection() {
   if (!connection_) {
-    auto opened = std::make_unique<Connection>(path_, hurried_);
+    auto opened = std::make_unique<Connection>(path_, hurried_, bound_);
     std::lock_guard lock(mutex_);
     if (hurried_) opened->database.hurry();
     connection_ = std::move(opened);
@@ -84,7 +86,7 @@ void SqliteSink::close() noexcept {
   connection_.reset();
 }
 
-void SqliteSink::hurry(std::chrono::steady_clock::time_point /*by*/) noexcept {
+void SqliteSink::hurry() noexcept {
   std::lock_guard lock(mutex_);
   hurried_ = true;
   if (connection_) connection_->database.hurry();
@@ -263,7 +265,7 @@ bool SqliteSink::Connection::publish(const Record& r, const Report& report) {
   try {
     if (r.kind == RecordKind::text) {
       publish_text(r.value, *folder, r.key);
-    } else if (!publish_file({r.value, r.step, r.timestamp}, *folder, r.key)) {
+    } else if (!publish_file({r.value, r.step, r.timestamp}, *folder, r.key, bound)) {
       report(
           {ErrorKind::io, r.run,
            what + " was rewritten in place ('" + r.extra + "') before it was stored: the artifact is the newer content",

@@ -24,7 +24,8 @@ class SqliteSink : public Sink {
   void flush() override;
   void forget(const std::string& run) override;
   std::string name() const override { return path_; }
-  void hurry(std::chrono::steady_clock::time_point by) noexcept override;
+  void set_bound(Bound bound) override { bound_ = std::move(bound); }
+  void hurry() noexcept override;
 
  private:
   struct Connection;
@@ -34,6 +35,7 @@ class SqliteSink : public Sink {
   std::string path_;
   std::mutex mutex_;  // hurry() against opening
   std::atomic<bool> hurried_ = false;
+  Bound bound_;
   std::unique_ptr<Connection> connection_;
 };
 

@@ -82,6 +82,40 @@ void leave(const std::string& folder, int records, bool ended = false) {
   });
 }
 
+// Logs until the disk refuses; how much it took.
+uint64_t fill(Spool& spool) {
+  const auto handler = ::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit now{1000, before.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &now);
+  uint64_t kept = 0;
+  while (spool.put(metric(static_cast<int64_t>(kept))) == Spool::Put::kept) ++kept;
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  ::signal(SIGXFSZ, handler);
+  return kept;
+}
+
+// A store that keeps what it is given, unless it is closed.
+class Kept : public Sink {
+ public:
+  size_t write(std::span<const Record> records, const Report&) override {
+    if (closed) throw Error(ErrorKind::tracking, "the store is closed");
+    for (const Record& record : records) steps.push_back(record.kind == RecordKind::end_run ? -1 : record.step);
+    return records.size();
+  }
+  void flush() override {}
+  bool closed = false;
+  std::vector<int64_t> steps;
+};
+
+Record token() {
+  Record record;
+  record.kind = RecordKind::spooled;
+  record.run = kRun;
+  return record;
+}
+
 }  // namespace
 
 TEST_CASE("spool: a frame holds all of a record, and any changed bit is found") {
@@ -155,18 +189,57 @@ TEST_CASE("spool: beyond its bound metrics are dropped and counted, the rest is 
 TEST_CASE("spool: a disk that refuses leaves whole records") {
   const test::Folder folder;
   Spool spool(folder / "runs", kRun, "sqlite:////x.db");
-  const auto handler = ::signal(SIGXFSZ, SIG_IGN);
-  rlimit before{};
-  ::getrlimit(RLIMIT_FSIZE, &before);
-  const rlimit now{1000, before.rlim_max};
-  ::setrlimit(RLIMIT_FSIZE, &now);
-  uint64_t kept = 0;
-  while (spool.put(metric(static_cast<int64_t>(kept))) == Spool::Put::kept) ++kept;
-  ::setrlimit(RLIMIT_FSIZE, &before);
-  ::signal(SIGXFSZ, handler);
+  const uint64_t kept = fill(spool);
   CHECK(kept > 3);
   CHECK(spool.put(metric(0)) == Spool::Put::refused);
   CHECK(drain(spool).size() == kept);
+}
+
+TEST_CASE("spool: the end of a run that the disk does not take removes the spool once all is stored, in order") {
+  const test::Folder folder;
+  const auto spools = std::make_shared<Spools>();
+  const auto spool = std::make_shared<Spool>(folder / "runs", kRun, "sqlite:////x.db");
+  spools->add(spool);
+  const auto kept = static_cast<int64_t>(fill(*spool));
+  const auto store = std::make_shared<Kept>();
+  SpoolSink sink(store, spools);
+  const std::vector<Record> queued{token(), metric(kept), end_run()};  // what the disk has refused waits in memory
+  CHECK(sink.count(queued) == static_cast<size_t>(kept) + 2);
+  store->closed = true;
+  CHECK_THROWS_AS(sink.write(queued, {}), Error);
+  CHECK(sink.count(queued) == static_cast<size_t>(kept) + 2);
+  store->closed = false;
+  for (size_t done = 0; done < queued.size();) {
+    CHECK(fs::exists(folder / "runs"));
+    done += sink.write(std::span(queued).subspan(done), {});
+  }
+  REQUIRE(store->steps.size() == static_cast<size_t>(kept) + 2);
+  for (int64_t i = 0; i <= kept; ++i) CHECK(store->steps[static_cast<size_t>(i)] == i);
+  CHECK(store->steps.back() == -1);
+  CHECK_FALSE(fs::exists(folder / "runs"));
+  CHECK_FALSE(spools->find(kRun));
+}
+
+TEST_CASE("spool: a run that goes on after the disk has refused keeps its spool, and what comes then in memory") {
+  const test::Folder folder;
+  Spool spool(folder / "runs", kRun, "sqlite:////x.db");
+  const uint64_t kept = fill(spool);
+  spool.end();
+  CHECK(spool.revive());
+  CHECK_FALSE(spool.ended());
+  CHECK(spool.put(metric(0)) == Spool::Put::refused);
+  CHECK(drain(spool).size() == kept);
+}
+
+TEST_CASE("spool: a run is never over before it has begun") {
+  const test::Folder folder;
+  Record start = metric(0);
+  start.kind = RecordKind::start_run;
+  start.timestamp = now_ms() + 1000;  // the clock of the file is behind
+  Spool spool(folder / "runs", kRun, "sqlite:////x.db");
+  CHECK(spool.last_sign() < start.timestamp);
+  spool.put(start);
+  CHECK(spool.last_sign() == start.timestamp);
 }
 
 TEST_CASE("spool: what a killed process has left is taken over, but for half a record; one that lives keeps its own") {
@@ -205,6 +278,41 @@ TEST_CASE("spool: a store that has some of it is not given that again") {
   CHECK(spool->skip(records.back().position) == 4);
   CHECK(spool->waiting() == 7);
   CHECK(drain(*spool) == std::vector<int64_t>{4, 5, 6, 7, 8, 9, 0});
+}
+
+TEST_CASE("spool: a store that has more than the file, whose end a power cut has taken, is given none of it again") {
+  const test::Folder folder;
+  const std::string runs = folder / "runs", first = runs + "/" + kRun + "/spool/0000000000000000.log";
+  const bool ended = GENERATE(false, true);
+  leave(runs, 10, ended);
+  const std::string whole = file::read(first);
+  const size_t header = read_frame(whole)->second, each = read_frame(std::string_view(whole).substr(header))->second;
+  fs::resize_file(first, header + 4 * each + 3);
+  std::string id;
+  {
+    const auto spool = Spool::adopt(runs, kRun);
+    REQUIRE(spool);
+    id = spool->id();
+    CHECK(spool->skip(whole.size()) == 4);
+    CHECK(spool->waiting() == 0);
+    CHECK(drain(*spool).empty());
+    CHECK_FALSE(spool->ended());
+    CHECK(spool->put(metric(77)) == Spool::Put::kept);
+  }
+  // What is logged from then on is new to the store, also if the process is killed before it has stored it.
+  killed([&] {
+    const auto spool = Spool::adopt(runs, kRun);
+    if (!spool || spool->id() != id || spool->skip(whole.size()) != 0 || spool->waiting() != 1) ::_exit(1);
+  });
+  const auto spool = Spool::adopt(runs, kRun);
+  REQUIRE(spool);
+  CHECK(spool->id() == id);
+  CHECK(spool->store() == "sqlite:////x.db");
+  CHECK(spool->skip(whole.size()) == 0);
+  spool->put(end_run());
+  CHECK(drain(*spool) == std::vector<int64_t>{77, 0});
+  CHECK(spool->remove());
+  CHECK_FALSE(fs::exists(runs));
 }
 
 TEST_CASE("spool: a flipped bit loses its record alone, wherever it is, and a copy of the segment stays") {

@@ -844,7 +844,7 @@ TEST_CASE("a report of a transaction that is rolled back comes with the one that
   Database reader("mlflow.db", 30s);
   reader.run("PRAGMA journal_mode = DELETE; BEGIN; SELECT count(*) FROM runs");
   SqliteSink sink(fs::absolute("mlflow.db").string());
-  sink.hurry({});
+  sink.hurry();
   Reports reports;
   const std::vector<Record> records{metric(0), tag};  // the metric's run is not there
   CHECK_THROWS_AS(sink.write(records, reports.report()), Error);
