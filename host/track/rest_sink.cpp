@@ -280,8 +280,7 @@ void RestSink::hold(const std::string& run, const ServerError& e, const Report& 
   if (!held_.insert(run).second) return;
   runs_->refuse(run);
   report({ErrorKind::tracking, run,
-          e.message() + "; what is logged to the run " + run + " is kept on disk for `trainhost sync`",
-          e.hint()});
+          e.message() + "; what is logged to the run " + run + " is kept on disk for `trainhost sync`", e.hint()});
 }
 
 }  // namespace trainhost::track

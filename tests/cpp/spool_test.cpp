@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "host/base/file.h"
+#include "host/track/delivery.h"
 #include "host/track/frame.h"
 #include "host/track/spool.h"
 #include "host/track/spool_sink.h"
@@ -486,4 +487,105 @@ TEST_CASE("spool: one that is just being made does not lose to who removes what 
   }
   over = true;
   remover.join();
+}
+
+TEST_CASE("what a server has of a spool is noted beside it, for that spool alone, and goes with it") {
+  const test::Folder folder;
+  const std::string run = folder / kRun;
+  leave(folder.path.string(), 3);
+  CHECK(read_delivery(run, "spool").position == 0);
+  REQUIRE(note_server_run(run, {"theirs", "s3://user:secret@bucket", 7}));
+  note_position(run, "spool", 0x1234567890);
+  note_position(run, "spool", 42);
+  const Delivery noted = read_delivery(run, "spool");
+  CHECK(noted.position == 42);
+  REQUIRE(noted.run);
+  CHECK((noted.run->id == "theirs" && noted.run->experiment_id == 7 && noted.run->artifact_uri.empty()));
+  CHECK(read_delivery(run, "other").position == 0);
+  for (const char* damage : {"", "{", "[]", "{\"run_id\": 1, \"experiment_id\": 1}", "{\"run_id\": \"a\"}"}) {
+    folder.put(kRun + "/remote/run.json", damage);
+    CHECK_FALSE(read_delivery(run, "spool").run);
+  }
+  for (const char* damage : {"", "spool ", "spool 000000000000002", "spool 00000000000000zz\n"}) {
+    folder.put(kRun + "/remote/position", damage);
+    CHECK(read_delivery(run, "spool").position == 0);
+  }
+  const auto spool = Spool::adopt(folder.path.string(), kRun);
+  spool->put(end_run());
+  drain(*spool);
+  CHECK(spool->remove());
+  CHECK_FALSE(fs::exists(run));
+}
+
+TEST_CASE("a spool of a store that is not wanted is left alone, and so is what it holds") {
+  const test::Folder folder;
+  leave(folder.path.string(), 3);
+  std::string asked;
+  const auto wanted = [&](bool answer) {
+    return [&asked, answer](const std::string& store) {
+      asked = store;
+      return answer;
+    };
+  };
+  CHECK_FALSE(Spool::adopt(folder.path.string(), kRun, {}, wanted(false)));
+  CHECK(asked == "sqlite:////x.db");
+  const auto spool = Spool::adopt(folder.path.string(), kRun, {}, wanted(true));
+  REQUIRE(spool);
+  CHECK(spool->waiting() == 3);
+}
+
+namespace {
+
+// A server that makes runs, and takes nothing of those that it holds.
+struct Remote : Sink {
+  std::shared_ptr<RemoteRuns> runs;
+  std::vector<std::string> calls;
+  bool refuses = false;
+  size_t write(std::span<const Record> records, const Report&) override {
+    if (refuses) return 0;
+    calls.push_back(std::to_string(static_cast<int>(records.front().kind)) + " x" + std::to_string(records.size()));
+    if (records.front().kind == RecordKind::start_run) runs->add(kRun, {"theirs", "", 0});
+    return records.size();
+  }
+  void flush() override {}
+  bool holds(const std::string&) const override { return refuses; }
+};
+
+}  // namespace
+
+TEST_CASE("a server's answers are noted after each batch, after each file and after the creation of the run") {
+  const test::Folder folder;
+  const auto runs = std::make_shared<RemoteRuns>();
+  const auto remote = std::make_shared<Remote>();
+  remote->runs = runs;
+  const auto spools = std::make_shared<Spools>();
+  const auto spool = std::make_shared<Spool>(folder.path.string(), kRun, "http://host");
+  spools->add(spool);
+  const std::string staged = folder.put("staged", "bytes");
+  Record start, file;
+  start.kind = RecordKind::start_run;
+  file.kind = RecordKind::file;
+  file.value = staged;
+  start.run = file.run = kRun;
+  for (const Record& record : {start, metric(0), metric(1), file, metric(2)}) spool->put(record);
+  SpoolSink sink(remote, spools, runs);
+  Record token;
+  token.kind = RecordKind::spooled;
+  token.run = kRun;
+  const auto write = [&] { return sink.write(std::span(&token, 1), [](const Event&) {}); };
+  const auto noted = [&] { return read_delivery(spool->folder(), spool->id()); };
+  CHECK(write() == 0);
+  CHECK(noted().run->id == "theirs");
+  CHECK(write() == 0);
+  CHECK(remote->calls == std::vector<std::string>{"0 x1", "2 x3"});
+  CHECK_FALSE(fs::exists(staged));
+  const uint64_t position = noted().position;
+  remote->refuses = true;
+  CHECK(write() == 1);
+  CHECK(noted().position == position);
+  CHECK(spool->waiting() == 1);
+  CHECK(spools->held() == 1);
+  spool->put(end_run());
+  CHECK(write() == 1);
+  CHECK(fs::exists(spool->folder()));
 }
