@@ -182,6 +182,9 @@ int start_run(lua_State* L) {
   options.run_name = track::clean_utf8(field("run_name"));
   options.parent_id = field("parent_id");
   options.script = field("script");
+  lua_getfield(L, 1, "waited");
+  options.waited = std::chrono::milliseconds(static_cast<int64_t>(lua_tonumber(L, -1) * 1000.0));
+  lua_pop(L, 1);
   const std::string id = field("experiment_id");
   const auto number = experiment_id(id);
   if (!number) track::throw_no_experiment(id);
@@ -419,7 +422,8 @@ constexpr Row kRows[] = {
      "Returns the experiment of a name or an id.\n@param name string|nil\n@param id string|nil\n@return table|nil"},
     {"start_run", guarded<start_run>,
      "Starts a run.\n@param options {experiment_id: string, run_name: string|nil, parent_id: string|nil,\n"
-     "tags: table<string, string>, script: string|nil}\n@return Run"},
+     "tags: table<string, string>, script: string|nil, waited: number|nil}\n"
+     "waited: seconds that its caller has waited for a server already\n@return Run"},
     {"resume_run", guarded<resume_run>,
      "Goes on with a run of the store; a tracking error if there is none.\n@param run_id string\n@return Run"},
     {"read_run", guarded<read_run>,

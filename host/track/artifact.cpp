@@ -14,6 +14,7 @@
 #include <filesystem>
 
 #include "host/base/error.h"
+#include "host/base/file.h"
 #include "host/track/record.h"
 
 namespace trainhost::track {
@@ -234,6 +235,13 @@ void sync_file(const std::string& path) {
   const File file(path, O_RDONLY);
   while (::fdatasync(file.handle()) != 0)
     if (errno != EINTR) fail("sync", path);
+}
+
+bool remove_staged(const std::string& path) noexcept {
+  if (::unlink(path.c_str()) != 0) return false;
+  std::string folder = file::folder_of(path);
+  for (int i = 0; i < 4 && ::rmdir(folder.c_str()) == 0; ++i) folder = file::folder_of(folder);
+  return true;
 }
 
 void remove_staging(const std::string& artifact_folder) noexcept { ::rmdir(staging_of(artifact_folder).c_str()); }

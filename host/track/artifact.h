@@ -47,6 +47,8 @@ bool publish_file(const StagedFile& staged, const std::string& artifact_folder, 
 void publish_text(std::string_view content, const std::string& artifact_folder, const std::string& path);
 // Makes what a file holds survive a power cut. Throws FileError.
 void sync_file(const std::string& path);
+// Removes a snapshot that is published nowhere, and the folders that it leaves empty. False: it is not there.
+bool remove_staged(const std::string& path) noexcept;
 // Removes the staging folder if it is empty.
 void remove_staging(const std::string& artifact_folder) noexcept;
 

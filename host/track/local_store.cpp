@@ -1,20 +1,16 @@
 // Experiments and runs, read and made with plain SQL on MLflow's tables.
 #include "host/track/local_store.h"
 
-#include <limits>
 #include <utility>
 
 #include "host/track/record.h"
+#include "host/track/rows.h"
 #include "host/track/schema.h"
 
 namespace trainhost::track {
 namespace {
 
 constexpr auto kBusy = std::chrono::seconds(30);
-
-double stored_value(const Statement& row, int value, int is_nan) {
-  return row.integer(is_nan) ? std::numeric_limits<double>::quiet_NaN() : row.number(value);
-}
 
 }  // namespace
 
@@ -38,7 +34,7 @@ std::optional<Experiment> LocalStore::find_experiment(const std::string& name) {
   return find("name", name);
 }
 
-std::optional<Experiment> LocalStore::find_experiment(int64_t id) {
+std::optional<Experiment> LocalStore::find_experiment(int64_t id, std::chrono::milliseconds /*limit*/) {
   std::lock_guard lock(mutex_);
   return find("experiment_id", id);
 }
@@ -66,18 +62,15 @@ Experiment LocalStore::experiment(const std::string& name) {
 std::optional<StoredRun> LocalStore::find_run(const std::string& run_id) {
   std::lock_guard lock(mutex_);
   StoredRun run;
-  Statement info(database_,
-                 "SELECT run_uuid, name, user_id, status, artifact_uri, lifecycle_stage, experiment_id, start_time, "
-                 "end_time FROM runs WHERE run_uuid = ?");
+  Statement info(database_, (std::string("SELECT ") + kRunColumns + " FROM runs WHERE run_uuid = ?").c_str());
   if (!info.bind(run_id).step()) return std::nullopt;
-  run.info = {info.text(0), info.text(1),    info.text(2),    info.text(3),   info.text(4),
-              info.text(5), info.integer(6), info.integer(7), info.integer(8)};
+  run.info = run_of(info);
   info.reset();
-  Statement metrics(database_,
-                    "SELECT key, value, is_nan, step, timestamp FROM latest_metrics WHERE run_uuid = ? ORDER BY key");
+  Statement metrics(
+      database_,
+      (std::string("SELECT ") + kMetricColumns + " FROM latest_metrics WHERE run_uuid = ? ORDER BY key").c_str());
   metrics.bind(run_id);
-  while (metrics.step())
-    run.metrics.push_back({metrics.text(0), stored_value(metrics, 1, 2), metrics.integer(3), metrics.integer(4)});
+  while (metrics.step()) run.metrics.push_back(metric_of(metrics));
   Statement params(database_, "SELECT key, value FROM params WHERE run_uuid = ?");
   params.bind(run_id);
   while (params.step()) run.params[params.text(0)] = params.text(1);
@@ -89,13 +82,7 @@ std::optional<StoredRun> LocalStore::find_run(const std::string& run_id) {
 
 std::vector<Metric> LocalStore::metric_history(const std::string& run_id, const std::string& key) {
   std::lock_guard lock(mutex_);
-  std::vector<Metric> points;
-  Statement rows(database_,
-                 "SELECT key, value, is_nan, step, timestamp FROM metrics WHERE run_uuid = ? AND key = ? "
-                 "ORDER BY timestamp, step, value");
-  rows.bind(run_id, key);
-  while (rows.step()) points.push_back({rows.text(0), stored_value(rows, 1, 2), rows.integer(3), rows.integer(4)});
-  return points;
+  return points_of(database_, run_id, key, "timestamp, step, value");
 }
 
 }  // namespace trainhost::track

@@ -15,7 +15,7 @@ class LocalStore : public Store {
 
   Experiment experiment(const std::string& name) override;
   std::optional<Experiment> find_experiment(const std::string& name) override;
-  std::optional<Experiment> find_experiment(int64_t id) override;
+  std::optional<Experiment> find_experiment(int64_t id, std::chrono::milliseconds limit = kQuick) override;
   std::optional<StoredRun> find_run(const std::string& run_id) override;
   std::vector<Metric> metric_history(const std::string& run_id, const std::string& key) override;
   const std::string& address() const noexcept override { return path_; }

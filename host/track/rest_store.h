@@ -18,7 +18,7 @@ class RestStore : public Store {
   // when its first run is stored. (So does find_experiment by id, which then takes the server's word later.)
   Experiment experiment(const std::string& name) override;
   std::optional<Experiment> find_experiment(const std::string& name) override;
-  std::optional<Experiment> find_experiment(int64_t id) override;
+  std::optional<Experiment> find_experiment(int64_t id, std::chrono::milliseconds limit = kQuick) override;
   // Asks again what passes, as often as MLFLOW_HTTP_REQUEST_MAX_RETRIES says, for half a minute at most.
   std::optional<StoredRun> find_run(const std::string& run_id) override;
   std::vector<Metric> metric_history(const std::string& run_id, const std::string& key) override;
@@ -30,7 +30,7 @@ class RestStore : public Store {
   template <class Ask>
   auto patiently(Ask ask);
   template <class Ask>
-  auto quickly(Ask ask);
+  auto quickly(std::chrono::milliseconds limit, Ask ask);
 
   std::mutex mutex_;
   Server server_;

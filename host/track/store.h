@@ -1,6 +1,7 @@
 // What a script asks a store and waits for: experiments, and reading runs back.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -33,6 +34,9 @@ struct StoredRun {
   std::map<std::string, std::string> params, tags;
 };
 
+// A script that starts a run does not wait longer for a server.
+inline constexpr std::chrono::milliseconds kQuick{2000};
+
 // A connection of its own beside the sink's; any thread, one at a time inside. Throws Error(tracking).
 class Store {
  public:
@@ -41,7 +45,8 @@ class Store {
   // The experiment of that name, made if there is none. Safe when many processes ask at once.
   virtual Experiment experiment(const std::string& name) = 0;
   virtual std::optional<Experiment> find_experiment(const std::string& name) = 0;
-  virtual std::optional<Experiment> find_experiment(int64_t id) = 0;
+  // `limit`: how long a server is waited for; one that has not answered then is believed to have it.
+  virtual std::optional<Experiment> find_experiment(int64_t id, std::chrono::milliseconds limit = kQuick) = 0;
   virtual std::optional<StoredRun> find_run(const std::string& run_id) = 0;
   // All points of one metric, by timestamp and step as MLflow returns them.
   virtual std::vector<Metric> metric_history(const std::string& run_id, const std::string& key) = 0;

@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 const std::string kScheme = "sqlite:///";
 
 constexpr size_t kMostEvents = 256;
-constexpr auto kDrain = std::chrono::seconds(10), kStart = std::chrono::seconds(2);
+constexpr auto kDrain = std::chrono::seconds(10);
 
 std::string database_path(const std::string& uri) {
   constexpr const char* kDefaultHint = "unset MLFLOW_TRACKING_URI for ./mlflow.db, or use sqlite:///path/to/mlflow.db";
@@ -276,7 +276,13 @@ void throw_no_experiment(const std::string& id) {
 }
 
 std::shared_ptr<Run> Tracker::start_run(Store& store, const StartOptions& options, std::weak_ptr<Inbox> inbox) {
-  const auto experiment = store.find_experiment(options.experiment_id);
+  using std::chrono::milliseconds;
+  const auto until = std::chrono::steady_clock::now() + (kQuick - options.waited);
+  const auto left = [&] {
+    const auto time = std::chrono::duration_cast<milliseconds>(until - std::chrono::steady_clock::now());
+    return std::max(time, milliseconds(0));
+  };
+  const auto experiment = store.find_experiment(options.experiment_id, left());
   if (!experiment) throw_no_experiment(std::to_string(options.experiment_id));
   if (experiment->lifecycle_stage != "active")
     throw Error(ErrorKind::tracking,
@@ -317,7 +323,7 @@ std::shared_ptr<Run> Tracker::start_run(Store& store, const StartOptions& option
   record.timestamp = info.start_time;
   run->put(std::move(record));
   for (const auto& [key, value] : tags) run->set_tag(key, value);
-  if (remote) run->wait_id(kStart);
+  if (remote) run->wait_id(left());
   return run;
 }
 

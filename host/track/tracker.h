@@ -34,10 +34,11 @@ class Inbox {
 
 struct StartOptions {
   int64_t experiment_id = 0;
-  std::string run_name;   // empty: a random one
-  std::string parent_id;  // empty: no nested run
-  Tags tags;              // set over the tags of source_tags
-  std::string script;     // for source_tags
+  std::string run_name;                 // empty: a random one
+  std::string parent_id;                // empty: no nested run
+  Tags tags;                            // set over the tags of source_tags
+  std::string script;                   // for source_tags
+  std::chrono::milliseconds waited{0};  // for a server, before this call
 };
 
 class Tracker {
