@@ -43,6 +43,8 @@ StagedFile stage_file(const std::string& source, const std::string& artifact_fol
 // `bound`: told what is copied.
 bool publish_file(const StagedFile& staged, const std::string& artifact_folder, const std::string& path,
                   const Bound& bound = {});
+// Is its content that of the moment when it was staged?
+bool is_as_staged(const StagedFile& staged);
 // Writes `content` to `artifact_folder`/`path`, atomically. Throws FileError.
 void publish_text(std::string_view content, const std::string& artifact_folder, const std::string& path);
 // Makes what a file holds survive a power cut. Throws FileError.

@@ -235,14 +235,15 @@ void RestSink::put_artifact(const Record& r, const Report& report) {
   const bool is_file = r.kind == RecordKind::file;
   const std::string what = "mlflow: the artifact '" + r.key + "' of run " + r.run;
   const auto folder = local_folder(uri);
+  const StagedFile staged{r.value, r.step, r.timestamp};
+  bool is_unchanged = true;
   try {
     if (folder && !uri.empty()) {
-      if (is_file) publish_file({r.value, r.step, r.timestamp}, *folder, r.key, bound_);
+      if (is_file) is_unchanged = publish_file(staged, *folder, r.key, bound_);
       else publish_text(r.value, *folder, r.key);
-      return;
-    }
-    if (Server::takes(uri)) {
+    } else if (Server::takes(uri)) {
       server_.put_artifact(uri, r.key, is_file ? r.value : "", is_file ? "" : r.value);
+      is_unchanged = !is_file || is_as_staged(staged);
     } else {
       report({ErrorKind::tracking, r.run,
               what + " belongs to '" + http::shown_url(uri) + "', which cannot be written from here",
@@ -253,6 +254,11 @@ void RestSink::put_artifact(const Record& r, const Report& report) {
     if (e.may_pass()) throw;
     report({ErrorKind::io, r.run, e.message(), "the artifact '" + r.key + "' is set aside"});
   }
+  if (!is_unchanged)
+    report(
+        {ErrorKind::io, r.run,
+         what + " was rewritten in place ('" + r.extra + "') before it was stored: the artifact is the newer content",
+         "write large files under a new name, or call run:flush() first"});
 }
 
 void RestSink::set_aside(const Record& r, const ServerError& e, const Report& report) {

@@ -44,6 +44,8 @@ std::string database_path(const std::string& uri) {
   throw Error(ErrorKind::tracking, shown + "is not supported: sqlite:///, http:// and https:// are", kDefaultHint);
 }
 
+std::string key_of(const std::string& url, const std::string& workspace) { return url + "\n" + workspace; }
+
 bool is_server(const std::string& uri) { return uri.starts_with("http://") || uri.starts_with("https://"); }
 
 std::string server_url(std::string uri) {
@@ -159,10 +161,11 @@ std::string Tracker::resolve(const std::string& uri) {
   return is_server(uri) ? server_url(uri) : kScheme + database_path(uri);
 }
 
-const Tracker::Opened& Tracker::open_server(const std::string& url) {
+const Tracker::Opened& Tracker::open_server(const std::string& url, const std::string& workspace) {
   std::lock_guard lock(mutex_);
-  if (const auto found = opened_.find(url); found != opened_.end()) return found->second;
-  const ServerOptions options = ServerOptions::of_environment(url);
+  const std::string key = key_of(url, workspace);
+  if (const auto found = opened_.find(key); found != opened_.end()) return found->second;
+  const ServerOptions options = ServerOptions::of_environment(url, workspace);
   auto remote = std::make_shared<RemoteRuns>();
   auto store = std::make_shared<RestStore>(options, remote);
   const std::string shown = http::shown_url(url);
@@ -177,24 +180,26 @@ const Tracker::Opened& Tracker::open_server(const std::string& url) {
   // Once more: what is registered last is called first, and now OpenSSL, which the drain needs, has an end of its own.
   static const int registered = std::atexit(drain_current);
   (void)registered;
-  return opened_[url] = {store, way, lane, shown, (fs::absolute(".trainhost") / "runs").string(), remote};
+  const std::string uri = workspace.empty() ? shown : shown + "#" + workspace;
+  return opened_[key] = {store, way, lane, uri, (fs::absolute(".trainhost") / "runs").string(), remote};
 }
 
-const Tracker::Opened* Tracker::find(const std::string& address) {
+const Tracker::Opened* Tracker::find(const std::string& key) {
   std::lock_guard lock(mutex_);
-  const auto found = opened_.find(address);
+  const auto found = opened_.find(key);
   return found == opened_.end() ? nullptr : &found->second;
 }
 
 std::shared_ptr<Store> Tracker::open(const std::string& uri, const std::string& artifacts) {
-  const std::string address = is_server(uri) ? server_url(uri) : database_path(uri);
-  if (const Opened* known = find(address)) return known->store;
   if (is_server(uri)) {
-    const Opened& opened = open_server(address);
+    const std::string url = server_url(uri), workspace = ServerOptions::workspace_of_environment();
+    if (const Opened* known = find(key_of(url, workspace))) return known->store;
+    const Opened& opened = open_server(url, workspace);
     recover(opened.runs, [&](const std::string& store) { return store == opened.uri; });
     return opened.store;
   }
-  const std::string& path = address;
+  const std::string path = database_path(uri);
+  if (const Opened* known = find(path)) return known->store;
   const Opened& opened = open_file(path, artifacts);
   if (path == fs::absolute("mlflow.db").string())
     if (const auto trap = file_store_here())
@@ -226,14 +231,16 @@ const Tracker::Opened& Tracker::open_file(const std::string& path, const std::st
 const Tracker::Opened& Tracker::open_of(const std::string& uri, const std::string& folder) {
   {
     std::lock_guard lock(mutex_);
-    for (const auto& [address, opened] : opened_)
+    for (const auto& [key, opened] : opened_)
       if (opened.uri == uri) return opened;
   }
   if (is_server(uri)) {
     // The user and password that a URI has in it are in no spool.
     const char* given = std::getenv("MLFLOW_TRACKING_URI");
     const std::string url = given && is_server(given) ? server_url(given) : "";
-    return open_server(http::shown_url(url) == uri ? url : uri);
+    const size_t hash = std::min(uri.find('#'), uri.size());
+    const std::string shown = uri.substr(0, hash), workspace = hash < uri.size() ? uri.substr(hash + 1) : "";
+    return open_server(http::shown_url(url) == shown ? url : shown, workspace);
   }
   const std::string path = uri.substr(kScheme.size());
   if (!fs::exists(path)) throw Error(ErrorKind::tracking, "there is no '" + path + "', where it belongs");
@@ -242,9 +249,9 @@ const Tracker::Opened& Tracker::open_of(const std::string& uri, const std::strin
 
 const Tracker::Opened& Tracker::opened(const Store& store) {
   std::lock_guard lock(mutex_);
-  const auto found = opened_.find(store.address());
-  if (found == opened_.end()) throw Error(ErrorKind::internal, "mlflow: the store is not of this tracker");
-  return found->second;
+  for (const auto& [key, opened] : opened_)
+    if (opened.store.get() == &store) return opened;
+  throw Error(ErrorKind::internal, "mlflow: the store is not of this tracker");
 }
 
 std::shared_ptr<Run> Tracker::make(Store& store, RunInfo info, std::weak_ptr<Inbox> inbox) {

@@ -105,9 +105,9 @@ class Tracker {
     std::shared_ptr<RemoteRuns> remote;  // of a server
   };
   const Opened& opened(const Store& store);
-  const Opened* find(const std::string& address);
+  const Opened* find(const std::string& key);
   const Opened& open_file(const std::string& path, const std::string& artifacts);
-  const Opened& open_server(const std::string& url);
+  const Opened& open_server(const std::string& url, const std::string& workspace);
   const Opened& open_of(const std::string& uri, const std::string& folder);
   std::shared_ptr<Run> make(Store& store, RunInfo info, std::weak_ptr<Inbox> inbox);
   void adopt(const std::shared_ptr<Spool>& spool, const Opened& to);
@@ -122,7 +122,7 @@ class Tracker {
   std::vector<Way> servers_;  // one each: a server that hangs holds up nothing else
   std::atomic<bool> left_told_{false};
   mutable std::mutex mutex_;
-  std::map<std::string, Opened> opened_;  // by address
+  std::map<std::string, Opened> opened_;  // by path, or URL and workspace
 };
 
 // The store's error texts for what a script may ask, so that all callers say the same.

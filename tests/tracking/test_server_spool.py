@@ -352,6 +352,42 @@ def test_who_may_not_write_keeps_it_for_one_who_may_and_no_secret_is_on_disk(tra
     assert not rest_of(tmp_path).exists()
 
 
+def test_each_workspace_of_a_server_gets_its_own(trainhost, proxy, client, tmp_path):
+    """The real server has none: the proxy takes the header off."""
+    port = free_port(proxy())
+    for name in ("", "team"):
+        kill_when(start(trainhost, tmp_path, f"""
+            local run = require("mlflow").start_run {{tags = {{space = "of {name}"}}}}""" + READY, port.uri, MLFLOW_WORKSPACE=name))
+    with FaultServer(proxy().target, port=port.port) as back:
+        def spaces():
+            found = {headers.get("X-MLFLOW-WORKSPACE", "") for _, _, headers, _ in back.requests}
+            back.requests.clear()
+            return found
+
+        trainhost.run("-e", "require('mlflow').start_run():end_run()", cwd=tmp_path,
+                      env={"MLFLOW_TRACKING_URI": port.uri, "MLFLOW_WORKSPACE": "others"})
+        assert spaces() == {"others"}
+        assert sync(trainhost, tmp_path).stdout == "2 runs: all that was logged is stored\n"
+        assert spaces() == {"", "team"}
+    assert find(client, space="of team").info.status == find(client, space="of ").info.status == "KILLED"
+
+
+def test_a_large_file_that_is_rewritten_before_it_is_sent_is_reported(trainhost, proxy, client, tmp_path):
+    port = free_port(proxy())
+    (tmp_path / "large.bin").write_bytes(b"0123456789" * 300_000)
+    kill_when(start(trainhost, tmp_path, """
+        local run = require("mlflow").start_run {tags = {file = "rewritten"}}
+        run:log_artifact("large.bin")
+        local file = io.open("large.bin", "r+")
+        file:write("new")
+        file:close()""" + READY, port.uri))
+    with FaultServer(proxy().target, port=port.port):
+        done = sync(trainhost, tmp_path)
+    assert done.stderr.count("was rewritten in place") == 1, done.stderr
+    find(client, file="rewritten")
+    assert not rest_of(tmp_path).exists()
+
+
 def test_a_bad_record_is_set_aside_and_not_its_batch(trainhost, proxy, client, direct, tmp_path):
     def no_17(handler, body):
         return b'"step":17,' in body.replace(b" ", b"") + b"," and b"log-batch" in handler.path.encode() and faults.status(
