@@ -80,9 +80,18 @@ def of_local(client, local):
     return find(client, **{LOCAL: local})
 
 
-def check(client, run_id, found, count):
+def run_of(client, run):
+    """By its id there, or by the one that it had while the server had not answered."""
+    try:
+        return client.get_run(run)
+    except mlflow.exceptions.MlflowException:
+        return of_local(client, run)
+
+
+def check(client, said_id, found, count):
     """The server has all that was said, at most one call more, and nothing twice."""
-    run = client.get_run(run_id)
+    run = run_of(client, said_id)
+    run_id = run.info.run_id
     of_local(client, run.data.tags[LOCAL])
     steps = points(client, run_id, "loss")
     assert steps == [(step, 1 / (step + 1)) for step in range(len(steps))]
@@ -158,16 +167,9 @@ def test_kill_at_system_calls(trainhost, client, direct, folder):
         print(name, at, run, found)
         if run:
             tried += 1
-            check(client, run if client_has(client, run) else of_local(client, run).info.run_id, found, 30)
+            check(client, run, found, 30)
         assert not rest_of(place).exists(), f"{name} {at}: {list(rest_of(place).rglob('*'))}"
     assert tried
-
-
-def client_has(client, run):
-    try:
-        return client.get_run(run)
-    except mlflow.exceptions.MlflowException:
-        return None
 
 
 OFFLINE = """
@@ -410,7 +412,7 @@ local mlflow = require "mlflow"
 local run = mlflow.start_run{{run_id = "{run}"}}
 run:log_metric("after", 1, 0)
 mlflow.end_run()""", cwd=folder)
-    data = client.get_run(run)
+    data = run_of(client, run)
     assert data.info.status == "FINISHED" and data.data.metrics["after"] == 1
-    assert len(points(client, run, "loss")) >= found["metric"] + 1
+    assert len(points(client, data.info.run_id, "loss")) >= found["metric"] + 1
     assert not rest_of(folder).exists()
