@@ -1,6 +1,7 @@
 // One request at a time through a multi handle, whose wait can be cut short.
 #include "host/base/http.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <pthread.h>
@@ -57,9 +58,9 @@ curl_socket_t open_socket(void*, curlsocktype, curl_sockaddr* address) {
 
 std::set<int> open_files() {
   std::set<int> files;
-  std::error_code none;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", none))
-    files.insert(std::atoi(entry.path().filename().c_str()));
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir("/proc/self/fd"), &::closedir);
+  while (const dirent* entry = folder ? ::readdir(folder.get()) : nullptr)
+    if (const int file = std::atoi(entry->d_name); file != ::dirfd(folder.get())) files.insert(file);
   return files;
 }
 
