@@ -185,6 +185,9 @@ int start_run(lua_State* L) {
   options.run_name = track::clean_utf8(field("run_name"));
   options.parent_id = field("parent_id");
   options.script = field("script");
+  lua_getfield(L, 1, "waited");
+  options.waited = std::chrono::milliseconds(static_cast<int64_t>(lua_tonumber(L, -1) * 1000.0));
+  lua_pop(L, 1);
   const std::string id = field("experiment_id");
   const auto number = experiment_id(id);
   if (!number) track::throw_no_experiment(id);
@@ -388,7 +391,8 @@ int flush(lua_State* L) {
   } while (!done && Clock::now() < deadline && !interrupts.requested());
   lua_pushboolean(L, done);
   lua_pushinteger(L, static_cast<lua_Integer>(mine.tracker->waiting()));
-  return 2;
+  lua_pushinteger(L, static_cast<lua_Integer>(mine.tracker->held()));
+  return 3;
 }
 
 int end_limit(lua_State* L) {
@@ -398,9 +402,10 @@ int end_limit(lua_State* L) {
 
 int sync(lua_State* L) {
   const std::string folder = optional_text(L, 1, "sync", "folder");
-  lua_pushinteger(
-      L, static_cast<lua_Integer>(context(L).tracker->recover((folder.empty() ? "." : folder) + "/.trainhost/runs")));
-  return 1;
+  const auto found = context(L).tracker->recover((folder.empty() ? "." : folder) + "/.trainhost/runs");
+  lua_pushinteger(L, static_cast<lua_Integer>(found.runs));
+  lua_pushinteger(L, static_cast<lua_Integer>(found.failed));
+  return 2;
 }
 
 int has_events(lua_State* L) {
@@ -456,7 +461,8 @@ constexpr Row kRows[] = {
      "Returns the experiment of a name or an id.\n@param name string|nil\n@param id string|nil\n@return table|nil"},
     {"start_run", guarded<start_run>,
      "Starts a run.\n@param options {experiment_id: string, run_name: string|nil, parent_id: string|nil,\n"
-     "tags: table<string, string>, script: string|nil}\n@return Run"},
+     "tags: table<string, string>, script: string|nil, waited: number|nil}\n"
+     "waited: seconds that its caller has waited for a server already\n@return Run"},
     {"resume_run", guarded<resume_run>,
      "Goes on with a run of the store; a tracking error if there is none.\n@param run_id string\n@return Run"},
     {"call", guarded<call>,
@@ -500,12 +506,12 @@ constexpr Row kRows[] = {
     {"flush", guarded<flush>,
      "Waits until all that was logged is stored and would survive a power cut; an interruption ends the wait.\n"
      "@param seconds number at most\n@param this_store boolean|nil only what goes to the open store\n@return boolean "
-     "done\n@return integer waiting records"},
+     "done\n@return integer waiting records\n@return integer held of these, what a server refuses: it stays on disk"},
     {"end_limit", guarded<end_limit>,
      "The seconds that are left for the end of the process, ten from the first call on.\n@return number"},
     {"sync", guarded<sync>,
      "Hands over what processes that are no more have logged below a folder and not stored.\n"
-     "@param folder string|nil the working folder\n@return integer runs"},
+     "@param folder string|nil the working folder\n@return integer runs\n@return integer failed runs that stay there"},
     {"has_events", guarded<has_events>, "Tells whether events wait.\n@return boolean"},
     {"take_events", guarded<take_events>,
      "Returns the events that wait, each {kind, message, hint, run_id}.\n@return table[]"},

@@ -1,14 +1,21 @@
 // One request at a time through a multi handle, whose wait can be cut short.
 #include "host/base/http.h"
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
 #include <pthread.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
+#include <set>
 
 #include "host/base/curl.h"
 #include "host/base/publish.h"
@@ -43,6 +50,29 @@ class NoBrokenPipe {
   sigset_t pipe_, before_;
   bool was_waiting_;
 };
+
+// Children that a script starts (os.execute, io.popen) do not get our connections.
+curl_socket_t open_socket(void*, curlsocktype, curl_sockaddr* address) {
+  return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+std::set<int> open_files() {
+  std::set<int> files;
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir("/proc/self/fd"), &::closedir);
+  while (const dirent* entry = folder ? ::readdir(folder.get()) : nullptr)
+    if (const int file = std::atoi(entry->d_name); file != ::dirfd(folder.get())) files.insert(file);
+  return files;
+}
+
+// A multi handle has files of its own, which libcurl opens to be inherited. What other threads open meanwhile, and is
+// marked too, is not meant for children either: those get theirs by dup2.
+CURLM* make_multi() {
+  const std::set<int> before = open_files();
+  CURLM* multi = curl().multi_init();
+  for (const int file : open_files())
+    if (!before.contains(file)) ::fcntl(file, F_SETFD, FD_CLOEXEC);
+  return multi;
+}
 
 struct HeaderList {
   ~HeaderList() {
@@ -109,7 +139,7 @@ std::string value_of(std::string_view line) {
 
 struct Client::Handles {
   const Curl& api = curl();
-  CURLM* multi = api.multi_init();
+  CURLM* multi = make_multi();
   CURL* easy = api.easy_init();
   Handles() {
     if (multi && easy) return;
@@ -185,6 +215,7 @@ void Client::Transfer::prepare() {
   set(CURLOPT_FOLLOWLOCATION, request.follow ? 1L : 0L);
   set(CURLOPT_MAXREDIRS, 30L);
   set(CURLOPT_TCP_KEEPALIVE, 1L);
+  set(CURLOPT_OPENSOCKETFUNCTION, &open_socket);
   set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.connect_timeout.count()));
   set(CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout.count()));
   if (request.stall.count()) {
@@ -262,7 +293,14 @@ size_t Client::Transfer::take_body(char* bytes, size_t, size_t count, void* self
 // Bytes of the body of a PUT.
 uint64_t Client::Transfer::sent() const {
   curl_off_t count = 0;
-  if (request.method == "PUT") handles.api.easy_getinfo(handles.easy, CURLINFO_SIZE_UPLOAD_T, &count);
+  if (request.method != "PUT") return 0;
+  handles.api.easy_getinfo(handles.easy, CURLINFO_SIZE_UPLOAD_T, &count);
+  // What waits in the system's buffers has not moved.
+  curl_socket_t socket = CURL_SOCKET_BAD;
+  int waiting = 0;
+  if (handles.api.easy_getinfo(handles.easy, CURLINFO_ACTIVESOCKET, &socket) == CURLE_OK && socket != CURL_SOCKET_BAD &&
+      ::ioctl(socket, SIOCOUTQ, &waiting) == 0)
+    count -= std::min<curl_off_t>(count, waiting);
   return static_cast<uint64_t>(count);
 }
 

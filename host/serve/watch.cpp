@@ -39,8 +39,13 @@ Watch::Watch(const Door& door, double seconds, std::function<void()> stop) {
   }
   done_ = ::eventfd(0, EFD_CLOEXEC);
   if (done_ < 0) throw_io(std::string("cannot watch over what a client asks: ") + std::strerror(errno));
-  thread_ = start_thread(
-      "serve-watch", [this, client = door.client(), seconds, stop = std::move(stop)] { run(client, seconds, stop); });
+  try {
+    thread_ = start_thread(
+        "serve-watch", [this, client = door.client(), seconds, stop = std::move(stop)] { run(client, seconds, stop); });
+  } catch (const std::exception&) {
+    ::close(done_);
+    throw;
+  }
 }
 
 Watch::~Watch() {

@@ -14,6 +14,7 @@
 #include <filesystem>
 
 #include "host/base/error.h"
+#include "host/base/file.h"
 #include "host/track/record.h"
 
 namespace trainhost::track {
@@ -131,6 +132,10 @@ int64_t changed_ns(const struct stat& info) {
   return static_cast<int64_t>(info.st_mtim.tv_sec) * 1'000'000'000 + info.st_mtim.tv_nsec;
 }
 
+bool is_same(const struct stat& info, const StagedFile& staged) {
+  return info.st_size == staged.size && changed_ns(info) == staged.changed_ns;
+}
+
 void move_into_place(const std::string& from, const std::string& artifact_folder, const std::string& path) {
   const fs::path target = fs::path(artifact_folder) / path;
   make_folder(target.parent_path().string());
@@ -189,6 +194,8 @@ StagedFile stage_file(const std::string& source, const std::string& artifact_fol
   return staged;
 }
 
+bool is_as_staged(const StagedFile& staged) { return is_same(look(staged.path), staged); }
+
 bool publish_file(const StagedFile& staged, const std::string& artifact_folder, const std::string& path,
                   const Bound& bound) {
   struct stat before;
@@ -197,17 +204,14 @@ bool publish_file(const StagedFile& staged, const std::string& artifact_folder, 
     if (errno == ENOENT && fs::exists(fs::path(artifact_folder) / path)) return true;
     fail("read", staged.path);
   }
-  const auto as_staged = [&](const struct stat& info) {
-    return info.st_size == staged.size && changed_ns(info) == staged.changed_ns;
-  };
   if (before.st_nlink == 1) {  // nobody else has a name for it
     move_into_place(staged.path, artifact_folder, path);
-    return as_staged(before);
+    return is_same(before, staged);
   }
   const std::string own = staged.path + ".copy";
   try {
     copy(staged.path, own, bound);
-    const bool unchanged = as_staged(look(staged.path));
+    const bool unchanged = is_as_staged(staged);
     move_into_place(own, artifact_folder, path);
     ::unlink(staged.path.c_str());
     return unchanged;
@@ -234,6 +238,13 @@ void sync_file(const std::string& path) {
   const File file(path, O_RDONLY);
   while (::fdatasync(file.handle()) != 0)
     if (errno != EINTR) fail("sync", path);
+}
+
+bool remove_staged(const std::string& path) noexcept {
+  if (::unlink(path.c_str()) != 0) return false;
+  std::string folder = file::folder_of(path);
+  for (int i = 0; i < 4 && ::rmdir(folder.c_str()) == 0; ++i) folder = file::folder_of(folder);
+  return true;
 }
 
 void remove_staging(const std::string& artifact_folder) noexcept { ::rmdir(staging_of(artifact_folder).c_str()); }

@@ -142,9 +142,11 @@ void EventFiles::write_file(std::string path, std::string bytes) {
   record.kind = RecordKind::text;
   record.key = std::move(path);
   record.value = std::move(bytes);
-  std::lock_guard lock(mutex_);
-  if (!whole_) whole_lane_ = queue_->add(whole_ = std::make_shared<FileSink>());
-  queue_->push(whole_lane_, std::move(record));
+  {
+    std::lock_guard lock(mutex_);
+    if (!whole_) whole_lane_ = queue_->add(whole_ = std::make_shared<FileSink>());
+  }
+  queue_->push(whole_lane_, std::move(record));  // which may wait for room; the lane stays
 }
 
 EventFiles::Flushed EventFiles::flush_files(std::chrono::milliseconds limit) {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -12,6 +11,7 @@
 #include "host/track/metric_json.h"
 #include "host/track/record.h"
 #include "host/track/request.h"
+#include "host/track/rows.h"
 #include "host/track/source.h"
 #include "host/track/text.h"
 
@@ -19,10 +19,6 @@ namespace trainhost::track {
 namespace {
 
 using Json = nlohmann::json;
-
-double stored_value(const Statement& row, int value, int is_nan) {
-  return row.integer(is_nan) ? std::numeric_limits<double>::quiet_NaN() : row.number(value);
-}
 
 Json to_json(const Metric& metric) {
   return {{"key", metric.key},
@@ -211,17 +207,14 @@ void delete_tag(Database& database, Sink& sink, const Json& request) {
 
 std::optional<StoredRun> read_run(Database& database, const std::string& run_id) {
   StoredRun run;
-  Statement info(database,
-                 "SELECT run_uuid, name, user_id, status, artifact_uri, lifecycle_stage, experiment_id, start_time, "
-                 "end_time FROM runs WHERE run_uuid = ?");
+  Statement info(database, (std::string("SELECT ") + kRunColumns + " FROM runs WHERE run_uuid = ?").c_str());
   if (!info.bind(run_id).step()) return std::nullopt;
-  run.info = {info.text(0), info.text(1),    info.text(2),    info.text(3),   info.text(4),
-              info.text(5), info.integer(6), info.integer(7), info.integer(8)};
-  Statement metrics(database,
-                    "SELECT key, value, is_nan, step, timestamp FROM latest_metrics WHERE run_uuid = ? ORDER BY key");
+  run.info = run_of(info);
+  Statement metrics(
+      database,
+      (std::string("SELECT ") + kMetricColumns + " FROM latest_metrics WHERE run_uuid = ? ORDER BY key").c_str());
   metrics.bind(run_id);
-  while (metrics.step())
-    run.metrics.push_back({metrics.text(0), stored_value(metrics, 1, 2), metrics.integer(3), metrics.integer(4)});
+  while (metrics.step()) run.metrics.push_back(metric_of(metrics));
   Statement params(database, "SELECT key, value FROM params WHERE run_uuid = ?");
   params.bind(run_id);
   while (params.step()) run.params[params.text(0)] = params.text(1);
@@ -239,12 +232,12 @@ Json metric_history(Database& database, const Json& request) {
   const int64_t most = integer_field(request, "max_results", -1);
   const int64_t offset = offset_of(text_field(request, "page_token"));
   Json points = Json::array();
-  Statement rows(database,
-                 "SELECT key, value, is_nan, step, timestamp FROM metrics WHERE run_uuid = ? AND key = ? "
-                 "ORDER BY timestamp, step, value LIMIT ? OFFSET ?");
+  Statement rows(database, (std::string("SELECT ") + kMetricColumns +
+                            " FROM metrics WHERE run_uuid = ? AND key = ? "
+                            "ORDER BY timestamp, step, value LIMIT ? OFFSET ?")
+                               .c_str());
   rows.bind(run, text_field(request, "metric_key"), most < 0 ? most : most + 1, offset);
-  while (rows.step())
-    points.push_back(to_json(Metric{rows.text(0), stored_value(rows, 1, 2), rows.integer(3), rows.integer(4)}));
+  while (rows.step()) points.push_back(to_json(metric_of(rows)));
   std::string next;
   if (most >= 0 && static_cast<int64_t>(points.size()) > most) {
     points.erase(points.size() - 1);

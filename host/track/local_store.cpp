@@ -26,7 +26,7 @@ std::optional<Experiment> LocalStore::find_experiment(const std::string& name) {
   return track::find_experiment(database_, "name", name);
 }
 
-std::optional<Experiment> LocalStore::find_experiment(int64_t id) {
+std::optional<Experiment> LocalStore::find_experiment(int64_t id, std::chrono::milliseconds /*limit*/) {
   std::lock_guard lock(mutex_);
   return track::find_experiment(database_, "experiment_id", id);
 }

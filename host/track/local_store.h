@@ -16,7 +16,7 @@ class LocalStore : public Store {
 
   Experiment experiment(const std::string& name) override;
   std::optional<Experiment> find_experiment(const std::string& name) override;
-  std::optional<Experiment> find_experiment(int64_t id) override;
+  std::optional<Experiment> find_experiment(int64_t id, std::chrono::milliseconds limit = kQuick) override;
   std::optional<StoredRun> find_run(const std::string& run_id) override;
   nlohmann::json call(const std::string& path, const nlohmann::json& request) override;
   const std::string& address() const noexcept override { return path_; }

@@ -17,6 +17,21 @@ void RemoteRuns::refuse(const std::string& local) {
   changed_.notify_all();
 }
 
+void RemoteRuns::suspect(const std::string& local) {
+  std::lock_guard lock(mutex_);
+  suspected_.insert(local);
+}
+
+void RemoteRuns::acquit(const std::string& local) {
+  std::lock_guard lock(mutex_);
+  suspected_.erase(local);
+}
+
+bool RemoteRuns::is_suspected(const std::string& local) const {
+  std::lock_guard lock(mutex_);
+  return suspected_.contains(local);
+}
+
 std::optional<RemoteRun> RemoteRuns::find(const std::string& local) const {
   std::lock_guard lock(mutex_);
   const auto found = runs_.find(local);

@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 
 namespace trainhost::track {
@@ -27,11 +28,16 @@ class RemoteRuns {
   bool wait(const std::string& local, std::chrono::milliseconds limit);
   // The server does not take the run.
   void refuse(const std::string& local);
+  // Has the server perhaps made the run, and nobody heard of it? Then it is looked for before it is made.
+  void suspect(const std::string& local);
+  void acquit(const std::string& local);
+  bool is_suspected(const std::string& local) const;
 
  private:
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::string, std::optional<RemoteRun>> runs_;
+  std::set<std::string> suspected_;
 };
 
 }  // namespace trainhost::track

@@ -1,10 +1,7 @@
 // Batches, the creation of runs, what a server refuses.
 #include "host/track/rest_sink.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -15,18 +12,17 @@
 namespace trainhost::track {
 namespace {
 
-namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 using Json = nlohmann::json;
 
 // Note [Storing at a server]
 // Every record may be sent more than once: an answer that is lost looks like a call that is lost. Metrics carry the
 // time of the call, and the server keeps a point of the same key, step, time and value once; params and tags are
-// idempotent by themselves. The creation of a run is not: it carries the tag trainhost.run_id, and a creation that was
-// answered by nobody is looked for by it before it is tried again. Metrics, params and tags are separate transactions
-// of the server, so a batch that is refused is halved until what is wrong with it stands alone; that is set aside with
-// a report, and the rest is stored. What passes (no answer, 408, 429, 5xx, an answer that is no JSON) throws: the queue
-// asks again, and is told to wait without a request until the pause of the retries is over.
+// idempotent by themselves. The creation of a run is not: see Note [A run that is made once]. Metrics, params and tags
+// are separate transactions of the server, so a batch that is refused is halved until what is wrong with it stands
+// alone; that is set aside with a report, and the rest is stored. What passes (no answer, 408, 429, 5xx, an answer that
+// is no JSON) throws: the queue asks again, and is told to wait without a request until the pause of the retries is
+// over.
 constexpr size_t kMostItems = 1000, kMostParams = 100, kMostTags = 100, kMostBytes = 900'000;
 
 bool is_batched(RecordKind kind) {
@@ -44,9 +40,11 @@ Json point_json(const Record& r) {
   return metric;
 }
 
+// Who asks may not: somebody else may, later.
+bool is_denied(const ServerError& e) { return e.status() == 401 || e.status() == 403; }
+
 bool is_gone(const ServerError& e) {
-  return e.status() == 401 || e.status() == 403 || e.code() == "RESOURCE_DOES_NOT_EXIST" ||
-         e.message().find("must be in the 'active'") != std::string::npos;
+  return e.code() == "RESOURCE_DOES_NOT_EXIST" || e.message().find("must be in the 'active'") != std::string::npos;
 }
 
 // A batch may come again as a whole after a part of it was set aside.
@@ -69,22 +67,6 @@ const char* name_of(RecordKind kind) {
 
 }  // namespace
 
-std::string remote_staging(const std::string& run) {
-  return (fs::absolute(".trainhost") / "runs" / run / "artifacts").string();
-}
-
-void remove_remote_staging(const std::string& run) noexcept {
-  try {
-    const std::string folder = remote_staging(run);
-    remove_staging(folder);
-    // Folders that others have put something into stay.
-    for (fs::path at = fs::path(folder).parent_path();
-         at.filename() == run || at.filename() == "runs" || at.filename() == ".trainhost"; at = at.parent_path())
-      if (::rmdir(at.c_str()) != 0) break;
-  } catch (const std::exception&) {  // an empty folder stays
-  }
-}
-
 RestSink::RestSink(ServerOptions options, std::shared_ptr<RemoteRuns> runs)
     : server_(std::move(options)), runs_(std::move(runs)) {}
 
@@ -102,7 +84,8 @@ size_t RestSink::write(std::span<const Record> records, const Report& report) {
   if (!hurried_ && Clock::now() < not_before_) throw Error(ErrorKind::tracking, last_failure_);
   size_t done = 0;
   try {
-    while (done < records.size()) done += write_front(records.subspan(done), report);
+    size_t count = 1;
+    for (; count > 0 && done < records.size(); done += count) count = write_front(records.subspan(done), report);
     failures_ = 0;
     return done;
   } catch (const ServerError& e) {
@@ -118,16 +101,19 @@ size_t RestSink::write(std::span<const Record> records, const Report& report) {
 
 size_t RestSink::write_front(std::span<const Record> records, const Report& report) {
   const Record& first = records.front();
-  if (refused_.contains(first.run)) {
-    if (first.kind == RecordKind::file) ::unlink(first.value.c_str());
-    return 1;
-  }
-  if (is_batched(first.kind)) return send_batches(records, report);
+  if (refused_.contains(first.run)) return 1;
+  if (held_.contains(first.run)) return 0;
   try {
+    if (is_batched(first.kind)) return send_batches(records, report);
     send_alone(first, report);
   } catch (const ServerError& e) {
     if (e.is_passing()) throw;
-    if (first.kind == RecordKind::start_run || is_gone(e)) refuse(first.run, e.message(), e.hint(), report);
+    const bool is_refused = first.kind == RecordKind::start_run || is_denied(e);
+    if (is_refused && !first.spool.empty()) {
+      hold(first.run, e, report);
+      return 0;
+    }
+    if (is_refused || is_gone(e)) refuse(first.run, e, report);
     else set_aside(first, e, report);
   }
   return 1;
@@ -176,12 +162,9 @@ void RestSink::send(const std::string& run, const Batch& batch, const Report& re
   try {
     return log_batch(run, batch);
   } catch (const ServerError& e) {
-    if (e.is_passing()) throw;
-    if (is_gone(e)) return refuse(run, e.message(), e.hint(), report);
-    if (batch.size() == 1) {
-      const auto& list = batch.metrics.size() ? batch.metrics : batch.params.size() ? batch.params : batch.tags;
-      return set_aside(*list.front(), e, report);
-    }
+    if (e.is_passing() || (is_denied(e) && !batch.front().spool.empty())) throw;
+    if (is_denied(e) || is_gone(e)) return refuse(run, e, report);
+    if (batch.size() == 1) return set_aside(batch.front(), e, report);
     // The server names a param that has another value already.
     for (size_t i = 0; i < batch.params.size(); ++i) {
       if (e.message().find("key='" + batch.params[i]->key + "'") == std::string::npos) continue;
@@ -213,7 +196,7 @@ void RestSink::log_batch(const std::string& run, const Batch& batch) {
   for (const Record* r : batch.params) body["params"].push_back({{"key", r->key}, {"value", r->value}});
   for (const Record* r : batch.tags)
     body["tags"].push_back(
-        {{"key", r->key}, {"value", r->key == "mlflow.parentRunId" ? runs_->id_of(r->value) : r->value}});
+        {{"key", r->key}, {"value", r->key == "mlflow.parentRunId" ? id_of_parent(r->value, run) : r->value}});
   server_.post("runs/log-batch", body);
 }
 
@@ -226,10 +209,7 @@ void RestSink::send_alone(const Record& r, const Report& report) {
       server_.post("runs/update", {{"run_id", id}, {"status", "RUNNING"}});
       return;
     case RecordKind::end_run:
-      server_.post("runs/update", {{"run_id", id}, {"status", r.value}, {"end_time", r.timestamp}});
-      names_.erase(r.run);
-      artifact_uris_.erase(r.run);
-      return remove_remote_staging(r.run);
+      return end(r);
     case RecordKind::tag:
       server_.post("runs/set-tag", {{"run_id", id}, {"key", r.key}, {"value", r.value}});
       names_[r.run] = r.value;
@@ -252,69 +232,6 @@ void RestSink::send_alone(const Record& r, const Report& report) {
   }
 }
 
-void RestSink::start(const Record& r) {
-  if (runs_->find(r.run)) return;
-  const int64_t experiment_id = r.step < 0 ? experiment(r.value) : r.step;
-  std::optional<RemoteRun> made;
-  if (attempted_.contains(r.run)) made = find_created(r.run, experiment_id);
-  if (!made) {
-    const Json body = {{"experiment_id", std::to_string(experiment_id)},
-                       {"run_name", r.key},
-                       {"user_id", r.extra},
-                       {"start_time", r.timestamp},
-                       {"tags", {{{"key", kLocalIdTag}, {"value", r.run}}}}};
-    attempted_.insert(r.run);
-    Json answer;
-    try {
-      answer = server_.post("runs/create", body);
-    } catch (const ServerError& e) {
-      // Nobody was there: it cannot have come through.
-      if (!e.is_passing() || e.code() == kUnreached) attempted_.erase(r.run);
-      throw;
-    }
-    const Json& info = answer["run"]["info"];
-    if (!info.is_object() || !info.value("run_id", Json()).is_string())
-      throw ServerError("mlflow: " + http::shown_url(server_.options().url) + " answers without a run", "", 200, "",
-                        true);
-    made = RemoteRun{info["run_id"].get<std::string>(), info.value("artifact_uri", ""), experiment_id};
-  }
-  attempted_.erase(r.run);
-  names_[r.run] = r.key;
-  artifact_uris_[r.run] = made->artifact_uri;
-  runs_->add(r.run, *made);
-}
-
-std::optional<RemoteRun> RestSink::find_created(const std::string& local, int64_t experiment_id) {
-  const Json answer =
-      server_.post("runs/search", {{"experiment_ids", {std::to_string(experiment_id)}},
-                                   {"filter", std::string("tags.`") + kLocalIdTag + "` = '" + local + "'"},
-                                   {"max_results", 1}});
-  const auto runs = answer.find("runs");
-  if (runs == answer.end() || runs->empty()) return std::nullopt;
-  const Json& info = (*runs)[0]["info"];
-  return RemoteRun{info.value("run_id", ""), info.value("artifact_uri", ""), experiment_id};
-}
-
-// The experiment of a name that could not be looked for at the call.
-int64_t RestSink::experiment(const std::string& name) {
-  if (const auto known = experiments_.find(name); known != experiments_.end()) return known->second;
-  for (const bool again : {false, true}) {
-    try {
-      const Json found = server_.get("experiments/get-by-name", {{"experiment_name", name}});
-      return experiments_[name] = std::stoll(found.at("experiment").at("experiment_id").get<std::string>());
-    } catch (const ServerError& e) {
-      if (again || e.code() != "RESOURCE_DOES_NOT_EXIST") throw;
-    }
-    try {
-      const Json made = server_.post("experiments/create", {{"name", name}});
-      return experiments_[name] = std::stoll(made.at("experiment_id").get<std::string>());
-    } catch (const ServerError& e) {
-      if (e.code() != "RESOURCE_ALREADY_EXISTS") throw;
-    }
-  }
-  throw ServerError("mlflow: the experiment '" + name + "' can be neither found nor made", "", 0, "", true);
-}
-
 std::string RestSink::artifact_uri(const std::string& run) {
   if (const auto known = artifact_uris_.find(run); known != artifact_uris_.end()) return known->second;
   const Json answer = server_.get("runs/get", {{"run_id", runs_->id_of(run)}});
@@ -326,14 +243,15 @@ void RestSink::put_artifact(const Record& r, const Report& report) {
   const bool is_file = r.kind == RecordKind::file;
   const std::string what = "mlflow: the artifact '" + r.key + "' of run " + r.run;
   const auto folder = local_folder(uri);
+  const StagedFile staged{r.value, r.step, r.timestamp};
+  bool is_unchanged = true;
   try {
     if (folder && !uri.empty()) {
-      if (is_file) publish_file({r.value, r.step, r.timestamp}, *folder, r.key, bound_);
+      if (is_file) is_unchanged = publish_file(staged, *folder, r.key, bound_);
       else publish_text(r.value, *folder, r.key);
-      return;
-    }
-    if (Server::takes(uri)) {
+    } else if (Server::takes(uri)) {
       server_.put_artifact(uri, r.key, is_file ? r.value : "", is_file ? "" : r.value);
+      is_unchanged = !is_file || is_as_staged(staged);
     } else {
       report({ErrorKind::tracking, r.run,
               what + " belongs to '" + http::shown_url(uri) + "', which cannot be written from here",
@@ -344,12 +262,15 @@ void RestSink::put_artifact(const Record& r, const Report& report) {
     if (e.may_pass()) throw;
     report({ErrorKind::io, r.run, e.message(), "the artifact '" + r.key + "' is set aside"});
   }
-  if (is_file) ::unlink(r.value.c_str());
+  if (!is_unchanged)
+    report(
+        {ErrorKind::io, r.run,
+         what + " was rewritten in place ('" + r.extra + "') before it was stored: the artifact is the newer content",
+         "write large files under a new name, or call run:flush() first"});
 }
 
 void RestSink::set_aside(const Record& r, const ServerError& e, const Report& report) {
   if (r.kind == RecordKind::param || r.kind == RecordKind::tag) bad_.insert(identity(r));
-  if (r.kind == RecordKind::file) ::unlink(r.value.c_str());
   if (r.kind == RecordKind::text || r.kind == RecordKind::file)
     return report({ErrorKind::tracking, r.run, e.message(), "the artifact '" + r.key + "' is set aside"});
   if (r.kind == RecordKind::end_run)
@@ -363,10 +284,17 @@ void RestSink::set_aside(const Record& r, const ServerError& e, const Report& re
        is_changed ? "the first value stays" : std::string("the ") + name_of(r.kind) + " '" + r.key + "' is set aside"});
 }
 
-void RestSink::refuse(const std::string& run, const std::string& why, const std::string& hint, const Report& report) {
+void RestSink::refuse(const std::string& run, const ServerError& e, const Report& report) {
   if (!refused_.insert(run).second) return;
   runs_->refuse(run);
-  report({ErrorKind::tracking, run, why + "; what is logged to the run " + run + " is set aside", hint});
+  report({ErrorKind::tracking, run, e.message() + "; what is logged to the run " + run + " is set aside", e.hint()});
+}
+
+void RestSink::hold(const std::string& run, const ServerError& e, const Report& report) {
+  if (!held_.insert(run).second) return;
+  runs_->refuse(run);
+  report({ErrorKind::tracking, run,
+          e.message() + "; what is logged to the run " + run + " is kept on disk for `trainhost sync`", e.hint()});
 }
 
 }  // namespace trainhost::track

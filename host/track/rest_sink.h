@@ -28,12 +28,14 @@ class RestSink : public Sink {
   void set_bound(Bound bound) override;
   void hurry() noexcept override;
   bool is_bounded() const noexcept override { return true; }
+  bool holds(const std::string& run) const override { return held_.contains(run); }
 
  private:
   // What goes to one run in one call.
   struct Batch {
     std::vector<const Record*> metrics, params, tags;
     size_t bytes = 0;
+    const Record& front() const { return *(metrics.size() ? metrics : params.size() ? params : tags).front(); }
     size_t size() const { return metrics.size() + params.size() + tags.size(); }
   };
 
@@ -44,12 +46,18 @@ class RestSink : public Sink {
   // One record that is a call of its own; ServerErrors that do not pass set it aside.
   void send_alone(const Record& record, const Report& report);
   void start(const Record& record);
+  void end(const Record& record);
+  RemoteRun create(const Record& record, int64_t experiment_id);
   int64_t experiment(const std::string& name);
+  Server::Json runs_of(const std::string& local, int64_t experiment_id);
   std::optional<RemoteRun> find_created(const std::string& local, int64_t experiment_id);
+  void delete_twins(const std::string& local);
+  std::string id_of_parent(const std::string& parent, const std::string& child);
   void put_artifact(const Record& record, const Report& report);
   std::string artifact_uri(const std::string& run);
   void set_aside(const Record& record, const ServerError& error, const Report& report);
-  void refuse(const std::string& run, const std::string& why, const std::string& hint, const Report& report);
+  void refuse(const std::string& run, const ServerError& error, const Report& report);
+  void hold(const std::string& run, const ServerError& error, const Report& report);
 
   Server server_;
   std::shared_ptr<RemoteRuns> runs_;
@@ -58,16 +66,12 @@ class RestSink : public Sink {
   int failures_ = 0;  // since the last success
   std::chrono::steady_clock::time_point not_before_{};
   std::string last_failure_;
-  std::unordered_set<std::string> attempted_;  // runs whose creation may have come through
-  std::unordered_set<std::string> refused_;    // runs whose records cannot be stored; reported
-  std::set<std::string> bad_;                  // params and tags that were set aside: run, key, value
+  std::unordered_set<std::string> tried_twice_;  // runs that were made though the first try may have come through
+  std::unordered_set<std::string> refused_;      // runs whose records cannot be stored; reported
+  std::unordered_set<std::string> held_;         // runs whose records stay in their spools; reported
+  std::set<std::string> bad_;                    // params and tags that were set aside: run, key, value
   std::unordered_map<std::string, int64_t> experiments_;
   std::unordered_map<std::string, std::string> names_, artifact_uris_;
 };
-
-// Removes what was staged of a run that is stored.
-void remove_remote_staging(const std::string& run) noexcept;
-// The folder beside which the files of a server's run are staged: .trainhost/runs/RUN/artifacts in the folder of work.
-std::string remote_staging(const std::string& run);
 
 }  // namespace trainhost::track

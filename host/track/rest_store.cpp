@@ -13,7 +13,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Json = nlohmann::json;
 
-constexpr auto kQuick = std::chrono::milliseconds(2000), kPatience = std::chrono::milliseconds(30'000);
+constexpr auto kPatience = std::chrono::milliseconds(30'000);
 constexpr const char* kNone = "RESOURCE_DOES_NOT_EXIST";
 
 std::string text(const Json& from, const char* name) {
@@ -91,8 +91,8 @@ auto RestStore::patiently(Ask ask, bool makes) {
 }
 
 template <class Ask>
-auto RestStore::quickly(Ask ask) {
-  server_.set_deadline(Clock::now() + kQuick);
+auto RestStore::quickly(std::chrono::milliseconds limit, Ask ask) {
+  server_.set_deadline(Clock::now() + limit);
   return ask();
 }
 
@@ -110,12 +110,13 @@ std::optional<Experiment> RestStore::find_experiment(const std::string& name) {
   }
 }
 
-std::optional<Experiment> RestStore::find_experiment(int64_t id) {
+std::optional<Experiment> RestStore::find_experiment(int64_t id, std::chrono::milliseconds limit) {
   std::lock_guard lock(mutex_);
   if (const auto known = experiments_.find(id); known != experiments_.end()) return known->second;
   if (id < 0) return std::nullopt;
+  if (limit.count() <= 0) return Experiment{id, "", "", "active"};
   try {
-    return quickly([&] {
+    return quickly(limit, [&] {
       const Experiment found = experiment_of(
           object(server_.get("experiments/get", {{"experiment_id", std::to_string(id)}}, stop()), "experiment"));
       return std::optional(experiments_[id] = found);
@@ -130,7 +131,7 @@ std::optional<Experiment> RestStore::find_experiment(int64_t id) {
 Experiment RestStore::experiment(const std::string& name) {
   std::lock_guard lock(mutex_);
   try {
-    return quickly([&] {
+    return quickly(kQuick, [&] {
       for (const bool again : {false, true}) {
         try {
           const Json found = server_.get("experiments/get-by-name", {{"experiment_name", name}}, stop());

@@ -18,7 +18,7 @@ class RestStore : public Store {
   // when its first run is stored. (So does find_experiment by id, which then takes the server's word later.)
   Experiment experiment(const std::string& name) override;
   std::optional<Experiment> find_experiment(const std::string& name) override;
-  std::optional<Experiment> find_experiment(int64_t id) override;
+  std::optional<Experiment> find_experiment(int64_t id, std::chrono::milliseconds limit = kQuick) override;
   // Asks again what passes, as often as MLFLOW_HTTP_REQUEST_MAX_RETRIES says, for half a minute at most.
   std::optional<StoredRun> find_run(const std::string& run_id) override;
   nlohmann::json call(const std::string& path, const nlohmann::json& request) override;
@@ -34,7 +34,7 @@ class RestStore : public Store {
   template <class Ask>
   auto patiently(Ask ask, bool makes = false);  // what makes something is asked again if nobody was there
   template <class Ask>
-  auto quickly(Ask ask);
+  auto quickly(std::chrono::milliseconds limit, Ask ask);
 
   std::mutex mutex_;
   Server server_;

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "host/track/artifact.h"
-#include "host/track/rest_sink.h"
 #include "host/track/text.h"
 
 namespace trainhost::track {
@@ -20,12 +19,13 @@ std::string joined(std::string_view folder, std::string_view name) {
 }  // namespace
 
 Run::Run(std::shared_ptr<Queue> queue, Queue::Lane lane, RunInfo info, Report report,
-         std::shared_ptr<RemoteRuns> remote)
+         std::shared_ptr<RemoteRuns> remote, std::string staging)
     : queue_(std::move(queue)),
       lane_(lane),
       id_(info.id),
       report_(std::move(report)),
       remote_(std::move(remote)),
+      staging_(std::move(staging)),
       info_(std::move(info)) {}
 
 void Run::spool_to(std::shared_ptr<Spool> spool, std::shared_ptr<Spools> spools) {
@@ -165,7 +165,7 @@ void Run::log_artifacts(const std::string& folder, std::string_view artifact_pat
 
 void Run::add_file(const std::string& source, const std::string& artifact_path) {
   check_artifact_path(artifact_path);
-  const std::string uri = remote_ ? remote_staging(id_) : info().artifact_uri;
+  const std::string uri = remote_ ? staging_ : info().artifact_uri;
   const auto folder = local_folder(uri);
   if (!folder)
     return report_({ErrorKind::tracking, id_,

@@ -19,9 +19,9 @@ namespace trainhost::track {
 // what cannot be stored later becomes an Event. Any thread.
 class Run {
  public:
-  // `remote`: of a server's run, which tells its id there.
+  // `remote`: of a server's run, which tells its id there; `staging`: the place beside which its files wait.
   Run(std::shared_ptr<Queue> queue, Queue::Lane lane, RunInfo info, Report report,
-      std::shared_ptr<RemoteRuns> remote = nullptr);
+      std::shared_ptr<RemoteRuns> remote = nullptr, std::string staging = {});
 
   // From now on what is logged goes through a spool, before anybody else has the run.
   void spool_to(std::shared_ptr<Spool> spool, std::shared_ptr<Spools> spools);
@@ -63,6 +63,7 @@ class Run {
   const std::string id_;
   const Report report_;
   const std::shared_ptr<RemoteRuns> remote_;
+  const std::string staging_;
   std::shared_ptr<Spool> spool_;
   std::shared_ptr<Spools> spools_;
   std::atomic<bool> refused_{false};

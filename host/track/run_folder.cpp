@@ -19,6 +19,7 @@
 
 #include "host/base/error.h"
 #include "host/base/file.h"
+#include "host/track/delivery.h"
 
 namespace trainhost::track {
 namespace {
@@ -106,7 +107,10 @@ void RunFolder::unlock() noexcept {
 
 void RunFolder::remove() noexcept {
   ::rmdir(spool().c_str());
-  if (lock_ >= 0) ::unlink((path_ + "/lock").c_str());  // who does not hold it may not
+  if (lock_ >= 0) {  // who does not hold it may not
+    remove_delivery(path_);
+    ::unlink((path_ + "/lock").c_str());
+  }
   unlock();
   remove_upwards(path_, 3);
 }

@@ -26,7 +26,8 @@ class RunFolder {
   int lock(bool make);
   void unlock() noexcept;
   [[noreturn]] void throw_unlocked(int code) const;
-  // Removes what is empty, up to .trainhost: the spool, the lock if it is held here, the folder itself.
+  // Removes what is empty, up to .trainhost: the spool, the folder itself; if the lock is held here, it too, and what
+  // is noted of a server.
   void remove() noexcept;
   // The same of the folder of all runs, which a process that was killed while it removed the last may have left.
   static void remove_empty(const std::string& runs) noexcept;

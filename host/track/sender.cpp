@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "host/base/thread.h"
+#include "host/track/artifact.h"
 
 namespace trainhost::track {
 namespace {
@@ -26,6 +27,16 @@ constexpr auto kStuck = 10s;
 
 // Records that a lane keeps room for.
 constexpr size_t kRoom = 4096;
+
+// Of records that are lost with the process, the copies of files: nobody would find them again.
+void give_up(const std::vector<Record>& records, const Report& report) {
+  for (const Record& record : records)
+    if (record.kind == RecordKind::file && remove_staged(record.value))
+      report({ErrorKind::io, record.run,
+              "mlflow: the artifact '" + record.key + "' ('" + record.extra + "') of run " + record.run +
+                  " could not be stored before the process ended; its copy is removed",
+              ""});
+}
 
 }  // namespace
 
@@ -213,12 +224,16 @@ void Sender::run() {
     std::unique_lock lock(mutex);
     if (stopping_ || urgent) done.wait_for(lock, 20ms);
   }
-  std::vector<std::shared_ptr<Sink>> gone;  // closed outside the mutex
-  {
-    std::lock_guard lock(mutex);
-    for (LaneState& lane : lanes) gone.push_back(std::move(lane.sink));
+  for (LaneState& lane : lanes) {  // sinks are closed outside the mutex
+    std::shared_ptr<Sink> gone;
+    std::vector<Record> unstored;
+    {
+      std::lock_guard lock(mutex);
+      if (!lane.sink) continue;
+      gone = empty(lane, unstored);
+    }
+    give_up(unstored, lane.share->report);
   }
-  gone.clear();
   std::lock_guard lock(mutex);
   finished_ = true;
   done.notify_all();
@@ -319,18 +334,30 @@ void Sender::retry_later(LaneState& lane, const std::string& why) {
 // Drops the sink of a lane that is released and done, or whose end has come, outside the mutex: it may close a file.
 void Sender::let_go(LaneState& lane) {
   std::shared_ptr<Sink> gone;
+  std::shared_ptr<Share> share;
   std::vector<Record> unstored;
-  std::lock_guard lock(mutex);
-  if (!lane.released) return;
-  const bool late = Clock::now() >= deadline(*lane.share);
-  if (!lane.is_done() && !late) return;
-  gone = std::move(lane.sink);
+  {
+    std::lock_guard lock(mutex);
+    if (!lane.released) return;
+    const bool late = Clock::now() >= deadline(*lane.share);
+    if (!lane.is_done() && !late) return;
+    share = lane.share;
+    gone = empty(lane, unstored);
+  }
+  give_up(unstored, share->report);
+}
+
+// Under the mutex: what it holds, for the caller to let go.
+std::shared_ptr<Sink> Sender::empty(LaneState& lane, std::vector<Record>& unstored) {
   unstored.swap(lane.pending);
+  unstored.erase(unstored.begin(), unstored.begin() + static_cast<std::ptrdiff_t>(lane.stored));
+  std::move(lane.incoming.begin(), lane.incoming.end(), std::back_inserter(unstored));
   lane.stored = 0;
   lane.incoming.clear();
   lane.pause = 0ms;
   lane.next_try = {};
   lane.failing = false;
+  return std::move(lane.sink);
 }
 
 }  // namespace trainhost::track

@@ -21,8 +21,11 @@ struct ServerOptions {
   double backoff_jitter = 1.0;           // seconds
   bool respect_retry_after = true;
 
-  // MLFLOW_TRACKING_USERNAME, _PASSWORD, _TOKEN, _INSECURE_TLS ...; Error{usage} for what cannot be meant.
-  static ServerOptions of_environment(const std::string& url);
+  // MLFLOW_TRACKING_USERNAME, _PASSWORD, _TOKEN, _INSECURE_TLS ...; Error{usage} for what cannot be meant. `workspace`:
+  // empty: that of the server's choice.
+  static ServerOptions of_environment(const std::string& url, const std::string& workspace);
+  // MLFLOW_WORKSPACE; Error{usage} if it is not one line.
+  static std::string workspace_of_environment();
 };
 
 // The code of an error where nobody was there: what was asked cannot have been done.

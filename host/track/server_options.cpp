@@ -92,13 +92,17 @@ void authorize(ServerOptions& options) {
 
 }  // namespace
 
-ServerOptions ServerOptions::of_environment(const std::string& url) {
+std::string ServerOptions::workspace_of_environment() {
+  std::string workspace = trimmed(variable("MLFLOW_WORKSPACE"));
+  if (workspace.find_first_of("\r\n") != std::string::npos) fail("MLFLOW_WORKSPACE", "one line");
+  return workspace;
+}
+
+ServerOptions ServerOptions::of_environment(const std::string& url, const std::string& workspace) {
   ServerOptions options;
   options.url = url;
   while (options.url.ends_with('/')) options.url.pop_back();
   authorize(options);
-  const std::string workspace = trimmed(variable("MLFLOW_WORKSPACE"));
-  if (workspace.find_first_of("\r\n") != std::string::npos) fail("MLFLOW_WORKSPACE", "one line");
   if (!workspace.empty()) options.headers.emplace_back("X-MLFLOW-WORKSPACE", workspace);
   options.verify = !is_true("MLFLOW_TRACKING_INSECURE_TLS", false);
   options.ca = variable("MLFLOW_TRACKING_SERVER_CERT_PATH");

@@ -23,6 +23,9 @@ class Sink {
   virtual size_t write(std::span<const Record> records, const Report& report) = 0;
   // Makes all that was written survive a power cut.
   virtual void flush() = 0;
+  // Does it take nothing of a run from this process (its user may not, its experiment is gone)? Then what is spooled of
+  // it stays there.
+  virtual bool holds(const std::string& /*run*/) const { return false; }
   // The spool of a run is gone: what is kept of its position may go too.
   virtual void forget(const std::string& /*run*/) {}
   // How many logged things they stand for, as messages have it.

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -28,9 +29,10 @@ class Spool {
  public:
   // A new one, for records that go to `store`. Error{io}.
   Spool(const std::string& folder, std::string run, std::string store, SpoolOptions options = {});
-  // What a process has left that is no more; null: that process lives, it is this one's, or there is nothing.
-  // Error{io}: it cannot be read, or all that says where it belongs is damaged.
-  static std::shared_ptr<Spool> adopt(const std::string& folder, const std::string& run, SpoolOptions options = {});
+  // What a process has left that is no more; null: that process lives, it is this one's, there is nothing, or it is for
+  // a store that is not `wanted`. Error{io}: it cannot be read, or all that says where it belongs is damaged.
+  static std::shared_ptr<Spool> adopt(const std::string& folder, const std::string& run, SpoolOptions options = {},
+                                      const std::function<bool(const std::string& store)>& wanted = {});
   // Lets the lock go; what is not stored stays on disk.
   ~Spool();
   Spool(const Spool&) = delete;
@@ -46,6 +48,7 @@ class Spool {
   // All is stored and the run has ended: removes the files. False: that is not so.
   bool remove();
 
+  const std::string& folder() const noexcept { return folder_.path(); }  // of the run
   const std::string& run() const noexcept { return run_; }
   const std::string& store() const noexcept { return store_; }
   const std::string& id() const noexcept { return id_; }
@@ -62,6 +65,8 @@ class Spool {
 
   std::atomic<bool> told{false};  // a token of it is on its way to the sender
   std::atomic<uint64_t> lost{0};  // records dropped
+  std::atomic<bool> held{false};  // its store takes nothing of it from this process
+  bool is_id_noted = false;       // of a server, see delivery.h; the sender's own
 
  private:
   struct Adopted {};
@@ -69,6 +74,7 @@ class Spool {
   bool open_segment();
   void close_files() noexcept;
   bool write_all(std::string_view bytes);
+  std::string store_of_header() const;
   void scan();
   uint64_t begin_at(uint64_t position);
   // Keeps a copy of a segment and says how much of it nobody can read; once each.

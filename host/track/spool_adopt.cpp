@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <fstream>
 
 #include "host/base/error.h"
 #include "host/base/file.h"
@@ -49,10 +50,24 @@ void Spool::scan() {
   }
 }
 
-std::shared_ptr<Spool> Spool::adopt(const std::string& folder, const std::string& run, SpoolOptions options) {
+// Read without the lock; empty: there is no segment, or it does not say.
+std::string Spool::store_of_header() const {
+  std::string bytes(4096, '\0');
+  std::ifstream first(folder_.segment(segments_.empty() ? 0 : segments_.front()), std::ios::binary);
+  first.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(static_cast<size_t>(first.gcount()));
+  const auto frame = read_frame(bytes);
+  return frame && frame->first.kind == kHeader ? frame->first.value : "";
+}
+
+std::shared_ptr<Spool> Spool::adopt(const std::string& folder, const std::string& run, SpoolOptions options,
+                                    const std::function<bool(const std::string&)>& wanted) {
   std::shared_ptr<Spool> spool(new Spool(Adopted(), folder, run, options));
+  spool->segments_ = spool->folder_.segments();
+  const bool has_segments = !spool->segments_.empty();
+  if (has_segments && wanted && !wanted(spool->store_of_header())) return nullptr;
   // A process that begins has the lock before it has a segment: only what has one is given a lock that is missing.
-  switch (const int code = spool->folder_.lock(!spool->folder_.segments().empty())) {
+  switch (const int code = spool->folder_.lock(has_segments)) {
     case 0:
       break;
     case ENOENT:

@@ -1,9 +1,13 @@
 // Batches of a spool, one after the other; an ended run's spool goes when all of it is stored.
 #include "host/track/spool_sink.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <set>
 #include <string>
+
+#include "host/track/delivery.h"
 
 namespace trainhost::track {
 namespace {
@@ -12,12 +16,28 @@ constexpr size_t kBatch = 1000;
 
 bool is_token(const Record& record) { return record.kind == RecordKind::spooled; }
 
+// Files that were staged are needed until their position is.
+void unlink_staged(std::span<const Record> records) {
+  for (const Record& record : records)
+    if (record.kind == RecordKind::file) ::unlink(record.value.c_str());
+}
+
+// What takes long, or may not come twice, is noted at once.
+void cut_for_server(std::vector<Record>& batch, const Spool& spool) {
+  const auto is_noted = [](const Record& r) { return r.kind == RecordKind::start_run || r.kind == RecordKind::file; };
+  const auto found = std::find_if(batch.begin(), batch.end(), is_noted);
+  if (found == batch.end()) return;
+  if (found->kind == RecordKind::file) found->value = staged_path(spool.folder(), found->value);
+  batch.erase(found + 1, batch.end());
+}
+
 }  // namespace
 
 size_t SpoolSink::write(std::span<const Record> records, const Report& report) {
   if (!is_token(records.front())) {
     const auto first = std::find_if(records.begin(), records.end(), is_token);
     const size_t count = to_->write(records.first(static_cast<size_t>(first - records.begin())), report);
+    if (remote_) unlink_staged(records.first(count));
     // The end of a run whose spool the disk did not take any more: now it may go.
     for (const Record& record : records.first(count))
       if (record.kind == RecordKind::end_run)
@@ -37,10 +57,15 @@ bool SpoolSink::drain(const std::string& run, const Report& report) {
   const auto spool = spools_->find(run);
   if (!spool) return true;
   spool->told = false;  // what is put from now on has a token of its own
-  const auto batch = spool->next(kBatch);
+  if (spool->held) return true;
+  auto batch = spool->next(kBatch);
   if (!batch.empty()) {
+    if (remote_) cut_for_server(batch, *spool);
     const size_t count = std::min(to_->write(batch, report), batch.size());
-    if (count > 0) spool->stored(batch[count - 1].position, count);
+    if (!count) return spool->held = to_->holds(run);
+    if (remote_) note(*spool, batch[count - 1].position);
+    spool->stored(batch[count - 1].position, count);
+    if (remote_) unlink_staged(std::span(batch).first(count));
     return false;
   }
   if (const uint64_t lost = spool->lost.exchange(0))
@@ -50,6 +75,15 @@ bool SpoolSink::drain(const std::string& run, const Report& report) {
             ""});
   remove(*spool);
   return true;
+}
+
+// A disk that is full holds up no server: the id is tried again with the next batch.
+void SpoolSink::note(Spool& spool, uint64_t position) {
+  if (!spool.is_id_noted) {
+    const auto known = remote_->find(spool.run());
+    spool.is_id_noted = known && note_server_run(spool.folder(), *known);
+  }
+  note_position(spool.folder(), spool.id(), position);
 }
 
 void SpoolSink::remove(Spool& spool) {

@@ -1,6 +1,7 @@
 // A sink whose records come from spools: what the queue carries says only that there is more.
 #pragma once
 
+#include "host/track/remote_runs.h"
 #include "host/track/sink.h"
 #include "host/track/spools.h"
 
@@ -8,21 +9,25 @@ namespace trainhost::track {
 
 class SpoolSink : public Sink {
  public:
-  SpoolSink(std::shared_ptr<Sink> to, std::shared_ptr<Spools> spools)
-      : to_(std::move(to)), spools_(std::move(spools)) {}
+  // `remote`: of a tracking server, for which positions and ids are noted beside the spools; none: `to` keeps them.
+  SpoolSink(std::shared_ptr<Sink> to, std::shared_ptr<Spools> spools, std::shared_ptr<RemoteRuns> remote = nullptr)
+      : to_(std::move(to)), spools_(std::move(spools)), remote_(std::move(remote)) {}
   size_t write(std::span<const Record> records, const Report& report) override;
   void flush() override { to_->flush(); }
   size_t count(std::span<const Record> records) const override;
   std::string name() const override { return to_->name(); }
   void set_bound(Bound bound) override { to_->set_bound(std::move(bound)); }
   void hurry() noexcept override { to_->hurry(); }
+  bool is_bounded() const noexcept override { return to_->is_bounded(); }
 
  private:
   void remove(Spool& spool);
   bool drain(const std::string& run, const Report& report);
+  void note(Spool& spool, uint64_t position);
 
   const std::shared_ptr<Sink> to_;
   const std::shared_ptr<Spools> spools_;
+  const std::shared_ptr<RemoteRuns> remote_;
 };
 
 }  // namespace trainhost::track

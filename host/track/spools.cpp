@@ -42,4 +42,12 @@ uint64_t Spools::waiting() const {
   return count;
 }
 
+uint64_t Spools::held() const {
+  std::lock_guard lock(mutex_);
+  uint64_t count = 0;
+  for (const auto& [run, spool] : by_run_)
+    if (spool->held) count += spool->waiting();
+  return count;
+}
+
 }  // namespace trainhost::track

@@ -1,4 +1,4 @@
-// The spools of a tracker, by run.
+// The spools of a queue, by run.
 #pragma once
 
 #include <atomic>
@@ -22,6 +22,8 @@ class Spools {
   // Has the sender read the spool, unless it has been told already.
   void tell(Spool& spool, Queue& queue, Queue::Lane lane);
   uint64_t waiting() const;
+  // Of these: those that stay on disk for another process.
+  uint64_t held() const;
   std::atomic<uint64_t> tokens{0};  // in the queue
 
  private:

@@ -1,6 +1,7 @@
 // What a script asks a store and waits for: experiments, and reading runs back.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -48,6 +49,8 @@ class NotFound : public Error {
  public:
   explicit NotFound(std::string message) : Error(ErrorKind::tracking, std::move(message)) {}
 };
+// A script that starts a run does not wait longer for a server.
+inline constexpr std::chrono::milliseconds kQuick{2000};
 
 // A connection of its own beside the sink's; any thread, one at a time inside. Throws Error(tracking).
 class Store {
@@ -57,7 +60,8 @@ class Store {
   // The experiment of that name, made if there is none. Safe when many processes ask at once.
   virtual Experiment experiment(const std::string& name) = 0;
   virtual std::optional<Experiment> find_experiment(const std::string& name) = 0;
-  virtual std::optional<Experiment> find_experiment(int64_t id) = 0;
+  // `limit`: how long a server is waited for; one that has not answered then is believed to have it.
+  virtual std::optional<Experiment> find_experiment(int64_t id, std::chrono::milliseconds limit = kQuick) = 0;
   virtual std::optional<StoredRun> find_run(const std::string& run_id) = 0;
   // A call of MLflow's REST API, whatever keeps the runs: its path below api/2.0/mlflow/ ("runs/search"), its request
   // and its answer as MLflow documents them. Throws NotFound; Error(usage) for what MLflow calls an invalid parameter.

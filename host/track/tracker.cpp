@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "host/base/log.h"
+#include "host/track/delivery.h"
 #include "host/track/local_store.h"
 #include "host/track/rest_sink.h"
 #include "host/track/rest_store.h"
@@ -20,8 +21,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
+const std::string kScheme = "sqlite:///";
+
 constexpr size_t kMostEvents = 256;
-constexpr auto kDrain = std::chrono::seconds(10), kStart = std::chrono::seconds(2);
+constexpr auto kDrain = std::chrono::seconds(10);
 
 std::string database_path(const std::string& uri) {
   constexpr const char* kDefaultHint = "unset MLFLOW_TRACKING_URI for ./mlflow.db, or use sqlite:///path/to/mlflow.db";
@@ -40,6 +43,8 @@ std::string database_path(const std::string& uri) {
                 std::string(kDefaultHint) + "; `mlflow migrate-filestore` converts an old one");
   throw Error(ErrorKind::tracking, shown + "is not supported: sqlite:///, http:// and https:// are", kDefaultHint);
 }
+
+std::string key_of(const std::string& url, const std::string& workspace) { return url + "\n" + workspace; }
 
 bool is_server(const std::string& uri) { return uri.starts_with("http://") || uri.starts_with("https://"); }
 
@@ -122,7 +127,7 @@ Tracker::Tracker(QueueOptions options, std::shared_ptr<Sender> sender)
     : options_(std::move(options)),
       end_(sender ? sender->end() : std::make_shared<End>()),
       router_(std::make_shared<Router>()),
-      queue_(make_queue(sender ? std::move(sender) : std::make_shared<Sender>(options_.linger, end_))) {}
+      files_{make_queue(sender ? std::move(sender) : std::make_shared<Sender>(options_.linger, end_))} {}
 
 std::shared_ptr<Queue> Tracker::make_queue(std::shared_ptr<Sender> sender) const {
   const auto report = [router = router_](Event event) { router->deliver(std::move(event)); };
@@ -153,19 +158,21 @@ std::shared_ptr<Tracker> Tracker::shared() {
 }
 
 std::string Tracker::resolve(const std::string& uri) {
-  return is_server(uri) ? server_url(uri) : "sqlite:///" + database_path(uri);
+  return is_server(uri) ? server_url(uri) : kScheme + database_path(uri);
 }
 
-std::shared_ptr<Store> Tracker::open_server(const std::string& url) {
+const Tracker::Opened& Tracker::open_server(const std::string& url, const std::string& workspace) {
   std::lock_guard lock(mutex_);
-  if (const auto found = opened_.find(url); found != opened_.end()) return found->second.store;
-  const ServerOptions options = ServerOptions::of_environment(url);
+  const std::string key = key_of(url, workspace);
+  if (const auto found = opened_.find(key); found != opened_.end()) return found->second;
+  const ServerOptions options = ServerOptions::of_environment(url, workspace);
   auto remote = std::make_shared<RemoteRuns>();
   auto store = std::make_shared<RestStore>(options, remote);
-  const auto queue = make_queue(std::make_shared<Sender>(options_.linger, end_));
-  const Queue::Lane lane = queue->add(std::make_shared<RestSink>(options, remote));
-  opened_[url] = {store, queue, lane, remote, {}};
-  servers_.push_back(queue);
+  const std::string shown = http::shown_url(url);
+  const Way way{.queue = make_queue(std::make_shared<Sender>(options_.linger, end_)), .name = shown};
+  const auto sink = std::make_shared<SpoolSink>(std::make_shared<RestSink>(options, remote), way.spools, remote);
+  const Queue::Lane lane = way.queue->add(sink);
+  servers_.push_back(way);
   {
     std::lock_guard router_lock(router_->mutex);
     router_->remotes.push_back(remote);
@@ -173,16 +180,26 @@ std::shared_ptr<Store> Tracker::open_server(const std::string& url) {
   // Once more: what is registered last is called first, and now OpenSSL, which the drain needs, has an end of its own.
   static const int registered = std::atexit(drain_current);
   (void)registered;
-  return store;
+  const std::string uri = workspace.empty() ? shown : shown + "#" + workspace;
+  return opened_[key] = {store, way, lane, uri, (fs::absolute(".trainhost") / "runs").string(), remote};
+}
+
+const Tracker::Opened* Tracker::find(const std::string& key) {
+  std::lock_guard lock(mutex_);
+  const auto found = opened_.find(key);
+  return found == opened_.end() ? nullptr : &found->second;
 }
 
 std::shared_ptr<Store> Tracker::open(const std::string& uri, const std::string& artifacts) {
-  if (is_server(uri)) return open_server(server_url(uri));
-  const std::string path = database_path(uri);
-  {
-    std::lock_guard lock(mutex_);
-    if (const auto found = opened_.find(path); found != opened_.end()) return found->second.store;
+  if (is_server(uri)) {
+    const std::string url = server_url(uri), workspace = ServerOptions::workspace_of_environment();
+    if (const Opened* known = find(key_of(url, workspace))) return known->store;
+    const Opened& opened = open_server(url, workspace);
+    recover(opened.runs, [&](const std::string& store) { return store == opened.uri; });
+    return opened.store;
   }
+  const std::string path = database_path(uri);
+  if (const Opened* known = find(path)) return known->store;
   const Opened& opened = open_file(path, artifacts);
   if (path == fs::absolute("mlflow.db").string())
     if (const auto trap = file_store_here())
@@ -192,7 +209,8 @@ std::shared_ptr<Store> Tracker::open(const std::string& uri, const std::string& 
                             "mlflow fail in this folder, although the runs are safe in mlflow.db",
                         "`mlflow ui --backend-store-uri sqlite:///mlflow.db` shows them; `mlflow migrate-filestore` "
                         "converts the old runs"});
-  recover(opened.runs);
+  // A server is not asked for the sake of a file.
+  recover(opened.runs, [](const std::string& store) { return !is_server(store); });
   return opened.store;
 }
 
@@ -204,15 +222,36 @@ const Tracker::Opened& Tracker::open_file(const std::string& path, const std::st
                 "mlflow: cannot open '" + path + "': there is no folder '" + folder.string() + "'");
   const fs::path root = fs::absolute(artifacts);
   auto store = std::make_shared<LocalStore>(path, root.string());
-  const Queue::Lane lane = queue_->add(std::make_shared<SpoolSink>(std::make_shared<SqliteSink>(path), spools_));
-  return opened_[path] = {store, queue_, lane, nullptr, (root.parent_path() / ".trainhost" / "runs").string()};
+  const auto sink = std::make_shared<SpoolSink>(std::make_shared<SqliteSink>(path), files_.spools);
+  const Queue::Lane lane = files_.queue->add(sink);
+  return opened_[path] = {store,  files_, lane, kScheme + path, (root.parent_path() / ".trainhost" / "runs").string(),
+                          nullptr};
+}
+
+const Tracker::Opened& Tracker::open_of(const std::string& uri, const std::string& folder) {
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [key, opened] : opened_)
+      if (opened.uri == uri) return opened;
+  }
+  if (is_server(uri)) {
+    // The user and password that a URI has in it are in no spool.
+    const char* given = std::getenv("MLFLOW_TRACKING_URI");
+    const std::string url = given && is_server(given) ? server_url(given) : "";
+    const size_t hash = std::min(uri.find('#'), uri.size());
+    const std::string shown = uri.substr(0, hash), workspace = hash < uri.size() ? uri.substr(hash + 1) : "";
+    return open_server(http::shown_url(url) == shown ? url : shown, workspace);
+  }
+  const std::string path = uri.substr(kScheme.size());
+  if (!fs::exists(path)) throw Error(ErrorKind::tracking, "there is no '" + path + "', where it belongs");
+  return open_file(path, (fs::path(folder).parent_path().parent_path() / "mlruns").string());
 }
 
 const Tracker::Opened& Tracker::opened(const Store& store) {
   std::lock_guard lock(mutex_);
-  const auto found = opened_.find(store.address());
-  if (found == opened_.end()) throw Error(ErrorKind::internal, "mlflow: the store is not of this tracker");
-  return found->second;
+  for (const auto& [key, opened] : opened_)
+    if (opened.store.get() == &store) return opened;
+  throw Error(ErrorKind::internal, "mlflow: the store is not of this tracker");
 }
 
 std::shared_ptr<Run> Tracker::make(Store& store, RunInfo info, std::weak_ptr<Inbox> inbox) {
@@ -220,14 +259,13 @@ std::shared_ptr<Run> Tracker::make(Store& store, RunInfo info, std::weak_ptr<Inb
   const Opened& at = opened(store);
   const std::string id = info.id;
   auto run = std::make_shared<Run>(
-      at.queue, at.lane, std::move(info), [router = router_](Event event) { router->deliver(std::move(event)); },
-      at.remote);
-  if (at.remote) return run;
-  auto spool = spools_->find(id);
+      at.way.queue, at.lane, std::move(info), [router = router_](Event event) { router->deliver(std::move(event)); },
+      at.remote, at.remote ? staging_place(at.runs + "/" + id) : "");
+  auto spool = at.way.spools->find(id);
   if (!spool || !spool->revive()) {
     try {
-      spool = std::make_shared<Spool>(at.runs, id, "sqlite:///" + store.address());
-      spools_->add(spool);
+      spool = std::make_shared<Spool>(at.runs, id, at.uri);
+      at.way.spools->add(spool);
     } catch (const Error& e) {
       spool = nullptr;
       router_->deliver(
@@ -236,7 +274,7 @@ std::shared_ptr<Run> Tracker::make(Store& store, RunInfo info, std::weak_ptr<Inb
            "training goes on"});
     }
   }
-  if (spool) run->spool_to(spool, spools_);
+  if (spool) run->spool_to(spool, at.way.spools);
   return run;
 }
 
@@ -245,7 +283,13 @@ void throw_no_experiment(const std::string& id) {
 }
 
 std::shared_ptr<Run> Tracker::start_run(Store& store, const StartOptions& options, std::weak_ptr<Inbox> inbox) {
-  const auto experiment = store.find_experiment(options.experiment_id);
+  using std::chrono::milliseconds;
+  const auto until = std::chrono::steady_clock::now() + (kQuick - options.waited);
+  const auto left = [&] {
+    const auto time = std::chrono::duration_cast<milliseconds>(until - std::chrono::steady_clock::now());
+    return std::max(time, milliseconds(0));
+  };
+  const auto experiment = store.find_experiment(options.experiment_id, left());
   if (!experiment) throw_no_experiment(std::to_string(options.experiment_id));
   if (experiment->lifecycle_stage != "active")
     throw Error(ErrorKind::tracking,
@@ -286,7 +330,7 @@ std::shared_ptr<Run> Tracker::start_run(Store& store, const StartOptions& option
   record.timestamp = info.start_time;
   run->put(std::move(record));
   for (const auto& [key, value] : tags) run->set_tag(key, value);
-  if (remote) run->wait_id(kStart);
+  if (remote) run->wait_id(left());
   return run;
 }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -33,10 +34,11 @@ class Inbox {
 
 struct StartOptions {
   int64_t experiment_id = 0;
-  std::string run_name;   // empty: a random one
-  std::string parent_id;  // empty: no nested run
-  Tags tags;              // set over the tags of source_tags
-  std::string script;     // for source_tags
+  std::string run_name;                 // empty: a random one
+  std::string parent_id;                // empty: no nested run
+  Tags tags;                            // set over the tags of source_tags
+  std::string script;                   // for source_tags
+  std::chrono::milliseconds waited{0};  // for a server, before this call
 };
 
 class Tracker {
@@ -67,42 +69,60 @@ class Tracker {
   // True: all that was logged before, to one store or to all, is stored and would survive a power cut.
   bool flush(std::chrono::milliseconds limit, const Store* only = nullptr);
   // What is left for the end of the process, see Queue.
-  std::chrono::milliseconds left_of_end() { return queue_->left_of_end(); }
+  std::chrono::milliseconds left_of_end() { return files_.queue->left_of_end(); }
   size_t close(std::chrono::milliseconds limit);
   // Records that are not stored yet.
   size_t waiting() const;
+  // Of these, records that stay on disk for another process: a server refuses who asks.
+  size_t held() const;
 
+  // Whether spools of a store are meant; none: of whatever store.
+  using Wanted = std::function<bool(const std::string& store)>;
   // Takes over the runs below a folder (".trainhost/runs") that processes have left which are no more: what they have
-  // logged goes to its store, through the queue, and a run that was not ended is KILLED. Returns how many runs.
-  size_t recover(const std::string& folder);
+  // logged goes to its store, through the queue, and a run that was not ended is KILLED.
+  struct Recovered {
+    size_t runs = 0, failed = 0;  // failed: they stay where they are; the log says why
+  };
+  Recovered recover(const std::string& folder, const Wanted& wanted = {});
 
  private:
   struct Router;
+  // A queue, and the spools that it carries tokens of.
+  struct Way {
+    std::shared_ptr<Queue> queue;
+    std::shared_ptr<Spools> spools = std::make_shared<Spools>();
+    std::string name = {};  // of a server
+    // Records that are not stored, and those of them that are lost with the process.
+    size_t waiting() const;
+    size_t unkept() const;
+  };
   struct Opened {
     std::shared_ptr<Store> store;
-    std::shared_ptr<Queue> queue;
+    Way way;
     Queue::Lane lane = 0;
+    std::string uri;                     // as spools have it: without secrets
+    std::string runs;                    // the folder of the spools of its runs
     std::shared_ptr<RemoteRuns> remote;  // of a server
-    std::string runs;                    // of a file: the folder of the spools of its runs
   };
   const Opened& opened(const Store& store);
+  const Opened* find(const std::string& key);
   const Opened& open_file(const std::string& path, const std::string& artifacts);
-  std::shared_ptr<Store> open_server(const std::string& url);
+  const Opened& open_server(const std::string& url, const std::string& workspace);
+  const Opened& open_of(const std::string& uri, const std::string& folder);
   std::shared_ptr<Run> make(Store& store, RunInfo info, std::weak_ptr<Inbox> inbox);
+  void adopt(const std::shared_ptr<Spool>& spool, const Opened& to);
 
-  std::vector<std::shared_ptr<Queue>> queues() const;
-  size_t files_waiting() const;
+  std::vector<Way> ways() const;
   std::shared_ptr<Queue> make_queue(std::shared_ptr<Sender> sender) const;
 
   const QueueOptions options_;
   const std::shared_ptr<End> end_;
   std::shared_ptr<Router> router_;
-  std::shared_ptr<Queue> queue_;                 // of all files
-  std::vector<std::shared_ptr<Queue>> servers_;  // one each: a server that hangs holds up nothing else
+  Way files_;
+  std::vector<Way> servers_;  // one each: a server that hangs holds up nothing else
   std::atomic<bool> left_told_{false};
-  std::shared_ptr<Spools> spools_ = std::make_shared<Spools>();
   mutable std::mutex mutex_;
-  std::map<std::string, Opened> opened_;  // by address
+  std::map<std::string, Opened> opened_;  // by path, or URL and workspace
 };
 
 // The store's error texts for what a script may ask, so that all callers say the same.

@@ -52,7 +52,8 @@ Exit codes: 0 whole, 1 damaged or no checkpoint, 2 wrong command line.]]
 usage.sync = [[
 trainhost sync [FOLDER]   stores what killed processes have logged there and not stored
 
-FOLDER holds the mlflow.db, this one without it. Runs of processes that are no more end as KILLED.
+FOLDER is the one in which they ran, this one without it. Its runs go to their mlflow.db, or to their tracking server:
+the user is that of MLflow's environment variables. Runs of processes that are no more end as KILLED.
 Exit codes: 0 all is stored, 1 something could not be stored yet, 2 wrong command line.]]
 
 usage.doc = [[

@@ -133,8 +133,11 @@ function start(options)
         :format(options.parent_run_id))
     end
   end
+  local began = vm.clock()
+  local experiment_id = places.experiment_of(options.experiment_id)
   return track.start_run{
-    experiment_id = places.experiment_of(options.experiment_id),
+    experiment_id = experiment_id,
+    waited = vm.clock() - began,  -- for a server that does not answer: two seconds in all
     run_name = options.run_name,
     parent_id = parent_id,
     tags = add_context(tags_of(options)),
@@ -204,7 +207,7 @@ end
 
 --- Waits until all that was logged is stored and would survive a power cut.
 ---@param seconds number|nil at most, default 60
----@return true|nil done nil: not within that time
+---@return true|nil done nil: not within that time, or a server refuses who asks; what is not stored is kept on disk
 ---@return string|nil message
 function mlflow.flush(seconds) return Run.flush(nil, seconds) end
 
@@ -237,7 +240,9 @@ Run.connect{deliver = deliver, finish = finish}
 vm.at_exit(function(status)
   if stack[1] then finish(stack[1], final_status[status] or "FAILED") end
   if places.is_open() then
-    track.flush(math.max(0, track.end_limit() - 2))  -- two are for what is stored when nobody waits any more
+    -- Two seconds are for what is stored when nobody waits any more; while bytes of a file move there is more time.
+    repeat local left = track.end_limit() - 2
+    until left <= 0 or track.flush(left)
     deliver()
     places.clean()
   end

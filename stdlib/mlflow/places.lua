@@ -48,10 +48,12 @@ end
 
 --- Chooses where runs are kept: "sqlite:///runs/mlflow.db", or the tracking server "http://host:5000". Without it
 --- MLFLOW_TRACKING_URI decides, else ./mlflow.db. Runs that are active stay where they are. A server that is away ends
---- no script: what is logged waits in memory and is sent when it is back. Of MLflow's environment variables for servers
---- these count: MLFLOW_TRACKING_USERNAME and _PASSWORD (or ~/.mlflow/credentials), _TOKEN, _INSECURE_TLS,
---- _SERVER_CERT_PATH, _CLIENT_CERT_PATH, MLFLOW_WORKSPACE, MLFLOW_HTTP_REQUEST_TIMEOUT, _MAX_RETRIES, _BACKOFF_FACTOR,
---- _BACKOFF_JITTER, MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER, MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT.
+--- no script: what is logged waits in .trainhost/runs and is sent when it is back, by the next start with that server or
+--- by `trainhost sync` if the process has ended before; files that were logged wait there too. Of MLflow's environment
+--- variables for servers these count: MLFLOW_TRACKING_USERNAME and _PASSWORD (or ~/.mlflow/credentials), _TOKEN,
+--- _INSECURE_TLS, _SERVER_CERT_PATH, _CLIENT_CERT_PATH, MLFLOW_WORKSPACE, MLFLOW_HTTP_REQUEST_TIMEOUT, _MAX_RETRIES,
+--- _BACKOFF_FACTOR, _BACKOFF_JITTER, MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER,
+--- MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT.
 ---@param uri string
 function places.set_tracking_uri(uri)
   if type(uri) ~= "string" then

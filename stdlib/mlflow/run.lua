@@ -289,15 +289,18 @@ end
 
 --- Waits until all that was logged is stored and would survive a power cut.
 ---@param seconds number|nil at most, default 60
----@return true|nil done nil: not within that time
+---@return true|nil done nil: not within that time, or a server refuses who asks; what is not stored is kept on disk
 ---@return string|nil message
 function Run.flush(_, seconds)
   if seconds ~= nil and type(seconds) ~= "number" then
     vm.raise("usage", ("mlflow.flush: argument 'seconds' must be a number, got %s"):format(vm.describe(seconds)))
   end
-  local done, waiting = track.flush(seconds or 60)
+  local done, waiting, held = track.flush(seconds or 60)
   deliver()
-  if done then return true end
+  if done and held == 0 then return true end
+  if done then
+    return nil, ("mlflow.flush: the server refuses %d records, which `trainhost sync` sends later"):format(held)
+  end
   return nil, ("mlflow.flush: %d records are not stored yet"):format(waiting)
 end
 

@@ -11,8 +11,9 @@ local function plural(count, what) return ("%d %s%s"):format(count, what, count 
 local function wait()
   local least
   repeat
-    local done, waiting = track.flush(PATIENCE)
-    if done or vm.stop_wished() then return waiting end
+    local done, waiting, held = track.flush(PATIENCE)
+    if done then return held end
+    if vm.stop_wished() then return waiting end
     local progress = not least or waiting < least
     least = waiting
   until not progress
@@ -30,16 +31,18 @@ return function(arg)
     io.stderr:write(("trainhost sync: there is no folder '%s'\n"):format(folder))
     return 1
   end
-  local runs = track.sync(folder)
-  if runs == 0 then
+  local runs, failed = track.sync(folder)
+  if runs == 0 and failed == 0 then
     print("nothing to store")
     return 0
   end
-  local left = wait()
-  if left == 0 then
+  local left = runs > 0 and wait() or 0
+  if left > 0 then
+    io.stderr:write(("%s: %s could not be stored yet and stay on disk\n")
+      :format(plural(runs, "run"), plural(left, "record")))
+  elseif runs > 0 then
     print(("%s: all that was logged is stored"):format(plural(runs, "run")))
-    return 0
   end
-  io.stderr:write(("%s: %s could not be stored yet and stay on disk\n"):format(plural(runs, "run"), plural(left, "record")))
-  return 1
+  if failed > 0 then io.stderr:write(("%s could not be stored and stay on disk\n"):format(plural(failed, "run"))) end
+  return (left > 0 or failed > 0) and 1 or 0
 end

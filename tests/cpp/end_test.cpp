@@ -6,11 +6,15 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "host/base/http.h"
 #include "host/track/sender.h"
 #include "tests/cpp/catch.h"
+#include "tests/cpp/folder.h"
 
 using namespace trainhost;
 using namespace trainhost::track;
@@ -63,6 +67,110 @@ TEST_CASE("what ends while an end lasts shares its bound") {
   CHECK(end.by() == by);
   CHECK(end.at_most(60s) <= 10s);
   CHECK(end.at_most(0ms) == 0ms);
+}
+
+TEST_CASE("an end lasts longer while bytes of files move that have not moved before") {
+  constexpr uint64_t kStep = 64 << 10;
+  End end;
+  end.moved("f", 10 * kStep);
+  CHECK(end.granted() == 0s);  // none has begun
+  auto by = end.by();
+  const auto is_put_off = [&](const std::string& file, uint64_t bytes) {
+    std::this_thread::sleep_for(1ms);
+    const auto before = end.granted();
+    end.moved(file, bytes);
+    const auto more = end.by() - std::exchange(by, end.by());
+    CHECK(more == end.granted() - before);
+    return more > 0s;
+  };
+  CHECK(is_put_off("f", kStep));
+  CHECK_FALSE(is_put_off("f", kStep + 1));
+  CHECK(is_put_off("f", 2 * kStep));
+  CHECK_FALSE(is_put_off("f", kStep));  // it begins anew
+  CHECK_FALSE(is_put_off("f", 2 * kStep));
+  CHECK(is_put_off("g", kStep));
+  CHECK(is_put_off("f", 3 * kStep));
+}
+
+TEST_CASE("what a sink moves at the end puts its bound off, and that of all other waits at the end") {
+  class Copying : public Sink {
+   public:
+    size_t write(std::span<const Record> records, const Report&) override {
+      writing = true;
+      while (!hurried) std::this_thread::sleep_for(1ms);
+      const auto before = bound("", 0);
+      std::this_thread::sleep_for(1ms);
+      put_off = bound("file", 64 << 10) > before && bound("", 0) > before;
+      return records.size();
+    }
+    void flush() override {}
+    void set_bound(Bound given) override { bound = std::move(given); }
+    void hurry() noexcept override { hurried = true; }
+    std::atomic<bool> writing{false}, hurried{false}, put_off{false};
+    Bound bound;
+  };
+  const auto end = std::make_shared<End>();
+  const auto sink = std::make_shared<Copying>();
+  Queue queue(
+      {}, [](const Event&) {}, std::make_shared<Sender>(0ms, end));
+  Record record;
+  record.run = "r";
+  queue.push(queue.add(sink), record);
+  while (!sink->writing) std::this_thread::sleep_for(1ms);
+  const auto by = end->by();
+  CHECK(queue.close(10s) == 0);
+  CHECK(sink->put_off);
+  CHECK(end->by() > by);
+}
+
+TEST_CASE("a copy of a file that is lost with the process is removed, and the report names it") {
+  const test::Folder folder;
+  std::filesystem::create_directories(folder / "run/.incoming");
+  const std::string staged = folder.put("run/.incoming/copy", "bytes");
+  std::vector<Event> events;
+  const auto sink = std::make_shared<Patient>();
+  {
+    Queue queue({}, [&](const Event& event) { events.push_back(event); });
+    const auto lane = queue.add(sink);
+    Record record;
+    record.run = "r";
+    queue.push(lane, record);
+    while (!sink->writing) std::this_thread::sleep_for(1ms);
+    record.kind = RecordKind::file;
+    record.key = "models/big.bin";
+    record.value = staged;
+    record.extra = "/home/me/big.bin";
+    queue.push(lane, record);
+    CHECK(queue.close(400ms) == 2);
+  }
+  REQUIRE(events.size() == 1);
+  CHECK_THAT(events[0].message, Holds("'models/big.bin' ('/home/me/big.bin') of run r could not be stored"));
+  CHECK_FALSE(std::filesystem::exists(folder / "run"));
+}
+
+TEST_CASE("the bound of a request is told how much of a PUT has gone, and of nothing else") {
+  Silence server;
+  http::Client client;
+  std::string told;
+  uint64_t gone = 0;
+  client.set_bound([&](const std::string& what, uint64_t bytes) {
+    told = what;
+    gone = std::max(gone, bytes);
+    return gone ? Clock::now() : Clock::now() + 1h;
+  });
+  http::Request request;
+  request.url = server.url + "/file";
+  request.method = "PUT";
+  request.body = std::string(64 << 20, 'x');
+  CHECK_THROWS_AS(client.send(request), http::RequestError);
+  CHECK(told == request.url);
+  CHECK(gone > 0);
+  CHECK(gone < request.body.size());  // the rest has no place in the buffers of the system
+  gone = 0;
+  request.method = "POST";
+  request.timeout = 50ms;
+  CHECK_THROWS_AS(client.send(request), http::RequestError);
+  CHECK(gone == 0);
 }
 
 TEST_CASE("a request under way is over when the client is hurried") {

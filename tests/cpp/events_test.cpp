@@ -17,6 +17,7 @@
 #include "host/track/event.h"
 #include "host/track/event_file.h"
 #include "host/track/protobuf.h"
+#include "host/track/sender.h"
 #include "tests/cpp/catch.h"
 #include "tests/cpp/folder.h"
 
@@ -285,4 +286,42 @@ TEST_CASE("whole files are written by the thread; one whose folder is gone is se
   for (int tries = 0; tries < 1000 && done != EventFiles::Flushed::yes; ++tries) done = files->flush_files(20ms);
   CHECK(done == EventFiles::Flushed::yes);
   CHECK(read(folder / "b.tsv").size() == 200);
+}
+
+TEST_CASE("who waits for room for a file holds up nobody else") {
+  // Holds the thread of all files up, as a disk does.
+  class Disk : public Sink {
+   public:
+    size_t write(std::span<const Record> records, const Report&) override {
+      busy = true;
+      while (busy) std::this_thread::sleep_for(1ms);
+      return records.size();
+    }
+    void flush() override {}
+    std::atomic<bool> busy{false};
+  };
+  const test::Folder folder;
+  const auto sender = std::make_shared<Sender>(0ms);
+  const auto disk = std::make_shared<Disk>();
+  Queue other(
+      {}, [](const Event&) {}, sender);
+  other.push(other.add(disk), event("x"));
+  while (!disk->busy) std::this_thread::sleep_for(1ms);
+  QueueOptions options;
+  options.capacity = 1000;
+  options.patience = 5s;
+  const auto files = std::make_shared<EventFiles>(options, sender);
+  files->write_file(folder / "a", std::string(900, 'a'));
+  std::atomic<bool> written{false};
+  std::thread writer([&] {
+    files->write_file(folder / "b", std::string(900, 'b'));
+    written = true;
+  });
+  std::this_thread::sleep_for(20ms);
+  CHECK(files->flush_files(0ms) == EventFiles::Flushed::not_yet);
+  CHECK_FALSE(written);
+  disk->busy = false;
+  writer.join();
+  CHECK(files->flush_files(10s) == EventFiles::Flushed::yes);
+  CHECK(read(folder / "b").size() == 900);
 }

@@ -1,7 +1,6 @@
-// The spool of a run: frames, segments, the lock, what is found after a kill.
+// The spool of a run: frames, segments, the lock, the disk that refuses.
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -11,75 +10,27 @@
 #include <thread>
 
 #include "host/base/file.h"
+#include "host/track/delivery.h"
 #include "host/track/frame.h"
 #include "host/track/spool.h"
 #include "host/track/spool_sink.h"
 #include "host/track/tracker.h"
 #include "tests/cpp/catch.h"
 #include "tests/cpp/folder.h"
+#include "tests/cpp/spool_run.h"
 
 using namespace trainhost;
 using namespace trainhost::track;
+using namespace trainhost::test;
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 namespace {
 
-const std::string kRun(32, 'a');
-
-Record metric(int64_t step, std::string key = "loss") {
-  Record record;
-  record.run = kRun;
-  record.key = std::move(key);
-  record.number = 0.5;
-  record.step = step;
-  record.timestamp = 1234;
-  return record;
-}
-
-Record end_run() {
-  Record record;
-  record.kind = RecordKind::end_run;
-  record.run = kRun;
-  record.value = "FINISHED";
-  return record;
-}
-
-std::vector<int64_t> drain(Spool& spool, size_t at_once = 1000) {
-  std::vector<int64_t> steps;
-  for (;;) {
-    const auto records = spool.next(at_once);
-    if (records.empty()) return steps;
-    for (const Record& record : records) steps.push_back(record.step);
-    spool.stored(records.back().position, records.size());
-  }
-}
-
 size_t segments(const std::string& folder) {
   size_t count = 0;
   for ([[maybe_unused]] const auto& entry : fs::directory_iterator(folder + "/" + kRun + "/spool")) ++count;
   return count;
-}
-
-// Runs `work` in a process of its own that then dies of SIGKILL.
-void killed(const std::function<void()>& work) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    work();
-    ::kill(::getpid(), SIGKILL);
-  }
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  REQUIRE(WIFSIGNALED(status));
-}
-
-// What a process that was killed has left.
-void leave(const std::string& folder, int records, bool ended = false) {
-  killed([&] {
-    Spool spool(folder, kRun, "sqlite:////x.db");
-    for (int i = 0; i < records; ++i) spool.put(metric(i));
-    if (ended) spool.put(end_run());
-  });
 }
 
 // Logs until the disk refuses; how much it took.
@@ -242,163 +193,6 @@ TEST_CASE("spool: a run is never over before it has begun") {
   CHECK(spool.last_sign() == start.timestamp);
 }
 
-TEST_CASE("spool: what a killed process has left is taken over, but for half a record; one that lives keeps its own") {
-  const test::Folder folder;
-  const std::string runs = folder / "runs";
-  leave(runs, 5);
-  {
-    std::ofstream torn(runs + "/" + kRun + "/spool/0000000000000000.log", std::ios::app | std::ios::binary);
-    std::string frame;
-    append_frame(frame, metric(5));
-    torn << frame.substr(0, frame.size() - 3);
-  }
-  const auto spool = Spool::adopt(runs, kRun);
-  REQUIRE(spool);
-  CHECK(spool->store() == "sqlite:////x.db");
-  CHECK(spool->waiting() == 5);
-  CHECK_FALSE(spool->ended());
-  CHECK_FALSE(Spool::adopt(runs, kRun));  // it is this process's own now
-  killed([&] {
-    if (Spool::adopt(runs, kRun)) ::_exit(1);  // and of no other
-  });
-  spool->put(end_run());
-  CHECK(drain(*spool).size() == 6);
-  CHECK(spool->remove());
-  CHECK_FALSE(fs::exists(runs));
-}
-
-TEST_CASE("spool: a store that has some of it is not given that again") {
-  const test::Folder folder;
-  leave(folder / "runs", 10, true);
-  const auto spool = Spool::adopt(folder / "runs", kRun);
-  REQUIRE(spool);
-  CHECK(spool->ended());
-  const auto records = spool->next(5);  // the segment's first frame is no record
-  REQUIRE(records.size() == 4);
-  CHECK(spool->skip(records.back().position) == 4);
-  CHECK(spool->waiting() == 7);
-  CHECK(drain(*spool) == std::vector<int64_t>{4, 5, 6, 7, 8, 9, 0});
-}
-
-TEST_CASE("spool: a store that has more than the file, whose end a power cut has taken, is given none of it again") {
-  const test::Folder folder;
-  const std::string runs = folder / "runs", first = runs + "/" + kRun + "/spool/0000000000000000.log";
-  const bool ended = GENERATE(false, true);
-  leave(runs, 10, ended);
-  const std::string whole = file::read(first);
-  const size_t header = read_frame(whole)->second, each = read_frame(std::string_view(whole).substr(header))->second;
-  fs::resize_file(first, header + 4 * each + 3);
-  std::string id;
-  {
-    const auto spool = Spool::adopt(runs, kRun);
-    REQUIRE(spool);
-    id = spool->id();
-    CHECK(spool->skip(whole.size()) == 4);
-    CHECK(spool->waiting() == 0);
-    CHECK(drain(*spool).empty());
-    CHECK_FALSE(spool->ended());
-    CHECK(spool->put(metric(77)) == Spool::Put::kept);
-  }
-  // What is logged from then on is new to the store, also if the process is killed before it has stored it.
-  killed([&] {
-    const auto spool = Spool::adopt(runs, kRun);
-    if (!spool || spool->id() != id || spool->skip(whole.size()) != 0 || spool->waiting() != 1) ::_exit(1);
-  });
-  const auto spool = Spool::adopt(runs, kRun);
-  REQUIRE(spool);
-  CHECK(spool->id() == id);
-  CHECK(spool->store() == "sqlite:////x.db");
-  CHECK(spool->skip(whole.size()) == 0);
-  spool->put(end_run());
-  CHECK(drain(*spool) == std::vector<int64_t>{77, 0});
-  CHECK(spool->remove());
-  CHECK_FALSE(fs::exists(runs));
-}
-
-TEST_CASE("spool: a flipped bit loses its record alone, wherever it is, and a copy of the segment stays") {
-  const bool segmented = GENERATE(false, true);
-  const test::Folder folder;
-  const std::string runs = folder / "runs", first = runs + "/" + kRun + "/spool/0000000000000000.log";
-  killed([&] {
-    SpoolOptions options;
-    if (segmented) options.segment = 1000;
-    Spool spool(runs, kRun, "sqlite:////x.db", options);
-    for (int i = 0; i < 30; ++i) spool.put(metric(i));
-  });
-  const std::string whole = file::read(first);
-  const size_t header = read_frame(whole)->second, each = read_frame(std::string_view(whole).substr(header))->second;
-  for (size_t byte = 0; byte < each; ++byte) {
-    const test::Folder copy;
-    const std::string there = copy / "runs", segment = there + "/" + kRun + "/spool/0000000000000000.log";
-    fs::create_directories(there);
-    fs::copy(runs, there, fs::copy_options::recursive);
-    std::string bad = whole;
-    bad[header + 3 * each + byte] = static_cast<char>(bad[header + 3 * each + byte] ^ 0x40);
-    file::write_atomic(segment, bad);
-    const auto spool = Spool::adopt(there, kRun);
-    REQUIRE(spool);
-    CHECK(spool->waiting() == 29);
-    CHECK(file::read(segment + ".damaged") == bad);
-    spool->put(end_run());
-    const auto steps = drain(*spool);
-    REQUIRE(steps.size() == 30);
-    CHECK(steps[2] == 2);
-    CHECK(steps[3] == 4);
-    CHECK(steps[28] == 29);
-    CHECK(spool->remove());
-    CHECK(fs::exists(segment + ".damaged"));
-    CHECK_FALSE(fs::exists(segment));
-    CHECK_FALSE(Spool::adopt(there, kRun));
-  }
-}
-
-TEST_CASE("spool: the last record damaged but whole is no torn one") {
-  const test::Folder folder;
-  const std::string runs = folder / "runs", first = runs + "/" + kRun + "/spool/0000000000000000.log";
-  leave(runs, 5);
-  std::string bytes = file::read(first);
-  bytes.back() ^= 1;
-  file::write_atomic(first, bytes);
-  const auto spool = Spool::adopt(runs, kRun);
-  REQUIRE(spool);
-  CHECK(spool->waiting() == 4);
-  CHECK(file::read(first + ".damaged") == bytes);
-  spool->put(end_run());
-  CHECK(drain(*spool) == std::vector<int64_t>{0, 1, 2, 3, 0});
-  CHECK(spool->remove());
-}
-
-TEST_CASE("spool: what is damaged or cut off while it is read is passed over once") {
-  const test::Folder folder;
-  const std::string runs = folder / "runs", first = runs + "/" + kRun + "/spool/0000000000000000.log";
-  SpoolOptions options;
-  options.segment = 1000;
-  Spool spool(runs, kRun, "sqlite:////x.db", options);
-  for (int i = 0; i < 30; ++i) spool.put(metric(i));
-  const std::string whole = file::read(first);
-  std::string bad = whole.substr(0, whole.size() - 10);  // the last record of the segment
-  bad[read_frame(whole)->second + 4] ^= 1;               // the length of the first one
-  file::write_atomic(first, bad);
-  const auto steps = drain(spool);
-  CHECK(steps.size() == 28);
-  CHECK(steps.front() == 1);
-  CHECK(steps.back() == 29);
-  spool.put(end_run());
-  CHECK(drain(spool).size() == 1);
-  CHECK(spool.remove());
-}
-
-TEST_CASE("spool: one that does not say any more where it belongs stays") {
-  const test::Folder folder;
-  const std::string runs = folder / "runs", first = runs + "/" + kRun + "/spool/0000000000000000.log";
-  leave(runs, 5);
-  std::string bytes = file::read(first);
-  bytes[20] ^= 1;
-  file::write_atomic(first, bytes);
-  CHECK_THROWS_WITH(Spool::adopt(runs, kRun), Holds("does not say which store"));
-  CHECK(file::read(first) == bytes);
-}
-
 TEST_CASE("spool: a run that has ended holds no file open but its lock, and none once all is stored") {
   const test::Folder folder;
   const auto descriptors = [] { return std::distance(fs::directory_iterator("/dev/fd"), fs::directory_iterator()); };
@@ -448,7 +242,7 @@ TEST_CASE("spool: what a start or an end that was cut short leaves empty is remo
   if (left == "both") fs::create_directories(run / "spool");
   if (left == "runs/RUN/lock" || left == "both") std::ofstream(run / "lock").close();
   Tracker tracker;
-  CHECK(tracker.recover(runs) == 0);
+  CHECK(tracker.recover(runs).runs == 0);
   CHECK_FALSE(fs::exists(home));
 }
 
@@ -458,7 +252,7 @@ TEST_CASE("spool: what others have put into the folders stays") {
   fs::create_directories(runs / kRun / "ckpt");
   std::ofstream(runs / kRun / "lock").close();
   Tracker tracker;
-  CHECK(tracker.recover(runs) == 0);
+  CHECK(tracker.recover(runs).runs == 0);
   CHECK(fs::exists(runs / kRun / "ckpt"));
   CHECK_FALSE(fs::exists(runs / kRun / "lock"));
 }
@@ -486,4 +280,105 @@ TEST_CASE("spool: one that is just being made does not lose to who removes what 
   }
   over = true;
   remover.join();
+}
+
+TEST_CASE("what a server has of a spool is noted beside it, for that spool alone, and goes with it") {
+  const test::Folder folder;
+  const std::string run = folder / kRun;
+  leave(folder.path.string(), 3);
+  CHECK(read_delivery(run, "spool").position == 0);
+  REQUIRE(note_server_run(run, {"theirs", "s3://user:secret@bucket", 7}));
+  note_position(run, "spool", 0x1234567890);
+  note_position(run, "spool", 42);
+  const Delivery noted = read_delivery(run, "spool");
+  CHECK(noted.position == 42);
+  REQUIRE(noted.run);
+  CHECK((noted.run->id == "theirs" && noted.run->experiment_id == 7 && noted.run->artifact_uri.empty()));
+  CHECK(read_delivery(run, "other").position == 0);
+  for (const char* damage : {"", "{", "[]", "{\"run_id\": 1, \"experiment_id\": 1}", "{\"run_id\": \"a\"}"}) {
+    folder.put(kRun + "/remote/run.json", damage);
+    CHECK_FALSE(read_delivery(run, "spool").run);
+  }
+  for (const char* damage : {"", "spool ", "spool 000000000000002", "spool 00000000000000zz\n"}) {
+    folder.put(kRun + "/remote/position", damage);
+    CHECK(read_delivery(run, "spool").position == 0);
+  }
+  const auto spool = Spool::adopt(folder.path.string(), kRun);
+  spool->put(end_run());
+  drain(*spool);
+  CHECK(spool->remove());
+  CHECK_FALSE(fs::exists(run));
+}
+
+TEST_CASE("a spool of a store that is not wanted is left alone, and so is what it holds") {
+  const test::Folder folder;
+  leave(folder.path.string(), 3);
+  std::string asked;
+  const auto wanted = [&](bool answer) {
+    return [&asked, answer](const std::string& store) {
+      asked = store;
+      return answer;
+    };
+  };
+  CHECK_FALSE(Spool::adopt(folder.path.string(), kRun, {}, wanted(false)));
+  CHECK(asked == "sqlite:////x.db");
+  const auto spool = Spool::adopt(folder.path.string(), kRun, {}, wanted(true));
+  REQUIRE(spool);
+  CHECK(spool->waiting() == 3);
+}
+
+namespace {
+
+// A server that makes runs, and takes nothing of those that it holds.
+struct Remote : Sink {
+  std::shared_ptr<RemoteRuns> runs;
+  std::vector<std::string> calls;
+  bool refuses = false;
+  size_t write(std::span<const Record> records, const Report&) override {
+    if (refuses) return 0;
+    calls.push_back(std::to_string(static_cast<int>(records.front().kind)) + " x" + std::to_string(records.size()));
+    if (records.front().kind == RecordKind::start_run) runs->add(kRun, {"theirs", "", 0});
+    return records.size();
+  }
+  void flush() override {}
+  bool holds(const std::string&) const override { return refuses; }
+};
+
+}  // namespace
+
+TEST_CASE("a server's answers are noted after each batch, after each file and after the creation of the run") {
+  const test::Folder folder;
+  const auto runs = std::make_shared<RemoteRuns>();
+  const auto remote = std::make_shared<Remote>();
+  remote->runs = runs;
+  const auto spools = std::make_shared<Spools>();
+  const auto spool = std::make_shared<Spool>(folder.path.string(), kRun, "http://host");
+  spools->add(spool);
+  const std::string staged = folder.put("staged", "bytes");
+  Record start, file;
+  start.kind = RecordKind::start_run;
+  file.kind = RecordKind::file;
+  file.value = staged;
+  start.run = file.run = kRun;
+  for (const Record& record : {start, metric(0), metric(1), file, metric(2)}) spool->put(record);
+  SpoolSink sink(remote, spools, runs);
+  Record token;
+  token.kind = RecordKind::spooled;
+  token.run = kRun;
+  const auto write = [&] { return sink.write(std::span(&token, 1), [](const Event&) {}); };
+  const auto noted = [&] { return read_delivery(spool->folder(), spool->id()); };
+  CHECK(write() == 0);
+  CHECK(noted().run->id == "theirs");
+  CHECK(write() == 0);
+  CHECK(remote->calls == std::vector<std::string>{"0 x1", "2 x3"});
+  CHECK_FALSE(fs::exists(staged));
+  const uint64_t position = noted().position;
+  remote->refuses = true;
+  CHECK(write() == 1);
+  CHECK(noted().position == position);
+  CHECK(spool->waiting() == 1);
+  CHECK(spools->held() == 1);
+  spool->put(end_run());
+  CHECK(write() == 1);
+  CHECK(fs::exists(spool->folder()));
 }

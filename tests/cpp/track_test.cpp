@@ -1002,4 +1002,9 @@ TEST_CASE("ids of a server's runs: its own, those of here, those that it refuses
   runs.refuse("c");
   CHECK_FALSE(runs.wait("c", 60s));
   CHECK(runs.id_of("c") == "c");
+  CHECK_FALSE(runs.is_suspected("d"));
+  runs.suspect("d");
+  CHECK(runs.is_suspected("d"));
+  runs.acquit("d");
+  CHECK_FALSE(runs.is_suspected("d"));
 }

@@ -11,9 +11,11 @@ import threading
 class FaultServer:
     """Hands each request to the server at `target` (host, port), unless `fault(handler, body)` has answered it: True.
 
+    read: takes a body of so many bytes from a file, as slowly as it likes.
     requests: (method, path, headers, body) of each that came; connections: how many there were."""
 
-    def __init__(self, target, fault=None, certificate=None, client_ca=None, port=0):
+    def __init__(self, target, fault=None, certificate=None, client_ca=None, port=0,
+                 read=lambda file, count: file.read(count)):
         self.target, self.fault, self.requests, self.connections = target, fault, [], 0
         self.lock = threading.Lock()
         server = self
@@ -28,7 +30,7 @@ class FaultServer:
                 super().setup()
 
             def do(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                body = read(self.rfile, int(self.headers.get("Content-Length", 0)))
                 with server.lock:
                     server.requests.append((self.command, self.path, dict(self.headers), body))
                 if server.fault and server.fault(self, body):

@@ -11,6 +11,9 @@ import urllib.request
 
 import pytest
 
+for name in [name for name in os.environ if name.lower().endswith("_proxy")]:  # all servers are on this machine
+    del os.environ[name]
+
 
 class Server:
     """A real MLflow server in a folder: `mlflow server`, with sqlite and the artifacts beside it."""

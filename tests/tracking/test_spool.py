@@ -226,6 +226,34 @@ def test_what_has_no_store_any_more_stays_and_says_so(trainhost, folder):
     run, _ = killed_after(trainhost, folder, 0.1, 100000)
     for path in folder.glob("mlflow.db*"):
         path.unlink()
-    done = trainhost.run("sync", folder)
+    done = trainhost.run("sync", folder, check=False)
+    assert done.returncode == 1 and "1 run could not be stored and stay on disk" in done.stderr
     assert re.search(f"{run} stays in .*there is no '.*mlflow.db'", done.stderr), done.stderr
     assert rest_of(folder).exists()
+
+
+def test_files_of_a_killed_run_are_stored_from_their_copies(trainhost, folder):
+    """The script has removed them already; one is copied at the call, one gets a second name."""
+    (folder / "small.bin").write_bytes(b"small" * 1000)
+    (folder / "big.bin").write_bytes(os.urandom(5 << 20))
+    want = {name: (folder / name).read_bytes() for name in ("small.bin", "big.bin")}
+    trainhost.run("-e", "require('mlflow').start_run():end_run()", cwd=folder)
+    with sqlite3.connect(folder / "mlflow.db", isolation_level=None) as locker:
+        locker.execute("BEGIN IMMEDIATE")
+        process = subprocess.Popen([trainhost.path, "-e", """
+local run = require("mlflow").start_run()
+for _, name in ipairs {"small.bin", "big.bin"} do
+  run:log_artifact(name)
+  os.remove(name)
+end
+print(run.info.run_id)
+io.stdout:flush()
+io.read()"""], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        run = process.stdout.readline().strip()
+        process.kill()
+        process.communicate()
+        locker.execute("ROLLBACK")
+    assert "1 run: all that was logged is stored" in trainhost.run("sync", folder).stdout
+    assert {path.name: path.read_bytes() for path in (folder / f"mlruns/0/{run}/artifacts").iterdir()} == want
+    assert [path.name for path in (folder / f"mlruns/0/{run}").iterdir()] == ["artifacts"]
+    assert not rest_of(folder).exists()
