@@ -389,6 +389,7 @@ int flush(lua_State* L) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
     done = mine.tracker->flush(std::clamp(left, std::chrono::milliseconds(0), std::chrono::milliseconds(20)), only);
   } while (!done && Clock::now() < deadline && !interrupts.requested());
+  if (interrupts.requested()) mine.tracker->hasten();
   lua_pushboolean(L, done);
   lua_pushinteger(L, static_cast<lua_Integer>(mine.tracker->waiting()));
   lua_pushinteger(L, static_cast<lua_Integer>(mine.tracker->held()));

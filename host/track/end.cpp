@@ -8,7 +8,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kEnd = 10s;
+constexpr auto kEnd = 10s, kHaste = 2s;
 constexpr uint64_t kStep = uint64_t{64} << 10;  // bytes; what moves more slowly stands still
 
 }  // namespace
@@ -21,13 +21,21 @@ End::Clock::time_point End::by() {
   if (is_over()) {
     by_ = Clock::now() + kEnd;
     moved_.clear();
+    hastened_ = false;
   }
   return by_;
 }
 
-void End::moved(const std::string& file, uint64_t bytes) {
+void End::hasten() {
   std::lock_guard lock(mutex_);
   if (is_over()) return;
+  hastened_ = true;
+  by_ = std::min(by_, Clock::now() + kHaste);
+}
+
+void End::moved(const std::string& file, uint64_t bytes) {
+  std::lock_guard lock(mutex_);
+  if (is_over() || hastened_) return;
   uint64_t& most = moved_[file];
   if (bytes < most + kStep) return;
   most = bytes;

@@ -22,6 +22,8 @@ class End {
   // So many bytes of a file have been sent or copied. Where an end has begun it may last ten seconds from now, if these
   // are more than ever before: what fails and begins anew is no progress.
   void moved(const std::string& file, uint64_t bytes);
+  // An end that has begun is over in two seconds, whatever moves: somebody does not want to wait.
+  void hasten();
   // By how much progress has put off all ends so far.
   Clock::duration granted() const;
   static std::shared_ptr<End> of_process();
@@ -32,6 +34,7 @@ class End {
   mutable std::mutex mutex_;
   Clock::time_point by_{};
   Clock::duration granted_{};
+  bool hastened_ = false;
   std::map<std::string, uint64_t> moved_;  // since the end has begun
 };
 

@@ -70,6 +70,8 @@ class Tracker {
   bool flush(std::chrono::milliseconds limit, const Store* only = nullptr);
   // What is left for the end of the process, see Queue.
   std::chrono::milliseconds left_of_end() { return files_.queue->left_of_end(); }
+  // See End.
+  void hasten() { end_->hasten(); }
   size_t close(std::chrono::milliseconds limit);
   // Records that are not stored yet.
   size_t waiting() const;

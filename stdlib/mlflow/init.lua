@@ -242,7 +242,7 @@ vm.at_exit(function(status)
   if places.is_open() then
     -- Two seconds are for what is stored when nobody waits any more; while bytes of a file move there is more time.
     repeat local left = track.end_limit() - 2
-    until left <= 0 or track.flush(left)
+    until left <= 0 or track.flush(left) or vm.stop_wished()
     deliver()
     places.clean()
   end

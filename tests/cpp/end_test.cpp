@@ -90,6 +90,10 @@ TEST_CASE("an end lasts longer while bytes of files move that have not moved bef
   CHECK_FALSE(is_put_off("f", 2 * kStep));
   CHECK(is_put_off("g", kStep));
   CHECK(is_put_off("f", 3 * kStep));
+  end.hasten();
+  CHECK(end.by() <= Clock::now() + 2s);
+  by = end.by();
+  CHECK_FALSE(is_put_off("f", 9 * kStep));
 }
 
 TEST_CASE("what a sink moves at the end puts its bound off, and that of all other waits at the end") {

@@ -5,6 +5,7 @@ import math
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import struct
 import subprocess
@@ -472,6 +473,37 @@ def test_an_upload_at_the_end_is_waited_for_while_it_moves_slow(trainhost, proxy
     stored = open(client.download_artifacts(run.info.run_id, "big.bin"), "rb").read()
     assert stored == (tmp_path / "big.bin").read_bytes()
     assert not (tmp_path / ".trainhost").exists()
+
+
+def test_who_does_not_want_to_wait_for_an_upload_asks_once(trainhost, proxy, tmp_path):
+    reading, free = threading.Event(), threading.Event()
+
+    def slowly(file, count):
+        parts = [file.read(min(1 << 20, count))]
+        while count > 1 << 20 and not free.is_set():  # without an end
+            reading.set()
+            parts.append(file.read(1 << 16))
+            time.sleep(0.02)
+        return b"".join(parts)
+
+    (tmp_path / "big.bin").write_bytes(bytes(200 << 20))
+    with proxy(read=slowly) as between:
+        (tmp_path / "script.lua").write_text("""
+            local mlflow = require "mlflow"
+            local run <close> = mlflow.start_run()
+            run:log_artifact("big.bin")
+            print("logged")
+            io.stdout:flush()""")
+        process = subprocess.Popen([trainhost.path, "script.lua"], cwd=tmp_path, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True,
+                                   env={**os.environ, "MLFLOW_TRACKING_URI": between.uri})
+        assert process.stdout.readline() == "logged\n" and reading.wait(60)
+        time.sleep(1)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=60)[1]
+        free.set()
+    assert process.returncode == 143 and "could not be stored before the process ended" in said, said
 
 
 def test_the_end_waits_ten_seconds_for_an_upload_that_stands_still_slow(trainhost, proxy, tmp_path):
