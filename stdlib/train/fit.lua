@@ -155,7 +155,6 @@ local function train_epoch(state, a, aggregate)
     state.sample_weight = a.weights and a.weights(batch)
     state:emit("batch_begin")
     local loss, parts = a.step(state, batch)
-    if loss == nil then require("native.vm").raise("usage", "train.fit: step must return the loss, got nil") end
     local mean, count, means = rule:measure(state, batch, loss, parts)
     if state.optimizer then accumulate(state, a, window) else state.steps_done = state.steps_done + 1 end
     if not is_left_out(state, mean) or state.epoch_batches + 1 == state.batch_count and not aggregate.shown then
@@ -195,8 +194,12 @@ end
 -- The validation of one epoch, and the loss of the training data at the weights that it ended with.
 local function evaluate_epoch(state, a, validation, again)
   if a.valid and a.validates(state.epoch) then
-    pass(state, a.valid, "valid", validation, {step = a.step, limit = a.limit_valid_batches, device = a.device,
+    local done = pass(state, a.valid, "valid", validation, {step = a.step, limit = a.limit_valid_batches, device = a.device,
       denominator = a.denominator, weighted = a.weighted_valid})
+    if done == 0 and not state._told_empty then  -- made by a function: its iterator is used up, say
+      state._told_empty = true
+      host.log.warn(("train.fit: valid has no batches at epoch %d"):format(state.epoch + 1))
+    end
     logs.freeze(state.logs)
   end
   if again and (state.epoch + 1) % a.evaluate_train == 0 then

@@ -71,6 +71,38 @@ test.case("data of no kind are named as the user named them, whatever stands bes
     {model = model, data = X, batch_size = "2"})
 end)
 
+test.case("what evaluate and predict are given", function()
+  local model, empty = nn.Linear(2, 1), function() return function() end end
+  local function evaluate(pattern, more)
+    more.model, more.loss, more.data = model, more.loss or "mse", more.data or {X, Y}
+    test.raises("train.evaluate: " .. pattern, train.evaluate, more)
+  end
+  evaluate('step must be a function, got string "x"', {step = "x"})
+  evaluate("count must be a function, got number 3", {count = 3})
+  evaluate('reduction must be "mean" or "sum", got string "avg"', {reduction = "avg"})
+  evaluate("data has no batches", {data = empty})
+  evaluate("loss must return a tensor, got nil", {loss = function() end})
+  evaluate("step must return the loss, got nil", {step = function() end})
+  evaluate("weights of shape torch.Size%(%[8, 2%]%) for a loss of shape", {sample_weight = torch.ones(8, 2)})
+  test.raises("callbacks must be a list of callbacks, got one callback", train.evaluate,
+    {model = model, loss = "mse", data = {X, Y}, callbacks = train.EarlyStopping()})
+  test.raises("train.predict: step must be a function, got number 3", train.predict, {model = model, data = X, step = 3})
+  test.raises("train.predict: data has no batches", train.predict, {model = model, data = empty})
+  local weights = torch.rand(8)
+  test.equal(train.evaluate({model = model, loss = "mse", data = {X, Y}, sample_weight = weights:view(8, 1)}),
+    train.evaluate({model = model, loss = "mse", data = {X, Y}, sample_weight = weights}))
+end)
+
+test.case("callbacks called with a colon, with what is no table of options, or hooked to no event", function()
+  test.raises("train.EarlyStopping: expected a table of keywords, got train.-with a dot", train.EarlyStopping, train, {})
+  local optimizer = torch.optim.SGD({torch.zeros(1)}, {lr = 1})
+  test.raises("expected a table of keywords, got StepLR %(train.LearningRateScheduler{name = value}%)$", train.LearningRateScheduler,
+    torch.optim.lr_scheduler.StepLR(optimizer, {step_size = 1}))
+  test.raises('train.on: the event must be a string, got function.-train.on%("epoch_end", f%)', train.on, print, "epoch_end")
+  test.raises('train.on: the last argument must be a function, got string "x"', train.on, "epoch_end", {}, "x")
+  test.raises("train.reload: cannot open .-nothing.lua: No such file", train.reload, test.tmpdir() .. "/nothing.lua")
+end)
+
 test.case("a dataset needs no batch_size", function()
   local set, sizes = torch.utils.data.TensorDataset(torch.randn(40, 2), torch.randn(40, 1)), {}
   train.fit {model = nn.Linear(2, 1), optimizer = "sgd", loss = "mse", train = set, valid = set, epochs = 1, quiet = true,
