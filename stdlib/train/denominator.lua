@@ -136,7 +136,9 @@ end
 ---@return number|Tensor count
 ---@return table? parts their means
 function Denominator:measure(state, batch, loss, parts)
-  if loss == nil then usage(self.where .. (self.each and ": loss must return a tensor, got nil" or ": step must return the loss, got nil")) end
+  if loss == nil then
+    usage(("%s: %s, got nil"):format(self.where, self.each and "loss must return a tensor" or "step must return the loss"))
+  end
   state.samples = state.samples or batches.samples(batch)
   local count = state.count
   local mean = loss
