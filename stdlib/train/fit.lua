@@ -27,7 +27,7 @@ end
 
 -- The optimizer of another model trains nothing: told at the first step. What is frozen in part has some gradient.
 local function check_gradients(state)
-  state._has_gradients = true
+  state._is_checked = true
   local parameters = gradients.parameters(state)
   for _, parameter in ipairs(parameters) do
     if parameter.grad ~= nil then return end
@@ -49,7 +49,7 @@ end
 -- Ends an accumulation window: the gradients become those of the mean over all its samples, then the optimizer steps.
 local function step_optimizer(state, a, window)
   local scaler = a.scaler
-  if not state._has_gradients then check_gradients(state) end
+  if not state._is_checked then check_gradients(state) end
   if scaler and (window.count > 1 or a.clip_grad_value or a.clip_grad_norm or state.callback_list:hears("before_step")) then
     scaler:unscale_(state.optimizer)
   end
@@ -87,6 +87,10 @@ local function accumulate(state, a, window)
   local factor = alone and 1 or window:factor(state.count)
   state:emit("before_backward")
   local loss = state.loss
+  if not state._is_checked and not loss.requires_grad then
+    require("native.vm").raise("usage", "train.fit: the loss requires no gradient: element 0 of tensors does not require grad and " ..
+      "does not have a grad_fn", "all parameters are frozen, or the loss is not made of what the model returns")
+  end
   if factor ~= 1 then loss = loss * factor end
   if a.scaler then loss = a.scaler:scale(loss) end
   loss:backward()
@@ -97,10 +101,13 @@ local function accumulate(state, a, window)
   end
 end
 
+-- As in Python, where 0 is false.
+local function is_wished(value) return value and value ~= 0 end
+
 -- Keras's way to stop: a hook sets model.stop_training.
 local function heed_stop_training(state)
   local model = state.model
-  if not (model and model.stop_training == true or state.stop_training == true) then return end
+  if not (model and is_wished(model.stop_training) or is_wished(state.stop_training)) then return end
   if model then model.stop_training = nil end
   state.stop_training = nil
   state:stop("stop_training was set")
