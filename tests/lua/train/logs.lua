@@ -47,7 +47,6 @@ test.case("freeze reads all, and what is behind may then change", function()
 end)
 
 test.case("a tensor is read as a number", function()
-  local torch = require "torch"
   local l = logs.new()
   l.norm = torch.tensor(2.5)
   test.equal(l.norm, 2.5)
