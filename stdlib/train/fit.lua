@@ -231,7 +231,12 @@ end
 ---metrics = {"accuracy"}. train and valid also as tensors {x, y} or datasets, with Keras's x, y, batch_size = 32, shuffle = true,
 ---sample_weight, class_weight = {[0] = 1.0, [1] = 5.0}, weighted_metrics (metrics that these weights reach), validation_data,
 ---validation_split (the data win over it), validation_freq = 1 (or a list of epochs from 1), validation_batch_size,
----validation_steps, steps_per_epoch, initial_epoch = 0. `state.model.stop_training = true` in a hook stops as in Keras.
+---validation_steps, steps_per_epoch (an epoch goes on in the data where the last one ended, and from their begin when they
+---end; with compat = "keras" it ends with them), initial_epoch = 0. `state.model.stop_training = true` in a hook stops as in
+---Keras.
+---
+---The first Ctrl-C or SIGTERM, or the end of the program that reads standard output (`| head`), ends the training in good
+---order after its step: what was logged is stored, MLflow runs end KILLED, and the program ends with 130, 143 or 141.
 ---
 ---optimizer = torch.optim.LBFGS(...) or "lbfgs": each step evaluates its batch several times, hooks of before_backward and
 ---after_backward hear every one; what is logged is the loss before the step. Without accumulate, clip_grad_* and scaler.
