@@ -25,31 +25,13 @@ local function step_if_finite(optimizer, found_inf, evaluate)
   if not ok then error(err, 0) end
 end
 
--- The optimizer of another model trains nothing: told at the first step. What is frozen in part has some gradient.
-local function check_gradients(state)
-  state._is_checked = true
-  local parameters = gradients.parameters(state)
-  for _, parameter in ipairs(parameters) do
-    if parameter.grad ~= nil then return end
-  end
-  if #parameters == 0 then return end
-  local text = ("train.fit: none of the optimizer's %s has a gradient after the first backward, nothing is trained"):format(
-    require("train.numbers").counted(#parameters, "parameter"))
-  local hint = "are they what the loss is made of?"
-  if state.model then
-    local own = false
-    for _, parameter in ipairs(state.model:parameters()) do
-      for _, other in ipairs(parameters) do own = own or rawequal(parameter, other) end
-    end
-    hint = own and "is the loss made of the model's output?" or "none of them is the model's: the optimizer takes model:parameters()"
-  end
-  host.log.warn(("%s (%s)"):format(text, hint))
-end
-
 -- Ends an accumulation window: the gradients become those of the mean over all its samples, then the optimizer steps.
 local function step_optimizer(state, a, window)
   local scaler = a.scaler
-  if not state._is_checked then check_gradients(state) end
+  if not state._is_checked then
+    state._is_checked = true
+    gradients.check(state, "train.fit")
+  end
   if scaler and (window.count > 1 or a.clip_grad_value or a.clip_grad_norm or state.callback_list:hears("before_step")) then
     scaler:unscale_(state.optimizer)
   end

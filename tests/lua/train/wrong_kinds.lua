@@ -49,6 +49,9 @@ test.case("data of no kind are named as the user named them, whatever stands bes
   local must = " must be tensors {x, y}, a dataset, a DataLoader, a list of batches or a function that returns an iterator, got "
   refuse("train.fit: train" .. must .. "number 3", "DataLoader(dataset", {train = 3})
   refuse("train.fit: train" .. must .. "number 3", nil, {train = 3, batch_size = 4})
+  refuse("train.fit: train" .. must .. "number 3", nil, {train = 3, validation_split = 0.2})
+  refuse("validation_split goes with train = {x, y}, got a dataset", "random_split",
+    {train = torch.utils.data.TensorDataset(X, Y), validation_split = 0.2})
   local model = nn.Linear(2, 1)
   test.raises("train.fit: x" .. must .. 'string "a"', train.fit, {x = "a", model = model, optimizer = "sgd", loss = "mse", epochs = 1})
   refuse("train.fit: validation_data" .. must .. "number 3", nil, {validation_data = 3})
@@ -109,6 +112,24 @@ test.case("a dataset needs no batch_size", function()
     callbacks = {train.on("batch_end", function(state) sizes[#sizes + 1] = state.samples end)}}
   test.equal(sizes, {32, 8})
   test.equal(train.predict({model = nn.Linear(2, 1), data = set}).shape, {40, 1})
+end)
+
+test.case("tensors to validate with are samples, but beside a list of batches that are tensors", function()
+  local function sizes(train_data, more)
+    local seen = {}
+    local given = {model = nn.Linear(2, 1), optimizer = "sgd", train = train_data, valid = {X, Y}, epochs = 1, quiet = true,
+      step = function(state, batch)
+        if state.phase == "valid" then seen[#seen + 1] = torch.is_tensor(batch) and "tensor" or #batch end
+        return state.model(X):sum()
+      end}
+    for key, value in pairs(more or {}) do given[key] = value end
+    train.fit(given)
+    return seen
+  end
+  test.equal(sizes {{X, Y}}, {2})
+  test.equal(sizes(torch.utils.data.DataLoader(torch.utils.data.TensorDataset(X, Y))), {2})
+  test.equal(sizes({X, Y}, {batch_size = 8}), {2})
+  test.equal(sizes {X, Y}, {"tensor", "tensor"})
 end)
 
 test.case("class_weight by name, below 0 or of no class", function()
