@@ -28,11 +28,20 @@ function keywords.listed(names, has_hint)
   return ("%s, ... (%d in all)"):format(table.concat(names, ", ", 1, has_hint and BESIDE_HINT or MOST), #names)
 end
 
+-- What is no table of keywords, such as the table before the colon of a call.
+local function refuse(function_name, given)
+  local meta = type(given) == "table" and debug.getmetatable(given)
+  local class = meta and type(meta.__name) == "string" and meta.__name
+  vm.raise("usage", ("%s: expected a table of keywords, got %s"):format(function_name, class or vm.describe(given)),
+    ("%s{name = value}%s"):format(function_name, class and function_name:match("^(.*)%.") == class and ", with a dot" or ""))
+end
+
 -- Raises for the first name in sorted order that has no default.
 local function refuse_unknown(function_name, given, defaults)
   for _, name in ipairs(ordered.keys(given)) do
     if defaults[name] == nil then
       local valid = ordered.keys(defaults)
+      if getmetatable(given) ~= nil then refuse(function_name, given) end
       local hint = keywords.did_you_mean(name, valid)
       vm.raise("usage", ("%s: unknown keyword %s, expected %s"):format(function_name, vm.describe(name),
         #valid == 0 and "none" or "one of " .. keywords.listed(valid, hint ~= nil)), hint)
@@ -58,10 +67,7 @@ end
 ---@return table a new table; `given` is left as it is
 function keywords.check(function_name, given, defaults)
   if given == nil then given = {} end
-  if type(given) ~= "table" then
-    vm.raise("usage", ("%s: expected a table of keywords, got %s"):format(function_name, vm.describe(given)),
-      ("%s{name = value}"):format(function_name))
-  end
+  if type(given) ~= "table" then refuse(function_name, given) end
   local result = {}
   for name, default in pairs(defaults) do
     if default ~= keywords.required and default ~= keywords.none then result[name] = default end

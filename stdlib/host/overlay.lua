@@ -83,30 +83,22 @@ local function reading_checkpoint(path)
   return reading(manifest) ~= manifest and reading(path) or path
 end
 
--- The place of what is written; the path itself where that could not be written, for the error.
-local function writing(path, keeps)
+-- The place of what is written; the path itself where that could not be written, for the error. `keeps`: what is there
+-- already is written on, `makes`: the folders above it are made too.
+local function writing(path, keeps, makes)
   if type(path) ~= "string" or path == "" then return path end
   local absolute = call("absolute", path)
   if is_own(absolute) or not call("is_writable", path) then return path end
   begin()
   local there, above = below(absolute), call("folder_of", absolute)
-  if not call("exists", above) and not call("exists", below(above)) then return path end
+  if not makes and not call("exists", above) and not call("exists", below(above)) then return path end
   overlay.tell(path)
   call("mkdir", below(above))
   if keeps and not call("exists", there) and call("exists", path) then call("copy", path, there) end
   return there
 end
 
--- For what makes the folders above it too.
-local function making(path)
-  if type(path) ~= "string" or path == "" then return path end
-  local absolute = call("absolute", path)
-  if is_own(absolute) or not call("is_writable", path) then return path end
-  begin()
-  overlay.tell(path)
-  call("mkdir", below(call("folder_of", absolute)))
-  return below(absolute)
-end
+local function making(path) return writing(path, false, true) end
 
 local function replace(module, name, f)
   real[module] = real[module] or {}
@@ -121,6 +113,13 @@ local function place(module, names, where)
   for name in names:gmatch("%S+") do
     if module[name] then replace(module, name, function(original, path, ...) return original(where(path), ...) end) end
   end
+end
+
+-- What was written goes; what else is there stays.
+local function remove(original, path)
+  local there = reading(path)
+  if there ~= path or type(path) ~= "string" or is_own(call("absolute", path)) then return original(there) end
+  return call("exists", path) or original(path)
 end
 
 local function replace_files()
@@ -142,11 +141,7 @@ local function replace_files()
     table.sort(names)
     return names
   end)
-  replace(file, "remove", function(original, path)
-    local there = reading(path)
-    if there ~= path or type(path) ~= "string" or is_own(call("absolute", path)) then return original(there) end
-    return call("exists", path)  -- it stays
-  end)
+  replace(file, "remove", remove)
   replace(file, "copy", function(original, from, to) return original(reading(from), writing(to)) end)
   replace(file, "rename", function(original, from, to)
     local there = reading(from)
@@ -171,12 +166,7 @@ local function replace_lua()
     overlay.exempt(path)
     return path
   end)
-  replace(os, "remove", function(original, path)
-    local there = reading(path)
-    if there ~= path or type(path) ~= "string" or is_own(call("absolute", path)) then return original(there) end
-    if call("exists", path) then return true end
-    return original(path)
-  end)
+  replace(os, "remove", remove)
   replace(os, "rename", function(original, from, to)
     if type(from) ~= "string" or type(to) ~= "string" then return original(from, to) end
     local ok, err = pcall(file.rename, from, to)

@@ -30,7 +30,9 @@ function Source.open(path, where)
     vm.raise("usage", ("%s: expected the path of a Lua file, got %s"):format(where, vm.describe(path)))
   end
   local self = setmetatable({path = path, where = where, name = path:match("([^/]+)$") or path, _modules = {}}, Source)
-  self._file = WatchedFile.open(file.absolute(path))
+  local ok, opened = pcall(WatchedFile.open, file.absolute(path))
+  if not ok then vm.raise("io", ("%s: %s"):format(where, type(opened) == "table" and opened.message or tostring(opened))) end
+  self._file = opened
   self.text = self._file.text
   self.key = key_of(self)
   return self

@@ -212,15 +212,13 @@ end
 
 -- History first, the scheduler among the policies, the progress last.
 local function all_callbacks(a, history)
-  if a.callbacks ~= nil and (type(a.callbacks) ~= "table" or getmetatable(a.callbacks) ~= nil) then
-    local is_one = type(a.callbacks) == "table"
-    usage("callbacks must be a list of callbacks, got " .. (is_one and "one callback" or describe(a.callbacks)),
-      is_one and "put the callback in braces: callbacks = {callback}" or "callbacks = {train.EarlyStopping{patience = 3}}")
-  end
   local list = callback_list({history})
   if a.scheduler ~= nil then list:add(require("train.callbacks.scheduler")(a.scheduler)) end
-  for _, entry in ipairs(callback_list(a.callbacks).entries) do list:add(entry.callback) end
   local quiet = a.quiet or a.verbose == 0 or a.verbose == false
+  for _, entry in ipairs(callback_list(a.callbacks).entries) do
+    list:add(entry.callback)
+    if entry.base_name == "Progress" then quiet = true end  -- it is shown already
+  end
   if a.verbose == nil and require("host").log.is_quiet() then quiet = true end
   if not quiet then
     list:add(require("train.callbacks.progress")(a.verbose == 2 and {bar = false} or nil))

@@ -138,8 +138,10 @@ end
 --- tries  --> 1
 local function new(callbacks)
   local self = setmetatable({entries = {}, handlers = {}, _checked = setmetatable({}, {__mode = "k"})}, CallbackList)
-  if callbacks ~= nil and type(callbacks) ~= "table" then
-    usage(("callbacks must be a list of callbacks, got %s"):format(type(callbacks)))
+  if callbacks ~= nil and (type(callbacks) ~= "table" or getmetatable(callbacks) ~= nil) then
+    local is_one = type(callbacks) == "table"
+    usage("callbacks must be a list of callbacks, got " .. (is_one and "one callback" or require("native.vm").describe(callbacks)),
+      is_one and "put the callback in braces: callbacks = {callback}" or "callbacks = {train.EarlyStopping{patience = 3}}")
   end
   local last, count = 0, 0
   for _, key in ipairs(ordered.keys(callbacks or {})) do

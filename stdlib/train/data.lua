@@ -193,14 +193,14 @@ function data.of_fit(a, said)
   local splits = a.validation_split ~= nil and a.validation_split ~= 0 and a.valid == nil  -- as in Keras the data win
   local tensors = tensors_of(a.train)
   local is_tensors = tensors and (a.batch_size or not a.step or is_tensor(a.train)) and true or false
-  if a.sample_weight ~= nil then
-    tensors = keras.weighted(where, "train", a.train, a.sample_weight)
-  end
+  if a.sample_weight ~= nil then tensors = keras.weighted(where, "train", a.train, a.sample_weight) end
   if is_tensors then
     same_length(tensors, train)
     if splits then tensors, a.valid = split(tensors, a.validation_split, where) end
   elseif splits then
-    fail(where, "validation_split goes with train = {x, y}, got batches", "torch.utils.data.random_split splits a dataset")
+    if not is_dataset(a.train) then batches.check(a.train, train) end
+    fail(where, "validation_split goes with train = {x, y}, got %s", "torch.utils.data.random_split splits a dataset",
+      is_dataset(a.train) and "a dataset" or "batches")
   end
   local is_loader = not is_tensors and not is_dataset(a.train)
   a.train, a.weighted = data.loader(is_tensors and tensors or a.train,
@@ -211,7 +211,8 @@ function data.of_fit(a, said)
   if a.valid ~= nil then
     local of_samples = tensors_of(a.valid) or is_dataset(a.valid)
     a.valid, a.weighted_valid = data.loader(a.valid, {where = valid, name = "validation_batch_size",
-      batch_size = a.validation_batch_size or of_samples and a.batch_size or nil, tensors = is_tensors or not a.step, shuffle = false})
+      batch_size = a.validation_batch_size or of_samples and a.batch_size or nil,
+      tensors = is_tensors or not tensors})  -- beside a list of tensors that are batches it is one too
   end
   if a.steps_per_epoch then
     a.train = data.stretch(a.train, a.steps_per_epoch, a.compat == "keras")

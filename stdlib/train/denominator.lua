@@ -87,6 +87,15 @@ local function spread(weight, loss, where)
     require("native.vm").raise("shape", ("%s: %d weights for %d examples"):format(where, weight:size(0), loss:size(0)))
   end
   while weight:dim() < loss:dim() do weight = weight:unsqueeze(-1) end
+  while weight:dim() > loss:dim() and weight:size(-1) == 1 do weight = weight:squeeze(-1) end
+  local fits = weight:dim() == loss:dim()
+  for d = 1, fits and loss:dim() - 1 or 0 do
+    fits = fits and (weight:size(d) == 1 or weight:size(d) == loss:size(d))
+  end
+  if not fits then
+    require("native.vm").raise("shape", ("%s: weights of shape %s for a loss of shape %s"):format(where, tostring(weight.shape),
+      tostring(loss.shape)))
+  end
   return weight:expand_as(loss)
 end
 
@@ -123,6 +132,9 @@ end
 ---@return number|Tensor count
 ---@return table? parts their means
 function Denominator:measure(state, batch, loss, parts)
+  if loss == nil then
+    usage(("%s: %s, got nil"):format(self.where, self.each and "loss must return a tensor" or "step must return the loss"))
+  end
   state.samples = state.samples or batches.samples(batch)
   local count = state.count
   local mean = loss

@@ -11,6 +11,7 @@ local keras = require "train.keras"
 local keywords = require "host.keywords"
 local live = require "train.live"
 local logs = require "train.logs"
+local options = require "train.options"
 local pass = require "train.pass"
 local precision = require "train.precision"
 
@@ -30,6 +31,7 @@ return function(given)
     batch_size = keywords.none, reduction = keywords.none, count = keywords.none, autocast = keywords.none,
     weighted_metrics = keywords.none, verbose = keywords.none, attach = keywords.none,
   })
+  options.check("train.evaluate", a, {step = "function", count = "function", reduction = {"mean", "sum"}})
   local loss = a.loss
   if type(a.loss) == "string" then a.loss = by_name.loss("train.evaluate", a.loss) end
   if not a.step then
@@ -49,9 +51,10 @@ return function(given)
   if a.device and a.model then a.model:to(a.device) end
   local denominator = Denominator.new {loss = not a.step and a.loss or nil, count = a.count, reduction = a.reduction,
     where = "train.evaluate"}
-  pass(state, a.data, "evaluate", Aggregate.new(a.metrics, "", weighted_names), {
+  local batches = pass(state, a.data, "evaluate", Aggregate.new(a.metrics, "", weighted_names), {
     step = precision.step(a.step or arguments.default_step(a.loss, "train.evaluate", denominator), a, "train.evaluate"),
     limit = require("host").dry_run() and 1 or a.limit_batches, device = a.device, denominator = denominator, weighted = weighted,
   })
+  if batches == 0 then raise("usage", "train.evaluate: data has no batches") end
   return logs.copy(state.logs)
 end

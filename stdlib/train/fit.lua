@@ -25,31 +25,13 @@ local function step_if_finite(optimizer, found_inf, evaluate)
   if not ok then error(err, 0) end
 end
 
--- The optimizer of another model trains nothing: told at the first step. What is frozen in part has some gradient.
-local function check_gradients(state)
-  state._has_gradients = true
-  local parameters = gradients.parameters(state)
-  for _, parameter in ipairs(parameters) do
-    if parameter.grad ~= nil then return end
-  end
-  if #parameters == 0 then return end
-  local text = ("train.fit: none of the optimizer's %s has a gradient after the first backward, nothing is trained"):format(
-    require("train.numbers").counted(#parameters, "parameter"))
-  local hint = "are they what the loss is made of?"
-  if state.model then
-    local own = false
-    for _, parameter in ipairs(state.model:parameters()) do
-      for _, other in ipairs(parameters) do own = own or rawequal(parameter, other) end
-    end
-    hint = own and "is the loss made of the model's output?" or "none of them is the model's: the optimizer takes model:parameters()"
-  end
-  host.log.warn(("%s (%s)"):format(text, hint))
-end
-
 -- Ends an accumulation window: the gradients become those of the mean over all its samples, then the optimizer steps.
 local function step_optimizer(state, a, window)
   local scaler = a.scaler
-  if not state._has_gradients then check_gradients(state) end
+  if not state._is_checked then
+    state._is_checked = true
+    gradients.check(state, "train.fit")
+  end
   if scaler and (window.count > 1 or a.clip_grad_value or a.clip_grad_norm or state.callback_list:hears("before_step")) then
     scaler:unscale_(state.optimizer)
   end
@@ -88,6 +70,10 @@ local function accumulate(state, a, window)
   local handlers = state.callback_list.handlers  -- what nobody hears costs a look
   if handlers.before_backward then state:emit("before_backward") end
   local loss = state.loss
+  if not state._is_checked and not loss.requires_grad then
+    require("native.vm").raise("usage", "train.fit: the loss requires no gradient: element 0 of tensors does not require grad and " ..
+      "does not have a grad_fn", "all parameters are frozen, or the loss is not made of what the model returns")
+  end
   if factor ~= 1 then loss = loss * factor end
   if a.scaler then loss = a.scaler:scale(loss) end
   loss:backward()
@@ -98,10 +84,13 @@ local function accumulate(state, a, window)
   end
 end
 
+-- As in Python, where 0 is false.
+local function is_wished(value) return value and value ~= 0 end
+
 -- Keras's way to stop: a hook sets model.stop_training.
 local function heed_stop_training(state)
   local model = state.model
-  if not (model and model.stop_training == true or state.stop_training == true) then return end
+  if not (model and is_wished(model.stop_training) or is_wished(state.stop_training)) then return end
   if model then model.stop_training = nil end
   state.stop_training = nil
   state:stop("stop_training was set")
@@ -155,7 +144,6 @@ local function train_epoch(state, a, aggregate)
     state.sample_weight = a.weights and a.weights(batch)
     state:emit("batch_begin")
     local loss, parts = a.step(state, batch)
-    if loss == nil then require("native.vm").raise("usage", "train.fit: step must return the loss, got nil") end
     local mean, count, means = rule:measure(state, batch, loss, parts)
     if state.optimizer then accumulate(state, a, window) else state.steps_done = state.steps_done + 1 end
     if not (state.leaves_out_not_finite and is_left_out(mean))
@@ -196,8 +184,12 @@ end
 -- The validation of one epoch, and the loss of the training data at the weights that it ended with.
 local function evaluate_epoch(state, a, validation, again)
   if a.valid and a.validates(state.epoch) then
-    pass(state, a.valid, "valid", validation, {step = a.step, limit = a.limit_valid_batches, device = a.device,
+    local done = pass(state, a.valid, "valid", validation, {step = a.step, limit = a.limit_valid_batches, device = a.device,
       denominator = a.denominator, weighted = a.weighted_valid})
+    if done == 0 and not state._told_empty then  -- made by a function: its iterator is used up, say
+      state._told_empty = true
+      host.log.warn(("train.fit: valid has no batches at epoch %d"):format(state.epoch + 1))
+    end
     logs.freeze(state.logs)
   end
   if again and (state.epoch + 1) % a.evaluate_train == 0 then
@@ -222,7 +214,12 @@ end
 ---metrics = {"accuracy"}. train and valid also as tensors {x, y} or datasets, with Keras's x, y, batch_size = 32, shuffle = true,
 ---sample_weight, class_weight = {[0] = 1.0, [1] = 5.0}, weighted_metrics (metrics that these weights reach), validation_data,
 ---validation_split (the data win over it), validation_freq = 1 (or a list of epochs from 1), validation_batch_size,
----validation_steps, steps_per_epoch, initial_epoch = 0. `state.model.stop_training = true` in a hook stops as in Keras.
+---validation_steps, steps_per_epoch (an epoch goes on in the data where the last one ended, and from their begin when they
+---end; with compat = "keras" it ends with them), initial_epoch = 0. `state.model.stop_training = true` in a hook stops as in
+---Keras.
+---
+---The first Ctrl-C or SIGTERM, or the end of the program that reads standard output (`| head`), ends the training in good
+---order after its step: what was logged is stored, MLflow runs end KILLED, and the program ends with 130, 143 or 141.
 ---
 ---optimizer = torch.optim.LBFGS(...) or "lbfgs": each step evaluates its batch several times, hooks of before_backward and
 ---after_backward hear every one; what is logged is the loss before the step. Without accumulate, clip_grad_* and scaler.

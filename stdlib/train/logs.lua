@@ -10,9 +10,12 @@ local STORE <const> = {}  -- the key of the private part, out of reach of string
 local meta = {__name = "logs"}
 
 -- What a reader sees: a one-element tensor is read here, once.
-local function plain(value)
-  if type(value) == "userdata" then return value:item() end
-  return value
+local function plain(value, key)
+  if type(value) ~= "userdata" then return value end
+  local ok, number = pcall(value.item, value)
+  if ok then return number end
+  local vm = require "native.vm"
+  return vm.raise("usage", ("the log '%s' must be one number, got %s"):format(key, vm.describe(value)))
 end
 
 local function read(store, key)
@@ -20,10 +23,10 @@ local function read(store, key)
   if value == nil then
     local lazy = store.lazy[key]
     if not lazy then return nil end
-    value = plain(lazy())
+    value = plain(lazy(), key)
     store.values[key] = value
   elseif type(value) == "userdata" then
-    value = plain(value)
+    value = plain(value, key)
     store.values[key] = value
   end
   return value

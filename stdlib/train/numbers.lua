@@ -30,12 +30,12 @@ function numbers.json(value)
   return '"' .. text .. '"'
 end
 
----"1 batch", "2 batches", "3 steps".
+---"1 batch", "2 batches", "3 epochs".
 ---@param count integer
 ---@param noun string
 ---@return string
 function numbers.counted(count, noun)
-  return ("%d %s%s"):format(count, noun, count == 1 and "" or noun:find("ch$") and "es" or "s")
+  return ("%d %s%s"):format(count, noun, count == 1 and "" or noun:find("tch$") and "es" or "s")
 end
 
 ---The time of one batch of several as "7ms/batch" or "1.2s/batch".

@@ -96,15 +96,17 @@ end
 local function on(event, filter, f)
   local raise = require("native.vm").raise
   if f == nil and type(filter) == "function" then filter, f = {}, filter end
-  if type(event) ~= "string" or not (hooks.of_event[event] or hooks.of_name[event]) then
-    raise("usage", ("train.on: unknown event '%s'%s"):format(tostring(event),
-      nearest.suggest(tostring(event), hooks.events)))
+  if type(event) ~= "string" then
+    raise("usage", "train.on: the event must be a string, got " .. require("native.vm").describe(event), 'train.on("epoch_end", f)')
+  end
+  if not (hooks.of_event[event] or hooks.of_name[event]) then
+    raise("usage", ("train.on: unknown event '%s'%s"):format(event, nearest.suggest(event, hooks.events)))
   end
   if filter ~= nil and type(filter) ~= "table" then
     raise("usage", ("train.on: the filter must be a table, got %s"):format(type(filter)))
   end
   if type(f) ~= "function" then
-    raise("usage", ("train.on: the last argument must be a function, got %s"):format(type(f)))
+    raise("usage", "train.on: the last argument must be a function, got " .. require("native.vm").describe(f))
   end
   filter = filter or {}
   options.check("train.on", filter, options.OF_ALL)

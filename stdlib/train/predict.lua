@@ -21,6 +21,7 @@ return function(given)
     attach = keywords.none,
   })
   require("train.arguments").check_model(a.model, "train.predict")
+  require("train.options").check("train.predict", a, {step = "function"})
   data.of_pass("train.predict", a, said)
   local state = State.new {model = a.model, phase = "predict",
     callback_list = live.attachable(require("train.arguments").with_progress(callback_list(a.callbacks), a.verbose),
@@ -48,5 +49,6 @@ return function(given)
     state:emit("predict_batch_end")
   end
   state:emit("predict_end")
+  if #outputs == 0 then require("native.vm").raise("usage", "train.predict: data has no batches") end
   return torch.cat(outputs, 0)
 end

@@ -82,6 +82,8 @@ def test_reduce_lr_on_plateau_is_keras_epoch_by_epoch(trainhost, tmp_path):
         case.update(lr=random.choice([0.1, 0.5]).item(), values=replay.decimals(random, 16))
         case["options"].update(factor=0.2, min_delta=random.choice([0, 0.1, 1e-4]).item(),
                                min_lr=random.choice([0.02, 0.1, 0.004, 0]).item())
+    for case in cases:  # with no least rate a factor of 0 is an error of ours
+        case["options"]["min_lr"] = case["options"]["min_lr"] or (0 if case["options"]["factor"] else 0.02)
     for case in cases[::3]:
         with_nan(random, case)
     cases.append({"kind": "reduce_lr", "lr": 0.1, "values": [1] * 10,

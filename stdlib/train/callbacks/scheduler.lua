@@ -1,4 +1,5 @@
 -- What train.fit does with its `scheduler`: steps it each epoch or each optimizer step.
+local gradients = require "train.gradients"
 local nearest = require "train.nearest"
 
 local Scheduler = {__name = "Scheduler", group = "policy"}
@@ -22,10 +23,26 @@ function Scheduler:on_epoch_end(state)
   self._scheduler:step(value)
 end
 
+-- Is it certain that a scheduler steps an optimizer that has nothing to do with this one?
+local function is_of_another(scheduler, optimizer)
+  local ok, stepped = pcall(function() return scheduler.optimizer end)
+  if not ok or stepped == nil or optimizer == nil or rawequal(stepped, optimizer) then return false end
+  local ours = {}
+  for _, parameter in ipairs(gradients.parameters {optimizer = optimizer}) do ours[parameter] = true end
+  local theirs = gradients.parameters {optimizer = stepped}
+  for _, parameter in ipairs(theirs) do
+    if ours[parameter] then return false end
+  end
+  return #theirs > 0
+end
+
 --- Finds what does not fit this training before its first step.
 ---@private
 ---@param state table
 function Scheduler:check(state)
+  if is_of_another(self._scheduler, state.optimizer) then
+    require("host").log.warn("train.fit: the scheduler is that of an optimizer of other parameters, whose learning rates it sets")
+  end
   if not (self._monitor and state.log_names) then return end
   self._known = true
   nearest.check("monitor", self._monitor, state.log_names)

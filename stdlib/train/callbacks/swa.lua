@@ -2,6 +2,7 @@
 local batches = require "train.batches"
 local keywords = require "host.keywords"
 local learning_rate = require "train.learning_rate"
+local numbers = require "train.numbers"
 local options = require "train.options"
 local torch = require "torch"
 
@@ -17,6 +18,14 @@ function SWA:check(state)
   if not state.model then usage("needs a model") end
   learning_rate.check(state)
   if self.swa_start < 1 and not state.epochs then usage("swa_start as a fraction needs epochs", "swa_start = 10 is an epoch") end
+  local rates, groups = self.swa_lr, state.optimizer.param_groups
+  if type(rates) == "table" and #rates ~= #groups then
+    usage(("swa_lr has %d values, the optimizer %d parameter groups"):format(#rates, #groups))
+  end
+  if state.epochs and self.swa_start >= state.epochs then
+    require("host").log.warn(("train.SWA: swa_start = %s is beyond the last of %s: nothing is averaged"):format(self.swa_start,
+      numbers.counted(state.epochs, "epoch")))
+  end
 end
 
 -- The first epoch, from 0, whose weights are averaged.

@@ -38,7 +38,10 @@ end
 
 -- Samples that are rows of whole numbers are tokens.
 local function tokens_of(self, state)
-  if self.tokens then return self.tokens(state.inputs, state) end
+  if self.tokens then
+    local count, vm = self.tokens(state.inputs, state), require "native.vm"
+    return type(count) == "number" and count or vm.raise("usage", "tokens must return a number, got " .. vm.describe(count))
+  end
   local input = type(state.inputs) == "table" and state.inputs[1] or state.inputs
   if not require("torch").is_tensor(input) or input:dim() ~= 2 then return 0 end
   if input:is_floating_point() or input:is_complex() or tostring(input.dtype) == "torch.bool" then return 0 end

@@ -168,3 +168,8 @@ test.case("what is in a namespace is no method", function()
   end
   test.equal(torch.linalg.norm(torch.tensor {3.0, 4.0}):item(), 5.0)
 end)
+
+test.case("mlflow.callback shows its options", function()
+  test.truthy(text "mlflow.callback":find("log_checkpoints = true", 1, true))
+  test.equal(text(require("mlflow").callback), text "mlflow.callback")
+end)

@@ -68,3 +68,37 @@ test.case("what is about a validation that there is none of", function()
     {"train.fit: validation_freq = 3 is more than epochs = 2: nothing is validated"})
   test.equal(warnings {validation_freq = {1}, validation_split = 0.5}, {})
 end)
+
+test.case("a validation whose iterator is used up", function()
+  local left = 1
+  local said = warnings {epochs = 3, valid = function()
+    left = left - 1
+    local done = left < 0
+    return function()
+      if done then return nil end
+      done = true
+      return {X, Y}
+    end
+  end}
+  test.equal(said, {"train.fit: valid has no batches at epoch 2"})
+end)
+
+test.case("the scheduler of another optimizer", function()
+  local model = nn.Linear(2, 1)
+  local optimizer = torch.optim.SGD(model:parameters(), {lr = 0.1})
+  local function scheduler(of) return torch.optim.lr_scheduler.StepLR(of, {step_size = 5}) end
+  local stray = torch.optim.SGD(nn.Linear(2, 1):parameters(), {lr = 0.1})
+  test.equal(warnings({model = model, optimizer = optimizer, scheduler = scheduler(stray)})[1],
+    "train.fit: the scheduler is that of an optimizer of other parameters, whose learning rates it sets")
+  test.equal(warnings {model = model, optimizer = optimizer, scheduler = scheduler(optimizer)}, {})
+  test.equal(warnings {model = model, optimizer = optimizer, scheduler = scheduler(torch.optim.SGD(model:parameters(), {lr = 1}))}[1],
+    nil, "of the same parameters")
+end)
+
+test.case("an average that begins after the last epoch", function()
+  test.equal(warnings {callbacks = {train.SWA {swa_start = 2}}, epochs = 2},
+    {"train.SWA: swa_start = 2 is beyond the last of 2 epochs: nothing is averaged"})
+  test.equal(warnings {callbacks = {train.SWA {swa_start = 1}}, epochs = 2}, {})
+  test.raises("SWA, check: swa_lr has 2 values, the optimizer 1 parameter groups", warnings,
+    {callbacks = {train.SWA {swa_lr = {0.1, 0.2}}}})
+end)

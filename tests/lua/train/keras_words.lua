@@ -123,3 +123,11 @@ test.case("wrong kinds of Keras's arguments are told", function()
   test.raises("validation_batch_size goes with tensors and datasets", fit, {x = X, y = Y, valid = {{X, Y}}, validation_batch_size = 2,
     step = function(state, batch) return F.mse_loss(state.model(batch[1]), batch[2]) end})
 end)
+
+test.case("stop_training is true in a hook as it is in Python: 1 is, 0 and false are not", function()
+  for value, epochs in pairs {[1] = 1, [true] = 1, [0] = 3, [false] = 3} do
+    local history = fit {x = X, y = Y, epochs = 3, callbacks = {
+      train.on("epoch_end", function(state) state.model.stop_training = value end)}}
+    test.equal(#history.epoch, epochs, tostring(value))
+  end
+end)

@@ -1,5 +1,6 @@
 -- state.logs: ordered, lazy, writable.
 local test = require "test"
+local torch = require "torch"
 local logs = require "train.logs"
 
 test.case("entries come in insertion order", function()
@@ -46,8 +47,16 @@ test.case("freeze reads all, and what is behind may then change", function()
 end)
 
 test.case("a tensor is read as a number", function()
-  local torch = require "torch"
   local l = logs.new()
   l.norm = torch.tensor(2.5)
   test.equal(l.norm, 2.5)
+end)
+
+test.case("a log that is a tensor of several numbers is named", function()
+  local values = logs.new()
+  values.norms = torch.ones(2)
+  local err = test.raises("the log 'norms' must be one number, got Tensor%[2%] float32", function() return values.norms end)
+  test.equal(err.kind, "usage")
+  logs.set_lazy(values, "later", function() return torch.ones(3) end)
+  test.raises("the log 'later' must be one number", function() return values.later end)
 end)

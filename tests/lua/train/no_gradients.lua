@@ -1,4 +1,5 @@
--- An optimizer over parameters that the loss does not reach is told of at the first step, once.
+-- An optimizer over parameters that the loss does not reach is told of at the first step, once; a loss that reaches none
+-- is an error.
 local test = require "test"
 local torch = require "torch"
 local train = require "train"
@@ -44,4 +45,13 @@ test.case("a model that is frozen in part, or trained with others, is left in pe
   local noise = torch.zeros(8, 2, {requires_grad = true})
   test.equal(warnings(nn.Linear(2, 1), sgd {noise}, {loss = false, batch_size = 8,
     step = function(state, batch) return (state.model(noise) - batch[2]):pow(2):mean() end}), {}, "an input that is trained")
+end)
+
+test.case("a loss that requires no gradient", function()
+  local frozen = nn.Linear(2, 1):requires_grad_(false)
+  local told = "train.fit: the loss requires no gradient: element 0 of tensors does not require grad.-all parameters are frozen"
+  test.raises(told, warnings, frozen, "sgd")
+  test.raises(told, warnings, nn.Linear(2, 1), "sgd", {loss = function(output, target)
+    return nn.functional.mse_loss(output:detach(), target)
+  end})
 end)

@@ -108,3 +108,15 @@ test.case("a training within another is nested: its lines are indented, its bar 
   fit(1, {progress(false)})
   test.truthy(text[1]:find("^epoch 1/1"), "an error ends the nesting")
 end)
+
+test.case("train.fit adds none where one is in the list", function()
+  local text, listed = {}, nil
+  train.fit {train = {{1}}, epochs = 1, step = function() return 1.0 end, callbacks = {
+    train.Progress{bar = false, title = "mine", write = function(piece) text[#text + 1] = piece end},
+    train.on("epoch_end", function(state)
+      listed = 0
+      for _, entry in ipairs(state.callback_list.entries) do listed = listed + (entry.base_name == "Progress" and 1 or 0) end
+    end)}}
+  test.equal(listed, 1)
+  test.truthy(text[1]:find("^mine epoch 1/1"))
+end)

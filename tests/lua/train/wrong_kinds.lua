@@ -49,6 +49,9 @@ test.case("data of no kind are named as the user named them, whatever stands bes
   local must = " must be tensors {x, y}, a dataset, a DataLoader, a list of batches or a function that returns an iterator, got "
   refuse("train.fit: train" .. must .. "number 3", "DataLoader(dataset", {train = 3})
   refuse("train.fit: train" .. must .. "number 3", nil, {train = 3, batch_size = 4})
+  refuse("train.fit: train" .. must .. "number 3", nil, {train = 3, validation_split = 0.2})
+  refuse("validation_split goes with train = {x, y}, got a dataset", "random_split",
+    {train = torch.utils.data.TensorDataset(X, Y), validation_split = 0.2})
   local model = nn.Linear(2, 1)
   test.raises("train.fit: x" .. must .. 'string "a"', train.fit, {x = "a", model = model, optimizer = "sgd", loss = "mse", epochs = 1})
   refuse("train.fit: validation_data" .. must .. "number 3", nil, {validation_data = 3})
@@ -71,12 +74,62 @@ test.case("data of no kind are named as the user named them, whatever stands bes
     {model = model, data = X, batch_size = "2"})
 end)
 
+test.case("what evaluate and predict are given", function()
+  local model, empty = nn.Linear(2, 1), function() return function() end end
+  local function evaluate(pattern, more)
+    more.model, more.loss, more.data = model, more.loss or "mse", more.data or {X, Y}
+    test.raises("train.evaluate: " .. pattern, train.evaluate, more)
+  end
+  evaluate('step must be a function, got string "x"', {step = "x"})
+  evaluate("count must be a function, got number 3", {count = 3})
+  evaluate('reduction must be "mean" or "sum", got string "avg"', {reduction = "avg"})
+  evaluate("data has no batches", {data = empty})
+  evaluate("loss must return a tensor, got nil", {loss = function() end})
+  evaluate("step must return the loss, got nil", {step = function() end})
+  evaluate("weights of shape torch.Size%(%[8, 2%]%) for a loss of shape", {sample_weight = torch.ones(8, 2)})
+  test.raises("callbacks must be a list of callbacks, got one callback", train.evaluate,
+    {model = model, loss = "mse", data = {X, Y}, callbacks = train.EarlyStopping()})
+  test.raises("train.predict: step must be a function, got number 3", train.predict, {model = model, data = X, step = 3})
+  test.raises("train.predict: data has no batches", train.predict, {model = model, data = empty})
+  local weights = torch.rand(8)
+  test.equal(train.evaluate({model = model, loss = "mse", data = {X, Y}, sample_weight = weights:view(8, 1)}),
+    train.evaluate({model = model, loss = "mse", data = {X, Y}, sample_weight = weights}))
+end)
+
+test.case("callbacks called with a colon, with what is no table of options, or hooked to no event", function()
+  test.raises("train.EarlyStopping: expected a table of keywords, got train.-with a dot", train.EarlyStopping, train, {})
+  local optimizer = torch.optim.SGD({torch.zeros(1)}, {lr = 1})
+  test.raises("expected a table of keywords, got StepLR %(train.LearningRateScheduler{name = value}%)$", train.LearningRateScheduler,
+    torch.optim.lr_scheduler.StepLR(optimizer, {step_size = 1}))
+  test.raises('train.on: the event must be a string, got function.-train.on%("epoch_end", f%)', train.on, print, "epoch_end")
+  test.raises('train.on: the last argument must be a function, got string "x"', train.on, "epoch_end", {}, "x")
+  test.raises("train.reload: cannot open .-nothing.lua: No such file", train.reload, test.tmpdir() .. "/nothing.lua")
+end)
+
 test.case("a dataset needs no batch_size", function()
   local set, sizes = torch.utils.data.TensorDataset(torch.randn(40, 2), torch.randn(40, 1)), {}
   train.fit {model = nn.Linear(2, 1), optimizer = "sgd", loss = "mse", train = set, valid = set, epochs = 1, quiet = true,
     callbacks = {train.on("batch_end", function(state) sizes[#sizes + 1] = state.samples end)}}
   test.equal(sizes, {32, 8})
   test.equal(train.predict({model = nn.Linear(2, 1), data = set}).shape, {40, 1})
+end)
+
+test.case("tensors to validate with are samples, but beside a list of batches that are tensors", function()
+  local function sizes(train_data, more)
+    local seen = {}
+    local given = {model = nn.Linear(2, 1), optimizer = "sgd", train = train_data, valid = {X, Y}, epochs = 1, quiet = true,
+      step = function(state, batch)
+        if state.phase == "valid" then seen[#seen + 1] = torch.is_tensor(batch) and "tensor" or #batch end
+        return state.model(X):sum()
+      end}
+    for key, value in pairs(more or {}) do given[key] = value end
+    train.fit(given)
+    return seen
+  end
+  test.equal(sizes {{X, Y}}, {2})
+  test.equal(sizes(torch.utils.data.DataLoader(torch.utils.data.TensorDataset(X, Y))), {2})
+  test.equal(sizes({X, Y}, {batch_size = 8}), {2})
+  test.equal(sizes {X, Y}, {"tensor", "tensor"})
 end)
 
 test.case("class_weight by name, below 0 or of no class", function()
