@@ -60,7 +60,7 @@ local function fit_params(state)
 end
 
 function Callback:on_train_begin(state)
-  self.memory = {}
+  self.memory, self._again = {}, nil
   if dry(state) then return require("host.overlay").tell("what is logged to run " .. self._run.info.run_name) end
   local host = require "host"
   local params = fit_params(state)
@@ -97,10 +97,16 @@ end
 
 function Callback:on_epoch_end(state)
   if dry(state) then return end
-  self._run:log_metrics(numbers_of(state.logs), {step = state.epoch + self.step_base})
+  local values, step = numbers_of(state.logs), state.epoch + self.step_base
+  self._run:log_metrics(self._again and self._again(values, step) or values, {step = step})
   if self._at_epochs and interval.due(self._at_epochs, state, "epoch_end", self.memory, "epochs") then
     log_weights(self, state, ("checkpoints/epoch_%d"):format(state.epoch + 1))
   end
+end
+
+function Callback:on_checkpoint_load(state)
+  local run = self._run
+  if state.resumed_run and run.info and run.info.run_id == state.resumed_run then self._again = require "mlflow.again"(run) end
 end
 
 -- The hook of those whose weights are logged within an epoch.
@@ -135,7 +141,8 @@ function Callback:on_train_end(state)
 end
 
 ---Logs a training into an MLflow run: its parameters and every host.param, a metric of each log and epoch, the checkpoints
----that train.ModelCheckpoint saves, the reason of an early stop.
+---that train.ModelCheckpoint saves, the reason of an early stop. A training that goes on from a checkpoint goes on in the run
+---that the script starts: with start_run{run_id = ...} or MLFLOW_RUN_ID in that of before, where nothing is logged twice.
 ---@param arguments? table every = how often to log the weights as an artifact too (epochs, "5ep", "500ba", "30min", or a
 ---list of these of which any counts; what is no count of epochs is looked at when a batch ends), run = the active one,
 ---log_checkpoints = true, log_model_summary = true, step_base = 0 (the step of the first epoch's metrics), errors = "disable", budget
