@@ -90,6 +90,11 @@ local function find_in(folder)
   return path, found
 end
 
+local function is_within(path, folder)
+  path, folder = host.file.absolute(path), host.file.absolute(folder):gsub("(.)/+$", "%1")
+  return path == folder or path:sub(1, #folder + 1) == folder .. "/"
+end
+
 ---The checkpoint that a training begins from, if any.
 ---@param state table
 ---@return string? path
@@ -101,22 +106,22 @@ local function find(state)
   if wish == "auto" and #snapshot.folders(state) == 0 then
     host.log.warn('resume = "auto": no callback of this training writes checkpoints: train.BackupAndRestore and ModelCheckpoint do')
   end
-  local was, is_by_name = found and found.state.origin, wish ~= nil and wish ~= "auto"
-  if was and not is_by_name then origin.check_own(state, path, was, snapshot.folders(state)[1]) end
-  if path or not is_by_name then return path, found end
-  return find_in(wish)
-end
-
--- Is there a wish to go on, or a callback that recovers by itself?
-local function may_resume(state)
-  return not state.dry_run and state.resume ~= false and (state.resume ~= nil or #snapshot.folders(state, true) > 0)
+  local is_by_name = wish ~= nil and wish ~= "auto"
+  if not path then
+    if is_by_name then return find_in(wish) end
+    return nil
+  end
+  if found.state.origin and not (is_by_name and is_within(path, wish)) then
+    origin.check_own(state, path, found.state.origin, snapshot.folders(state)[1])
+  end
+  return path, found
 end
 
 ---The MLflow run of the checkpoint that a training will go on from: for who starts its run before the checkpoint is loaded.
 ---@param state table
 ---@return string? run_id
 function resume.run_id(state)
-  if not may_resume(state) then return nil end
+  if not state:may_resume() then return nil end
   local path, found = find(state)
   state._found = path and {path, found}
   return found and found.state.run_id
@@ -211,7 +216,6 @@ end
 ---Once the callbacks have heard that the training begins: loads the checkpoint that is to be gone on from, if there is one.
 ---@param state table
 function resume.begin(state)
-  if not may_resume(state) then return end
   local path, found = table.unpack(state._found or {find(state)})
   state._found = nil
   if not path then return end

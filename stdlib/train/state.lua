@@ -42,18 +42,19 @@ end
 
 local counted = {}
 
--- Is there anything to go on from: a wish, or a callback that recovers by itself?
-local function may_resume(state)
-  if state.dry_run or not state.callback_list or state.resume == false then return false end
-  for _, entry in ipairs(state.callback_list.entries) do
+---Is there anything to go on from: a wish, or a callback that recovers by itself?
+---@return boolean
+function State:may_resume()
+  if self.dry_run or not self.callback_list or self.resume == false then return false end
+  for _, entry in ipairs(self.callback_list.entries) do
     if entry.callback.recovers then return true end
   end
-  return state.resume ~= nil
+  return self.resume ~= nil
 end
 
 function counted.train_begin(state)
   state.started = state.clock()
-  if may_resume(state) then
+  if state:may_resume() then
     state:after("train_begin", function() require("train.resume").begin(state) end)
   end
 end

@@ -70,11 +70,11 @@ local function look(self, state, wait)
   local newest
   while self._writings[1] do
     local writing = self._writings[1]
-    local ok, done = pcall(wait and writing.wait or writing.done, writing)
-    if ok and not (wait or done) then break end
+    local ok, err = pcall(wait and writing.wait or writing.done, writing)
+    if ok and not writing.ended then break end
     table.remove(self._writings, 1)
     if not ok then
-      failed(self, state, done)
+      failed(self, state, err)
     elseif writing.written then
       self._failures, self._retry_at, newest = 0, nil, writing
     end
