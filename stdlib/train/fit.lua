@@ -234,7 +234,9 @@ end
 ---
 ---resume = "auto" (goes on, at the very step, from the newest checkpoint that the callbacks of this fit have written) | the
 ---folder of a checkpoint, or of several; a damaged one is told of and the newest that is whole is taken. false: also
----train.BackupAndRestore begins anew. saved = more that has a state_dict and belongs into checkpoints, by name
+---train.BackupAndRestore begins anew. saved = more that has a state_dict and belongs into checkpoints, by name, and generators
+---of the data's own. A checkpoint of another script or of another training of this one is taken where resume names its folder
+---alone; the optimizer's class must be the same, its hyperparameters are those of the checkpoint
 ---@return table history the logs of every epoch, `history.loss[i]`, and `history.stop_reason`
 return function(given)
   local a, state = arguments.prepare(given)

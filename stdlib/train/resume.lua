@@ -90,6 +90,11 @@ local function find_in(folder)
   return path, found
 end
 
+local function is_within(path, folder)
+  path, folder = host.file.absolute(path), host.file.absolute(folder):gsub("(.)/+$", "%1")
+  return path == folder or path:sub(1, #folder + 1) == folder .. "/"
+end
+
 ---The checkpoint that a training begins from, if any.
 ---@param state table
 ---@return string? path
@@ -101,10 +106,25 @@ local function find(state)
   if wish == "auto" and #snapshot.folders(state) == 0 then
     host.log.warn('resume = "auto": no callback of this training writes checkpoints: train.BackupAndRestore and ModelCheckpoint do')
   end
-  local was, is_by_name = found and found.state.origin, wish ~= nil and wish ~= "auto"
-  if was and not is_by_name then origin.check_own(state, path, was, snapshot.folders(state)[1]) end
-  if path or not is_by_name then return path, found end
-  return find_in(wish)
+  local is_by_name = wish ~= nil and wish ~= "auto"
+  if not path then
+    if is_by_name then return find_in(wish) end
+    return nil
+  end
+  if found.state.origin and not (is_by_name and is_within(path, wish)) then
+    origin.check_own(state, path, found.state.origin, snapshot.folders(state)[1])
+  end
+  return path, found
+end
+
+---The MLflow run of the checkpoint that a training will go on from: for who starts its run before the checkpoint is loaded.
+---@param state table
+---@return string? run_id
+function resume.run_id(state)
+  if not state:may_resume() then return nil end
+  local path, found = find(state)
+  state._found = path and {path, found}
+  return found and found.state.run_id
 end
 
 local function load_model(state, saved, rest)
@@ -196,8 +216,8 @@ end
 ---Once the callbacks have heard that the training begins: loads the checkpoint that is to be gone on from, if there is one.
 ---@param state table
 function resume.begin(state)
-  if state.resume == nil and #snapshot.folders(state, true) == 0 then return end
-  local path, found = find(state)
+  local path, found = table.unpack(state._found or {find(state)})
+  state._found = nil
   if not path then return end
   local was = found.state.origin
   origin.begin(state)
@@ -209,7 +229,7 @@ function resume.begin(state)
     end
     error(err, 0)
   end
-  state.resumed, state.resumed_time = path, found.state.time or host.time()
+  state.resumed, state.resumed_time, state.resumed_run = path, found.state.time or host.time(), found.state.run_id
   state.checkpoint = {path = path, weights_only = false}
   host.log.info(("goes on from %s, %s"):format(path, place(found.state)))
   if was then origin.tell(state, was) end

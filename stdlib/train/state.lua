@@ -7,7 +7,8 @@
 -- before_step sets it: this step of the optimizer is left out), found_inf (a flag of the device for the same), count (what the
 -- batch counts: samples, tokens or weights), dry_run (nothing is to be written), user (yours, saved with the checkpoints),
 -- saved (more that has a state_dict, by name), resumed (the checkpoint that the training went on from), resumed_time (when that
--- was made, seconds since 1970), run (the MLflow run that mlflow.callback logs it to).
+-- was made, seconds since 1970), resumed_run (the id of the MLflow run of then), run (the MLflow run that mlflow.callback logs
+-- it to).
 local logs = require "train.logs"
 
 local State = {__name = "state"}
@@ -41,18 +42,19 @@ end
 
 local counted = {}
 
--- Is there anything to go on from: a wish, or a callback that recovers by itself?
-local function may_resume(state)
-  if state.dry_run or not state.callback_list or state.resume == false then return false end
-  for _, entry in ipairs(state.callback_list.entries) do
+---Is there anything to go on from: a wish, or a callback that recovers by itself?
+---@return boolean
+function State:may_resume()
+  if self.dry_run or not self.callback_list or self.resume == false then return false end
+  for _, entry in ipairs(self.callback_list.entries) do
     if entry.callback.recovers then return true end
   end
-  return state.resume ~= nil
+  return self.resume ~= nil
 end
 
 function counted.train_begin(state)
   state.started = state.clock()
-  if may_resume(state) then
+  if state:may_resume() then
     state:after("train_begin", function() require("train.resume").begin(state) end)
   end
 end

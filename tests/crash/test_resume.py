@@ -4,10 +4,12 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 from pathlib import Path
 
 import pytest
+from sample import LONG, SEED, sample
 
 SCRIPT = Path(__file__).with_name("resume.lua")
 KINDS = ("plain", "shuffle", "workers", "dropout", "accumulation", "ema", "ema_swapped", "swa", "scaler", "policies", "metrics",
@@ -15,12 +17,9 @@ KINDS = ("plain", "shuffle", "workers", "dropout", "accumulation", "ema", "ema_s
          "limited_augmented", "collated", "validated_by_function", "limited", "own")
 # Points by the number of batches done, 7 an epoch: 5 is within an epoch and, of 3 batches a step, within an accumulation; 14
 # the end of an epoch; v21 before the validation of one whose batches are all done.
-LONG = bool(os.environ.get("TRAINHOST_LONG"))
 WITHIN = "1" if LONG else "5,7"  # a checkpoint costs several fsyncs
 POINTS = {WITHIN: ("1", "5", "6", "14", "17", "v21", "25") if LONG else ("5", "14", "v21"), "epoch": ("8", "10", "14", "20", "v21")}
-# The sample rotates with the commit.
-SEED = int(subprocess.run(["git", "rev-parse", "HEAD"], cwd=SCRIPT.parent, capture_output=True, text=True).stdout[:8] or "1", 16)
-CASES = [(kind, WITHIN) for kind in KINDS] + [(kind, "epoch") for kind in (KINDS if LONG else KINDS[SEED % 6::6])]
+CASES = [(kind, WITHIN) for kind in KINDS] + [(kind, "epoch") for kind in sample(KINDS, 6)]
 
 
 def files(folder, names):
@@ -111,6 +110,22 @@ def test_tensorboard_reads_each_step_once_after_kills(trainhost, tmp_path, freq)
     kills, _ = run_killed(trainhost, tmp_path / "killed", "tensorboard", freq, POINTS[freq])
     assert kills == len(POINTS[freq])
     assert scalars(tmp_path / "killed") == expected
+
+
+def test_a_training_goes_on_in_its_mlflow_run_and_logs_nothing_twice(trainhost, tmp_path):
+    """Points with epochs between the checkpoint and the kill, which come once more."""
+    def rows(folder):
+        with sqlite3.connect(folder / "mlflow.db") as store:
+            runs = store.execute("select run_uuid, status from runs").fetchall()
+            assert runs == [((folder / "run").read_text(), "FINISHED")]
+            return sorted(store.execute("select key, step, value from metrics"))
+
+    assert train(trainhost, tmp_path / "whole", "tracked", "5").returncode == 0
+    expected = rows(tmp_path / "whole")
+    assert [step for key, step, _ in expected if key == "val_loss"] == [0, 1, 2, 3]
+    kills, starts = run_killed(trainhost, tmp_path / "killed", "tracked", "5", ("8", "9", "14", "22"))
+    assert (kills, len(starts)) == (4, 4)
+    assert rows(tmp_path / "killed") == expected
 
 
 # --- Faults of files
@@ -209,9 +224,9 @@ def test_training_goes_on_while_checkpoints_cannot_be_written(trainhost, killed,
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
 def test_no_step_waits_for_a_slow_disk(trainhost, tmp_path):
-    """Each fsync takes a second: the 28 batches are done before the first checkpoint is there."""
+    """Each fsync takes half a second: the 28 batches are done before the first checkpoint is there."""
     (tmp_path / "slow.lua").write_text(SLOW)
-    done = subprocess.run(["strace", "-f", "-o", os.devnull, "-e", "inject=fsync,fdatasync:delay_enter=1000000", trainhost.path,
+    done = subprocess.run(["strace", "-f", "-o", os.devnull, "-e", "inject=fsync,fdatasync:delay_enter=500000", trainhost.path,
                            "slow.lua"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.split() == ["28", "0", "ckpt-000028"], "the newest waited, those between were left out"
@@ -261,6 +276,29 @@ train.fit {model = net, optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1}
       io.stdout:flush()
       io.read()
     end)}}
+"""
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+def test_ctrl_c_ends_the_wait_for_a_slow_disk(trainhost, tmp_path):
+    """Each fsync takes a second: the third submission waits for the first, and is stopped before that is there."""
+    (tmp_path / "wait.lua").write_text(WAITS)
+    done = subprocess.run(["strace", "-f", "-o", os.devnull, "-e", "inject=fsync,fdatasync:delay_enter=1000000", trainhost.path,
+                           "wait.lua"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 130 and done.stdout == "waits\nfalse\n", done.stdout + done.stderr
+    assert (tmp_path / "b/manifest.json").exists(), "what was taken is written before the program ends"
+
+
+WAITS = """
+local host = require "host"
+local there <close> = setmetatable({}, {__close = function() print(host.file.exists "a/manifest.json") end})
+host.checkpoint.submit("a", {state = {n = 1}})
+host.checkpoint.submit("b", {state = {n = 2}})
+print "waits"
+io.stdout:flush()
+os.execute("(sleep 0.3; kill -INT " .. host.pid() .. ") &")
+host.checkpoint.submit("c", {state = {n = 3}})
+print "not reached"
 """
 
 

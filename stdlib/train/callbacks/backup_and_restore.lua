@@ -70,11 +70,11 @@ local function look(self, state, wait)
   local newest
   while self._writings[1] do
     local writing = self._writings[1]
-    local ok, done = pcall(wait and writing.wait or writing.done, writing)
-    if ok and not (wait or done) then break end
+    local ok, err = pcall(wait and writing.wait or writing.done, writing)
+    if ok and not writing.ended then break end
     table.remove(self._writings, 1)
     if not ok then
-      failed(self, state, done)
+      failed(self, state, err)
     elseif writing.written then
       self._failures, self._retry_at, newest = 0, nil, writing
     end
@@ -153,7 +153,7 @@ end
 ---run again after a crash or kill -9, the script ends with the same weights, history and files as one that was never
 ---stopped, also when it was stopped within an epoch. They are written by a thread, the training waits for a copy alone: on
 ---a slow disk there are fewer of them. The last two are kept, `latest` leads to the newest; when the training ends well they
----are removed.
+---are removed. Each training needs a backup_dir of its own: one that another one uses, or has left a checkpoint in, is an error.
 ---@param arguments table|string backup_dir (required), save_freq = "epoch" | batches | "5ep" | "500ba" | "30min" | "0.5dur", or
 ---a list of these; delete_checkpoint = true, name, errors = "raise", budget; a string is the backup_dir
 ---@param more? table the other options, after a string

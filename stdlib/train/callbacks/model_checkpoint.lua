@@ -148,10 +148,10 @@ local function look(self, state, wait)
   local pending = self._pending
   if not pending then return end
   local writing = pending.writing
-  local ok, done = pcall(wait and writing.wait or writing.done, writing)
-  if ok and not (wait or done) then return end
+  local ok, err = pcall(wait and writing.wait or writing.done, writing)
+  if ok and not writing.ended then return end
   self._pending = nil
-  if not ok then return failed(self, pending, done) end
+  if not ok then return failed(self, pending, err) end
   self._failing = false
   remove_condemned(self)
   say(self, state, pending.at.epoch, "finished saving model to %s", pending.path)
