@@ -123,7 +123,8 @@ constexpr Row kFunctions[] = {
     {"dimensions", guarded<dimensions>,
      "---How many dimensions a tensor has.\n---@param value any\n---@return integer? nil for what is no tensor"},
     {"rows", guarded<rows>,
-     "---The size of the first dimension of a tensor, 1 where it has none.\n---@param value any\n---@return integer? nil "
+     "---The size of the first dimension of a tensor, 1 where it has none.\n---@param value any\n---@return integer? "
+     "nil "
      "for what is no tensor"},
     {"norms", guarded<norms>,
      "---The 2-norm of each tensor, waiting for the device.\n---@param tensors Tensor[]\n---@param of_gradients "
