@@ -82,3 +82,16 @@ test.case("a progress bar reads the metrics when it is drawn, not at every batch
   test.equal(drawn, 25)
   test.equal(read, drawn + 1, "and once at the end of the epoch")
 end)
+
+test.case("what is put off to an event that nobody hears is done there", function()
+  local net, optimizer = network()
+  local seen = {}
+  local later = {on_batch_begin = function(_, state)
+    for _, event in ipairs {"before_backward", "before_step", "after_step"} do
+      state:after(event, function() seen[#seen + 1] = event end)
+    end
+  end}
+  train.fit{model = net, optimizer = optimizer, loss = F.cross_entropy, train = list(1), epochs = 1, quiet = true,
+    callbacks = {later}}
+  test.equal(seen, {"before_backward", "before_step", "after_step"})
+end)
