@@ -121,11 +121,11 @@ constexpr Row kFunctions[] = {
      "---@param weight any not 0\n---@return number? sum + value * weight; nil where something is on a device or none\n"
      "---@return number? weights + weight"},
     {"dimensions", guarded<dimensions>,
-     "---How many dimensions a tensor has.\n---@param value any\n---@return integer? nil for what is no tensor"},
+     "---How many dimensions a tensor has.\n---@param value any\n---@return integer? nil for what is none"},
     {"rows", guarded<rows>,
-     "---The size of the first dimension of a tensor, 1 where it has none.\n---@param value any\n---@return integer? "
-     "nil "
-     "for what is no tensor"},
+     "---The size of a tensor's first dimension, 1 without any.\n---@param value any\n---@return integer? nil for what "
+     "is "
+     "none"},
     {"norms", guarded<norms>,
      "---The 2-norm of each tensor, waiting for the device.\n---@param tensors Tensor[]\n---@param of_gradients "
      "boolean? "

@@ -24,7 +24,7 @@ local function class_name(callback)
   return type(meta) == "table" and type(meta.__name) == "string" and meta.__name or nil
 end
 
--- The handler for xpcall: puts the callback and its hook into the error, position and traceback kept.
+-- Puts the callback and its hook into an error, position and traceback kept.
 local function explain(prefix)
   return function(err)
     local kind = type(err)
@@ -241,8 +241,8 @@ function CallbackList:tell(event, state)
   for i = 1, list and #list or 0 do
     local item = list[i]
     if not item.entry.disabled then
-      local ok, err = xpcall(item.f, item.handler, item.callback, state)
-      if not ok then callback_policy.failed(self, item, state, err, switch_off) end
+      local ok, err = pcall(item.f, item.callback, state)
+      if not ok then callback_policy.failed(self, item, state, item.handler(err), switch_off) end
     end
   end
   if state._after then run_after(state, event) end

@@ -82,8 +82,9 @@ function policy.failed(list, item, state, err, switch_off)
   end
   for _ = 1, errors.times do
     local ok
-    ok, err = xpcall(item.f, item.handler, item.callback, state)
+    ok, err = pcall(item.f, item.callback, state)
     if ok then return end
+    err = item.handler(err)
     if is_interruption(err) or rawequal(err, list.passed) then error(err, 0) end
   end
   if errors.times > 0 then err = add(err, (" (called %d times)"):format(errors.times + 1)) end

@@ -8,7 +8,7 @@ local live = require "train.live"
 local options = require "train.options"
 local serve = require "native.serve"
 
-local Attach = {__name = "Attach", group = "checkpoint", errors = "disable", state_fields = {}}
+local Attach = {__name = "Attach", group = "checkpoint", errors = "disable", state_fields = {}, _next = 0}
 Attach.__index = Attach
 
 local clock <const> = host.clock
@@ -173,22 +173,23 @@ local function serve_all(self, event)
 end
 
 -- What runs inside a line of the client is no safe point of its training.
-local function look(self, event, at_once)
+local function look(self, event)
+  self._next = clock() + INTERVAL
   if self._busy or not (self._door or self._to_open) then return end
-  local now = clock()
-  if not at_once and now < self._next then return end
-  self._next = now + INTERVAL
   if self._to_open then open_door(self) end
   if self._door then serve_all(self, event) end
 end
 
-local function point(self, state, event)
-  if not self.state then begin(self, state) end  -- a loop by hand that told of no beginning
-  local outers = self._outers
-  if outers then
-    for i = 1, #outers do outers[i]:inner() end
+-- A hook that is a safe point.
+local function safe_point(event)
+  return function(self, state)
+    if not self.state then begin(self, state) end  -- a loop by hand that told of no beginning
+    local outers = self._outers
+    if outers then
+      for i = 1, #outers do outers[i]:inner() end
+    end
+    if clock() >= self._next or event == "epoch_end" then look(self, event) end
   end
-  look(self, event, event == "epoch_end")
 end
 
 --- A safe point of a training that runs inside this one.
@@ -196,13 +197,13 @@ end
 function Attach:inner()
   if self._busy then return end
   self._inners = self._inners + 1
-  look(self, "inner")
+  if clock() >= self._next then look(self, "inner") end
 end
 
 function Attach:on_train_begin(state) begin(self, state) end
-function Attach:on_batch_end(state) point(self, state, "batch_end") end
-function Attach:on_valid_batch_end(state) point(self, state, "valid_batch_end") end
-function Attach:on_epoch_end(state) point(self, state, "epoch_end") end
+for _, event in ipairs {"batch_end", "valid_batch_end", "epoch_end", "evaluate_batch_end", "predict_batch_end"} do
+  Attach["on_" .. event] = safe_point(event)
+end
 function Attach:on_train_end() finish(self) end
 function Attach:on_exception() finish(self) end
 
@@ -211,14 +212,11 @@ function Attach:on_evaluate_begin(state)
   if not self.state then begin(self, state, true) end
 end
 
-function Attach:on_evaluate_batch_end(state) point(self, state, "evaluate_batch_end") end
-
 function Attach:on_evaluate_end()
   if self._of_pass then finish(self) end
 end
 
 Attach.on_predict_begin, Attach.on_predict_end = Attach.on_evaluate_begin, Attach.on_evaluate_end
-function Attach:on_predict_batch_end(state) point(self, state, "predict_batch_end") end
 
 ---Lets `trainhost attach` into this training: a console whose lines are run between two steps, with `state`, lr(value),
 ---save(path), stop(reason) and help(name), also during validation. In the program trainhost train.fit, train.evaluate,
