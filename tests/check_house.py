@@ -28,6 +28,8 @@ REQUIRES_MORE = {  # files that do so when they are used, long after their modul
     "stdlib/host/new_project.lua": ("torch", "train", "mlflow", "test"),  # the text of a new script
     "stdlib/test/show.lua": ("torch",),  # tensors that are compared
     "stdlib/mlflow/callback.lua": ("train",),  # mlflow.callback
+    **{f"stdlib/mlflow/{name}.lua": ("torch",) for name in ("artifacts", "client", "entities", "search", "tables")},  # signatures
+    "stdlib/mlflow/data.lua": ("torch",), "stdlib/mlflow/pictures.lua": ("torch", "train"),  # tensors; train.plot
 }
 NAMED_FILE = re.compile(r"`([\w./*-]+\.(?:lua|cpp|h|py|md|txt|tsv))`")
 LISTED_ROOM = re.compile(r"host/\w+|stdlib/\w+|stdlib/torch/(nn|optim|utils/\w+)|scripts")

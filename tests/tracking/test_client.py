@@ -164,7 +164,7 @@ def test_lua_reads_its_own_writes(told):
 
 def test_refusals_are_mlflows(told):
     _, out, _ = told
-    want = ["already exists", "already logged with", "must be in the 'active' state", "not found", "777", "No tag with name",
+    want = ["already exists", "hanging param values is not allowed", "must be in the 'active' state", "not found", "777", "No tag with name",
             "777", "", "777", "", "No such artifact"]
     assert len(out["refused"]) == len(want)
     for got, text in zip(out["refused"], want):
