@@ -131,7 +131,8 @@ function start(options)
 end
 
 local start_defaults = {run_id = keywords.none, experiment_id = keywords.none, run_name = keywords.none,
-  nested = false, parent_run_id = keywords.none, tags = keywords.none, description = keywords.none}
+  nested = false, parent_run_id = keywords.none, tags = keywords.none, description = keywords.none,
+  log_system_metrics = keywords.none}
 
 --- Starts a run, which is active until it is ended; with `<close>` it ends with its scope: FINISHED, FAILED when an
 --- error or an exit code other than 0 leaves the scope, KILLED when the script is stopped. The run has its id at once.
