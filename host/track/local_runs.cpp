@@ -237,7 +237,7 @@ std::optional<StoredRun> read_run(Database& database, const std::string& run_id)
 }
 
 Json metric_history(Database& database, const Json& request) {
-  const std::string run = existing(database, request).info.id;
+  const std::string run = text_field(request, "run_id");
   const int64_t most = integer_field(request, "max_results", -1);
   const int64_t offset = offset_of(text_field(request, "page_token"));
   Json points = Json::array();

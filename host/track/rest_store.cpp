@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "host/track/metric_json.h"
+#include "host/track/text.h"
 
 namespace trainhost::track {
 namespace {
@@ -203,8 +204,10 @@ std::vector<StoredArtifact> RestStore::list_artifacts(const std::string& uri, co
   if (!Server::takes(uri)) return Store::list_artifacts(uri, path);
   std::lock_guard lock(mutex_);
   auto found = patiently([&] { return server_.list_artifacts(uri, path, stop()); });
-  for (StoredArtifact& one : found)
+  for (StoredArtifact& one : found) {
+    check_artifact_path(one.path);  // it becomes a file here
     if (!path.empty()) one.path = path + "/" + one.path;
+  }
   return found;
 }
 
