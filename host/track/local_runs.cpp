@@ -149,8 +149,10 @@ Json create(Database& database, Sink& sink, const Json& request) {
     if (records.back().key == "mlflow.runName") tagged = records.back().value;
   }
   if (!start.key.empty() && !tagged.empty() && start.key != tagged)
-    throw_usage("mlflow: Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values "
-                "(run_name='" + start.key + "', mlflow.runName='" + tagged + "').");
+    throw_usage(
+        "mlflow: Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values "
+        "(run_name='" +
+        start.key + "', mlflow.runName='" + tagged + "').");
   if (start.key.empty()) start.key = tagged.empty() ? random_run_name() : tagged;
   if (tagged.empty()) records.push_back(record_of(RecordKind::tag, start.run, "mlflow.runName", start.key));
   start.value = experiment->artifact_location + "/" + start.run + "/artifacts";
@@ -228,7 +230,7 @@ std::optional<StoredRun> read_run(Database& database, const std::string& run_id)
 }
 
 Json metric_history(Database& database, const Json& request) {
-  const std::string run = existing(database, request).info.id;
+  const std::string run = text_field(request, "run_id");
   const int64_t most = integer_field(request, "max_results", -1);
   const int64_t offset = offset_of(text_field(request, "page_token"));
   Json points = Json::array();

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "host/track/metric_json.h"
+#include "host/track/text.h"
 
 namespace trainhost::track {
 namespace {
@@ -35,7 +36,8 @@ Experiment experiment_of(const Json& from) {
 }
 
 Metric metric_of(const Json& from) {
-  return {text(from, "key"), metric_value(from.value("value", Json())), integer(from, "step"), integer(from, "timestamp")};
+  return {text(from, "key"), metric_value(from.value("value", Json())), integer(from, "step"),
+          integer(from, "timestamp")};
 }
 
 const Json& list(const Json& from, const char* name) {
@@ -81,7 +83,9 @@ auto RestStore::patiently(Ask ask, bool makes) {
       return ask();
     } catch (const ServerError& e) {
       const auto pause = server_.pause(attempt, e);
-      if (!e.is_passing() || (makes && e.code() != kUnreached) || attempt > server_.options().max_retries || Clock::now() + pause > until) throw;
+      if (!e.is_passing() || (makes && e.code() != kUnreached) || attempt > server_.options().max_retries ||
+          Clock::now() + pause > until)
+        throw;
       for (const auto end = Clock::now() + pause; Clock::now() < end;) {
         if (stop_asked && (*stop_asked)()) throw Error(ErrorKind::interrupted, "interrupted");
         std::this_thread::sleep_for(std::min<Clock::duration>(end - Clock::now(), std::chrono::milliseconds(50)));
@@ -201,8 +205,10 @@ std::vector<StoredArtifact> RestStore::list_artifacts(const std::string& uri, co
   if (!Server::takes(uri)) return Store::list_artifacts(uri, path);
   std::lock_guard lock(mutex_);
   auto found = patiently([&] { return server_.list_artifacts(uri, path, stop()); });
-  for (StoredArtifact& one : found)
+  for (StoredArtifact& one : found) {
+    check_artifact_path(one.path);  // it becomes a file here
     if (!path.empty()) one.path = path + "/" + one.path;
+  }
   return found;
 }
 

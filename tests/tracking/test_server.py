@@ -144,7 +144,7 @@ do
   again:log_metric("loss", 7, 100)
 end
 assert(mlflow.get_run(id).info.status == "FINISHED")
-assert(select(2, pcall(mlflow.get_run, ("0"):rep(32))).message:find("no run with id"))
+assert(select(2, pcall(mlflow.get_run, ("0"):rep(32))).message:find("Run with id=" .. ("0"):rep(32) .. " not found", 1, true))
 assert(select(2, pcall(mlflow.start_run, {experiment_id = "99999"})).message:find("no experiment with id"))
 print(id)
 """
