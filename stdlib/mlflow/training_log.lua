@@ -7,6 +7,7 @@ local active_run = require "train.active_run"
 local failures = require "mlflow.failures"
 local interval = require "train.interval"
 local model_artifacts = require "mlflow.model_artifacts"
+local snapshot = require "train.snapshot"
 local training_params = require "mlflow.training_params"
 
 local Callback = {__name = "mlflow", group = "logging", state_fields = {"memory"}}
@@ -36,7 +37,12 @@ end
 ---@private
 ---@param state table
 function Callback:check(state)
-  if self._autolog then return end
+  local saves = self.checkpoint and not self.checkpoint_save_weights_only
+  if self._autolog then
+    if saves then pcall(snapshot.check, state) end  -- what cannot be kept is told where it is tried
+    return
+  end
+  if saves then snapshot.check(state) end
   self._run = self.run or active_run()
   if not self._run then usage("there is no active run", 'local run <close> = mlflow.start_run{run_name = "..."}') end
   if (self.every or self.log_models) and self.log_models ~= false and not state.model then usage("every needs a model") end

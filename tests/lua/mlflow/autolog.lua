@@ -180,6 +180,23 @@ case("TensorBoard's files of each phase, model_summary.txt and the checkpoint ar
   test.equal(read(last()).data.tags["mlflow.latest_checkpoint_artifact"], "checkpoints/latest_checkpoint")
 end)
 
+case("a training goes on from the checkpoint that autolog has logged", function()
+  mlflow.autolog {checkpoint_save_best_only = false}
+  local list = {{X, Y}, {X, Y}}
+  local function begin(more)
+    torch.manual_seed(7)
+    local net = nn.Linear(2, 1)
+    local given = {model = net, optimizer = "adam", loss = "mse", train = list, epochs = 4, quiet = true}
+    for key, value in pairs(more or {}) do given[key] = value end
+    train.fit(given)
+    return net.weight:tolist()
+  end
+  local whole = begin()
+  test.truthy(mlflow.flush(20))
+  test.equal(begin {resume = last().info.artifact_uri .. "/checkpoints/epoch_1/checkpoint"}, whole)
+  test.equal(steps(last(), "loss"), {2, 3})
+end)
+
 case("train.state without callbacks is heard", function()
   mlflow.autolog(QUIET)
   local net = nn.Linear(2, 1)
