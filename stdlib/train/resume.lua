@@ -107,6 +107,21 @@ local function find(state)
   return find_in(wish)
 end
 
+-- Is there a wish to go on, or a callback that recovers by itself?
+local function may_resume(state)
+  return not state.dry_run and state.resume ~= false and (state.resume ~= nil or #snapshot.folders(state, true) > 0)
+end
+
+---The MLflow run of the checkpoint that a training will go on from: for who starts its run before the checkpoint is loaded.
+---@param state table
+---@return string? run_id
+function resume.run_id(state)
+  if not may_resume(state) then return nil end
+  local path, found = find(state)
+  state._found = path and {path, found}
+  return found and found.state.run_id
+end
+
 local function load_model(state, saved, rest)
   local model = state.model
   model:load_state_dict(saved)
@@ -196,8 +211,9 @@ end
 ---Once the callbacks have heard that the training begins: loads the checkpoint that is to be gone on from, if there is one.
 ---@param state table
 function resume.begin(state)
-  if state.resume == nil and #snapshot.folders(state, true) == 0 then return end
-  local path, found = find(state)
+  if not may_resume(state) then return end
+  local path, found = table.unpack(state._found or {find(state)})
+  state._found = nil
   if not path then return end
   local was = found.state.origin
   origin.begin(state)
@@ -209,7 +225,7 @@ function resume.begin(state)
     end
     error(err, 0)
   end
-  state.resumed, state.resumed_time = path, found.state.time or host.time()
+  state.resumed, state.resumed_time, state.resumed_run = path, found.state.time or host.time(), found.state.run_id
   state.checkpoint = {path = path, weights_only = false}
   host.log.info(("goes on from %s, %s"):format(path, place(found.state)))
   if was then origin.tell(state, was) end

@@ -7,7 +7,8 @@
 -- before_step sets it: this step of the optimizer is left out), found_inf (a flag of the device for the same), count (what the
 -- batch counts: samples, tokens or weights), dry_run (nothing is to be written), user (yours, saved with the checkpoints),
 -- saved (more that has a state_dict, by name), resumed (the checkpoint that the training went on from), resumed_time (when that
--- was made, seconds since 1970), run (the MLflow run that mlflow.callback logs it to).
+-- was made, seconds since 1970), resumed_run (the id of the MLflow run of then), run (the MLflow run that mlflow.callback logs
+-- it to).
 local known <const> = require("train.hooks").of_event
 local logs = require "train.logs"
 

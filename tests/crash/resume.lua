@@ -67,6 +67,15 @@ function kinds.tensorboard()
     end
   end))
 end
+-- The script goes on in its MLflow run.
+function kinds.tracked()
+  kinds.shuffle()
+  local mlflow, known = require "mlflow", host.file.exists "run" and host.file.read "run" or nil
+  local run = mlflow.start_run {run_id = known}
+  if not known then host.file.write_atomic("run", run.info.run_id) end
+  add(mlflow.callback())
+  add(train.on("checkpoint_load", function(state) assert(state.resumed_run == known) end))
+end
 function kinds.scheduler()
   make_optimizer = function()
     local optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1, momentum = 0.9})

@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -111,6 +112,22 @@ def test_tensorboard_reads_each_step_once_after_kills(trainhost, tmp_path, freq)
     kills, _ = run_killed(trainhost, tmp_path / "killed", "tensorboard", freq, POINTS[freq])
     assert kills == len(POINTS[freq])
     assert scalars(tmp_path / "killed") == expected
+
+
+def test_a_training_goes_on_in_its_mlflow_run_and_logs_nothing_twice(trainhost, tmp_path):
+    """Points with epochs between the checkpoint and the kill, which come once more."""
+    def rows(folder):
+        with sqlite3.connect(folder / "mlflow.db") as store:
+            runs = store.execute("select run_uuid, status from runs").fetchall()
+            assert runs == [((folder / "run").read_text(), "FINISHED")]
+            return sorted(store.execute("select key, step, value from metrics"))
+
+    assert train(trainhost, tmp_path / "whole", "tracked", "5").returncode == 0
+    expected = rows(tmp_path / "whole")
+    assert [step for key, step, _ in expected if key == "val_loss"] == [0, 1, 2, 3]
+    kills, starts = run_killed(trainhost, tmp_path / "killed", "tracked", "5", ("8", "9", "14", "22"))
+    assert (kills, len(starts)) == (4, 4)
+    assert rows(tmp_path / "killed") == expected
 
 
 # --- Faults of files

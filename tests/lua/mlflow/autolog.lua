@@ -180,7 +180,7 @@ case("TensorBoard's files of each phase, model_summary.txt and the checkpoint ar
   test.equal(read(last()).data.tags["mlflow.latest_checkpoint_artifact"], "checkpoints/latest_checkpoint")
 end)
 
-case("a training goes on from the checkpoint that autolog has logged", function()
+case("a training goes on from the checkpoint that autolog has logged, in its run", function()
   mlflow.autolog {checkpoint_save_best_only = false}
   local list = {{X, Y}, {X, Y}}
   local function begin(more)
@@ -191,10 +191,11 @@ case("a training goes on from the checkpoint that autolog has logged", function(
     train.fit(given)
     return net.weight:tolist()
   end
-  local whole = begin()
+  local whole, run = begin(), last()
   test.truthy(mlflow.flush(20))
-  test.equal(begin {resume = last().info.artifact_uri .. "/checkpoints/epoch_1/checkpoint"}, whole)
-  test.equal(steps(last(), "loss"), {2, 3})
+  test.equal(begin {resume = run.info.artifact_uri .. "/checkpoints/epoch_1/checkpoint"}, whole)
+  test.equal({last().info.run_id, last().info.status}, {run.info.run_id, "FINISHED"})
+  test.equal(steps(run, "loss"), {0, 1, 2, 3})  -- nothing twice
 end)
 
 case("train.state without callbacks is heard", function()
