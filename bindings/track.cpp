@@ -460,7 +460,8 @@ constexpr Row kRows[] = {
     {"resume_run", guarded<resume_run>,
      "Goes on with a run of the store; a tracking error if there is none.\n@param run_id string\n@return Run"},
     {"call", guarded<call>,
-     "Asks a store a call of MLflow's REST API, after what was logged to it is stored. What is not there is nil and why;\n"
+     "Asks a store a call of MLflow's REST API, after what was logged to it is stored. What is not there is nil and "
+     "why;\n"
      "other refusals are errors.\n@param path string \"runs/search\"\n@param request string JSON\n"
      "@param uri string|nil of another store than the open one\n@return string|nil answer JSON\n"
      "@return string|nil message"},

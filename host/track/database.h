@@ -82,8 +82,7 @@ class Statement {
   Statement& bind_all(const std::vector<Bound>& values) {
     reset();
     int index = 0;
-    for (const Bound& value : values)
-      std::visit([this, at = ++index](const auto& one) { bind_one(at, one); }, value);
+    for (const Bound& value : values) std::visit([this, at = ++index](const auto& one) { bind_one(at, one); }, value);
     return *this;
   }
   // True: a row is there. False: done (and reset).

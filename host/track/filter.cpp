@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cctype>
+#include <charconv>
 #include <optional>
 
 #include "host/base/error.h"
@@ -28,7 +28,9 @@ std::string upper(std::string_view text) {
   return result;
 }
 
-bool has(const Names& names, std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); }
+bool has(const Names& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
 
 std::string listed(const Names& names) {
   std::string text = "[";
@@ -108,7 +110,8 @@ Identifier identifier_of(std::string_view text, Searched searched, bool with_ali
       found.key = found.key.find("reated") != std::string::npos ? "start_time" : "run_name";
     if (!has(grammar.attributes, found.key))
       fail("Invalid attribute key '" + found.key + "' specified. Valid keys are " + listed(grammar.attributes));
-  } else if (static const Names keys = {"name", "digest", "context"}; found.entity == Entity::dataset && !has(keys, found.key)) {
+  } else if (static const Names keys = {"name", "digest", "context"};
+             found.entity == Entity::dataset && !has(keys, found.key)) {
     fail("Invalid dataset key '" + found.key + "' specified. Valid keys are " + listed(keys));
   }
   return found;
@@ -123,7 +126,8 @@ class Parser {
     for (skip(); at_ < text_.size(); skip()) {
       if (take_word("AND")) continue;
       if (text_[at_] == ';' && found.size() && at_ + 1 < text_.size())
-        fail("Search filter contained multiple expression '" + std::string(text_) + "'. Provide AND-ed expression list.");
+        fail("Search filter contained multiple expression '" + std::string(text_) +
+             "'. Provide AND-ed expression list.");
       found.push_back(condition());
     }
     return found;
@@ -311,8 +315,9 @@ class Parser {
   [[noreturn]] static void fail(const std::string& message) { track::fail(message); }
   // A key that needs quotes is the usual mistake.
   [[noreturn]] static void fail(const std::string& message, Searched) {
-    throw_usage("mlflow: " + message, "a key with other characters than letters, digits, _ and . stands in backticks: "
-                                      "metrics.`val/loss`");
+    throw_usage("mlflow: " + message,
+                "a key with other characters than letters, digits, _ and . stands in backticks: "
+                "metrics.`val/loss`");
   }
 
   FilterValue value_of(const Condition& to, const Token& token) const {
@@ -330,8 +335,7 @@ class Parser {
       if (to.entity == Entity::dataset || (to.entity == Entity::attribute && has(grammar.lists, to.key)))
         return list_of(token.text);
       if (to.entity == Entity::attribute)
-        fail("Only " + listed(grammar.lists) +
-             " attributes support comparison with a list of quoted string values.");
+        fail("Only " + listed(grammar.lists) + " attributes support comparison with a list of quoted string values.");
     }
     if (token.kind == Kind::text) return std::string(token.text.substr(1, token.text.size() - 2));
     if (token.kind == Kind::other && !is_digit(token.text[0]) && to.entity != Entity::dataset)

@@ -50,7 +50,8 @@ void store_inputs(Database& database, const std::string& run, const Json& datase
     linked.reset();
     if (known) continue;
     link.bind(id, dataset, run).run();
-    for (const Json& tag : list_field(input, "tags")) add_tag.bind(id, text_field(tag, "key"), text_field(tag, "value")).run();
+    for (const Json& tag : list_field(input, "tags"))
+      add_tag.bind(id, text_field(tag, "key"), text_field(tag, "value")).run();
   }
 }
 
@@ -63,10 +64,8 @@ Json read_inputs(Database& database, const std::string& run) {
   Statement tags(database, "SELECT name, value FROM input_tags WHERE input_uuid = ? ORDER BY name");
   rows.bind(run);
   while (rows.step()) {
-    Json dataset = {{"name", rows.text(1)},
-                    {"digest", rows.text(2)},
-                    {"source_type", rows.text(3)},
-                    {"source", rows.text(4)}};
+    Json dataset = {
+        {"name", rows.text(1)}, {"digest", rows.text(2)}, {"source_type", rows.text(3)}, {"source", rows.text(4)}};
     set_optional(dataset, "schema", rows, 5);
     set_optional(dataset, "profile", rows, 6);
     Json list = Json::array();

@@ -85,7 +85,8 @@ Json create(Database& database, const std::string& artifact_root, const Json& re
   const std::string name = name_field(request, "name");
   std::string location = text_field(request, "artifact_location");
   if (!location.empty())
-    if (const auto folder = local_folder(location)) location = std::filesystem::absolute(*folder).lexically_normal().string();
+    if (const auto folder = local_folder(location))
+      location = std::filesystem::absolute(*folder).lexically_normal().string();
   Transaction transaction(database);
   if (find_experiment(database, "name", name))
     throw Error(ErrorKind::tracking, "mlflow: Experiment(name=" + name + ") already exists");

@@ -153,8 +153,10 @@ Json create(Database& database, Sink& sink, const Json& request) {
     if (records.back().key == "mlflow.runName") tagged = records.back().value;
   }
   if (!start.key.empty() && !tagged.empty() && start.key != tagged)
-    throw_usage("mlflow: Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values "
-                "(run_name='" + start.key + "', mlflow.runName='" + tagged + "').");
+    throw_usage(
+        "mlflow: Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values "
+        "(run_name='" +
+        start.key + "', mlflow.runName='" + tagged + "').");
   if (start.key.empty()) start.key = tagged.empty() ? random_run_name() : tagged;
   if (tagged.empty()) records.push_back(record_of(RecordKind::tag, start.run, "mlflow.runName", start.key));
   start.value = experiment->artifact_location + "/" + start.run + "/artifacts";

@@ -34,8 +34,7 @@ bool is_batched(RecordKind kind) {
 }
 
 Json point_json(const Record& r) {
-  Json metric = {
-      {"key", r.key}, {"value", metric_json(r.number)}, {"timestamp", r.timestamp}, {"step", r.step}};
+  Json metric = {{"key", r.key}, {"value", metric_json(r.number)}, {"timestamp", r.timestamp}, {"step", r.step}};
   if (!r.value.empty()) metric["model_id"] = r.value;
   if (const size_t end = r.extra.find('\n'); end != std::string::npos) {
     metric["dataset_name"] = r.extra.substr(0, end);

@@ -35,7 +35,8 @@ Experiment experiment_of(const Json& from) {
 }
 
 Metric metric_of(const Json& from) {
-  return {text(from, "key"), metric_value(from.value("value", Json())), integer(from, "step"), integer(from, "timestamp")};
+  return {text(from, "key"), metric_value(from.value("value", Json())), integer(from, "step"),
+          integer(from, "timestamp")};
 }
 
 const Json& list(const Json& from, const char* name) {
@@ -81,7 +82,9 @@ auto RestStore::patiently(Ask ask, bool makes) {
       return ask();
     } catch (const ServerError& e) {
       const auto pause = server_.pause(attempt, e);
-      if (!e.is_passing() || (makes && e.code() != kUnreached) || attempt > server_.options().max_retries || Clock::now() + pause > until) throw;
+      if (!e.is_passing() || (makes && e.code() != kUnreached) || attempt > server_.options().max_retries ||
+          Clock::now() + pause > until)
+        throw;
       for (const auto end = Clock::now() + pause; Clock::now() < end;) {
         if (stop_asked && (*stop_asked)()) throw Error(ErrorKind::interrupted, "interrupted");
         std::this_thread::sleep_for(std::min<Clock::duration>(end - Clock::now(), std::chrono::milliseconds(50)));

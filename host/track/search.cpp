@@ -154,7 +154,8 @@ std::string page_token(int64_t offset) {
   std::string token;
   for (size_t i = 0; i < text.size(); i += 3) {
     uint32_t bits = 0;
-    for (size_t k = 0; k < 3; ++k) bits = bits << 8 | (i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0);
+    for (size_t k = 0; k < 3; ++k)
+      bits = bits << 8 | (i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0);
     for (size_t k = 0; k < 4; ++k) token += i + k <= text.size() ? kDigits[bits >> (18 - 6 * k) & 63] : '=';
   }
   return token;
@@ -193,7 +194,8 @@ Page search_runs(Database& database, const std::vector<int64_t>& experiments, co
                 ".run_uuid = r.run_uuid AND " + name + ".key = ")
           .bind(key);
       column = name + ".value";
-      if (entity == Entity::metric) order += "CASE WHEN " + name + ".is_nan THEN 1 WHEN " + column + " IS NULL THEN 2 ELSE 0 END, ";
+      if (entity == Entity::metric)
+        order += "CASE WHEN " + name + ".is_nan THEN 1 WHEN " + column + " IS NULL THEN 2 ELSE 0 END, ";
     }
     if (entity != Entity::metric) order += column + " IS NULL, ";
     order += column + (is_ascending ? ", " : " DESC, ");
@@ -224,7 +226,8 @@ Page search_experiments(Database& database, const Query& query) {
   for (const std::string& text : query.order_by) {
     const Order order = parse_order(text, Searched::experiments);
     by_id = by_id || order.key == "experiment_id";
-    sql += std::string(&text == query.order_by.data() ? "" : ", ") + "x." + order.key + (order.is_ascending ? "" : " DESC");
+    sql += std::string(&text == query.order_by.data() ? "" : ", ") + "x." + order.key +
+           (order.is_ascending ? "" : " DESC");
   }
   if (!by_id) sql += ", x.experiment_id DESC";
   return page_of(database, std::move(sql), query);

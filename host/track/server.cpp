@@ -182,7 +182,7 @@ std::vector<StoredArtifact> Server::list_artifacts(const std::string& uri, const
   for (const Json& file : answer.value("files", Json::array())) {
     const Json size = file.value("file_size", Json());
     found.push_back({file.value("path", ""), file.value("is_dir", false),
-                     size.is_number() ? size.get<int64_t>()
+                     size.is_number()   ? size.get<int64_t>()
                      : size.is_string() ? std::strtoll(size.get_ref<const std::string&>().c_str(), nullptr, 10)
                                         : 0});
   }

@@ -64,7 +64,7 @@ struct SqliteSink::Connection {
 
   void store(const Record& r, std::vector<Event>& events);
   void store_row(const Record& r, std::vector<Event>& events);
-  void store_model_metric(const Record& r, double value);
+  void store_model_metric(const Record& r, double value, std::vector<Event>& events);
   void note_positions(std::span<const Record> records);
   bool publish(const Record& r, const Report& report);
   std::string artifact_uri(const std::string& run_id);
@@ -195,7 +195,7 @@ void SqliteSink::Connection::store_row(const Record& r, std::vector<Event>& even
       const double value = is_nan ? 0.0 : std::isinf(r.number) ? std::copysign(kMost, r.number) : r.number;
       metric.bind(r.key, value, r.timestamp, r.run, r.step, is_nan).run();
       latest.bind(r.key, value, r.timestamp, r.step, is_nan, r.run).run();
-      if (!r.value.empty()) store_model_metric(r, value);
+      if (!r.value.empty()) store_model_metric(r, value, events);
       break;
     }
     case RecordKind::param: {
@@ -232,17 +232,23 @@ void SqliteSink::Connection::store_row(const Record& r, std::vector<Event>& even
 }
 
 // The point once more, of the model that it measures.
-void SqliteSink::Connection::store_model_metric(const Record& r, double value) {
+void SqliteSink::Connection::store_model_metric(const Record& r, double value, std::vector<Event>& events) {
   const size_t end = std::min(r.extra.find('\n'), r.extra.size());
-  Statement(database,
-            "INSERT OR IGNORE INTO logged_model_metrics (model_id, metric_name, metric_timestamp_ms, metric_step, "
-            "metric_value, experiment_id, run_id, dataset_uuid, dataset_name, dataset_digest) "
-            "SELECT ?1, ?2, ?3, ?4, ?5, experiment_id, run_uuid, (SELECT dataset_uuid FROM datasets d WHERE "
-            "d.experiment_id = runs.experiment_id AND d.name = ?7 AND d.digest = ?8), nullif(?7, ''), nullif(?8, '') "
-            "FROM runs WHERE run_uuid = ?6")
-      .bind(r.value, r.key, r.timestamp, r.step, value, r.run, r.extra.substr(0, end),
-            end < r.extra.size() ? r.extra.substr(end + 1) : std::string())
-      .run();
+  const std::string name = r.extra.substr(0, end), digest = r.extra.substr(std::min(end + 1, r.extra.size()));
+  Statement insert(
+      database,
+      "INSERT OR IGNORE INTO logged_model_metrics (model_id, metric_name, metric_timestamp_ms, metric_step, "
+      "metric_value, experiment_id, run_id, dataset_uuid, dataset_name, dataset_digest) "
+      "SELECT ?1, ?2, ?3, ?4, ?5, experiment_id, run_uuid, (SELECT dataset_uuid FROM datasets d WHERE "
+      "d.experiment_id = runs.experiment_id AND d.name = ?7 AND d.digest = ?8), nullif(?7, ''), nullif(?8, '') "
+      "FROM runs WHERE run_uuid = ?6");
+  try {
+    insert.bind(r.value, r.key, r.timestamp, r.step, value, r.run, name, digest).run();
+  } catch (const DatabaseError& e) {
+    if (!e.is_constraint()) throw;
+    events.push_back({ErrorKind::tracking, r.run, "mlflow: Logged model with ID '" + r.value + "' not found.",
+                      "the metric '" + r.key + "' is of the run alone"});
+  }
 }
 
 // With the records themselves: what is stored of a spool and what the store says of it are one.

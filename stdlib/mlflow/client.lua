@@ -188,7 +188,10 @@ method("restore_run", "run_id", function(self, run_id) ask.must("runs/restore", 
 ---@param metrics? table[] {key =, value =, timestamp =, step =} each, or mlflow.entities.Metric
 ---@param params? table[] {key =, value =} each, or mlflow.entities.Param
 ---@param tags? table[] {key =, value =} each, or mlflow.entities.RunTag
----@example client:log_batch(run_id, {metrics = {{key = "loss", value = 0.5, step = 1}}})
+---@example local client = mlflow.MlflowClient()
+--- local id = client:create_run("0").info.run_id
+--- client:log_batch(id, {{key = "loss", value = 0.5, step = 1}}, {{key = "lr", value = 0.1}})
+--- client:get_run(id).data.params.lr  --> 0.1
 method("log_batch", "run_id, metrics=nil, params=nil, tags=nil", function(self, run_id, metrics, params, tags)
   expect("log_batch", "run_id", "string", run_id)
   local lists = {metrics = {}, params = {}, tags = {}}

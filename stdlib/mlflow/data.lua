@@ -189,7 +189,7 @@ local parse = signature("mlflow.data.from_tensor", "features, source=nil, target
 ---@return Dataset {name, digest, source, source_type, schema, profile, features, targets}
 ---@example local torch = require "torch"
 --- local set = mlflow.data.from_tensor(torch.ones(2, 3), {name = "ones", source = "ones.csv"})
---- set.profile  --> '{"features_shape": [2, 3], "features_size": 6, "features_nbytes": 24}'
+--- set.profile  --> {"features_shape": [2, 3], "features_size": 6, "features_nbytes": 24}
 function data.from_tensor(...)
   local first = ...
   local is_table = select("#", ...) == 1 and type(first) == "table" and first.features == nil

@@ -143,12 +143,13 @@ function start(options)
 end
 
 local start_defaults = {run_id = keywords.none, experiment_id = keywords.none, run_name = keywords.none,
-  nested = false, parent_run_id = keywords.none, tags = keywords.none, description = keywords.none}
+  nested = false, parent_run_id = keywords.none, tags = keywords.none, description = keywords.none,
+  log_system_metrics = keywords.none}
 
 --- Starts a run, which is active until it is ended; with `<close>` it ends with its scope: FINISHED, FAILED when an
 --- error or an exit code other than 0 leaves the scope, KILLED when the script is stopped. The run has its id at once.
 ---@param options {run_id: string, experiment_id: string, run_name: string, nested: boolean, parent_run_id: string,
----  tags: table, description: string}|string|nil a string: the id of a run to go on with
+---  tags: table, description: string, log_system_metrics: false}|string|nil a string: the id of a run to go on with
 ---@return Run
 ---@example local run <close> = mlflow.start_run{run_name = "baseline"}
 function mlflow.start_run(options)
@@ -157,6 +158,9 @@ function mlflow.start_run(options)
   deliver()
   local plain_loop = package.loaded["mlflow.plain_loop"]
   if plain_loop and not options.nested then plain_loop.release() end  -- a run that autolog began for a loop of before
+  if options.log_system_metrics then
+    vm.raise("usage", "mlflow.start_run: system metrics are not logged yet, log_system_metrics must be false or nil")
+  end
   for _, name in ipairs{"run_id", "run_name", "parent_run_id"} do
     if options[name] ~= nil and type(options[name]) ~= "string" then
       vm.raise("usage", ("mlflow.start_run: keyword '%s' must be a string, got %s")

@@ -164,7 +164,7 @@ def test_lua_reads_its_own_writes(told):
 
 def test_refusals_are_mlflows(told):
     _, out, _ = told
-    want = ["already exists", "already logged with", "must be in the 'active' state", "not found", "777", "No tag with name",
+    want = ["already exists", "hanging param values is not allowed", "must be in the 'active' state", "not found", "777", "No tag with name",
             "777", "", "777", "", "No such artifact"]
     assert len(out["refused"]) == len(want)
     for got, text in zip(out["refused"], want):
@@ -215,6 +215,26 @@ def test_datasets_of_lua_are_those_of_numpy(told):
     got = inputs["two"].dataset
     assert (got.digest, got.schema, got.profile, got.source_type) == (two.digest, two.schema, two.profile, "code")
     assert {tag.key: tag.value for tag in inputs["two"].tags} == {"mlflow.data.context": "eval", "origin": "test"}
+
+
+def test_a_metric_of_a_model_and_a_dataset(told, trainhost, tmp_path):
+    client, out, uri = told
+    model = client.create_logged_model(out["experiment"], name="net", source_run_id=out["active"])
+    trainhost.lua("""local mlflow, torch = require "mlflow", require "torch"
+        mlflow.set_tracking_uri("%s")
+        local run <close> = mlflow.start_run("%s")
+        local set = mlflow.data.from_tensor(torch.ones(2), {name = "held out"})
+        run:log_metric("accuracy", 0.5, {step = 3, timestamp = 7, model_id = "%s", dataset = set})
+        run:log_metrics({f1 = 0.25, recall = 1}, {step = 3, model_id = "%s"})
+        run:log_metric("plain", 1, 1)""" % (uri, out["active"], model.model_id, model.model_id), cwd=tmp_path)
+    metrics = {metric.key: metric for metric in client.get_logged_model(model.model_id).metrics}
+    assert {key: (metric.value, metric.step) for key, metric in metrics.items()} == {
+        "accuracy": (0.5, 3), "f1": (0.25, 3), "recall": (1, 3)}
+    digest = mlflow.data.from_numpy(numpy.ones(2, "float32")).digest
+    assert (metrics["accuracy"].dataset_name, metrics["accuracy"].dataset_digest) == ("held out", digest)
+    run = client.get_run(out["active"])
+    assert run.data.metrics["plain"] == 1 and run.data.metrics["accuracy"] == 0.5
+    assert "held out" in {one.dataset.name for one in run.inputs.dataset_inputs}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int64", "int32", "int16", "int8", "uint8", "bool",
