@@ -41,13 +41,18 @@ local function check_scale(self, name)
   end
 end
 
+-- losses: what each scaled loss was, by it, while somebody wants to know: a table with weak keys.
+local scalers = {losses = nil}
+
 local function scaled(self, outputs)
   if is_tensor(outputs) then
     if self._scale == nil then
       self._scale = scalar(self._init_scale, native.float32, outputs.device)
       self._growth_tracker = scalar(self._init_growth_tracker, native.int32, outputs.device)
     end
-    return outputs * self._scale:to(outputs.device, {non_blocking = true})
+    local product = outputs * self._scale:to(outputs.device, {non_blocking = true})
+    if scalers.losses then scalers.losses[product] = outputs end
+    return product
   end
   if type(outputs) ~= "table" then vm.raise("usage", "outputs must be a Tensor or an iterable of Tensors") end
   local list = {}
@@ -250,8 +255,6 @@ local function new(on, init_scale, growth_factor, backoff_factor, growth_interva
   end
   return self
 end
-
-local scalers = {}
 
 local parse = signature("torch.amp.GradScaler", "device='cuda', " .. OPTIONS)
 

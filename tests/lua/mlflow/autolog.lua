@@ -288,6 +288,17 @@ case("a loop by hand without a loader: the loss of each step, log_every_n_steps 
   test.equal(steps(mlflow.active_run(), "loss"), {2, 4})
 end)
 
+case("the loss of a loop with a GradScaler is not the scaled one", function()
+  mlflow.autolog(QUIET)
+  local net, scaler = nn.Linear(2, 1), torch.GradScaler("cpu")
+  local optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1})
+  local loss = F.mse_loss(net(X), Y)
+  scaler:scale(loss):backward()
+  scaler:step(optimizer)
+  scaler:update()
+  test.equal(values(mlflow.active_run(), "loss"), {loss:item()})
+end)
+
 case("two optimizers of a loop by hand", function()
   mlflow.autolog(QUIET)
   local nets, optimizers = {nn.Linear(2, 1), nn.Linear(2, 1)}, {}
