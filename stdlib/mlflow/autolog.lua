@@ -25,15 +25,26 @@ local function tags_of(given)
   return tags
 end
 
+-- Starts a run: that of the checkpoint from which the training goes on, else a new one.
+local function start(given, state)
+  local start_run = require("mlflow").start_run
+  local known, run_id = pcall(function() return state and require("train.resume").run_id(state) end)
+  if known and run_id then
+    local ok, started = pcall(start_run, {run_id = run_id})
+    if ok then return true, started end
+  end
+  return pcall(start_run, {tags = tags_of(given)})
+end
+
 ---The active run, else one that it begins. A store that refuses it is no error of the training.
 ---@param given table options
+---@param state? table of the training
 ---@return table? run
 ---@return boolean? is_made
-function autolog.run(given)
-  local mlflow = require "mlflow"
-  local run = mlflow.active_run()
+function autolog.run(given, state)
+  local run = require("mlflow").active_run()
   if run then return run, false end
-  local ok, started = pcall(mlflow.start_run, {tags = tags_of(given)})
+  local ok, started = start(given, state)
   if ok then
     made[started] = true
     return started, true
@@ -60,7 +71,7 @@ function Training:on_train_begin(state)
   self._run, self._is_made = nil, false
   if state.dry_run and not require("host").dry_run() then return end
   require("mlflow.plain_loop").release()  -- a run of a loop before this training
-  self._run, self._is_made = autolog.run(self._given)
+  self._run, self._is_made = autolog.run(self._given, state)
   if self._run then self:_try(self._begin_board, self, state) end
 end
 

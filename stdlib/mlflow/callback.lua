@@ -6,7 +6,9 @@ local logging_options = require "mlflow.logging_options"
 ---the optimizer's values (opt_*), those of EarlyStopping and every host.param; the metrics of each log and epoch
 ---(validation_<metric> beside val_<metric>); model_summary.txt, the script, seed, threads and the version of trainhost; the
 ---checkpoints that train.ModelCheckpoint saves; stopped_epoch, restored_epoch and the reason of an early stop. What cannot
----be logged becomes a line on the console, the tag trainhost.last_error and a line in errors.jsonl: training goes on.
+---be logged becomes a line on the console, the tag trainhost.last_error and a line in errors.jsonl: training goes on. A training
+---that goes on from a checkpoint goes on in the run that the script starts: with start_run{run_id = ...} or MLFLOW_RUN_ID in
+---that of before, where nothing is logged twice.
 ---@param arguments? table run = the active one; every = how often to log the model too, as models/epoch_<n> (epochs,
 ---"5ep", "500ba", "30min", or a list of these of which any counts), the last epoch always; log_models (default: where there
 ---is `every`; true: the final one as model/ too), keep_last_models = n, registered_model_name, log_model_signatures = true,

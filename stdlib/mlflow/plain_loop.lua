@@ -6,6 +6,7 @@
 local failures = require "mlflow.failures"
 local log = require "native.log"
 local passes = require "torch.utils.data.passes"
+local scalers = require "torch.grad_scaler"
 local tensor = require "native.tensor"
 local torch = require "torch"
 local training_params = require "mlflow.training_params"
@@ -130,8 +131,7 @@ end
 local function watched_backward(self, ...)
   backward(self, ...)
   if self:numel() ~= 1 then return end
-  local grad_scaler = package.loaded["torch.grad_scaler"]
-  local loss = (grad_scaler and grad_scaler.loss_of(self) or self):detach():reshape({})
+  local loss = (scalers.losses and scalers.losses[self] or self):detach():reshape({})
   pending = pending and pending.device == loss.device and pending + loss or loss
 end
 
@@ -142,10 +142,10 @@ local function look()
   local wanted = options and not next(with_state)
   if wanted and not hook then
     backward = tensor.methods.backward
-    tensor.methods.backward, passes.watch = watched_backward, watch_pass
+    tensor.methods.backward, passes.watch, scalers.losses = watched_backward, watch_pass, setmetatable({}, {__mode = "k"})
     hook = torch.optim.Optimizer.register_optimizer_step_post_hook(after_step)
   elseif not wanted and hook then
-    tensor.methods.backward, passes.watch = backward, nil
+    tensor.methods.backward, passes.watch, scalers.losses = backward, nil, nil
     hook:remove()
     hook, pending = nil, nil
   end

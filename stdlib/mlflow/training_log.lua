@@ -7,6 +7,7 @@ local active_run = require "train.active_run"
 local failures = require "mlflow.failures"
 local interval = require "train.interval"
 local model_artifacts = require "mlflow.model_artifacts"
+local snapshot = require "train.snapshot"
 local training_params = require "mlflow.training_params"
 
 local Callback = {__name = "mlflow", group = "logging", state_fields = {"memory"}}
@@ -36,7 +37,12 @@ end
 ---@private
 ---@param state table
 function Callback:check(state)
-  if self._autolog then return end
+  local saves = self.checkpoint and not self.checkpoint_save_weights_only
+  if self._autolog then
+    if saves then pcall(snapshot.check, state) end  -- what cannot be kept is told where it is tried
+    return
+  end
+  if saves then snapshot.check(state) end
   self._run = self.run or active_run()
   if not self._run then usage("there is no active run", 'local run <close> = mlflow.start_run{run_name = "..."}') end
   if (self.every or self.log_models) and self.log_models ~= false and not state.model then usage("every needs a model") end
@@ -85,7 +91,10 @@ local function log_each(self, all, one, values, ...)
   for _, key in ipairs(require("host.ordered").keys(values)) do try(self, run[one], run, key, values[key], ...) end
 end
 
-local function log_metrics(self, values, step) log_each(self, "log_metrics", "log_metric", values, {step = step}) end
+local function log_metrics(self, values, step)
+  if self._again then values = self._again(values, step) end
+  log_each(self, "log_metrics", "log_metric", values, {step = step})
+end
 
 local function log_params(self, values) log_each(self, "log_params", "log_param", values) end
 
@@ -93,6 +102,7 @@ local function log_params(self, values) log_each(self, "log_params", "log_param"
 local function log_step(self, state)
   local run, step = self._run, state.steps_done
   self._logged_step = step
+  if self._again then return log_metrics(self, named(self, numbers_of(state)), step) end
   for key, value in pairs(state.logs or {}) do
     if not key:find("^val_") then
       if self.style == "lightning" then key = lightning_key(key) end
@@ -219,7 +229,7 @@ end
 function Callback:on_train_begin(state)
   leave_to(state, true)
   self.memory = {models = {}}
-  self._logged_epoch, self._logged_step, self._modelled_epoch, self._sample, self._owed = nil, nil, nil, nil, nil
+  for _, name in ipairs {"_logged_epoch", "_logged_step", "_modelled_epoch", "_sample", "_owed", "_again"} do self[name] = nil end
   if self._autolog then self._run = self._autolog:run_of(state) end
   local run = self._run
   if not run then return end
@@ -233,6 +243,12 @@ function Callback:on_train_begin(state)
   if self.log_model_summary and state.model then
     try(self, function() run:log_text(model_artifacts.summary(state.model), "model_summary.txt") end)
   end
+end
+
+-- The training goes on in its run: what came after the checkpoint is there already.
+function Callback:on_checkpoint_load(state)
+  local run = self._run
+  if run and state.resumed_run and run.info.run_id == state.resumed_run then self._again = require "mlflow.again"(run) end
 end
 
 -- The values that EarlyStopping may restore, for the end of the training.

@@ -41,7 +41,8 @@ local function check_scale(self, name)
   end
 end
 
-local losses = setmetatable({}, {__mode = "k"})  -- what a scaled loss was before
+-- losses: what each scaled loss was, by it, while somebody wants to know: a table with weak keys.
+local scalers = {losses = nil}
 
 local function scaled(self, outputs)
   if is_tensor(outputs) then
@@ -49,9 +50,9 @@ local function scaled(self, outputs)
       self._scale = scalar(self._init_scale, native.float32, outputs.device)
       self._growth_tracker = scalar(self._init_growth_tracker, native.int32, outputs.device)
     end
-    local result = outputs * self._scale:to(outputs.device, {non_blocking = true})
-    losses[result] = outputs
-    return result
+    local product = outputs * self._scale:to(outputs.device, {non_blocking = true})
+    if scalers.losses then scalers.losses[product] = outputs end
+    return product
   end
   if type(outputs) ~= "table" then vm.raise("usage", "outputs must be a Tensor or an iterable of Tensors") end
   local list = {}
@@ -255,8 +256,6 @@ local function new(on, init_scale, growth_factor, backoff_factor, growth_interva
   return self
 end
 
-local scalers = {}
-
 local parse = signature("torch.amp.GradScaler", "device='cuda', " .. OPTIONS)
 
 --- A scaler of losses for float16: scaler:scale(loss):backward(), scaler:step(opt), scaler:update().
@@ -283,9 +282,5 @@ function scalers.on(on)
   local parse_on = signature(("torch.%s.amp.GradScaler"):format(on), OPTIONS)
   return function(...) return new(on, parse_on(...)) end
 end
-
----What `scale` has made this tensor of, nil: it has not.
----@private
-function scalers.loss_of(tensor) return losses[tensor] end
 
 return scalers

@@ -180,6 +180,24 @@ case("TensorBoard's files of each phase, model_summary.txt and the checkpoint ar
   test.equal(read(last()).data.tags["mlflow.latest_checkpoint_artifact"], "checkpoints/latest_checkpoint")
 end)
 
+case("a training goes on from the checkpoint that autolog has logged, in its run", function()
+  mlflow.autolog {checkpoint_save_best_only = false}
+  local list = {{X, Y}, {X, Y}}
+  local function begin(more)
+    torch.manual_seed(7)
+    local net = nn.Linear(2, 1)
+    local given = {model = net, optimizer = "adam", loss = "mse", train = list, epochs = 4, quiet = true}
+    for key, value in pairs(more or {}) do given[key] = value end
+    train.fit(given)
+    return net.weight:tolist()
+  end
+  local whole, run = begin(), last()
+  test.truthy(mlflow.flush(20))
+  test.equal(begin {resume = run.info.artifact_uri .. "/checkpoints/epoch_1/checkpoint"}, whole)
+  test.equal({last().info.run_id, last().info.status}, {run.info.run_id, "FINISHED"})
+  test.equal(steps(run, "loss"), {0, 1, 2, 3})  -- nothing twice
+end)
+
 case("train.state without callbacks is heard", function()
   mlflow.autolog(QUIET)
   local net = nn.Linear(2, 1)
@@ -268,6 +286,17 @@ case("a loop by hand without a loader: the loss of each step, log_every_n_steps 
   mlflow.autolog {log_every_epoch = false, log_every_n_steps = 2, log_models = false, checkpoint = false}
   loop()
   test.equal(steps(mlflow.active_run(), "loss"), {2, 4})
+end)
+
+case("the loss of a loop with a GradScaler is not the scaled one", function()
+  mlflow.autolog(QUIET)
+  local net, scaler = nn.Linear(2, 1), torch.GradScaler("cpu")
+  local optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1})
+  local loss = F.mse_loss(net(X), Y)
+  scaler:scale(loss):backward()
+  scaler:step(optimizer)
+  scaler:update()
+  test.equal(values(mlflow.active_run(), "loss"), {loss:item()})
 end)
 
 case("two optimizers of a loop by hand", function()
