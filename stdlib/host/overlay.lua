@@ -19,6 +19,8 @@ overlay.left = {
   ["native.file.absolute"] = "a name alone",
   ["native.file.folder_of"] = "a name alone",
   ["native.doc.text"] = "a file of the standard library, which the program has in it",
+  ["native.track.call"] = "a path of MLflow's REST API, no file",
+  ["native.track.list_artifacts"] = "below the run's own artifacts, which a dry run has elsewhere",
   ["native.serve.door"] = "a socket, which no training makes in a dry run",
   ["native.serve.call"] = "a socket that another process has made",
 }
@@ -215,6 +217,10 @@ local function replace_native()
   for _, name in ipairs {"log_artifact", "log_artifacts"} do
     replace(track, name, function(original, run, path, ...) return original(run, reading(path), ...) end)
   end
+  replace(track, "get_artifact", function(original, uri, path, target, ...) return original(uri, path, writing(target), ...) end)
+  replace(track, "put_artifact", function(original, uri, path, source, ...)
+    return original(uri, path, source and reading(source), ...)
+  end)
   replace(track, "sync", function(_, path)
     overlay.tell("what waits below " .. (path or call("cwd")))
     return 0, 0

@@ -60,7 +60,7 @@ local function save(state, quiet, path)
   end
   path = path or ("attached/step_%d"):format(state.steps_done)
   if quiet then return path end
-  require("train.snapshot").save(path, state)
+  require("train.snapshot").submit(path, state):wait()
   return "saved " .. path
 end
 

@@ -229,6 +229,8 @@ TEST_CASE("a failed allocation is an error that leaves nothing behind") {
   c10::SetCPUAllocator(&allocator, 100);
   std::string folder = std::filesystem::temp_directory_path() / "trainhost-allocation-XXXXXX";
   REQUIRE(mkdtemp(folder.data()));
+  const auto working = std::filesystem::current_path();
+  std::filesystem::current_path(folder);  // what waits to be stored lies there
   {
     vm::State state({});
     lua_State* L = state.lua();
@@ -263,6 +265,7 @@ TEST_CASE("a failed allocation is an error that leaves nothing behind") {
     CHECK(swept > 1000);
     lua_setallocf(L, usual, usual_data);
   }
+  std::filesystem::current_path(working);
   std::filesystem::remove_all(folder);
   c10::SetCPUAllocator(before, 101);
   CHECK(live_tensors == 0);

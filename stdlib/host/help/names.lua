@@ -167,7 +167,7 @@ local function walk(visit)
       for key in next, space do
         if is_public(key) then keys[#keys + 1] = key end
       end
-      table.sort(keys)
+      table.sort(keys, function(a, b) return #a < #b or #a == #b and a < b end)
       for _, key in ipairs(keys) do
         local value = rawget(space, key)
         local longer = path .. "." .. key

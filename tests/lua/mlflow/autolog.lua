@@ -350,22 +350,3 @@ test.case("mistakes", function()
   test.raises("keras_model_kwargs must be a table", mlflow.autolog, {keras_model_kwargs = 1})
   mlflow.autolog {disable = true, saved_model_kwargs = {}, keras_model_kwargs = {}, disable_for_unsupported_versions = true}
 end)
-
-case("a loop by hand with a GradScaler: the loss before it was scaled", function()
-  local net = nn.Linear(2, 1)
-  local optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1})
-  local scaler = torch.amp.GradScaler("cpu", {init_scale = 1024.0})
-  local want = {}
-  for i = 1, 3 do
-    optimizer:zero_grad()
-    local loss = F.mse_loss(net(X), Y)
-    scaler:scale(loss):backward()
-    scaler:step(optimizer)
-    scaler:update()
-    want[i] = loss:item()
-  end
-  local run = mlflow.active_run()
-  run:end_run()
-  for i, value in ipairs(values(run, "loss")) do test.near(value, want[i], 1e-6) end
-  test.equal(#values(run, "loss"), 3)
-end)
