@@ -6,7 +6,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <set>
 
 #include "host/base/error.h"
 #include "host/base/file.h"
@@ -35,8 +34,8 @@ bool has_failed(int result) { return result != 0 && errno != EINVAL && errno != 
 
 }  // namespace
 
-void sync(const std::vector<std::string>& paths) {
-  std::set<std::string> folders;
+void sync(const std::vector<std::string>& paths, std::set<std::string>& named) {
+  std::set<std::string> folders, now;
   for (const std::string& path : paths) {
     const Opened file(path);
     if (file.handle() >= 0) ::sync_file_range(file.handle(), 0, 0, SYNC_FILE_RANGE_WRITE);
@@ -47,8 +46,8 @@ void sync(const std::vector<std::string>& paths) {
     if (file.handle() < 0) fail(path);
     while (has_failed(::fdatasync(file.handle())))
       if (errno != EINTR) fail(path);
-    for (std::string folder = folder_of(path); folders.insert(folder).second; folder = folder_of(folder)) {
-    }
+    for (std::string name = path; !named.contains(name) && now.insert(name).second; name = folder_of(name))
+      folders.insert(folder_of(name));
   }
   for (const std::string& path : folders) {
     const Opened folder(path);
@@ -56,6 +55,7 @@ void sync(const std::vector<std::string>& paths) {
     while (has_failed(::fsync(folder.handle())))
       if (errno != EINTR) fail(path);
   }
+  named.merge(now);
 }
 
 }  // namespace trainhost::file

@@ -27,7 +27,11 @@ bool may_drop(RecordKind kind) { return kind == RecordKind::metric || kind == Re
 }  // namespace
 
 Spool::Spool(Adopted, const std::string& folder, std::string run, SpoolOptions options)
-    : folder_(folder, run), run_(std::move(run)), options_(options) {}
+    : folder_(folder, run),
+      run_(std::move(run)),
+      options_(options),
+      // The folder of .trainhost was there before us.
+      named_{file::folder_of(file::folder_of(file::folder_of(folder_.path())))} {}
 
 Spool::Spool(const std::string& folder, std::string run, std::string store, SpoolOptions options)
     : Spool(Adopted(), folder, std::move(run), options) {
@@ -177,7 +181,7 @@ void Spool::sync() {
       if (i + 1 == segments_.size() || segments_[i + 1] > synced_) paths.push_back(folder_.segment(segments_[i]));
   }
   try {
-    file::sync(paths);
+    file::sync(paths, named_);
   } catch (const Error&) {
     std::lock_guard lock(mutex_);
     staged_.insert(staged_.end(), paths.begin(), paths.begin() + static_cast<std::ptrdiff_t>(staged));

@@ -51,7 +51,7 @@ class Spool {
   // All is stored, to survive a power cut, and the run has ended: removes the files. False: that is not so.
   bool remove();
   // What has been put survives a power cut when it returns, with the files that wait beside it. Any thread, for it
-  // takes long. Error{io}.
+  // takes long, but one at a time. Error{io}.
   void sync();
 
   const std::string& folder() const noexcept { return folder_.path(); }  // of the run
@@ -93,14 +93,15 @@ class Spool {
   std::string store_, id_;
   const SpoolOptions options_;
   mutable std::mutex mutex_;
-  std::deque<uint64_t> segments_;  // where each begins
+  std::deque<uint64_t> segments_;               // where each begins
   uint64_t end_ = 0, stored_ = 0, synced_ = 0;  // positions
-  uint64_t put_ = 0, taken_ = 0;   // records
-  int64_t began_ = 0;              // when the run was started or resumed last, ms since the epoch
+  uint64_t put_ = 0, taken_ = 0;                // records
+  int64_t began_ = 0;                           // when the run was started or resumed last, ms since the epoch
   int out_ = -1;
   bool ended_ = false, removed_ = false, broken_ = false;
   std::string frame_;
   std::vector<std::string> staged_;  // files of records behind synced_
+  std::set<std::string> named_;      // of the thread that syncs, see file::sync
   // The sender's own.
   int in_ = -1;
   uint64_t in_start_ = 0;

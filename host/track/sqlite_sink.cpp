@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "host/base/file.h"
 #include "host/base/sync.h"
 #include "host/track/artifact.h"
 #include "host/track/database.h"
@@ -73,7 +74,7 @@ struct SqliteSink::Connection {
   std::string artifact_uri(const std::string& run_id);
 };
 
-SqliteSink::SqliteSink(std::string path) : path_(std::move(path)) {}
+SqliteSink::SqliteSink(std::string path) : path_(std::move(path)), named_{file::folder_of(path_), path_ + "-wal"} {}
 SqliteSink::~SqliteSink() = default;
 
 SqliteSink::Connection& SqliteSink::connection() {
@@ -132,20 +133,21 @@ size_t SqliteSink::write(std::span<const Record> records, const Report& report) 
 }
 
 void SqliteSink::sync_published() {
-  file::sync(published_);
-  published_.clear();
+  file::sync(published_, named_);
+  for (const std::string& path : std::exchange(published_, {}))
+    named_.erase(path);  // the next of that name is another file
 }
 
 void SqliteSink::flush() {
   sync_published();
-  if (!connection_) return file::sync({path_ + "-wal"});  // what a process that was killed has stored
+  if (!connection_) return file::sync({path_ + "-wal"}, named_);  // what a process that was killed has stored
   // A commit in WAL is not synced; a checkpoint syncs the log and the database, but does nothing or stops half-way when
   // another connection makes one (busy) or still reads. Then the log itself is synced: what is in it survives.
   Statement checkpoint(connection_->database, "PRAGMA wal_checkpoint(PASSIVE)");
   if (!checkpoint.step()) throw Error(ErrorKind::tracking, "mlflow: the checkpoint of '" + path_ + "' gave no result");
   const bool busy = checkpoint.integer(0) != 0, complete = checkpoint.integer(2) >= checkpoint.integer(1);
   checkpoint.reset();
-  if (busy || !complete) file::sync({path_ + "-wal"});
+  if (busy || !complete) file::sync({path_ + "-wal"}, named_);
 }
 
 void SqliteSink::forget(const std::string& run) {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,7 @@ class SqliteSink : public Sink {
   Bound bound_;
   std::unique_ptr<Connection> connection_;
   std::vector<std::string> published_;  // artifacts that a power cut would take
+  std::set<std::string> named_;         // see file::sync
 };
 
 // The position up to which a store has that spool of a run; 0: nothing of it.

@@ -19,7 +19,8 @@ void forget_synced();
 
 inline size_t times_synced(const std::string& file) {
   const auto all = synced();
-  return static_cast<size_t>(std::count_if(all.begin(), all.end(), [&](const Synced& each) { return each.file == file; }));
+  return static_cast<size_t>(
+      std::count_if(all.begin(), all.end(), [&](const Synced& each) { return each.file == file; }));
 }
 
 }  // namespace trainhost::test

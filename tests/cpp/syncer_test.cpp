@@ -9,6 +9,7 @@
 #include <mutex>
 #include <thread>
 
+#include "host/base/file.h"
 #include "host/base/sync.h"
 #include "host/track/database.h"
 #include "host/track/spool_sink.h"
@@ -94,15 +95,21 @@ void forget_synced() {
 
 }  // namespace trainhost::test
 
-TEST_CASE("sync: files and all folders above them, each once; one that is not there is passed over") {
+TEST_CASE("sync: files, and the folders above them until one whose name is safe; what is not there is passed over") {
   const test::Folder folder;
   fs::create_directories(folder / "a/b");
   const std::string one = folder.put("a/b/one", "1"), two = folder.put("a/b/two", "2");
   forget_synced();
-  file::sync({one, folder / "none", two});
+  std::set<std::string> named{file::folder_of(folder.path)};
+  file::sync({one, folder / "none", two}, named);
   for (const char* name : {"one", "two", "a", "b"}) CHECK(times_synced(name) == 1);
   CHECK(times_synced("none") == 0);
   CHECK(times_synced(folder.path.filename().string()) == 1);
+  CHECK(synced().size() == 6);  // and the folder that was there before
+  file::sync({one}, named);
+  CHECK(synced().size() == 7);
+  file::sync({folder.put("a/c", "3")}, named);
+  CHECK(synced().size() == 9);  // it, and where it is
 }
 
 TEST_CASE("spool: sync makes safe what was put since the last one, with the files that wait beside it") {
@@ -122,6 +129,7 @@ TEST_CASE("spool: sync makes safe what was put since the last one, with the file
   spool.sync();
   CHECK(synced().empty());
   for (int i = 0; i < 100; ++i) spool.put(metric(i));
+  CHECK(times_synced("runs") == 0);
   const size_t files = segments(folder / "runs");
   REQUIRE(files > 3);
   spool.sync();
@@ -181,7 +189,8 @@ TEST_CASE("a file of a spool goes once the store has flushed what was in it, not
   CHECK_FALSE(sink.wants_flush());
 }
 
-TEST_CASE("an ended run is flushed without being asked, its artifacts synced before the store has it, then its spool goes") {
+TEST_CASE(
+    "an ended run is flushed without being asked, its artifacts synced before the store has it, then its spool goes") {
   const test::Folder folder;
   const fs::path before = fs::current_path();
   fs::current_path(folder.path);
