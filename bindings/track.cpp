@@ -35,6 +35,7 @@ struct Context {
   std::shared_ptr<track::Inbox> inbox = std::make_shared<track::Inbox>();
   std::shared_ptr<track::Store> store;
   std::vector<std::weak_ptr<Run>> runs;
+  std::optional<std::chrono::steady_clock::time_point> until;  // what is asked is waited for no longer
 
   // A state that ends without its script's exit functions leaves no run open.
   ~Context() {
@@ -65,7 +66,20 @@ track::Store& store(lua_State* L) {
 
 // A store that is far away is waited for no longer than the script is.
 track::StopAsked interruptible(lua_State* L) {
-  return track::StopAsked([&interrupts = vm::State::of(L).interrupts()] { return interrupts.requested(); });
+  return track::StopAsked([&interrupts = vm::State::of(L).interrupts(), until = context(L).until] {
+    return interrupts.requested() || (until && std::chrono::steady_clock::now() > *until);
+  });
+}
+
+// Does what waits for a store; giving up because of `until` is a failure of the store's, not an interruption.
+template <class Wait>
+auto timely(lua_State* L, Wait wait) {
+  try {
+    return wait();
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::interrupted || vm::State::of(L).interrupts().requested()) throw;
+    throw Error(ErrorKind::tracking, "mlflow: the store has not answered in the time that a training waits for it");
+  }
 }
 
 std::string_view text_at(lua_State* L, int arg, const char* function, const char* name) {
@@ -215,7 +229,8 @@ int resume_run(lua_State* L) {
 
 // What this process has logged there is stored first: who asks reads its own writes.
 void settle(lua_State* L, Context& mine, const track::Store& store) {
-  const auto deadline = std::chrono::steady_clock::now() + kSettle;
+  auto deadline = std::chrono::steady_clock::now() + kSettle;
+  if (mine.until) deadline = std::min(deadline, *mine.until);
   const auto& interrupts = vm::State::of(L).interrupts();
   while (!mine.tracker->flush(std::chrono::milliseconds(20), &store) && std::chrono::steady_clock::now() < deadline &&
          !interrupts.requested()) {
@@ -238,7 +253,8 @@ int call(lua_State* L) {
   const auto waits = interruptible(L);
   const auto asked = store_at(L, 3);
   try {
-    push_text(L, asked->call(path, request).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    const auto answer = timely(L, [&] { return asked->call(path, request); });
+    push_text(L, answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     return 1;
   } catch (const track::NotFound& e) {
     lua_pushnil(L);
@@ -281,7 +297,18 @@ int put_artifact(lua_State* L) {
   track::check_artifact_path(path);
   const std::string source = optional_text(L, 3, "mlflow.log_artifact", "local_path");
   const auto waits = interruptible(L);
-  store_at(L, 5)->put_artifact(uri, path, source, optional_text(L, 4, "mlflow.log_text", "text"));
+  const std::string text = optional_text(L, 4, "mlflow.log_text", "text");
+  const auto asked = store_at(L, 5);
+  timely(L, [&] { asked->put_artifact(uri, path, source, text); });
+  return 0;
+}
+
+int wait_at_most(lua_State* L) {
+  auto& until = context(L).until;
+  until.reset();
+  if (!lua_isnoneornil(L, 1))
+    until = std::chrono::steady_clock::now() +
+            std::chrono::milliseconds(static_cast<int64_t>(luaL_checknumber(L, 1) * 1000.0));
   return 0;
 }
 
@@ -480,6 +507,9 @@ constexpr Row kRows[] = {
     {"put_artifact", guarded<put_artifact>,
      "Stores a file, or a text, as an artifact and waits for it.\n@param artifact_uri string\n@param path string\n"
      "@param local_path string|nil\n@param text string|nil\n@param uri string|nil"},
+    {"wait_at_most", guarded<wait_at_most>,
+     "Has `call` and `put_artifact` give up, with a tracking error, so many seconds from now.\n"
+     "@param seconds number|nil nil: they wait again as long as they do"},
     {"local_folder", guarded<local_folder>,
      "Returns the folder that a path or a file: URI names.\n@param uri string\n@return string|nil folder"},
     {"log_metric", guarded<log_metric>,
