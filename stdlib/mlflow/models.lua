@@ -107,8 +107,8 @@ local CALLS <const>, FILES <const> = 2, 60  -- seconds that a training waits for
 ---@param run table? nil: the model is of no run
 ---@param model userdata|table
 ---@param options? table
----@param training? table {write = fun(folder)} more of the folder; a training waits for a short time alone, and logs its
----metrics afterwards
+---@param training? table {write = fun(folder): more of the folder, is_final}; a training waits for a short time alone, and but
+---for its final model it logs the metrics afterwards
 ---@return table info
 function models.log(run, model, options, training)
   local o, client = check(model, options), Client()
@@ -137,7 +137,8 @@ function models.log(run, model, options, training)
   if run then
     client:log_outputs(run_id, {{model_id = made.model_id, step = o.step}})
     run:_made(made.model_id, o.step)
-    if not training then link_metrics(client, run_id, made.model_id, o.step) end
+    if not training then link_metrics(client, run_id, made.model_id, o.step)
+    elseif training.is_final then pcall(link_metrics, client, run_id, made.model_id, o.step) end
   end
   local version
   if o.registered_model_name then
