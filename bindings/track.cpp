@@ -29,12 +29,15 @@ namespace {
 using track::Run;
 using track::RunInfo;
 
+using Clock = std::chrono::steady_clock;
+
 // What one Lua state has of tracking; goes with the state.
 struct Context {
   std::shared_ptr<track::Tracker> tracker = track::Tracker::shared();
   std::shared_ptr<track::Inbox> inbox = std::make_shared<track::Inbox>();
   std::shared_ptr<track::Store> store;
   std::vector<std::weak_ptr<Run>> runs;
+  std::optional<Clock::time_point> until;  // what is asked is waited for no longer
 
   // A state that ends without its script's exit functions leaves no run open.
   ~Context() {
@@ -48,7 +51,6 @@ struct Context {
   }
 };
 
-using Clock = std::chrono::steady_clock;
 constexpr auto kSettle = std::chrono::seconds(30);
 const char kContext = 0;  // its address is the registry key
 
@@ -65,11 +67,21 @@ track::Store& store(lua_State* L) {
 }
 
 // A store that is far away is waited for no longer than the script is.
-// Stops at the deadline too.
-track::StopAsked interruptible(lua_State* L, Clock::time_point deadline = Clock::time_point::max()) {
-  return track::StopAsked([&interrupts = vm::State::of(L).interrupts(), deadline] {
-    return interrupts.requested() || (deadline != Clock::time_point::max() && Clock::now() >= deadline);
+track::StopAsked interruptible(lua_State* L) {
+  return track::StopAsked([&interrupts = vm::State::of(L).interrupts(), until = context(L).until] {
+    return interrupts.requested() || (until && Clock::now() > *until);
   });
+}
+
+// Does what waits for a store; giving up because of `until` is a failure of the store's, not an interruption.
+template <class Wait>
+auto timely(lua_State* L, Wait wait) {
+  try {
+    return wait();
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::interrupted || vm::State::of(L).interrupts().requested()) throw;
+    throw Error(ErrorKind::tracking, "mlflow: the store has not answered in time");
+  }
 }
 
 std::string_view text_at(lua_State* L, int arg, const char* function, const char* name) {
@@ -218,8 +230,9 @@ int resume_run(lua_State* L) {
 }
 
 // What this process has logged there is stored first: who asks reads its own writes.
-void settle(lua_State* L, Context& mine, const track::Store& store, Clock::time_point until) {
-  const auto deadline = std::min(until, Clock::now() + kSettle);
+void settle(lua_State* L, Context& mine, const track::Store& store) {
+  auto deadline = Clock::now() + kSettle;
+  if (mine.until) deadline = std::min(deadline, *mine.until);
   const auto& interrupts = vm::State::of(L).interrupts();
   while (!mine.tracker->flush(std::chrono::milliseconds(20), &store) && Clock::now() < deadline &&
          !interrupts.requested()) {
@@ -227,34 +240,27 @@ void settle(lua_State* L, Context& mine, const track::Store& store, Clock::time_
 }
 
 // The store of the URI at `arg`, or the open one; with what was logged to it stored.
-std::shared_ptr<track::Store> store_at(lua_State* L, int arg, Clock::time_point until = Clock::time_point::max()) {
+std::shared_ptr<track::Store> store_at(lua_State* L, int arg) {
   Context& mine = context(L);
   const std::string uri = optional_text(L, arg, "mlflow", "tracking_uri");
   auto asked = uri.empty() ? mine.store : mine.tracker->open(uri);
   if (!asked) throw Error(ErrorKind::internal, "mlflow: no store is open");
-  settle(L, mine, *asked, until);
+  settle(L, mine, *asked);
   return asked;
 }
 
 int call(lua_State* L) {
   const std::string path(text_at(L, 1, "mlflow", "path"));
   const auto request = nlohmann::json::parse(text_at(L, 2, "mlflow", "request"));
-  const double limit = luaL_optnumber(L, 4, 0);
-  const auto until = lua_isnoneornil(L, 4)
-                         ? Clock::time_point::max()
-                         : Clock::now() + std::chrono::microseconds(static_cast<int64_t>(limit * 1e6));
-  const auto waits = interruptible(L, until);
-  const auto asked = store_at(L, 3, until);
+  const auto waits = interruptible(L);
+  const auto asked = store_at(L, 3);
   try {
-    push_text(L, asked->call(path, request).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    const auto answer = timely(L, [&] { return asked->call(path, request); });
+    push_text(L, answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     return 1;
   } catch (const track::NotFound& e) {
     lua_pushnil(L);
     push_text(L, e.message());
-  } catch (const Error& e) {
-    if (e.kind() != ErrorKind::interrupted || vm::State::of(L).interrupts().requested()) throw;
-    throw Error(ErrorKind::tracking,
-                "mlflow: '" + track::without_credentials(asked->address()) + "' has not answered in time");
   }
   return 2;
 }
@@ -293,7 +299,18 @@ int put_artifact(lua_State* L) {
   track::check_artifact_path(path);
   const std::string source = optional_text(L, 3, "mlflow.log_artifact", "local_path");
   const auto waits = interruptible(L);
-  store_at(L, 5)->put_artifact(uri, path, source, optional_text(L, 4, "mlflow.log_text", "text"));
+  const std::string text = optional_text(L, 4, "mlflow.log_text", "text");
+  const auto asked = store_at(L, 5);
+  timely(L, [&] { asked->put_artifact(uri, path, source, text); });
+  return 0;
+}
+
+int wait_at_most(lua_State* L) {
+  auto& until = context(L).until;
+  until.reset();
+  if (!lua_isnoneornil(L, 1))
+    until = Clock::now() +
+            std::chrono::milliseconds(static_cast<int64_t>(luaL_checknumber(L, 1) * 1000.0));
   return 0;
 }
 
@@ -387,7 +404,6 @@ int ended(lua_State* L) {
 // --- The queue
 
 int flush(lua_State* L) {
-  using Clock = std::chrono::steady_clock;
   const double seconds = luaL_checknumber(L, 1);
   const auto limit =
       std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(std::clamp(seconds, 0.0, 1e6)));
@@ -480,8 +496,7 @@ constexpr Row kRows[] = {
     {"call", guarded<call>,
      "Asks a store a call of MLflow's REST API, after what was logged to it is stored. What is not there is nil and "
      "why;\nother refusals are errors.\n@param path string \"runs/search\"\n@param request string JSON\n"
-     "@param uri string|nil of another store than the open one\n@param limit number|nil seconds that it may take\n"
-     "@return string|nil answer JSON\n"
+     "@param uri string|nil of another store than the open one\n@return string|nil answer JSON\n"
      "@return string|nil message"},
     {"list_artifacts", guarded<list_artifacts>,
      "Lists one folder of artifacts, each {path, is_dir, file_size}.\n@param artifact_uri string\n"
@@ -492,6 +507,9 @@ constexpr Row kRows[] = {
     {"put_artifact", guarded<put_artifact>,
      "Stores a file, or a text, as an artifact and waits for it.\n@param artifact_uri string\n@param path string\n"
      "@param local_path string|nil\n@param text string|nil\n@param uri string|nil"},
+    {"wait_at_most", guarded<wait_at_most>,
+     "Has `call` and `put_artifact` give up, with a tracking error, so many seconds from now.\n"
+     "@param seconds number|nil nil: they wait again as long as they do"},
     {"local_folder", guarded<local_folder>,
      "Returns the folder that a path or a file: URI names.\n@param uri string\n@return string|nil folder"},
     {"log_metric", guarded<log_metric>,

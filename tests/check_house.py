@@ -31,7 +31,8 @@ REQUIRES_MORE = {  # files that do so when they are used, long after their modul
     **{f"stdlib/mlflow/{name}.lua": ("torch", "train") for name in (
         "autolog", "logging_options", "model_artifacts", "plain_loop", "provenance", "training_data", "training_log",
         "training_params")},
-    **{f"stdlib/mlflow/{name}.lua": ("torch",) for name in ("artifacts", "client", "entities", "search", "tables")},  # signatures
+    **{f"stdlib/mlflow/{name}.lua": ("torch",) for name in (
+        "artifacts", "client", "entities", "model_folder", "models", "search", "tables")},  # signatures, weights
     "stdlib/mlflow/data.lua": ("torch",), "stdlib/mlflow/pictures.lua": ("torch", "train"),  # tensors; train.plot
 }
 NAMED_FILE = re.compile(r"`([\w./*-]+\.(?:lua|cpp|h|py|md|txt|tsv))`")

@@ -48,6 +48,7 @@ std::string listed(const Names& names) {
 struct Grammar {
   Names entities;  // as errors list them
   Names attributes, numeric, aliases, lists;
+  Names sorted = attributes;  // what can be sorted by
 };
 
 const Grammar& grammar_of(Searched searched) {
@@ -61,7 +62,37 @@ const Grammar& grammar_of(Searched searched) {
                                       {"creation_time", "last_update_time"},
                                       {},
                                       {"experiment_id"}};
-  return searched == Searched::runs ? runs : experiments;
+  static const Grammar registered_models = {{"attribute", "tag", "tags"},
+                                            {"name"},
+                                            {},
+                                            {},
+                                            {"name"},
+                                            {"name", "creation_timestamp", "last_updated_timestamp"}};
+  static const Grammar model_versions = {
+      {"attribute", "tag", "tags"}, {"name", "version_number", "run_id", "source_path"},
+      {"version_number"},           {},
+      {"name", "run_id"},           {"name", "version_number", "creation_timestamp", "last_updated_timestamp"}};
+  static const Names text = {"name", "model_id", "model_type", "status", "source_run_id", "artifact_location"};
+  static const Names times = {"creation_time", "creation_timestamp", "creation_timestamp_ms", "last_updated_timestamp",
+                              "last_updated_timestamp_ms"};
+  static const Grammar logged_models = [] {
+    Names all = text;
+    all.insert(all.end(), times.begin(), times.end());
+    return Grammar{{"attributes", "metrics", "params", "tags"}, all, times, {}, text};
+  }();
+  switch (searched) {
+    case Searched::experiments:
+      return experiments;
+    case Searched::registered_models:
+      return registered_models;
+    case Searched::model_versions:
+      return model_versions;
+    case Searched::logged_models:
+      return logged_models;
+    case Searched::runs:
+      break;
+  }
+  return runs;
 }
 
 const Names kNumeric = {"=", "!=", "<", "<=", ">", ">="}, kText = {"=", "!=", "LIKE", "ILIKE"},
@@ -100,16 +131,17 @@ struct Identifier {
   std::string key;
 };
 
-Identifier identifier_of(std::string_view text, Searched searched, bool with_aliases = true) {
+Identifier identifier_of(std::string_view text, Searched searched, bool is_order = false) {
   const Grammar& grammar = grammar_of(searched);
+  const Names& attributes = is_order ? grammar.sorted : grammar.attributes;
   const size_t dot = text.find('.');
   Identifier found{dot == std::string_view::npos ? Entity::attribute : entity_of(text.substr(0, dot), searched),
                    std::string(without_quotes(dot == std::string_view::npos ? text : text.substr(dot + 1), "'\"`"))};
   if (found.entity == Entity::attribute) {
-    if (with_aliases && has(grammar.aliases, found.key))
+    if (has(grammar.aliases, found.key))
       found.key = found.key.find("reated") != std::string::npos ? "start_time" : "run_name";
-    if (!has(grammar.attributes, found.key))
-      fail("Invalid attribute key '" + found.key + "' specified. Valid keys are " + listed(grammar.attributes));
+    if (!has(attributes, found.key))
+      fail("Invalid attribute key '" + found.key + "' specified. Valid keys are " + listed(attributes));
   } else if (static const Names keys = {"name", "digest", "context"};
              found.entity == Entity::dataset && !has(keys, found.key)) {
     fail("Invalid dataset key '" + found.key + "' specified. Valid keys are " + listed(keys));
@@ -144,8 +176,8 @@ class Parser {
     if (at_ < text_.size()) fail_order();
     if (!direction.empty() && direction != "ASC" && direction != "DESC")
       fail("Invalid ordering key in order_by clause '" + std::string(text_) + "'.");
-    auto [entity, key] = identifier_of(*identifier, searched_);
-    if (entity == Entity::dataset || (searched_ == Searched::experiments && entity != Entity::attribute))
+    auto [entity, key] = identifier_of(*identifier, searched_, true);
+    if (entity == Entity::dataset || (searched_ != Searched::runs && entity != Entity::attribute))
       fail(std::string("Invalid order_by entity: ") + name_of(entity));
     return {entity, std::move(key), direction != "DESC"};
   }
@@ -301,7 +333,7 @@ class Parser {
     found.entity = entity;
     found.key = std::move(key);
     if (found.comparator.starts_with("IS ")) {
-      if (entity != Entity::tag && (entity != Entity::param || searched_ == Searched::experiments))
+      if (entity != Entity::tag && (entity != Entity::param || searched_ != Searched::runs))
         fail("IS NULL / IS NOT NULL is only supported for tags and params, not for '" + std::string(name_of(entity)) +
              "' '" + found.key + "'");
     } else {
@@ -332,6 +364,7 @@ class Parser {
       return number_of(to, token);
     }
     if (token.kind == Kind::list) {
+      if (searched_ == Searched::logged_models) return list_of(token.text);
       if (to.entity == Entity::dataset || (to.entity == Entity::attribute && has(grammar.lists, to.key)))
         return list_of(token.text);
       if (to.entity == Entity::attribute)
@@ -353,7 +386,7 @@ class Parser {
       int64_t whole = 0;
       if (std::from_chars(first, last, whole).ec == std::errc()) return whole;
     }
-    if (searched_ == Searched::experiments)
+    if (searched_ == Searched::experiments || searched_ == Searched::model_versions)
       fail("Invalid value for numeric attribute '" + to.key + "': '" + std::string(token.text) + "'");
     double number = 0.0;
     std::from_chars(first, last, number);
@@ -404,11 +437,15 @@ class Parser {
   void check_comparator(const Condition& condition) const {
     const bool is_numeric = condition.entity == Entity::metric || (condition.entity == Entity::attribute &&
                                                                    has(grammar_of(searched_).numeric, condition.key));
-    const Names& valid = is_numeric                                                               ? kNumeric
-                         : condition.entity == Entity::tag || condition.entity == Entity::param   ? kTextOrNull
-                         : searched_ == Searched::experiments && condition.key == "experiment_id" ? kId
-                         : searched_ == Searched::experiments                                     ? kText
-                                                                                                  : kTextOrList;
+    const bool is_keyed = condition.entity == Entity::tag || condition.entity == Entity::param;
+    const Names& lists = grammar_of(searched_).lists;
+    const Names& valid = is_numeric                                                                        ? kNumeric
+                         : searched_ == Searched::logged_models                                            ? kTextOrList
+                         : is_keyed && (searched_ == Searched::runs || searched_ == Searched::experiments) ? kTextOrNull
+                         : is_keyed                                                                        ? kText
+                         : searched_ == Searched::experiments && condition.key == "experiment_id"          ? kId
+                         : searched_ == Searched::runs || has(lists, condition.key)                        ? kTextOrList
+                                                                                                           : kText;
     if (!has(valid, condition.comparator))
       fail("Invalid comparator '" + condition.comparator + "' not one of " + listed(valid));
     // A list compares with IN alone, and IN with a list.

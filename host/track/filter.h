@@ -29,7 +29,7 @@ struct Order {
 };
 
 // What is searched for: it has its own attributes.
-enum class Searched { runs, experiments };
+enum class Searched { runs, experiments, registered_models, model_versions, logged_models };
 
 // Throw Error(usage) with MLflow's words for what its grammar does not have.
 std::vector<Condition> parse_filter(std::string_view text, Searched searched);

@@ -8,6 +8,7 @@
 
 #include "host/track/inputs.h"
 #include "host/track/local_experiments.h"
+#include "host/track/local_models.h"
 #include "host/track/metric_json.h"
 #include "host/track/record.h"
 #include "host/track/request.h"
@@ -258,6 +259,8 @@ std::optional<Json> call_runs(Database& database, Sink& sink, const std::string&
   else if (action == "log-batch") log_batch(database, sink, request);
   else if (action == "set-tag") store(sink, {keyed(RecordKind::tag, active(database, request).info.id, request)});
   else if (action == "delete-tag") delete_tag(database, sink, request);
+  else if (action == "outputs")
+    link_outputs(database, active(database, request).info.id, list_field(request, "models"));
   else if (action == "log-inputs")
     store(sink, {record_of(RecordKind::inputs, active(database, request).info.id, "",
                            list_field(request, "datasets").dump())});

@@ -5,7 +5,10 @@
 #include <utility>
 
 #include "host/track/local_experiments.h"
+#include "host/track/local_models.h"
+#include "host/track/local_registry.h"
 #include "host/track/local_runs.h"
+#include "host/track/request.h"
 #include "host/track/schema.h"
 
 namespace trainhost::track {
@@ -48,12 +51,16 @@ std::optional<StoredRun> LocalStore::find_run(const std::string& run_id) {
 
 nlohmann::json LocalStore::call(const std::string& path, const nlohmann::json& request) {
   std::lock_guard lock(mutex_);
-  const size_t slash = std::min(path.find('/'), path.size());
-  const std::string noun = path.substr(0, slash), action = path.substr(std::min(slash + 1, path.size()));
+  const auto [method, call] = method_of(path);
+  const size_t slash = std::min(call.find('/'), call.size());
+  const std::string noun = call.substr(0, slash), action = call.substr(std::min(slash + 1, call.size()));
   std::optional<nlohmann::json> answer;
   if (noun == "experiments") answer = call_experiments(database_, artifact_root_, action, request);
   else if (noun == "runs") answer = call_runs(database_, sink_, action, request);
-  else if (path == "metrics/get-history") answer = metric_history(database_, request);
+  else if (noun == "logged-models") answer = call_models(database_, method, action, request);
+  else if (noun == "registered-models") answer = call_registered_models(database_, method, action, request);
+  else if (noun == "model-versions") answer = call_model_versions(database_, action, request);
+  else if (call == "metrics/get-history") answer = metric_history(database_, request);
   if (!answer) throw Error(ErrorKind::internal, "mlflow: the call '" + path + "' is not one of a local store");
   return *std::move(answer);
 }

@@ -60,6 +60,13 @@ std::vector<std::string> texts_field(const Json& request, const char* name) {
   return texts;
 }
 
+CallPath method_of(const std::string& call) {
+  if (const size_t space = call.find(' '); space != std::string::npos)
+    return {call.substr(0, space), call.substr(space + 1)};
+  const std::string_view action = std::string_view(call).substr(call.find('/') + 1);
+  return {action.starts_with("get") || action == "list" ? "GET" : "POST", call};
+}
+
 int64_t experiment_number(const std::string& id) {
   int64_t number = 0;
   const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), number);

@@ -16,6 +16,12 @@ int64_t integer_field(const nlohmann::json& request, const char* name, int64_t a
 const nlohmann::json& list_field(const nlohmann::json& request, const char* name);
 std::vector<std::string> texts_field(const nlohmann::json& request, const char* name);
 
+// "DELETE model-versions/delete" as its method and its path. Where the path stands alone: GET of what reads, else POST.
+struct CallPath {
+  std::string method, path;
+};
+CallPath method_of(const std::string& call);
+
 // An experiment's id, a number in the database. Throws Error(usage).
 int64_t experiment_number(const std::string& id);
 // The fields of runs/search and experiments/search, which differ in the name of `view`.

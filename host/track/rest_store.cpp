@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "host/track/metric_json.h"
+#include "host/track/request.h"
 #include "host/track/text.h"
 
 namespace trainhost::track {
@@ -56,10 +57,10 @@ const Json& object(const Json& from, const char* name) {
 // a run is not ended for it.
 bool is_wrong_use(const ServerError& e) { return !e.is_passing() && !e.code().empty(); }
 
-// The calls that ask and change nothing are GETs, but for the searches.
-bool is_read(const std::string& path) {
-  const std::string_view action = std::string_view(path).substr(path.find('/') + 1);
-  return action.starts_with("get") || action == "list";
+// A link that is made twice, as it is when an answer was lost: MLflow tells of its database.
+bool is_linked_already(const std::string& call, const ServerError& e) {
+  return call == "runs/outputs" && (e.message().find("UNIQUE constraint") != std::string::npos ||
+                                    e.message().find("unique constraint") != std::string::npos);
 }
 
 thread_local const std::function<bool()>* stop_asked = nullptr;
@@ -184,19 +185,26 @@ std::optional<StoredRun> RestStore::find_run(const std::string& run_id) {
 nlohmann::json RestStore::call(const std::string& path, const Json& request) {
   std::lock_guard lock(mutex_);
   Json asked = request;
-  if (const auto run = asked.find("run_id"); run != asked.end() && run->is_string())
-    *run = runs_->id_of(run->get<std::string>());
-  const auto ask = [&] {
-    if (!is_read(path)) return server_.post(path, asked, stop());
+  for (const char* name : {"run_id", "source_run_id"})
+    if (const auto run = asked.find(name); run != asked.end() && run->is_string())
+      *run = runs_->id_of(run->get<std::string>());
+  const auto [method, call] = method_of(path);
+  const auto ask = [&, &method = method, &call = call] {
+    if (method != "GET") return server_.post(call, asked, stop(), method.c_str());
     std::vector<std::pair<std::string, std::string>> query;
-    for (const auto& [name, value] : asked.items()) query.emplace_back(name, text(asked, name.c_str()));
-    return server_.get(path, query, stop());
+    for (const auto& [name, value] : asked.items()) {
+      if (!value.is_array()) query.emplace_back(name, text(asked, name.c_str()));
+      else
+        for (const Json& item : value) query.emplace_back(name, item.get<std::string>());
+    }
+    return server_.get(call, query, stop());
   };
   try {
-    return patiently(ask, path.ends_with("/create"));
+    return patiently(ask, call.ends_with("/create") || call == "logged-models");
   } catch (const ServerError& e) {
     if (e.code() == kNone) throw NotFound(e.message());
     if (e.code() == "INVALID_PARAMETER_VALUE") throw_usage(e.message());
+    if (is_linked_already(call, e)) return Json::object();
     throw;
   }
 }
@@ -227,7 +235,7 @@ void RestStore::put_artifact(const std::string& uri, const std::string& path, co
                              const std::string& content) {
   if (!Server::takes(uri)) return Store::put_artifact(uri, path, source, content);
   std::lock_guard lock(mutex_);
-  patiently([&] { server_.put_artifact(uri, path, source, content); });
+  patiently([&] { server_.put_artifact(uri, path, source, content, stop()); });
 }
 
 }  // namespace trainhost::track

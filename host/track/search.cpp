@@ -7,54 +7,12 @@
 #include <string_view>
 
 #include "host/track/filter.h"
+#include "host/track/sql.h"
 
 namespace trainhost::track {
 namespace {
 
-constexpr int64_t kMostResults = 50'000;
 constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-// SQL and the values of its question marks, in their order.
-struct Sql {
-  std::string text;
-  std::vector<SqlValue> values;
-
-  Sql& operator+=(std::string_view more) {
-    text += more;
-    return *this;
-  }
-  Sql& operator+=(Sql more) {
-    text += more.text;
-    std::move(more.values.begin(), more.values.end(), std::back_inserter(values));
-    return *this;
-  }
-  Sql& bind(SqlValue value) {
-    text += '?';
-    values.push_back(std::move(value));
-    return *this;
-  }
-};
-
-SqlValue bound(const FilterValue& value) {
-  if (const auto* whole = std::get_if<int64_t>(&value)) return *whole;
-  if (const auto* number = std::get_if<double>(&value)) return *number;
-  return std::get<std::string>(value);
-}
-
-// `column` is one of ours; what a script has written is bound.
-Sql compared(const std::string& column, const Condition& condition) {
-  Sql sql;
-  if (const auto* items = std::get_if<std::vector<std::string>>(&condition.value)) {
-    sql += column + " " + condition.comparator + " (";
-    for (size_t i = 0; i < items->size(); ++i) (sql += i ? ", " : "").bind((*items)[i]);
-    return sql += ")";
-  }
-  if (condition.comparator == "ILIKE") {
-    (sql += "lower(" + column + ") LIKE lower(").bind(bound(condition.value));
-    return sql += ")";
-  }
-  return (sql += column + " " + condition.comparator + " ").bind(bound(condition.value));
-}
 
 const char* table_of(Entity entity) {
   return entity == Entity::metric ? "latest_metrics" : entity == Entity::param ? "params" : "tags";
@@ -72,20 +30,6 @@ Sql dataset_condition(const Condition& condition) {
         compared("t.value", condition);
   sql += " WHERE i.destination_id = r.run_uuid";
   if (condition.key != "context") (sql += " AND ") += compared("d." + condition.key, condition);
-  return sql += ")";
-}
-
-// `table`: of keys and values, one row of which belongs to the row of `owner`.
-Sql keyed_condition(const Condition& condition, const std::string& table, const std::string& link) {
-  Sql sql;
-  if (condition.comparator == "IS NULL") sql += "NOT ";
-  (sql += "EXISTS (SELECT 1 FROM " + table + " e WHERE " + link + " AND e.key = ").bind(condition.key);
-  if (!std::holds_alternative<std::monostate>(condition.value)) {
-    (sql += " AND (") += compared("e.value", condition);
-    // NaN is stored as 0 beside a mark; it differs from every number and compares with none.
-    if (condition.entity == Entity::metric) sql += condition.comparator == "!=" ? " OR e.is_nan" : " AND NOT e.is_nan";
-    sql += ")";
-  }
   return sql += ")";
 }
 
@@ -120,31 +64,8 @@ Sql experiment_condition(const Condition& condition) {
   return sql.bind(number(std::get<std::string>(condition.value)));
 }
 
-void check(const Query& query) {
-  const std::string where =
-      "mlflow: Invalid value " + std::to_string(query.max_results) + " for parameter 'max_results' supplied. ";
-  if (query.max_results < 1) throw_usage(where + "It must be a positive integer");
-  if (query.max_results > kMostResults) throw_usage(where + "It must be at most " + std::to_string(kMostResults));
-}
-
 std::string stages(const Query& query) {
   return query.active && query.deleted ? "IN ('active', 'deleted')" : query.active ? "= 'active'" : "= 'deleted'";
-}
-
-// One row more than asked for tells that there is a next page.
-Page page_of(Database& database, Sql sql, const Query& query) {
-  const int64_t offset = offset_of(query.page_token);
-  (sql += " LIMIT ").bind(query.max_results + 1);
-  (sql += " OFFSET ").bind(offset);
-  Statement rows(database, sql.text.c_str());
-  rows.bind_all(sql.values);
-  Page page;
-  while (rows.step()) page.ids.push_back(rows.text(0));
-  if (static_cast<int64_t>(page.ids.size()) > query.max_results) {
-    page.ids.pop_back();
-    page.next_page_token = page_token(offset + query.max_results);
-  }
-  return page;
 }
 
 }  // namespace
@@ -180,7 +101,7 @@ int64_t offset_of(const std::string& token) {
 }
 
 Page search_runs(Database& database, const std::vector<int64_t>& experiments, const Query& query) {
-  check(query);
+  check_count(query);
   const auto conditions = parse_filter(query.filter, Searched::runs);
   Sql joins, order;
   std::set<std::pair<Entity, std::string>> seen;
@@ -215,7 +136,7 @@ Page search_runs(Database& database, const std::vector<int64_t>& experiments, co
 }
 
 Page search_experiments(Database& database, const Query& query) {
-  check(query);
+  check_count(query);
   Sql sql;
   sql += "SELECT x.experiment_id FROM experiments x WHERE x.lifecycle_stage " + stages(query);
   for (const Condition& condition : parse_filter(query.filter, Searched::experiments))

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "host/track/database.h"
@@ -26,6 +27,22 @@ struct Page {
 // connection with `PRAGMA case_sensitive_like = ON`, as MLflow has it.
 Page search_runs(Database& database, const std::vector<int64_t>& experiments, const Query& query);
 Page search_experiments(Database& database, const Query& query);
+// Of registered models their names; of versions their rowids, best first as MLflow sorts them.
+Page search_registered_models(Database& database, const Query& query);
+Page search_model_versions(Database& database, const Query& query);
+
+// LoggedModels are sorted by fields with a direction, of the metrics on one dataset too.
+struct ModelOrder {
+  std::string field, dataset_name, dataset_digest;
+  bool is_ascending = true;
+};
+struct ModelQuery {
+  std::vector<int64_t> experiments;
+  std::vector<std::pair<std::string, std::string>> datasets;  // name and digest; empty digest: any
+  std::vector<ModelOrder> order_by;
+};
+// `query.order_by` is not looked at.
+Page search_logged_models(Database& database, const ModelQuery& models, const Query& query);
 
 // Page tokens as MLflow writes them: how many rows to skip, in JSON, in base 64.
 std::string page_token(int64_t offset);

@@ -63,8 +63,9 @@ class Store {
   // `limit`: how long a server is waited for; one that has not answered then is believed to have it.
   virtual std::optional<Experiment> find_experiment(int64_t id, std::chrono::milliseconds limit = kQuick) = 0;
   virtual std::optional<StoredRun> find_run(const std::string& run_id) = 0;
-  // A call of MLflow's REST API, whatever keeps the runs: its path below api/2.0/mlflow/ ("runs/search"), its request
-  // and its answer as MLflow documents them. Throws NotFound; Error(usage) for what MLflow calls an invalid parameter.
+  // A call of MLflow's REST API, whatever keeps the runs: its path below api/2.0/mlflow/ ("runs/search", "PATCH
+  // logged-models/ID": the method stands before it unless it is GET of what reads, or POST), its request and its answer
+  // as MLflow documents them. Throws NotFound; Error(usage) for what MLflow calls an invalid parameter.
   virtual nlohmann::json call(const std::string& path, const nlohmann::json& request) = 0;
 
   // Artifacts below `uri`, which is a folder here or, of a server, one that it keeps (mlflow-artifacts:). Listed are

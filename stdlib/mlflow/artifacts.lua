@@ -84,17 +84,32 @@ function artifacts.fetch(uri, path, dst_path, store)
   return file.absolute(result)
 end
 
+-- A path of a run's artifacts, or of a model that it has made: "model/MLmodel".
+local function of_run(run_id, path, store)
+  local root = ask.must("runs/get", {run_id = run_id}, store).run.info.artifact_uri
+  local first, below = trimmed(path):match("^([^/]+)/?(.*)$")
+  if not first then return root, "" end
+  for _, item in ipairs(artifacts.list(root, "", store)) do
+    if item.path == first then return root, path end
+  end
+  local model = require("mlflow.model_uri").of_run(require "mlflow.client"(store), run_id, first)
+  if model then return model.artifact_location, below end
+  return root, path
+end
+
 -- Where an address is: "runs:/ID/a/b" is a path of the run's artifacts, any other one a path of its parent.
 local function resolve(where, uri, store)
   if type(uri) ~= "string" or uri == "" then
     usage(("%s: the artifact's URI must be a string, got %s"):format(where, vm.describe(uri)))
   end
   local run_id, path = uri:match("^runs:/+([^/]+)/?(.*)$")
-  if run_id then
-    return ask.must("runs/get", {run_id = run_id}, store).run.info.artifact_uri, path
-  end
+  if run_id then return of_run(run_id, path, store) end
   if uri:find("^models:/") then
-    usage(("%s: '%s' is of a model; runs:/ID/path, mlflow-artifacts:/path and folders are known"):format(where, uri))
+    local head, below = uri:match("^(models:/+[^/@]+@[^/]+)/?(.*)$")
+    if not head then head, below = uri:match("^(models:/+m%-%x+)/?(.*)$") end
+    if not head then head, below = uri:match("^(models:/+[^/]+/[^/]+)/?(.*)$") end
+    local root, folder = require("mlflow.model_uri").place(require "mlflow.client"(store), head or uri)
+    return root, joined(folder, below or "")
   end
   local parent, name = trimmed(uri):match("^(.*)/([^/]+)$")
   if not parent then return ".", uri end
@@ -110,7 +125,7 @@ local function named(where, artifact_uri, run_id, artifact_path, store)
     usage(where .. ": `artifact_path` cannot be specified if `artifact_uri` is specified")
   end
   if artifact_uri then return resolve(where, artifact_uri, store) end
-  return resolve(where, "runs:/" .. run_id, store), artifact_path or ""
+  return of_run(run_id, artifact_path or "", store)
 end
 
 local parse_list = signature("mlflow.artifacts.list_artifacts",
@@ -129,6 +144,22 @@ function artifacts.list_artifacts(...)
   return artifacts.list(root, path, store)
 end
 
+--- Fetches an artifact, a folder of them, or all.
+---@private
+---@param root string
+---@param path string "": all
+---@param dst_path? string
+---@param store? string
+---@return string local_path
+function artifacts.all(root, path, dst_path, store)
+  if path ~= "" then return artifacts.fetch(root, path, dst_path, store) end
+  local here = track.local_folder(root)
+  if not dst_path and here then return here end
+  local folder = dst_path or temporary()
+  for _, item in ipairs(artifacts.list(root, "", store)) do artifacts.fetch(root, item.path, folder, store) end
+  return file.absolute(folder)
+end
+
 local parse_fetch = signature("mlflow.artifacts.download_artifacts",
   "artifact_uri=nil, run_id=nil, artifact_path=nil, dst_path=nil, tracking_uri=nil")
 
@@ -142,14 +173,7 @@ local parse_fetch = signature("mlflow.artifacts.download_artifacts",
 function artifacts.download_artifacts(...)
   local artifact_uri, run_id, artifact_path, dst_path, store = parse_fetch(...)
   local root, path = named("download_artifacts", artifact_uri, run_id, artifact_path, store)
-  if path == "" then  -- all of them
-    local here = track.local_folder(root)
-    if not dst_path and here then return here end
-    local folder = dst_path or temporary()
-    for _, item in ipairs(artifacts.list(root, "", store)) do artifacts.fetch(root, item.path, folder, store) end
-    return file.absolute(folder)
-  end
-  return artifacts.fetch(root, path, dst_path, store)
+  return artifacts.all(root, path, dst_path, store)
 end
 
 --- Reads an artifact as text.

@@ -16,9 +16,11 @@ local deadline  -- of `within`
 ---@return any ... what it returns
 function ask.within(seconds, f, ...)
   local before = deadline
-  deadline = clock() + seconds
+  deadline = math.min(before or math.huge, clock() + seconds)
+  track.wait_at_most(math.max(deadline - clock(), 0))
   local found = table.pack(pcall(f, ...))
   deadline = before
+  track.wait_at_most(before and math.max(before - clock(), 0))
   if not found[1] then error(found[2], 0) end
   return table.unpack(found, 2, found.n)
 end
@@ -32,7 +34,7 @@ end
 ---@return string|nil message
 function ask.find(path, request, uri)
   places.open()
-  local answer, message = track.call(path, json.encode(request), places.other(uri), deadline and math.max(deadline - clock(), 0))
+  local answer, message = track.call(path, json.encode(request), places.other(uri))
   if not answer then return nil, message end
   return json.decode(answer)
 end

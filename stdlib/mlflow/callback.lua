@@ -9,9 +9,10 @@ local logging_options = require "mlflow.logging_options"
 ---be logged becomes a line on the console, the tag trainhost.last_error and a line in errors.jsonl: training goes on. A training
 ---that goes on from a checkpoint goes on in the run that the script starts: with start_run{run_id = ...} or MLFLOW_RUN_ID in
 ---that of before, where nothing is logged twice.
----@param arguments? table run = the active one; every = how often to log the model too, as models/epoch_<n> (epochs,
+---@param arguments? table run = the active one; every = how often to log the model too, as a LoggedModel epoch_<n> (epochs,
 ---"5ep", "500ba", "30min", or a list of these of which any counts), the last epoch always; log_models (default: where there
----is `every`; true: the final one as model/ too), keep_last_models = n, registered_model_name, log_model_signatures = true,
+---is `every`; true: the final one as model too), keep_last_models = n (the others
+---are deleted, but for versions with an alias or a stage), registered_model_name (each becomes its next version), log_model_signatures = true,
 ---log_input_examples = false; log_every_epoch = true, or false with log_every_n_steps = n or `every`; log_every_n_epoch = 1,
 ---log_every_n_step (Lightning's: beside the epochs); checkpoint = false, checkpoint_monitor = "val_loss", checkpoint_mode =
 ---"min", checkpoint_save_best_only = true, checkpoint_save_weights_only = false, checkpoint_save_freq = "epoch" | batches;

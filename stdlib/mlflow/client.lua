@@ -419,6 +419,9 @@ method("log_dict", "run_id, dictionary, artifact_file", function(self, run_id, d
   put(self, run_id, artifact_file, nil, text.dict(expect("log_dict", "dictionary", "table", dictionary), artifact_file))
 end)
 
+require "mlflow.registry_calls"(method, {expect = expect, pairs_of = pairs_of, orders = orders})
+require "mlflow.logged_model_calls"(method, {expect = expect, pairs_of = pairs_of, id_of = id_of, below = below, usage = usage})
+
 --- A client of a store.
 ---@param tracking_uri? string default where mlflow logs to now
 ---@return MlflowClient

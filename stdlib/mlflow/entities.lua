@@ -7,6 +7,7 @@ local entities = {
   RunStatus = {RUNNING = "RUNNING", SCHEDULED = "SCHEDULED", FINISHED = "FINISHED", FAILED = "FAILED",
     KILLED = "KILLED"},
   LifecycleStage = {ACTIVE = "active", DELETED = "deleted"},
+  LoggedModelStatus = {PENDING = "PENDING", READY = "READY", FAILED = "FAILED"},
 }
 
 -- --- What a script makes
@@ -132,6 +133,56 @@ function entities.run_of(from)
     inputs = {dataset_inputs = datasets, model_inputs = model_inputs},
     outputs = {model_outputs = model_outputs},
   }, Run)
+end
+
+local LoggedModel = {__name = "LoggedModel", __tostring = function(self)
+  return ("LoggedModel('%s', %s, %s)"):format(self.name, self.model_id, self.status)
+end}
+
+local statuses = {LOGGED_MODEL_PENDING = "PENDING", LOGGED_MODEL_READY = "READY", LOGGED_MODEL_UPLOAD_FAILED = "FAILED"}
+
+---@private
+function entities.logged_model_of(from)
+  local info, data, metrics = from.info, from.data or {}, {}
+  for i, metric in ipairs(data.metrics or {}) do
+    metrics[i] = entities.Metric(metric.key, number(metric.value or 0.0), integer(metric.timestamp), integer(metric.step) or 0,
+      {model_id = info.model_id, dataset_name = present(metric.dataset_name), dataset_digest = present(metric.dataset_digest)})
+    metrics[i].run_id = present(metric.run_id)
+  end
+  return setmetatable({model_id = info.model_id, experiment_id = info.experiment_id, name = info.name,
+    artifact_location = info.artifact_uri, creation_timestamp = integer(info.creation_timestamp_ms),
+    last_updated_timestamp = integer(info.last_updated_timestamp_ms), model_type = present(info.model_type),
+    source_run_id = present(info.source_run_id), status = statuses[info.status] or "UNSPECIFIED",
+    status_message = present(info.status_message), tags = map(info.tags), params = map(data.params), metrics = metrics,
+    model_uri = "models:/" .. info.model_id}, LoggedModel)
+end
+
+local ModelVersion = {__name = "ModelVersion", __tostring = function(self)
+  return ("ModelVersion('%s', %s)"):format(self.name, self.version)
+end}
+
+---@private
+function entities.model_version_of(from)
+  return setmetatable({name = from.name, version = from.version, creation_timestamp = integer(from.creation_timestamp),
+    last_updated_timestamp = integer(from.last_updated_timestamp), current_stage = from.current_stage,
+    description = present(from.description), source = present(from.source), run_id = present(from.run_id),
+    run_link = present(from.run_link), user_id = present(from.user_id), status = from.status or "READY",
+    status_message = present(from.status_message), tags = map(from.tags), aliases = from.aliases or {},
+    model_id = present(from.model_id)}, ModelVersion)
+end
+
+local RegisteredModel = {__name = "RegisteredModel", __tostring = function(self)
+  return ("RegisteredModel('%s')"):format(self.name)
+end}
+
+---@private
+function entities.registered_model_of(from)
+  local versions, aliases = {}, {}
+  for i, version in ipairs(from.latest_versions or {}) do versions[i] = entities.model_version_of(version) end
+  for _, alias in ipairs(from.aliases or {}) do aliases[alias.alias] = alias.version end
+  return setmetatable({name = from.name, creation_timestamp = integer(from.creation_timestamp),
+    last_updated_timestamp = integer(from.last_updated_timestamp), description = present(from.description),
+    latest_versions = versions, aliases = aliases, tags = map(from.tags)}, RegisteredModel)
 end
 
 ---@private

@@ -255,9 +255,12 @@ end)
 return require("host.namespace")("mlflow", {held = mlflow,
   modules = {
     MlflowCallback = "mlflow.callback", MlflowClient = "mlflow.client", artifacts = "mlflow.artifacts",
-    callback = "mlflow.callback", data = "mlflow.data", entities = "mlflow.entities",
+    callback = "mlflow.callback", data = "mlflow.data", entities = "mlflow.entities", models = "mlflow.models",
   },
   files = {
+    ["mlflow.models"] = "create_logged_model delete_logged_model delete_logged_model_tag finalize_logged_model "
+      .. "get_logged_model load_model log_model log_model_params register_model search_logged_models search_model_versions "
+      .. "search_registered_models set_logged_model_tags set_model_version_tag",
     ["mlflow.search"] = "create_experiment delete_experiment delete_experiment_tag delete_run get_experiment "
       .. "get_experiment_by_name get_metric_history get_parent_run get_run search_experiments search_runs "
       .. "set_experiment_tag set_experiment_tags",

@@ -65,10 +65,11 @@ local function check_tables(where, o)
 end
 
 local function check_models(where, o)
-  if o.registered_model_name ~= nil then
-    usage(where, "registered_model_name is not available yet", "every = \"5ep\" logs the models as artifacts")
+  local logged, registered = o.log_models or o.log_models == nil and o.every ~= nil, o.registered_model_name
+  if registered and (registered == "" or registered:find("[/:]")) then
+    usage(where, ("registered_model_name: Invalid model name '%s'. Names cannot contain '/' or ':'."):format(registered))
   end
-  local logged = o.log_models or o.log_models == nil and o.every ~= nil
+  if registered and not logged then usage(where, "registered_model_name needs log_models = true") end
   if o.keep_last_models and not logged then usage(where, "keep_last_models needs log_models = true") end
   if o.keep_last_models and not o.every then usage(where, "keep_last_models needs every", 'every = "5ep"') end
 end

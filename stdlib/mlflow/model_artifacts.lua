@@ -1,8 +1,7 @@
--- A model, and checkpoints of a training, as artifacts of a run: staged in a private temporary folder first, so that
--- trainings side by side never meet.
+-- What a training logs of its model: LoggedModels, checkpoints as artifacts, a summary.
 local file = require "native.file"
 local host = require "host"
-local json = require "native.json"
+local model_folder = require "mlflow.model_folder"
 local ordered = require "host.ordered"
 local snapshot = require "train.snapshot"
 local text = require "mlflow.text"
@@ -12,24 +11,6 @@ local track = require "native.track"
 local model_artifacts = {}
 
 local EXAMPLE_ROWS <const> = 5  -- MLflow's own
-
--- Calls f(folder) with an empty folder that is gone afterwards; the name stays taken while it is there.
-local function staged(f)
-  local name = os.tmpname()
-  local folder = name .. ".d"
-  file.mkdir(folder)
-  local ok, err = pcall(f, folder)
-  file.remove(folder)
-  os.remove(name)
-  if not ok then error(err, 0) end
-end
-
-local function spec_of(tensor)
-  local shape = {-1}
-  for i = 2, tensor:dim() do shape[i] = tensor:size(i - 1) end
-  local dtype = tostring(tensor.dtype):gsub("^torch%.", "")
-  return {type = "tensor", ["tensor-spec"] = {dtype = dtype, shape = shape}}
-end
 
 ---The first rows of a batch's input and what the model says of them: what signature and input example are made of.
 ---@param state table
@@ -42,17 +23,6 @@ function model_artifacts.sample(state)
     output = output and output:detach():cpu():clone()}
 end
 
-local function signature_of(sample)
-  return {inputs = json.encode {spec_of(sample.input)}, outputs = sample.output and json.encode {spec_of(sample.output)} or json.null,
-    params = json.null}
-end
-
-local function write_example(folder, sample)
-  local rows = sample.input:tolist()
-  file.write_atomic(folder .. "/input_example.json", json.encode(rows))
-  file.write_atomic(folder .. "/serving_input_example.json", json.encode {inputs = rows})
-end
-
 local function metrics_text(state, metrics)
   local all = ordered.new()
   for _, key in ipairs(ordered.keys(metrics)) do all[key] = metrics[key] end
@@ -60,39 +30,32 @@ local function metrics_text(state, metrics)
   return text.json(all)
 end
 
--- The weights, an MLmodel that says what they are, and the script that made them.
-local function write_model(folder, run, state, metrics, options, sample)
-  snapshot.save_weights(folder .. "/model.safetensors", state)
-  file.write_atomic(folder .. "/metrics.json", metrics_text(state, metrics))
-  local about = {
-    flavors = {trainhost = {data = "model.safetensors", trainhost_version = host.version}},
-    model_uuid = require("native.save").checksum(("%s %s %d"):format(folder, run.info.run_id, state.steps_done)),
-    run_id = run.info.run_id, utc_time_created = os.date("!%Y-%m-%d %H:%M:%S.000000"),
-  }
-  if sample and options.log_model_signatures then about.signature = signature_of(sample) end
-  if sample and options.log_input_examples then
-    write_example(folder, sample)
-    about.saved_input_example_info = {artifact_path = "input_example.json",
-      serving_input_path = "serving_input_example.json", type = "ndarray"}
-  end
-  if host.script and file.exists(host.script) then
-    about.flavors.trainhost.code = "code"
-    file.mkdir(folder .. "/code")
-    file.write_atomic(folder .. "/code/" .. host.script:match("[^/]+$"), file.read(host.script))
-  end
-  file.write_atomic(folder .. "/MLmodel", text.yaml(about))
+---What the model of now is logged with, as run:log_model takes it, and what a training adds.
+---@param state table
+---@param name string "epoch_5"
+---@param options table log_model_signatures, log_input_examples, registered_model_name, step_base
+---@param about table {metrics, sample}
+---@return table options
+---@return table training
+function model_artifacts.of_training(state, name, options, about)
+  local sample = about.sample
+  local step = name:find("^global_step_") and state.steps_done or state.epoch + options.step_base
+  return {name = name, step = step, registered_model_name = options.registered_model_name,
+    signature = options.log_model_signatures and sample and model_folder.infer_signature(sample.input, sample.output) or false,
+    input_example = options.log_input_examples and sample and sample.input or nil},
+    {is_final = name == "model", write = function(folder) file.write_atomic(folder .. "/metrics.json", metrics_text(state, about.metrics)) end}
 end
 
----Logs the model of now below `path` of the run's artifacts.
+---Logs the model as files of the run: they wait for a server that is away, as all that is logged does.
 ---@param run table
----@param state table
----@param path string "models/epoch_5"
----@param options table log_model_signatures, log_input_examples
----@param about table {metrics, sample}
-function model_artifacts.log_model(run, state, path, options, about)
-  staged(function(folder)
-    write_model(folder, run, state, about.metrics, options, about.sample)
-    run:log_artifacts(folder, path)
+---@param model userdata|table
+---@param options table of `of_training`
+---@param training table
+function model_artifacts.log_as_files(run, model, options, training)
+  model_folder.staged(function(folder)
+    model_folder.write(folder, model, options, {run_id = run.info.run_id})
+    training.write(folder)
+    run:log_artifacts(folder, options.name)
   end)
 end
 
@@ -111,7 +74,7 @@ function model_artifacts.log_checkpoint(run, state, options, metrics)
     folder = ("checkpoints/global_step_%d"):format(state.steps_done)
   end
   local name = prefix .. "checkpoint" .. (options.checkpoint_save_weights_only and ".weights.safetensors" or "")
-  staged(function(stage)
+  model_folder.staged(function(stage)
     local path = stage .. "/" .. name
     if options.checkpoint_save_weights_only then
       snapshot.save_weights(path, state)
@@ -124,16 +87,21 @@ function model_artifacts.log_checkpoint(run, state, options, metrics)
   run:set_tag("mlflow.latest_checkpoint_artifact", folder .. "/" .. name)
 end
 
----Removes artifacts once they have arrived.
----@param run table
----@param path string
----@param seconds? number to wait for those that are on their way; 0
----@return boolean gone false: it is to be tried again
-function model_artifacts.remove(run, path, seconds)
-  local root = run.info.artifact_uri:gsub("^file://", "")
-  if root:sub(1, 1) ~= "/" or not track.flush(seconds or 0) then return false end
-  if file.exists(root .. "/" .. path) then file.remove(root .. "/" .. path) end
-  return true
+---Deletes a model that keep_last_models does not keep, and its files where they are in a folder here; of a server they
+---stay until `mlflow gc` removes them. A version of the registry goes too, but one that has an alias or a stage stays, with
+---its model.
+---@param info table of run:log_model
+---@param registered? string the name in the registry
+function model_artifacts.delete(info, registered)
+  local client = require "mlflow.client"()
+  if registered and info.version then
+    local ok, version = pcall(client.get_model_version, client, registered, info.version)
+    if ok and (#version.aliases > 0 or version.current_stage ~= "None") then return end
+    if ok then client:delete_model_version(registered, info.version) end
+  end
+  client:delete_logged_model(info.model_id)
+  local folder = track.local_folder(info.artifact_path)
+  if folder and file.exists(folder) then file.remove(folder) end
 end
 
 ---The model as text: its modules, and how many parameters it has.

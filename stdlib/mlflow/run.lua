@@ -76,6 +76,26 @@ local function point_of(self, name, step)
   return given.step, given.timestamp, given.model_id, dataset and dataset.name .. "\n" .. dataset.digest
 end
 
+-- A metric at the step of a model that the run has made is one of the model, and of each of several.
+local function log_of_models(self, name, metrics, step)
+  local number, timestamp, model_id, dataset = point_of(self, name, step)
+  local ids = model_id == nil and self._models[number or 0]
+  if not ids then return false end
+  timestamp = timestamp or require("mlflow.places").now()
+  for key, value in text.ordered(metrics) do
+    for _, id in ipairs(ids) do track.log_metric(self._handle, key, value, number, timestamp, id, dataset) end
+  end
+  return true
+end
+
+--- Takes note of a model that the run has made.
+---@private
+function Run:_made(model_id, step)
+  self._models = self._models or {}
+  self._models[step] = self._models[step] or {}
+  table.insert(self._models[step], model_id)
+end
+
 --- Logs one value of a metric. The time is that of the call.
 ---@param key string
 ---@param value number|Tensor a number, or a tensor of one element
@@ -85,6 +105,7 @@ end
 --- for epoch = 0, 2 do run:log_metric("loss", 0.5 ^ epoch, epoch) end
 function Run:log_metric(key, value, step)
   deliver()
+  if self._models and log_of_models(self, "log_metric", {[key] = value}, step) then return end
   track.log_metric(self._handle, key, value, point_of(self, "log_metric", step))
 end
 
@@ -96,6 +117,7 @@ end
 function Run:log_metrics(metrics, step)
   deliver()
   expect_table("log_metrics", "metrics", metrics)
+  if self._models and log_of_models(self, "log_metrics", metrics, step) then return end
   local number, timestamp, model_id, dataset = point_of(self, "log_metrics", step)
   for key, value in text.ordered(metrics) do
     track.log_metric(self._handle, key, value, number, timestamp, model_id, dataset)
@@ -274,6 +296,22 @@ end
 function Run:log_table(data, artifact_file)
   deliver()
   require("mlflow.tables").log(self, data, artifact_file)
+end
+
+--- Logs a model of the run, as a LoggedModel: its weights (model.safetensors), the script that made it, its signature. It is
+--- READY when the call returns; if its files cannot be stored it is FAILED, and the call an error. Metrics of the run at
+--- the model's step are the model's too. It waits for the store.
+---@param model Module|table a module, or a state dict
+---@param options? table name = "model"; registered_model_name: makes it the next version of that model of the registry;
+--- signature: of mlflow.models.infer_signature, by default what the model makes of input_example (a tensor), or false;
+--- params, tags: of the model; step = 0; metadata: a table for MLmodel; model_type: any text
+---@return table info {model_id, model_uri, name, run_id, registered_model_version ...}
+---@example local run <close> = mlflow.start_run()
+--- local info = run:log_model(torch.nn.Linear(2, 1), {name = "line", input_example = torch.ones(1, 2)})
+--- mlflow.get_logged_model(info.model_id).status  --> "READY"
+function Run:log_model(model, options, training)
+  deliver()
+  return require("mlflow.models").log(self, model, options, training)
 end
 
 --- Notes that something went wrong: a line on the console, the tag trainhost.last_error, and a line {epoch, step, text,

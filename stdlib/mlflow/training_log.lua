@@ -129,32 +129,30 @@ end
 
 -- --- Models and checkpoints
 
--- Removes what keep_last_models does not keep; what is still on its way is removed later.
-local function sort_out(self, seconds)
+-- Deletes what keep_last_models does not keep.
+local function sort_out(self)
   local models = self.memory.models
-  if require("mlflow").get_tracking_uri():find("^https?:") then
-    if not self._told_kept and not self.silent then
-      require("host").log.warn("mlflow: keep_last_models: artifacts of a tracking server cannot be removed yet, all models stay")
-    end
-    self._told_kept = true
-    return
-  end
   while self.keep_last_models and #models > self.keep_last_models do
-    if not model_artifacts.remove(self._run, models[1], seconds) then return end
+    model_artifacts.delete(models[1], self.registered_model_name)
     table.remove(models, 1)
   end
 end
 
--- One that fails is tried again at the end of the next epoch.
-local function log_model(self, state, path, values)
+-- A server that does not take the model now gets it as files of the run, which wait for it; what cannot be kept there either
+-- is tried again at the end of the next epoch.
+local function log_model(self, state, name, values)
   self._sample = self._sample or model_artifacts.sample(state)
-  if not try(self, model_artifacts.log_model, self._run, state, path, self, {metrics = values, sample = self._sample}) then
+  local run, model, info = self._run, state.model, nil
+  local options, training = model_artifacts.of_training(state, name, self, {metrics = values, sample = self._sample})
+  if not try(self, function() info = run:log_model(model, options, training) end)
+    and not try(self, model_artifacts.log_as_files, run, model, options, training) then
     self._owed = (self._owed or 0) + 1
     return
   end
   self._owed, self._modelled_epoch = nil, state.epoch
-  if path ~= "model" then
-    table.insert(self.memory.models, path)
+  if info and name ~= "model" then
+    table.insert(self.memory.models, {model_id = info.model_id, artifact_path = info.artifact_path,
+      version = info.registered_model_version})
     try(self, sort_out, self)
   end
 end
@@ -263,14 +261,15 @@ function Callback:on_epoch_end(state)
   local is_last = state.stopping or state.epochs and state.epoch + 1 >= state.epochs
   local is_due = self._at_epochs and interval.due(self._at_epochs, state, "epoch_end", self.memory, "epochs")
   remember_best(self, state, values)
+  -- Before the metrics of its step, which become the model's too.
+  if logs_models(self, state) and (is_due or self._owed or self.every and is_last) then
+    log_model(self, state, ("epoch_%d"):format(state.epoch + 1), values)
+  end
   if self.log_every_epoch and ((state.epoch + 1) % self.log_every_n_epoch == 0 or is_last)
     or not self.log_every_epoch and self.every and (is_due or is_last) then
     log_epoch(self, state, values)
   elseif self._steps then
     log_validation(self, state, values)
-  end
-  if logs_models(self, state) and (is_due or self._owed or self.every and is_last) then
-    log_model(self, state, ("models/epoch_%d"):format(state.epoch + 1), values)
   end
   if self.checkpoint and state.model and self.checkpoint_save_freq == "epoch" then
     state:after("epoch_end", function() log_checkpoint(self, state, values) end)  -- what all have made of the epoch is in it
@@ -285,8 +284,8 @@ local function at_batch_end(self, state)
   end
   if self._at_batches and interval.due(self._at_batches, state, "batch_end", self.memory, "batches") then
     local values = numbers_of(state)
+    if logs_models(self, state) then log_model(self, state, ("global_step_%d"):format(state.steps_done), values) end
     if not self.log_every_epoch and not self._steps then log_step(self, state) end
-    if logs_models(self, state) then log_model(self, state, ("models/global_step_%d"):format(state.steps_done), values) end
   end
   local freq = self.checkpoint and state.model and self.checkpoint_save_freq
   if freq and freq ~= "epoch" and state.batches_done % freq == 0 then
@@ -321,10 +320,9 @@ local function finish(self, state)
   if logs_models(self, state) then
     local values = numbers_of(state)
     if self.every and self._modelled_epoch ~= state.epoch then
-      log_model(self, state, ("models/epoch_%d"):format(state.epoch + 1), values)
+      log_model(self, state, ("epoch_%d"):format(state.epoch + 1), values)
     end
     log_model(self, state, "model", values)
-    if self.keep_last_models and #self.memory.models > self.keep_last_models then try(self, sort_out, self, 2) end
   end
   if self._autolog then self._autolog:finish(self._run, state) end
 end

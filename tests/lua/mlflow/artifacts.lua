@@ -44,7 +44,7 @@ case("artifacts are listed and fetched by run and by URI", function(folder)
   test.raises("No such artifact: 'nosuch'", client.download_artifacts, client, id, "nosuch")
   test.raises("invalid artifact path '%.%./x'", client.list_artifacts, client, id, "../x")
   test.raises("Exactly one of", artifacts.list_artifacts)
-  test.raises("is of a model", artifacts.load_text, "models:/x/1")
+  test.raises("Registered Model with name=x not found", artifacts.load_text, "models:/x/1")
   test.raises("Unable to form a JSON object", artifacts.load_dict, "runs:/" .. id .. "/one.txt")
 end)
 

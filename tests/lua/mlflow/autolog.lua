@@ -154,14 +154,55 @@ end)
 
 case("a model every k epochs, keep_last_models of them, and the final one", function()
   mlflow.autolog {every = "2ep", keep_last_models = 2, checkpoint = false}
+  local before, folder = {}, host.file.absolute("mlruns/0/models")
+  for _, name in ipairs(host.file.exists(folder) and host.file.list(folder) or {}) do before[name] = true end
   fit {epochs = 7}
-  local root = last().info.artifact_uri
-  test.truthy(mlflow.flush(20))
-  local names = host.file.list(root .. "/models")
+  local names, root = {}, nil
+  for i, model in ipairs(mlflow.search_logged_models()) do
+    names[i] = model.name
+    if model.name == "model" then root = model.artifact_location end
+    test.equal({model.status, model.source_run_id}, {"READY", last().info.run_id})
+  end
   table.sort(names)
-  test.equal(names, {"epoch_6", "epoch_7"})
-  test.truthy(host.file.read(root .. "/model/MLmodel"):find('\\"dtype\\": \\"float32\\"', 1, true))
-  test.truthy(host.file.exists(root .. "/model/model.safetensors"))
+  test.equal(names, {"epoch_6", "epoch_7", "model"})
+  for _, name in ipairs(host.file.list(host.file.folder_of(host.file.folder_of(root)))) do before[name] = not before[name] end
+  local kept = 0
+  for _, is_new in pairs(before) do kept = kept + (is_new and 1 or 0) end
+  test.equal(kept, 3)  -- the files of the others are gone
+  test.truthy(host.file.read(root .. "/MLmodel"):find('\\"dtype\\": \\"float32\\"', 1, true))
+  test.truthy(host.file.exists(root .. "/model.safetensors"))
+end)
+
+case("registered_model_name makes each model a version; one with an alias is kept, others go with their models", function()
+  mlflow.autolog {every = 1, keep_last_models = 1, checkpoint = false, registered_model_name = "kept"}
+  local client = mlflow.MlflowClient()
+  fit {epochs = 3, callbacks = {train.on("epoch_end", function(state)
+    if state.epoch == 1 then client:set_registered_model_alias("kept", "good", 1) end
+  end)}}
+  local versions = {}
+  for i, version in ipairs(client:search_model_versions("name = 'kept'", {order_by = {"version_number ASC"}})) do
+    versions[i] = version.version
+  end
+  test.equal(versions, {"1", "3", "4"})
+  local names = {}
+  for i, model in ipairs(mlflow.search_logged_models()) do names[i] = model.name end
+  table.sort(names)
+  test.equal(names, {"epoch_1", "epoch_3", "model"})
+end)
+
+case("the metrics of a model's step are the model's", function()
+  mlflow.autolog {every = "2ep", checkpoint = false}
+  fit {epochs = 4}
+  for _, model in ipairs(mlflow.search_logged_models {filter_string = "name = 'epoch_2'"}) do
+    local losses = {}
+    for _, metric in ipairs(model.metrics) do
+      if metric.key == "loss" then losses[#losses + 1] = metric.step end
+    end
+    test.equal(losses, {1})
+  end
+  test.equal(#mlflow.get_metric_history(last().info.run_id, "loss"), 4)
+  local final = mlflow.search_logged_models {filter_string = "name = 'model' AND metrics.loss >= 0"}
+  test.equal({#final, final[1].metrics[1].step}, {1, 3})
 end)
 
 case("TensorBoard's files of each phase, model_summary.txt and the checkpoint are artifacts", function()

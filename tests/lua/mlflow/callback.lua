@@ -24,6 +24,10 @@ local function notes()
   function run:log_dict(_, file) self.files[#self.files + 1] = file end
   function run:log_artifact(path, folder) self.files[#self.files + 1] = folder .. "/" .. path:match("[^/]+$") end
   function run:log_artifacts(_, folder) self.files[#self.files + 1] = folder .. "/*" end
+  function run:log_model(_, options)
+    self.files[#self.files + 1] = options.name
+    return {model_id = "m-1"}
+  end
   -- The points of a metric: {step, value}.
   function run:points(key)
     local points = {}
@@ -134,7 +138,7 @@ end)
 test.case("every logs the model, also that of the last epoch, and the final one as model", function()
   local run = notes()
   fit(run, {every = "2ep", log_models = true, log_model_summary = false}, nil, 5)
-  test.equal(run.files, {"models/epoch_2/*", "models/epoch_4/*", "models/epoch_5/*", "model/*"})
+  test.equal(run.files, {"epoch_2", "epoch_4", "epoch_5", "model"})
   test.equal(run:steps "loss", {0, 1, 2, 3, 4})
   run = notes()
   fit(run, {every = "2ep", log_models = false, log_every_epoch = false, log_model_summary = false}, nil, 5)
@@ -148,7 +152,7 @@ test.case("every logs the epoch at which an early stop ended the training", func
     train.on("epoch_end", function(state) state.logs.val_loss = values[state.epoch + 1] end),
     train.EarlyStopping {patience = 2},
   }, 9)
-  test.equal(run.files, {"models/epoch_3/*", "model/*"})
+  test.equal(run.files, {"epoch_3", "model"})
 end)
 
 test.case("every takes several times, of which any counts, and batches within an epoch", function()
@@ -158,28 +162,33 @@ test.case("every takes several times, of which any counts, and batches within an
     model = net, optimizer = torch.optim.AdamW(net:parameters(), {lr = 0.01}), loss = F.mse_loss, epochs = 2, quiet = true,
     train = {{x, y}, {x, y}, {x, y}}, callbacks = {new {run = run, every = {2, "4ba"}, log_model_summary = false}},
   }
-  test.equal(run.files, {"models/global_step_4/*", "models/epoch_2/*", "model/*"})
+  test.equal(run.files, {"global_step_4", "epoch_2", "model"})
 end)
 
-test.case("a model that cannot be logged is tried again at the end of the next epoch", function()
+test.case("a model that cannot be logged is one of the run's files, or is tried again at the end of the next epoch", function()
   local run, tries = notes(), 0
-  local log_artifacts = run.log_artifacts
-  function run:log_artifacts(path, folder)
+  local log_model, log_artifacts = run.log_model, run.log_artifacts
+  function run:log_model(...)
     tries = tries + 1
+    if tries ~= 2 then error("expected by the test: the server is away") end
+    return log_model(self, ...)
+  end
+  function run:log_artifacts(path, folder)
     if tries == 1 then error("expected by the test: the disk is full") end
     log_artifacts(self, path, folder)
   end
   test.equal(#fit(run, {every = 2, log_model_summary = false, silent = true}, nil, 4).loss, 4)
-  test.equal(run.files, {"models/epoch_3/*", "models/epoch_4/*", "model/*"})
+  test.equal(run.files, {"epoch_3", "epoch_4/*", "model/*"})
 end)
 
 test.case("a model is staged in a private folder that is gone afterwards", function()
   local run, seen = notes(), {}
+  function run.log_model() error("expected by the test: the server is away") end
   function run.log_artifacts(_, path)
     for _, name in ipairs(require("host").file.list(path)) do seen[#seen + 1] = name end
     seen.path = path
   end
-  fit(run, {log_models = true, log_input_examples = true, log_model_summary = false})
+  fit(run, {log_models = true, log_input_examples = true, log_model_summary = false, silent = true})
   table.sort(seen)
   test.equal({table.unpack(seen)}, {"MLmodel", "input_example.json", "metrics.json", "model.safetensors",
     "serving_input_example.json"})
@@ -317,7 +326,8 @@ test.case("mistakes are errors before training", function()
   test.raises("every must be a number or a time", new, {every = "often"})
   test.raises("keep_last_models needs every", new, {log_models = true, keep_last_models = 2})
   test.raises("keep_last_models needs log_models = true", new, {every = 2, log_models = false, keep_last_models = 2})
-  test.raises("registered_model_name is not available yet", new, {registered_model_name = "m"})
+  test.raises("registered_model_name needs log_models = true", new, {registered_model_name = "m"})
+  test.raises("Names cannot contain '/' or ':'", new, {registered_model_name = "a/b", log_models = true})
   test.raises("style must be \"keras\" or \"lightning\"", new, {style = "torch"})
   test.raises("extra_tags must be a table", new, {extra_tags = "x"})
   test.raises("checkpoint_save_freq must be a whole number of 1 or more", new, {checkpoint_save_freq = "often"})
