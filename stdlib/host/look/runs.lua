@@ -129,8 +129,8 @@ end
 local function columns_of(store, runs, metrics, params, now)
   local id, name, experiment = {title = "id"}, {title = "name"}, {title = "experiment", may_go = true}
   local status, age, duration = {title = "status"}, {title = "age", right = true}, {title = "duration", right = true}
-  local columns, width, errors, experiments = {id, name, experiment, status, age, duration}, id_width(runs), {title = "error", may_go = true}, {}
-  local has_errors
+  local columns, width = {id, name, experiment, status, age, duration}, id_width(runs)
+  local errors, experiments, has_errors = {title = "error", may_go = true}, {}, false
   for i, run in ipairs(runs) do
     id[i], name[i] = run.run_id:sub(1, width), terminal.clean(run.run_name)
     experiments[run.experiment_id] = true
