@@ -373,6 +373,18 @@ int log_artifacts(lua_State* L) {
   return 0;
 }
 
+int monitor(lua_State* L) {
+  auto& run = check<Run>(L, 1);
+  track::MonitorOptions options;
+  options.interval = std::chrono::duration<double>(luaL_checknumber(L, 2));
+  options.samples = integer_at(L, 3, "mlflow.start_run", "samples");
+  if (const std::string node = optional_text(L, 4, "mlflow.start_run", "node"); !node.empty())
+    options.prefix += node + "/";
+  options.step = integer_at(L, 5, "mlflow.start_run", "step");
+  run->monitor(std::move(options));
+  return 0;
+}
+
 int end_run(lua_State* L) {
   check<Run>(L, 1)->end(std::string(text_at(L, 2, "mlflow.end_run", "status")));
   return 0;
@@ -528,6 +540,10 @@ constexpr Row kRows[] = {
      "@param artifact_path string|nil folder in the run's artifacts"},
     {"log_artifacts", guarded<log_artifacts>,
      "Logs all files below a folder.\n@param run Run\n@param local_dir string\n@param artifact_path string|nil"},
+    {"monitor", guarded<monitor>,
+     "Has what the machine is doing logged to a run until it ends, by a thread.\n@param run Run\n"
+     "@param interval number seconds between two samples\n@param samples integer whose mean is logged\n"
+     "@param node string|nil a part of the metrics' names\n@param step integer the first"},
     {"end_run", guarded<end_run>, "Ends a run.\n@param run Run\n@param status string FINISHED, FAILED or KILLED"},
     {"info", guarded<info>, "Returns what is known of a run.\n@param run Run\n@return table"},
     {"wait_id", guarded<wait_id>,

@@ -34,6 +34,10 @@ constexpr char kHelp[] =
     "                                                        in which its callbacks hear each event\n"
     "trainhost doc [NAME ...]                                shows what there is about torch.add, nn.Linear, "
     "train.fit\n"
+    "trainhost runs [--sort METRIC] [--filter TEXT]          the runs that were logged\n"
+    "trainhost show RUN                                      all that there is of a run\n"
+    "trainhost compare RUN RUN ...                           in what runs differ, and which is best\n"
+    "trainhost tail [-f] RUN                                 what a run logs, as it comes\n"
     "trainhost plot RUN|FILE.csv ... [METRIC ...]            draws what runs have logged: in the terminal, or --out "
     "FILE.png\n"
     "trainhost sync [FOLDER]                                 stores what killed processes have logged there and not "
@@ -65,6 +69,10 @@ constexpr Verb kVerbs[] = {
     {"check", "os.exit(require('train.check.command')(arg))"},
     {"doc", "os.exit(require('host.help.command')(arg))"},
     {"plot", "os.exit(require('train.plot.command')(arg))"},
+    {"runs", "os.exit(require('host.look.runs')(arg))"},
+    {"show", "os.exit(require('host.look.show')(arg))"},
+    {"compare", "os.exit(require('host.look.compare')(arg))"},
+    {"tail", "os.exit(require('host.look.tail')(arg))"},
     {"new", "os.exit(require('host.new_project')(arg))"},
     {"stubs", "os.exit(require('host.stubs.command')(arg))"},
     {"inspect", "os.exit(require('host.inspect')(arg))"},

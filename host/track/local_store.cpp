@@ -51,16 +51,21 @@ std::optional<StoredRun> LocalStore::find_run(const std::string& run_id) {
 
 nlohmann::json LocalStore::call(const std::string& path, const nlohmann::json& request) {
   std::lock_guard lock(mutex_);
+  return local_call(database_, sink_, artifact_root_, path, request);
+}
+
+nlohmann::json local_call(Database& database, Sink& sink, const std::string& artifact_root, const std::string& path,
+                          const nlohmann::json& request) {
   const auto [method, call] = method_of(path);
   const size_t slash = std::min(call.find('/'), call.size());
   const std::string noun = call.substr(0, slash), action = call.substr(std::min(slash + 1, call.size()));
   std::optional<nlohmann::json> answer;
-  if (noun == "experiments") answer = call_experiments(database_, artifact_root_, action, request);
-  else if (noun == "runs") answer = call_runs(database_, sink_, action, request);
-  else if (noun == "logged-models") answer = call_models(database_, method, action, request);
-  else if (noun == "registered-models") answer = call_registered_models(database_, method, action, request);
-  else if (noun == "model-versions") answer = call_model_versions(database_, action, request);
-  else if (call == "metrics/get-history") answer = metric_history(database_, request);
+  if (noun == "experiments") answer = call_experiments(database, artifact_root, action, request);
+  else if (noun == "runs") answer = call_runs(database, sink, action, request);
+  else if (noun == "logged-models") answer = call_models(database, method, action, request);
+  else if (noun == "registered-models") answer = call_registered_models(database, method, action, request);
+  else if (noun == "model-versions") answer = call_model_versions(database, action, request);
+  else if (call == "metrics/get-history") answer = metric_history(database, request);
   if (!answer) throw Error(ErrorKind::internal, "mlflow: the call '" + path + "' is not one of a local store");
   return *std::move(answer);
 }

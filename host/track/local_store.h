@@ -9,6 +9,10 @@
 
 namespace trainhost::track {
 
+// A call of MLflow's REST API, answered from a database; what it logs goes through `sink`.
+nlohmann::json local_call(Database& database, Sink& sink, const std::string& artifact_root, const std::string& path,
+                          const nlohmann::json& request);
+
 class LocalStore : public Store {
  public:
   // Opens `path` and makes it an MLflow database if it is new. New experiments keep artifacts in `artifact_root`/ID.

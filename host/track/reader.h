@@ -1,31 +1,20 @@
-// A store looked at from outside: its runs and the points of their metrics. The file is never written.
+// A store looked at from outside: what runs have logged. Nothing is written.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "host/track/database.h"
 #include "host/track/store.h"
 
 namespace trainhost::track {
 
-struct ListedRun {
-  RunInfo info;
-  std::vector<std::string> metrics;  // their names, sorted
-};
+// `address`: the path of an MLflow database, or the URL of a tracking server. Of MLflow's calls those that change
+// nothing are answered. Throws Error(tracking): no such file, or none of MLflow's. A database is held open, and what
+// its writer leaves beside it too: ask and let go.
+std::unique_ptr<Store> open_to_read(const std::string& address);
 
-// A connection that reads only; one thread at a time. Throws Error(tracking): no such file, or none of MLflow's.
-class Reader {
- public:
-  explicit Reader(std::string path);
-
-  // Runs that are not deleted, the latest first.
-  std::vector<ListedRun> runs();
-  // All points of one metric, by step; of several at one step in the order in which they were logged.
-  std::vector<Metric> points(const std::string& run_id, const std::string& key);
-
- private:
-  Database database_;
-};
+// The points of a metric by their time, without the first `skip`. Infinite is what was logged so.
+std::vector<Metric> points(Store& store, const std::string& run_id, const std::string& key, int64_t skip = 0);
 
 }  // namespace trainhost::track

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "host/track/artifact.h"
@@ -194,10 +195,22 @@ void Run::add_file(const std::string& source, const std::string& artifact_path) 
   put(std::move(record));
 }
 
+void Run::monitor(MonitorOptions options) {
+  check_open("start_run");
+  try {
+    monitor_ = std::make_unique<Monitor>(std::move(options), [this](const auto& key, double value, auto step,
+                                                                    auto now) { log_metric(key, value, step, now); });
+  } catch (const std::system_error& e) {
+    report_({ErrorKind::tracking, id_, std::string("mlflow: system metrics are not logged: ") + e.what(),
+             "training goes on"});
+  }
+}
+
 void Run::end(const std::string& status) {
   static constexpr std::array<std::string_view, 4> kStatuses = {"FINISHED", "FAILED", "KILLED", "SCHEDULED"};
   if (std::find(kStatuses.begin(), kStatuses.end(), status) == kStatuses.end())
     throw_usage("mlflow.end_run: bad status '" + status + "', expected FINISHED, FAILED, KILLED or SCHEDULED");
+  monitor_.reset();
   Record record;
   {
     std::lock_guard lock(mutex_);

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "host/track/monitor.h"
 #include "host/track/queue.h"
 #include "host/track/remote_runs.h"
 #include "host/track/spools.h"
@@ -42,6 +43,8 @@ class Run {
   void log_artifact(const std::string& path, std::string_view artifact_path);
   // All files below a folder.
   void log_artifacts(const std::string& folder, std::string_view artifact_path);
+  // From now on until the run ends, what the machine is doing is logged too.
+  void monitor(MonitorOptions options);
   // status: FINISHED, FAILED, KILLED or SCHEDULED.
   void end(const std::string& status);
 
@@ -70,6 +73,7 @@ class Run {
   mutable std::mutex mutex_;  // guards info_
   RunInfo info_;
   std::atomic<bool> ended_{false};
+  std::unique_ptr<Monitor> monitor_;  // the last member: it logs to this run
 };
 
 }  // namespace trainhost::track

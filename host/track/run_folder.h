@@ -25,6 +25,8 @@ class RunFolder {
   // removed; what else the system says, ENOENT where there is no lock and `make` is false.
   int lock(bool make);
   void unlock() noexcept;
+  // Is there a lock that nobody holds? Then its process is no more. Takes nothing.
+  bool is_left() const;
   [[noreturn]] void throw_unlocked(int code) const;
   // Removes what is empty, up to .trainhost: the spool, the folder itself; if the lock is held here, it too, and what
   // is noted of a server.

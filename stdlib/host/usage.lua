@@ -63,14 +63,70 @@ trainhost doc            what there is: the namespaces
 
 Exit codes: 0 found, 1 there is nothing of that name, 2 wrong command line.]]
 
+local RUN <const> = [[
+RUN is one of: an id, a name, last (the run that was started last), the beginning of an id. What fits several runs is
+refused, with their list. They are looked for in the mlflow.db of this folder:
+  --uri URI       in another one, by its path or tracking URI, or on a server; also MLFLOW_TRACKING_URI]]
+
+usage.runs = [[
+trainhost runs [options]   the runs that were logged, the latest first
+
+  --experiment NAME   only those of an experiment, by its name or its id
+  --sort NAME         by the latest value of a metric, the best first where its name tells what is better (loss: the least,
+                      accuracy: the greatest), else the least; or by params.NAME, tags.NAME, age, name, status, duration,
+                      start_time, end_time; "NAME asc" and "NAME desc" say it
+  --filter TEXT       MLflow's: "metrics.loss < 1 AND params.lr = '0.1' AND attributes.status = 'FINISHED'"
+  --limit N           so many at most: 20
+  --metric NAME, --param NAME   what is shown of each (several times); without them some metrics and what differs of params
+  --uri URI           another store than the mlflow.db of this folder, by its path or tracking URI, or a server; also
+                      MLFLOW_TRACKING_URI
+  --json              a list of {run_id, run_name, experiment, status, start_time and end_time (ms since 1970), duration
+                      (seconds), metrics, params, tags, ...}
+  --color, --no-color   in a terminal it is coloured, unless NO_COLOR is set
+In a terminal columns are left out that do not fit; elsewhere nothing is cut. Nothing is written into the store.
+Exit codes: 0 shown, 1 the store cannot be read, 2 wrong command line.]]
+
+usage.show = [[
+trainhost show RUN   all that there is of a run
+
+Its params, metrics (last, least and greatest value with their steps, their course), tags, inputs, models, artifacts and errors.
+]] .. RUN .. [[
+
+  --json          as `trainhost runs --json` has it
+  --color, --no-color   in a terminal it is coloured, unless NO_COLOR is set
+Exit codes: 0 shown, 1 the store cannot be read, 2 wrong command line.]]
+
+usage.compare = [[
+trainhost compare RUN RUN ...   in what runs differ, their metrics side by side, which is best
+
+The latest value of each metric; the best of them has a * where the metric's name tells what is better.
+]] .. RUN .. [[
+
+  --metric NAME   only this metric (several times)
+  --all           params that are the same and system metrics too
+  --color, --no-color   in a terminal it is coloured, unless NO_COLOR is set
+Exit codes: 0 shown, 1 the store cannot be read, 2 wrong command line.]]
+
+usage.tail = [[
+trainhost tail [-f] RUN   the metrics that a run has logged last, a line for each step
+
+]] .. RUN .. [[
+
+  -f              goes on with what is logged until the run ends
+  -n N            so many steps of what is there: 10
+  --metric NAME   only this metric (several times)
+  --all           system metrics too
+  --color, --no-color   in a terminal it is coloured, unless NO_COLOR is set
+Exit codes: 0 shown, or the run has ended, 1 the store cannot be read, 2 wrong command line, 130 interrupted.]]
+
 usage.plot = [[
 trainhost plot RUN|FILE ... [METRIC ...] [options]   draws what runs have logged
 
-  RUN               an id, the beginning of one, or a name, in the store mlflow.db of this folder
+  RUN               an id, the beginning of one, a name, or last, in the store mlflow.db of this folder
   FILE              of train.CSVLogger: .csv or .jsonl
   METRIC            loss val_loss ...; all that there are without one
   --run RUN, --metric METRIC   the same, where a word could be both
-  --store PATH      another mlflow.db, or its tracking URI; also MLFLOW_TRACKING_URI
+  --uri URI, --store URI       another mlflow.db by its path or tracking URI, or a server; also MLFLOW_TRACKING_URI
   --out FILE        draws into FILE.svg or FILE.png
   --log             a logarithmic y axis
   --together        all curves in one panel

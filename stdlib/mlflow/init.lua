@@ -151,8 +151,10 @@ local start_defaults = {run_id = keywords.none, experiment_id = keywords.none, r
 
 --- Starts a run, which is active until it is ended; with `<close>` it ends with its scope: FINISHED, FAILED when an
 --- error or an exit code other than 0 leaves the scope, KILLED when the script is stopped. The run has its id at once.
+--- With log_system_metrics (default: as MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING or mlflow.enable_system_metrics_logging
+--- say) a thread logs what CPU, memory, disk, network and NVIDIA GPUs are doing, every 10 seconds, under MLflow's names.
 ---@param options {run_id: string, experiment_id: string, run_name: string, nested: boolean, parent_run_id: string,
----  tags: table, description: string, log_system_metrics: false}|string|nil a string: the id of a run to go on with
+---  tags: table, description: string, log_system_metrics: boolean}|string|nil a string: the id of a run to go on with
 ---@return Run
 ---@example local run <close> = mlflow.start_run{run_name = "baseline"}
 function mlflow.start_run(options)
@@ -161,9 +163,7 @@ function mlflow.start_run(options)
   deliver()
   local plain_loop = package.loaded["mlflow.plain_loop"]
   if plain_loop and not options.nested then plain_loop.release() end  -- a run that autolog began for a loop of before
-  if options.log_system_metrics then
-    vm.raise("usage", "mlflow.start_run: system metrics are not logged yet, log_system_metrics must be false or nil")
-  end
+  local watched = require("mlflow.system_metrics").plan(options.log_system_metrics)
   for _, name in ipairs{"run_id", "run_name", "parent_run_id"} do
     if options[name] ~= nil and type(options[name]) ~= "string" then
       vm.raise("usage", ("mlflow.start_run: keyword '%s' must be a string, got %s")
@@ -181,6 +181,7 @@ function mlflow.start_run(options)
   end
   local run = Run.new(run_id and resume(run_id, options) or start(options), function(id) return mlflow.get_run(id) end)
   stack[#stack + 1] = run
+  if watched then require("mlflow.system_metrics").watch(run._handle, watched, run_id ~= nil) end
   return run
 end
 
@@ -264,6 +265,8 @@ return require("host.namespace")("mlflow", {held = mlflow,
     ["mlflow.search"] = "create_experiment delete_experiment delete_experiment_tag delete_run get_experiment "
       .. "get_experiment_by_name get_metric_history get_parent_run get_run search_experiments search_runs "
       .. "set_experiment_tag set_experiment_tags",
+    ["mlflow.system_metrics"] = "disable_system_metrics_logging enable_system_metrics_logging "
+      .. "set_system_metrics_node_id set_system_metrics_samples_before_logging set_system_metrics_sampling_interval",
     ["mlflow.tables"] = "load_table",
   },
 })

@@ -182,7 +182,7 @@ def test_out_writes_pictures(trainhost, work, tmp_path):
     (["first", "--out"], 2, r"--out expects a value"),
     (["first", "--out", "x.gif"], 2, r"must end in \.svg or \.png, got 'x\.gif'"),
     (["first", "--out", "/none/x.png"], 1, r"/none"),
-    (["--store", "none.db", "first"], 2, r"there is no store 'none\.db' \(--store PATH names the mlflow\.db\)"),
+    (["--store", "none.db", "first"], 2, r"there is no store 'none\.db' \(--uri names an mlflow\.db or a tracking server\)"),
     (["--store", "train.lua", "first"], 1, r"mlflow: .*'train\.lua'"),
 ])
 def test_what_is_wrong_is_told_with_what_is_there(trainhost, work, words, code, says):

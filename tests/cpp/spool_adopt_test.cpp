@@ -6,6 +6,7 @@
 
 #include "host/base/file.h"
 #include "host/track/frame.h"
+#include "host/track/run_folder.h"
 #include "host/track/spool.h"
 #include "tests/cpp/catch.h"
 #include "tests/cpp/folder.h"
@@ -26,8 +27,11 @@ TEST_CASE("spool: what a killed process has left is taken over, but for half a r
     append_frame(frame, metric(5));
     torn << frame.substr(0, frame.size() - 3);
   }
+  CHECK(RunFolder(runs, kRun).is_left());
+  CHECK_FALSE(RunFolder(runs, "none").is_left());
   const auto spool = Spool::adopt(runs, kRun);
   REQUIRE(spool);
+  CHECK_FALSE(RunFolder(runs, kRun).is_left());
   CHECK(spool->store() == "sqlite:////x.db");
   CHECK(spool->waiting() == 5);
   CHECK_FALSE(spool->ended());

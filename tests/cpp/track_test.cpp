@@ -510,22 +510,27 @@ TEST_CASE("a reader lists runs and points, writes nothing and makes no store") {
   logged.run->log_metric("loss", 20.0, 0, 1235);
   logged.run->log_metric("big", -INFINITY, 0);
   logged.stored();
-  Reader reader("mlflow.db");
-  const auto runs = reader.runs();
+  const auto reader = open_to_read("mlflow.db");
+  const auto runs = reader->call("runs/search", {{"experiment_ids", {"0"}}})["runs"];
   REQUIRE(runs.size() == 1);
-  CHECK(runs[0].info.id == logged.run->id());
-  CHECK(runs[0].metrics == std::vector<std::string>{"big", "loss"});
-  const auto points = reader.points(logged.run->id(), "loss");
-  REQUIRE(points.size() == 4);
-  CHECK(points[0].value == 10.0);
-  CHECK(points[1].value == 20.0);  // of one step the later one comes later
-  CHECK(points[3].step == 2);
-  CHECK(reader.points(logged.run->id(), "big")[0].value == -INFINITY);
-  CHECK(reader.points("none", "loss").empty());
+  CHECK(runs[0]["info"]["run_id"] == logged.run->id());
+  CHECK(runs[0]["data"]["metrics"].size() == 2);
+  const auto found = points(*reader, logged.run->id(), "loss");
+  REQUIRE(found.size() == 4);
+  CHECK(found[0].value == 10.0);
+  CHECK(found[2].step == 2);
+  CHECK(found[3].value == 20.0);  // by time
+  CHECK(points(*reader, logged.run->id(), "loss", 3).size() == 1);
+  CHECK(points(*reader, logged.run->id(), "loss", 4).empty());
+  CHECK(points(*reader, logged.run->id(), "big")[0].value == -INFINITY);
+  CHECK(points(*reader, "none", "loss").empty());
+  for (const char* call : {"runs/set-tag", "runs/delete", "runs/update"})
+    CHECK_THROWS_AS(reader->call(call, {{"run_id", logged.run->id()}, {"key", "a"}, {"value", "b"}}), Error);
+  CHECK(logged.stored().tags.contains("a") == false);
 
   Database database("mlflow.db", 1s, Access::read);
   CHECK_THROWS_AS(database.run("DELETE FROM metrics"), DatabaseError);
-  CHECK_THROWS_AS(Reader("none.db"), DatabaseError);
+  CHECK_THROWS_AS(open_to_read("none.db"), DatabaseError);
   CHECK(!fs::exists("none.db"));
 }
 
@@ -541,7 +546,7 @@ TEST_CASE("a reader of a store that was left behind changes no file of it") {
   }
   const std::string before = read("left/mlflow.db"), log = read("left/mlflow.db-wal");
   REQUIRE(!log.empty());
-  CHECK(Reader("left/mlflow.db").runs().size() == 1);
+  CHECK(open_to_read("left/mlflow.db")->call("runs/search", {{"experiment_ids", {"0"}}})["runs"].size() == 1);
   CHECK(read("left/mlflow.db") == before);
   CHECK(read("left/mlflow.db-wal") == log);
 }
