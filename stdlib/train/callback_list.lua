@@ -202,7 +202,7 @@ end
 local function begin(self, event, state)
   local begins = event == "train_begin" or tostring(event):find("^evaluate_") or tostring(event):find("^predict_")
   if not begins or event == "train_begin" then autologged.training(self) end
-  follow(state, not begins and "train_begin" or nil)
+  follow(state, not begins and "train_begin" or nil, self)
   self:check(state)
   if not begins then self:tell("train_begin", state) end
 end
@@ -218,7 +218,7 @@ function CallbackList:emit(event, state)
       "state = train.state{...}, or a table")
   end
   if not self._checked[state] then begin(self, event, state) end
-  if follow(state, event) then return end
+  if follow(state, event, self) then return end
   self:tell(event, state)
 end
 

@@ -92,9 +92,9 @@ function counted.epoch_end(state)
 end
 
 -- What callbacks write behind the training's back is there before any of them hears that it has ended.
-function counted.train_end(state)
+function counted.train_end(state, list)
   local saves = false
-  for _, entry in ipairs(state.callback_list and state.callback_list.entries or {}) do
+  for _, entry in ipairs(list and list.entries or {}) do
     if entry.callback.settle then entry.callback:settle(state) end
     saves = saves or entry.callback.checkpoint_folder ~= nil
   end
@@ -103,15 +103,18 @@ function counted.train_end(state)
   end
 end
 
----Takes note of an event before its hooks run. A plain table becomes a state.
+---Takes note of an event that a list of callbacks is told of, before its hooks run. A plain table becomes a state, and one
+---without callbacks of its own has those of the list from then on.
 ---@param state table
----@param event string
+---@param event? string
+---@param list table
 ---@return boolean? is_told the callbacks have heard of this very event before
-function State.follow(state, event)
+function State.follow(state, event, list)
   local meta = getmetatable(state)
   if meta == nil then complete(state) elseif meta ~= State then return nil end
+  if state.callback_list == nil or state._unheard then state.callback_list, state._unheard = list, nil end
   local f = counted[event]
-  return f and f(state)
+  return f and f(state, list)
 end
 
 ---Puts off `f(state)` until every callback has heard of an event.
@@ -179,9 +182,8 @@ end
 ---Tells every callback of an event.
 ---@param event string
 function State:emit(event)
-  local f = counted[event]
-  if f and f(self) then return end
-  local list = self.callback_list
+  local list, f = self.callback_list, counted[event]
+  if f and f(self, list) then return end
   if list.handlers[event] ~= false then list:tell(event, self) end
 end
 
