@@ -273,7 +273,8 @@ end
 ---and from where they came (the data, a weight, the loss, the gradient of a parameter, each with its layer), and acts: "warn"
 ---takes the step all the same; "skip" leaves it out, weights and running statistics as they were; "reduce_lr" does that and
 ---multiplies the learning rate by `factor`; "roll_back" goes back to the last good state in memory; "stop" ends the training
----with weights and running statistics of before. On a device the step is left out at once and the rest follows one step later. Gradients that
+---with weights and running statistics of before. On a device the step is left out at once and the rest follows one step later.
+---Gradients that
 ---overflow under a GradScaler are left to it. In a loop by hand: emit "before_step" and heed state.skip_step.
 ---A batch whose loss is not finite counts in no average of the epoch where its step is left out (on the CPU).
 ---@param arguments? table policy = "warn"|"skip"|"reduce_lr"|"roll_back"|"stop", factor = 0.5 and min_lr = 0 of reduce_lr,
