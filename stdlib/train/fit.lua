@@ -147,7 +147,7 @@ local function train_epoch(state, a, aggregate)
     local mean, count, means = rule:measure(state, batch, loss, parts)
     if state.optimizer then accumulate(state, a, window) else state.steps_done = state.steps_done + 1 end
     if not (state.leaves_out_not_finite and is_left_out(mean))
-        or state.epoch_batches + 1 == state.batch_count and not aggregate.shown then
+        or not aggregate.shown and (state.stopping or state.epoch_batches + 1 == state.batch_count) then
       aggregate:update(mean, means, count, state.output, state.target, state.sample_weight)
     end
     if stop_wished() then state.interrupted = true end

@@ -39,11 +39,11 @@ local function forget(self)
   self._flag, self._pending, self._early = nil, nil, nil
 end
 
--- Float buffers, such as running statistics: the forward of a bad batch has changed them already.
-local function float_buffers(model)
+-- Running statistics and their counts: the forward of a bad batch has changed them already.
+local function statistics(model)
   local list = {}
   for _, buffer in ipairs(model and model:buffers() or {}) do
-    if buffer:is_floating_point() then list[#list + 1] = buffer end
+    if buffer:is_floating_point() or buffer:numel() == 1 then list[#list + 1] = buffer end
   end
   return list
 end
@@ -58,11 +58,11 @@ end
 
 local function prepare(self, state)
   self._layers = layers.new(state)
-  self._own = float_buffers(state.model)
+  self._own, self._buffers, self._pending = statistics(state.model), nil, nil
   self._accumulates = state.arguments and (state.arguments.accumulate or 1) > 1
 end
 
-local function acts(self) return self.policy ~= "warn" and self.policy ~= "stop" end
+local function acts(self) return self.policy ~= "warn" end
 
 function NanGuard:on_train_begin(state)
   forget(self)
@@ -73,14 +73,13 @@ end
 
 function NanGuard:on_epoch_begin(state)
   if not self._layers:is_current(state) then prepare(self, state) end
+  if acts(self) then self._buffers = copy_buffers(self, self._buffers) end  -- a checkpoint is read after on_train_begin
 end
 
 local function restore_buffers(self)
   if not self._buffers then return end
   local _ <close> = torch.no_grad()
-  for i, buffer in ipairs(self._own) do
-    if first_not_finite({buffer}) then buffer:copy_(self._buffers[i]) end
-  end
+  torch.ops.aten._foreach_copy_(self._own, self._buffers)
 end
 
 local function snapshot_of(state)
@@ -124,7 +123,8 @@ function act.roll_back(self, state)
   return ("rolled back to the state of step %d"):format(snapshot.step + 1)
 end
 
-function act.stop(_, state)
+function act.stop(self, state)
+  restore_buffers(self)
   state.skip_step = true
   return "the training stops"
 end
@@ -227,7 +227,7 @@ local function look_later(self, state)
   read(self, state)
   local finite, indices = flags_of(state, self._layers)
   if not finite then return end
-  if self.policy ~= "warn" and not is_scaled(state) then
+  if acts(self) and not is_scaled(state) then
     state.found_inf = keep(finite:all():logical_not():to(torch.float32))
   end
   local flag = {copy = keep(finite:to("cpu", {non_blocking = true})), indices = indices, step = state.step,
@@ -273,7 +273,8 @@ end
 ---and from where they came (the data, a weight, the loss, the gradient of a parameter, each with its layer), and acts: "warn"
 ---takes the step all the same; "skip" leaves it out, weights and running statistics as they were; "reduce_lr" does that and
 ---multiplies the learning rate by `factor`; "roll_back" goes back to the last good state in memory; "stop" ends the training
----with the weights of before. On a device the step is left out at once and the rest follows one step later. Gradients that
+---with weights and running statistics of before. On a device the step is left out at once and the rest follows one step later.
+---Gradients that
 ---overflow under a GradScaler are left to it. In a loop by hand: emit "before_step" and heed state.skip_step.
 ---A batch whose loss is not finite counts in no average of the epoch where its step is left out (on the CPU).
 ---@param arguments? table policy = "warn"|"skip"|"reduce_lr"|"roll_back"|"stop", factor = 0.5 and min_lr = 0 of reduce_lr,

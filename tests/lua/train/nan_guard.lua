@@ -20,9 +20,7 @@ end
 
 local function weights_of(net)
   local list = {}
-  for name, tensor in pairs(net:state_dict()) do
-    if not name:find("num_batches") then list[#list + 1] = tensor:detach():clone() end
-  end
+  for _, tensor in pairs(net:state_dict()) do list[#list + 1] = tensor:detach():clone() end
   return list
 end
 
@@ -190,6 +188,32 @@ test.case("stop ends the training with the weights of before the bad step", func
   test.equal(got.net:get_parameter("0.weight"):detach(), before)
 end)
 
+test.case("every policy but warn leaves the running statistics of before, also those that are finite", function()
+  for _, policy in ipairs {"skip", "reduce_lr", "roll_back", "stop"} do
+    for _, of_data in ipairs {true, false} do  -- the gradient alone: the statistics of a batch of large numbers are finite
+      local data, before = batches(3), nil
+      if of_data then data[3][1]:fill_(NAN) else data[3][1]:fill_(1e6) end
+      local extra = {at("batch_begin", 2, function(state) before = weights_of(state.model) end)}
+      if not of_data then extra[2] = spoil_gradient(2, "0.weight", INF) end
+      local got = run({policy = policy, snapshot_every = 1, verbose = false}, data, extra)
+      test.equal(got.guard.bad_steps, 1)
+      if policy ~= "roll_back" then test.equal(weights_of(got.net), before, policy) end
+      local statistics = got.net[1].running_var
+      test.truthy(statistics:isfinite():all():item() and statistics:max():item() < 10, policy)
+    end
+  end
+end)
+
+test.case("the running statistics of before are those of a checkpoint that was read", function()
+  local data = batches(2)
+  data[1][1]:fill_(NAN)
+  for _, policy in ipairs {"skip", "stop"} do
+    local read = {group = "checkpoint", on_train_begin = function(_, state) state.model[1].running_mean:fill_(3) end}
+    local got = run({policy = policy, verbose = false}, {data[1]}, {read})
+    test.equal(got.net[1].running_mean, torch.full({4}, 3.0))
+  end
+end)
+
 test.case("how many steps were bad is said at the end", function()
   local function last(options, bad)
     local extra = {}
@@ -298,6 +322,11 @@ test.case("a batch that is left out for its loss counts in no average", function
   local whole, guarded = history(6, false, "skip"), history(6, true, "skip")
   test.equal({guarded.loss, guarded.mae}, {whole.loss, whole.mae})
   test.truthy(history(6, true, "warn").loss[1] ~= history(6, true, "warn").loss[1])
+  local stopped, good = history(6, true, "stop"), run({}, {batches(2)[1], batches(2)[2]}).history
+  test.equal(stopped.loss, good.loss, "of the two batches before it")
+  test.equal(#stopped.mae, 1)
   local only = run({policy = "skip", verbose = false}, {{torch.full({4, 3}, NAN), torch.randn(4, 1)}}).history
   test.truthy(only.loss[1] ~= only.loss[1])
+  only = run({policy = "stop", verbose = false}, {{torch.full({4, 3}, NAN), torch.randn(4, 1)}, batches(1)[1]}).history
+  test.truthy(only.loss[1] ~= only.loss[1], "stopped before any other")
 end)
