@@ -63,6 +63,13 @@ local function expect_string(name, argument, value)
   vm.raise("usage", ("mlflow.%s: argument '%s' must be a string, got %s"):format(name, argument, vm.describe(value)))
 end
 
+local function check_keys(name, values)
+  for key in pairs(values) do
+    expect_string(name, "key", key)
+    track.check_key(name:match("_(%a+)$"), key)
+  end
+end
+
 local point_defaults = {step = keywords.none, timestamp = keywords.none, model_id = keywords.none,
   dataset = keywords.none}
 
@@ -88,7 +95,7 @@ function Run:log_metric(key, value, step)
   track.log_metric(self._handle, key, value, point_of(self, "log_metric", step))
 end
 
---- Logs several metrics at one step.
+--- Logs several metrics at one step: all of them, or none where a key or a value is wrong.
 ---@param metrics table<string, number|Tensor>
 ---@param step integer|{step: integer, timestamp: integer, model_id: string, dataset: Dataset}|nil default 0
 ---@example local run <close> = mlflow.start_run()
@@ -96,9 +103,13 @@ end
 function Run:log_metrics(metrics, step)
   deliver()
   expect_table("log_metrics", "metrics", metrics)
-  local number, timestamp, model_id, dataset = point_of(self, "log_metrics", step)
+  local keys, values = {}, {}  -- all of them are right before the first is logged
   for key, value in text.ordered(metrics) do
-    track.log_metric(self._handle, key, value, number, timestamp, model_id, dataset)
+    keys[#keys + 1], values[#values + 1] = key, track.metric_value(key, value)
+  end
+  local number, timestamp, model_id, dataset = point_of(self, "log_metrics", step)
+  for i, key in ipairs(keys) do
+    track.log_metric(self._handle, key, values[i], number, timestamp, model_id, dataset)
   end
 end
 
@@ -163,11 +174,12 @@ function Run:log_param(key, ...)
   log_param(self, key, (...))
 end
 
---- Logs several parameters.
+--- Logs several parameters: all of them, or none where a key is wrong.
 ---@param params table<string, any>
 function Run:log_params(params)
   deliver()
   expect_table("log_params", "params", params)
+  check_keys("log_param", params)
   for key, value in text.ordered(params) do log_param(self, key, value) end
 end
 
@@ -180,11 +192,12 @@ function Run:set_tag(key, ...)
   track.set_tag(self._handle, key, text.str((...)))
 end
 
---- Sets several tags.
+--- Sets several tags: all of them, or none where a key is wrong.
 ---@param tags table<string, any>
 function Run:set_tags(tags)
   deliver()
   expect_table("set_tags", "tags", tags)
+  check_keys("set_tag", tags)
   for key, value in text.ordered(tags) do track.set_tag(self._handle, key, text.str(value)) end
 end
 
