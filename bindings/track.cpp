@@ -48,6 +48,7 @@ struct Context {
   }
 };
 
+using Clock = std::chrono::steady_clock;
 constexpr auto kSettle = std::chrono::seconds(30);
 const char kContext = 0;  // its address is the registry key
 
@@ -64,8 +65,11 @@ track::Store& store(lua_State* L) {
 }
 
 // A store that is far away is waited for no longer than the script is.
-track::StopAsked interruptible(lua_State* L) {
-  return track::StopAsked([&interrupts = vm::State::of(L).interrupts()] { return interrupts.requested(); });
+// Stops at the deadline too.
+track::StopAsked interruptible(lua_State* L, Clock::time_point deadline = Clock::time_point::max()) {
+  return track::StopAsked([&interrupts = vm::State::of(L).interrupts(), deadline] {
+    return interrupts.requested() || (deadline != Clock::time_point::max() && Clock::now() >= deadline);
+  });
 }
 
 std::string_view text_at(lua_State* L, int arg, const char* function, const char* name) {
@@ -214,35 +218,43 @@ int resume_run(lua_State* L) {
 }
 
 // What this process has logged there is stored first: who asks reads its own writes.
-void settle(lua_State* L, Context& mine, const track::Store& store) {
-  const auto deadline = std::chrono::steady_clock::now() + kSettle;
+void settle(lua_State* L, Context& mine, const track::Store& store, Clock::time_point until) {
+  const auto deadline = std::min(until, Clock::now() + kSettle);
   const auto& interrupts = vm::State::of(L).interrupts();
-  while (!mine.tracker->flush(std::chrono::milliseconds(20), &store) && std::chrono::steady_clock::now() < deadline &&
+  while (!mine.tracker->flush(std::chrono::milliseconds(20), &store) && Clock::now() < deadline &&
          !interrupts.requested()) {
   }
 }
 
 // The store of the URI at `arg`, or the open one; with what was logged to it stored.
-std::shared_ptr<track::Store> store_at(lua_State* L, int arg) {
+std::shared_ptr<track::Store> store_at(lua_State* L, int arg, Clock::time_point until = Clock::time_point::max()) {
   Context& mine = context(L);
   const std::string uri = optional_text(L, arg, "mlflow", "tracking_uri");
   auto asked = uri.empty() ? mine.store : mine.tracker->open(uri);
   if (!asked) throw Error(ErrorKind::internal, "mlflow: no store is open");
-  settle(L, mine, *asked);
+  settle(L, mine, *asked, until);
   return asked;
 }
 
 int call(lua_State* L) {
   const std::string path(text_at(L, 1, "mlflow", "path"));
   const auto request = nlohmann::json::parse(text_at(L, 2, "mlflow", "request"));
-  const auto waits = interruptible(L);
-  const auto asked = store_at(L, 3);
+  const double limit = luaL_optnumber(L, 4, 0);
+  const auto until = lua_isnoneornil(L, 4)
+                         ? Clock::time_point::max()
+                         : Clock::now() + std::chrono::microseconds(static_cast<int64_t>(limit * 1e6));
+  const auto waits = interruptible(L, until);
+  const auto asked = store_at(L, 3, until);
   try {
     push_text(L, asked->call(path, request).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     return 1;
   } catch (const track::NotFound& e) {
     lua_pushnil(L);
     push_text(L, e.message());
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::interrupted || vm::State::of(L).interrupts().requested()) throw;
+    throw Error(ErrorKind::tracking,
+                "mlflow: '" + track::without_credentials(asked->address()) + "' has not answered in time");
   }
   return 2;
 }
@@ -374,7 +386,6 @@ int info(lua_State* L) {
 }
 
 int wait_id(lua_State* L) {
-  using Clock = std::chrono::steady_clock;
   const auto& run = check<Run>(L, 1);
   const double seconds = std::clamp(static_cast<double>(luaL_checknumber(L, 2)), 0.0, 1e6);
   const auto deadline =
@@ -493,7 +504,8 @@ constexpr Row kRows[] = {
     {"call", guarded<call>,
      "Asks a store a call of MLflow's REST API, after what was logged to it is stored. What is not there is nil and "
      "why;\nother refusals are errors.\n@param path string \"runs/search\"\n@param request string JSON\n"
-     "@param uri string|nil of another store than the open one\n@return string|nil answer JSON\n"
+     "@param uri string|nil of another store than the open one\n@param limit number|nil seconds that it may take\n"
+     "@return string|nil answer JSON\n"
      "@return string|nil message"},
     {"list_artifacts", guarded<list_artifacts>,
      "Lists one folder of artifacts, each {path, is_dir, file_size}.\n@param artifact_uri string\n"

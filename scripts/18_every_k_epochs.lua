@@ -1,6 +1,6 @@
 -- Every k epochs: parameters, metrics and the model go into MLflow; a store that fails is tried again and never ends a training.
 --
---   trainhost scripts/18_every_k_epochs.lua [--set epochs=12] [--set every=4] [--set failures=2]
+--   trainhost scripts/18_every_k_epochs.lua [--set epochs=12] [--set every=4] [--set failures=2] [--set budget=20%]
 --
 -- `failures` makes the first entries fail on purpose, as a full disk would.
 local host = require "host"
@@ -12,6 +12,7 @@ local nn = torch.nn
 local epochs = host.param("epochs", 12, {min = 1})
 local every = host.param("every", 4, {min = 1})
 local failures = host.param("failures", 2, {min = 0, doc = "entries that fail before one is taken"})
+local budget = host.param("budget", "20%", {doc = "share of the training's time that the entries may take"})
 local out = host.param("out", "out/every")
 
 torch.manual_seed(1)
@@ -25,7 +26,7 @@ local entries, tries = 0, 0
 local logger = {
   name = "EveryK", group = "logging",
   errors = {"retry", times = 3, otherwise = "disable"},  -- the training never ends for it
-  budget = "20%",                                        -- and a word is said if it takes too long
+  budget = budget,                                       -- and a word is said if it takes too long
 }
 
 function logger:on_epoch_end(state)

@@ -234,12 +234,6 @@ void publish_text(std::string_view content, const std::string& artifact_folder, 
   }
 }
 
-void sync_file(const std::string& path) {
-  const File file(path, O_RDONLY);
-  while (::fdatasync(file.handle()) != 0)
-    if (errno != EINTR) fail("sync", path);
-}
-
 bool remove_staged(const std::string& path) noexcept {
   if (::unlink(path.c_str()) != 0) return false;
   std::string folder = file::folder_of(path);

@@ -47,8 +47,6 @@ bool publish_file(const StagedFile& staged, const std::string& artifact_folder, 
 bool is_as_staged(const StagedFile& staged);
 // Writes `content` to `artifact_folder`/`path`, atomically. Throws FileError.
 void publish_text(std::string_view content, const std::string& artifact_folder, const std::string& path);
-// Makes what a file holds survive a power cut. Throws FileError.
-void sync_file(const std::string& path);
 // Removes a snapshot that is published nowhere, and the folders that it leaves empty. False: it is not there.
 bool remove_staged(const std::string& path) noexcept;
 // Removes the staging folder if it is empty.

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "host/base/sync.h"
 #include "host/track/artifact.h"
 #include "host/track/metric_json.h"
 
@@ -248,6 +249,8 @@ void RestSink::put_artifact(const Record& r, const Report& report) {
     if (folder && !uri.empty()) {
       if (is_file) is_unchanged = publish_file(staged, *folder, r.key, bound_);
       else publish_text(r.value, *folder, r.key);
+      file::sync({*folder + "/" + r.key}, named_);  // what waits of it here goes now
+      named_.erase(*folder + "/" + r.key);
     } else if (Server::takes(uri)) {
       server_.put_artifact(uri, r.key, is_file ? r.value : "", is_file ? "" : r.value);
       is_unchanged = !is_file || is_as_staged(staged);

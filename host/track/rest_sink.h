@@ -63,7 +63,8 @@ class RestSink : public Sink {
   std::shared_ptr<RemoteRuns> runs_;
   std::atomic<bool> hurried_{false};
   Bound bound_;
-  int failures_ = 0;  // since the last success
+  std::set<std::string> named_;  // see file::sync
+  int failures_ = 0;             // since the last success
   std::chrono::steady_clock::time_point not_before_{};
   std::string last_failure_;
   std::unordered_set<std::string> tried_twice_;  // runs that were made though the first try may have come through

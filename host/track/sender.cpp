@@ -259,6 +259,7 @@ bool Sender::send(LaneState& lane) {
     uint64_t wanted, reached;
     {
       std::lock_guard lock(mutex);
+      if (lane.is_empty() && lane.sink->wants_flush()) lane.flush_wanted = std::max(lane.flush_wanted, lane.done);
       wanted = lane.flush_wanted > lane.flushed && lane.done >= lane.flush_wanted ? lane.flush_wanted : 0;
       reached = lane.done;
     }

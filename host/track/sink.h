@@ -23,6 +23,8 @@ class Sink {
   virtual size_t write(std::span<const Record> records, const Report& report) = 0;
   // Makes all that was written survive a power cut.
   virtual void flush() = 0;
+  // Does something that is stored wait for a flush, to be let go where it came from?
+  virtual bool wants_flush() const { return false; }
   // Does it take nothing of a run from this process (its user may not, its experiment is gone)? Then what is spooled of
   // it stays there.
   virtual bool holds(const std::string& /*run*/) const { return false; }

@@ -13,6 +13,7 @@
 
 #include "host/base/error.h"
 #include "host/base/file.h"
+#include "host/base/sync.h"
 #include "host/track/frame.h"
 
 namespace trainhost::track {
@@ -26,7 +27,11 @@ bool may_drop(RecordKind kind) { return kind == RecordKind::metric || kind == Re
 }  // namespace
 
 Spool::Spool(Adopted, const std::string& folder, std::string run, SpoolOptions options)
-    : folder_(folder, run), run_(std::move(run)), options_(options) {}
+    : folder_(folder, run),
+      run_(std::move(run)),
+      options_(options),
+      // The folder of .trainhost was there before us.
+      named_{file::folder_of(file::folder_of(file::folder_of(folder_.path())))} {}
 
 Spool::Spool(const std::string& folder, std::string run, std::string store, SpoolOptions options)
     : Spool(Adopted(), folder, std::move(run), options) {
@@ -130,6 +135,7 @@ Spool::Put Spool::put(const Record& record) {
     return Put::refused;
   }
   end_ += frame_.size();
+  if (record.kind == RecordKind::file) staged_.push_back(record.value);
   ++put_;
   note(record);
   // A run that has ended may be held for long after; one that goes on opens it again.
@@ -139,17 +145,50 @@ Spool::Put Spool::put(const Record& record) {
 }
 
 void Spool::stored(uint64_t position, uint64_t records) {
+  std::lock_guard lock(mutex_);
+  stored_ = std::max(stored_, position);
+  taken_ += records;
+}
+
+bool Spool::has_spent() const {
+  std::lock_guard lock(mutex_);
+  return segments_.size() > 1 && segments_[1] <= stored_;
+}
+
+void Spool::remove_spent() {
   std::vector<uint64_t> gone;
   {
     std::lock_guard lock(mutex_);
-    stored_ = std::max(stored_, position);
-    taken_ += records;
     while (segments_.size() > 1 && segments_[1] <= stored_) {
       gone.push_back(segments_.front());
       segments_.pop_front();
     }
   }
   for (const uint64_t start : gone) ::unlink(folder_.segment(start).c_str());
+}
+
+void Spool::sync() {
+  std::vector<std::string> paths;
+  size_t staged;
+  uint64_t end;
+  {
+    std::lock_guard lock(mutex_);
+    if (removed_ || synced_ >= end_) return;
+    end = end_;
+    paths.swap(staged_);
+    staged = paths.size();
+    for (size_t i = 0; i < segments_.size(); ++i)
+      if (i + 1 == segments_.size() || segments_[i + 1] > synced_) paths.push_back(folder_.segment(segments_[i]));
+  }
+  try {
+    file::sync(paths, named_);
+  } catch (const Error&) {
+    std::lock_guard lock(mutex_);
+    staged_.insert(staged_.end(), paths.begin(), paths.begin() + static_cast<std::ptrdiff_t>(staged));
+    throw;
+  }
+  std::lock_guard lock(mutex_);
+  synced_ = std::max(synced_, end);
 }
 
 void Spool::remove_files() noexcept {

@@ -45,8 +45,14 @@ class Spool {
   std::vector<Record> next(size_t most);
   // All up to this position is stored, so many more records.
   void stored(uint64_t position, uint64_t records);
-  // All is stored and the run has ended: removes the files. False: that is not so.
+  // Are there files of which all is stored? Once that survives a power cut too, `remove_spent` lets them go.
+  bool has_spent() const;
+  void remove_spent();
+  // All is stored, to survive a power cut, and the run has ended: removes the files. False: that is not so.
   bool remove();
+  // What has been put survives a power cut when it returns, with the files that wait beside it. Any thread, for it
+  // takes long, but one at a time. Error{io}.
+  void sync();
 
   const std::string& folder() const noexcept { return folder_.path(); }  // of the run
   const std::string& run() const noexcept { return run_; }
@@ -87,13 +93,15 @@ class Spool {
   std::string store_, id_;
   const SpoolOptions options_;
   mutable std::mutex mutex_;
-  std::deque<uint64_t> segments_;  // where each begins
-  uint64_t end_ = 0, stored_ = 0;  // positions
-  uint64_t put_ = 0, taken_ = 0;   // records
-  int64_t began_ = 0;              // when the run was started or resumed last, ms since the epoch
+  std::deque<uint64_t> segments_;               // where each begins
+  uint64_t end_ = 0, stored_ = 0, synced_ = 0;  // positions
+  uint64_t put_ = 0, taken_ = 0;                // records
+  int64_t began_ = 0;                           // when the run was started or resumed last, ms since the epoch
   int out_ = -1;
   bool ended_ = false, removed_ = false, broken_ = false;
   std::string frame_;
+  std::vector<std::string> staged_;  // files of records behind synced_
+  std::set<std::string> named_;      // of the thread that syncs, see file::sync
   // The sender's own.
   int in_ = -1;
   uint64_t in_start_ = 0;

@@ -43,7 +43,7 @@ size_t SpoolSink::write(std::span<const Record> records, const Report& report) {
       if (record.kind == RecordKind::end_run)
         if (const auto spool = spools_->find(record.run)) {
           spool->end();
-          remove(*spool);
+          over(spool);
         }
     return count;
   }
@@ -65,6 +65,10 @@ bool SpoolSink::drain(const std::string& run, const Report& report) {
     if (!count) return spool->held = to_->holds(run);
     if (remote_) note(*spool, batch[count - 1].position);
     spool->stored(batch[count - 1].position, count);
+    if (spool->has_spent()) {
+      to_->flush();
+      spool->remove_spent();
+    }
     if (remote_) unlink_staged(std::span(batch).first(count));
     return false;
   }
@@ -73,7 +77,7 @@ bool SpoolSink::drain(const std::string& run, const Report& report) {
             "mlflow: the store works again; " + std::to_string(lost) + " metrics or texts of the run " + run +
                 " logged meanwhile were dropped",
             ""});
-  remove(*spool);
+  over(spool);
   return true;
 }
 
@@ -86,10 +90,19 @@ void SpoolSink::note(Spool& spool, uint64_t position) {
   note_position(spool.folder(), spool.id(), position);
 }
 
-void SpoolSink::remove(Spool& spool) {
-  if (!spool.ended() || !spool.remove()) return;
-  spools_->drop(spool);
-  to_->forget(spool.run());
+void SpoolSink::over(const std::shared_ptr<Spool>& spool) {
+  if (spool->ended() && std::find(over_.begin(), over_.end(), spool) == over_.end()) over_.push_back(spool);
+}
+
+// The records of a spool are the only ones that survive a power cut, until the store has flushed.
+void SpoolSink::flush() {
+  to_->flush();
+  for (const auto& spool : over_) {
+    if (!spool->ended() || !spool->remove()) continue;
+    spools_->drop(*spool);
+    to_->forget(spool->run());
+  }
+  over_.clear();
 }
 
 size_t SpoolSink::count(std::span<const Record> records) const {

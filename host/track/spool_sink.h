@@ -1,6 +1,9 @@
 // A sink whose records come from spools: what the queue carries says only that there is more.
 #pragma once
 
+#include <memory>
+#include <vector>
+
 #include "host/track/remote_runs.h"
 #include "host/track/sink.h"
 #include "host/track/spools.h"
@@ -13,7 +16,8 @@ class SpoolSink : public Sink {
   SpoolSink(std::shared_ptr<Sink> to, std::shared_ptr<Spools> spools, std::shared_ptr<RemoteRuns> remote = nullptr)
       : to_(std::move(to)), spools_(std::move(spools)), remote_(std::move(remote)) {}
   size_t write(std::span<const Record> records, const Report& report) override;
-  void flush() override { to_->flush(); }
+  void flush() override;
+  bool wants_flush() const override { return !over_.empty(); }
   size_t count(std::span<const Record> records) const override;
   std::string name() const override { return to_->name(); }
   void set_bound(Bound bound) override { to_->set_bound(std::move(bound)); }
@@ -21,13 +25,14 @@ class SpoolSink : public Sink {
   bool is_bounded() const noexcept override { return to_->is_bounded(); }
 
  private:
-  void remove(Spool& spool);
+  void over(const std::shared_ptr<Spool>& spool);
   bool drain(const std::string& run, const Report& report);
   void note(Spool& spool, uint64_t position);
 
   const std::shared_ptr<Sink> to_;
   const std::shared_ptr<Spools> spools_;
   const std::shared_ptr<RemoteRuns> remote_;
+  std::vector<std::shared_ptr<Spool>> over_;  // all of the run is stored: they go with the next flush
 };
 
 }  // namespace trainhost::track

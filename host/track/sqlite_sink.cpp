@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "host/base/file.h"
+#include "host/base/sync.h"
 #include "host/track/artifact.h"
 #include "host/track/database.h"
 #include "host/track/inputs.h"
@@ -68,11 +70,11 @@ struct SqliteSink::Connection {
   void store_row(const Record& r, std::vector<Event>& events);
   void store_model_metric(const Record& r, double value, std::vector<Event>& events);
   void note_positions(std::span<const Record> records);
-  bool publish(const Record& r, const Report& report);
+  std::string publish(const Record& r, const Report& report);
   std::string artifact_uri(const std::string& run_id);
 };
 
-SqliteSink::SqliteSink(std::string path) : path_(std::move(path)) {}
+SqliteSink::SqliteSink(std::string path) : path_(std::move(path)), named_{file::folder_of(path_), path_ + "-wal"} {}
 SqliteSink::~SqliteSink() = default;
 
 SqliteSink::Connection& SqliteSink::connection() {
@@ -102,13 +104,14 @@ size_t SqliteSink::write(std::span<const Record> records, const Report& report) 
     Connection& to = connection();
     while (done < records.size()) {
       if (is_artifact(records[done].kind)) {
-        to.publish(records[done], report);
+        if (auto path = to.publish(records[done], report); !path.empty()) published_.push_back(std::move(path));
         ++done;
         continue;
       }
       std::vector<Event> events;
       size_t end = done;
       to.refusing.clear();
+      sync_published();  // before it is noted that they are stored
       Transaction transaction(to.database);
       for (; end < records.size() && !is_artifact(records[end].kind); ++end) to.store(records[end], events);
       to.note_positions(records.subspan(done, end - done));
@@ -129,15 +132,22 @@ size_t SqliteSink::write(std::span<const Record> records, const Report& report) 
   return done;
 }
 
+void SqliteSink::sync_published() {
+  file::sync(published_, named_);
+  for (const std::string& path : std::exchange(published_, {}))
+    named_.erase(path);  // the next of that name is another file
+}
+
 void SqliteSink::flush() {
-  if (!connection_) return;
+  sync_published();
+  if (!connection_) return file::sync({path_ + "-wal"}, named_);  // what a process that was killed has stored
   // A commit in WAL is not synced; a checkpoint syncs the log and the database, but does nothing or stops half-way when
   // another connection makes one (busy) or still reads. Then the log itself is synced: what is in it survives.
   Statement checkpoint(connection_->database, "PRAGMA wal_checkpoint(PASSIVE)");
   if (!checkpoint.step()) throw Error(ErrorKind::tracking, "mlflow: the checkpoint of '" + path_ + "' gave no result");
   const bool busy = checkpoint.integer(0) != 0, complete = checkpoint.integer(2) >= checkpoint.integer(1);
   checkpoint.reset();
-  if (busy || !complete) sync_file(path_ + "-wal");
+  if (busy || !complete) file::sync({path_ + "-wal"}, named_);
 }
 
 void SqliteSink::forget(const std::string& run) {
@@ -278,8 +288,8 @@ std::string SqliteSink::Connection::artifact_uri(const std::string& run_id) {
   return uri;
 }
 
-// Throws if it should be tried again; true if the file is there.
-bool SqliteSink::Connection::publish(const Record& r, const Report& report) {
+// Throws if it should be tried again; where the file is, empty: nowhere.
+std::string SqliteSink::Connection::publish(const Record& r, const Report& report) {
   const std::string uri = artifact_uri(r.run);
   const auto folder = local_folder(uri);
   const std::string what = "mlflow: the artifact '" + r.key + "' of run " + r.run;
@@ -288,7 +298,7 @@ bool SqliteSink::Connection::publish(const Record& r, const Report& report) {
         {ErrorKind::tracking, r.run,
          what + (uri.empty() ? " has no run in the store" : " belongs to '" + uri + "', which is not a local folder"),
          "it is set aside"});
-    return false;
+    return "";
   }
   try {
     if (r.kind == RecordKind::text) {
@@ -299,12 +309,12 @@ bool SqliteSink::Connection::publish(const Record& r, const Report& report) {
            what + " was rewritten in place ('" + r.extra + "') before it was stored: the artifact is the newer content",
            "write large files under a new name, or call run:flush() first"});
     }
-    return true;
+    return *folder + "/" + r.key;
   } catch (const FileError& e) {
     // A full disk is waited for; a path that cannot be written never will be.
     if (e.may_pass()) throw;
     report({ErrorKind::io, r.run, e.message(), "the artifact '" + r.key + "' is set aside"});
-    return false;
+    return "";
   }
 }
 

@@ -4,7 +4,9 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "host/track/sink.h"
 
@@ -31,12 +33,15 @@ class SqliteSink : public Sink {
   struct Connection;
   Connection& connection();
   void close() noexcept;
+  void sync_published();
 
   std::string path_;
   std::mutex mutex_;  // hurry() against opening
   std::atomic<bool> hurried_ = false;
   Bound bound_;
   std::unique_ptr<Connection> connection_;
+  std::vector<std::string> published_;  // artifacts that a power cut would take
+  std::set<std::string> named_;         // see file::sync
 };
 
 // The position up to which a store has that spool of a run; 0: nothing of it.

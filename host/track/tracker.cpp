@@ -266,6 +266,7 @@ std::shared_ptr<Run> Tracker::make(Store& store, RunInfo info, std::weak_ptr<Inb
     try {
       spool = std::make_shared<Spool>(at.runs, id, at.uri);
       at.way.spools->add(spool);
+      syncer_.add(spool);
     } catch (const Error& e) {
       spool = nullptr;
       router_->deliver(

@@ -15,6 +15,7 @@
 #include "host/track/end.h"
 #include "host/track/run.h"
 #include "host/track/source.h"
+#include "host/track/syncer.h"
 
 namespace trainhost::track {
 
@@ -121,6 +122,7 @@ class Tracker {
   const std::shared_ptr<End> end_;
   std::shared_ptr<Router> router_;
   Way files_;
+  Syncer syncer_;
   std::vector<Way> servers_;  // one each: a server that hangs holds up nothing else
   std::atomic<bool> left_told_{false};
   mutable std::mutex mutex_;

@@ -41,6 +41,7 @@ bool Tracker::flush(std::chrono::milliseconds limit, const Store* only) {
 size_t Tracker::close(std::chrono::milliseconds limit) {
   const auto all = ways();
   for (const Way& way : all) way.queue->close(limit);
+  syncer_.stop();
   const size_t left = waiting();
   if (!left || left_told_.exchange(true)) return left;
   for (const Way& way : all) {

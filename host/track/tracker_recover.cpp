@@ -74,6 +74,7 @@ void Tracker::adopt(const std::shared_ptr<Spool>& spool, const Opened& to) {
             (to.remote ? " records of it are sent to '" + to.uri + "' now" : " records of it are stored now") +
             (ended ? "" : ", it is KILLED if it was running"));
   to.way.spools->add(spool);
+  syncer_.add(spool);
   to.way.spools->tell(*spool, *to.way.queue, to.lane);
 }
 

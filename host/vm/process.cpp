@@ -1,4 +1,4 @@
-// os.exit, which is an interruption, and os.execute, which one passes: see Note [How a script is stopped].
+// os.exit, which is an interruption, os.execute, which one passes (see Note [How a script is stopped]), and os.tmpname.
 #include "host/vm/process.h"
 
 #include <spawn.h>
@@ -7,7 +7,9 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <lua.hpp>
+#include <string>
 
 #include "host/vm/interrupt.h"
 #include "host/vm/state.h"
@@ -41,6 +43,17 @@ int execute(lua_State* L) {
   return luaL_execresult(L, status);
 }
 
+// os.tmpname(): a file of its own in $TMPDIR, where that is set; Lua's is always in /tmp.
+int temporary_name(lua_State* L) {
+  const char* given = std::getenv("TMPDIR");
+  std::string path = std::string(given && *given ? given : "/tmp") + "/lua_XXXXXX";
+  const int file = mkstemp(path.data());
+  if (file < 0) return luaL_error(L, "unable to generate a unique filename");
+  close(file);
+  lua_pushlstring(L, path.data(), path.size());
+  return 1;
+}
+
 }  // namespace
 
 void open_process(lua_State* L) {
@@ -49,6 +62,8 @@ void open_process(lua_State* L) {
   lua_setfield(L, -2, "exit");
   lua_pushcfunction(L, execute);
   lua_setfield(L, -2, "execute");
+  lua_pushcfunction(L, temporary_name);
+  lua_setfield(L, -2, "tmpname");
   lua_pop(L, 1);
 }
 

@@ -1,11 +1,12 @@
-// What of os a script may not do to its host: os.exit and os.execute.
+// What of os is ours: os.exit, os.execute and os.tmpname.
 #pragma once
 
 struct lua_State;
 
 namespace trainhost::vm {
 
-// Puts ours in place of Lua's: an exit that ends the script alone, and commands that an interruption ends.
+// Puts ours in place of Lua's: an exit that ends the script alone, commands that an interruption ends, and names in
+// TMPDIR.
 void open_process(lua_State* L);
 
 }  // namespace trainhost::vm

@@ -1,10 +1,27 @@
 -- Calls of MLflow's REST API to the store that keeps the runs, a file or a server, and their answers as Lua values.
+local clock = require "native.vm".clock
 local json = require "native.json"
 local places = require "mlflow.places"
 local track = require "native.track"
 local vm = require "native.vm"
 
 local ask = {}
+
+local deadline  -- of `within`
+
+--- Calls a function whose questions may take so many seconds in all; past them each is an error.
+---@private
+---@param seconds number
+---@param f function
+---@return any ... what it returns
+function ask.within(seconds, f, ...)
+  local before = deadline
+  deadline = clock() + seconds
+  local found = table.pack(pcall(f, ...))
+  deadline = before
+  if not found[1] then error(found[2], 0) end
+  return table.unpack(found, 2, found.n)
+end
 
 --- Asks for what may not be there.
 ---@private
@@ -15,7 +32,7 @@ local ask = {}
 ---@return string|nil message
 function ask.find(path, request, uri)
   places.open()
-  local answer, message = track.call(path, json.encode(request), places.other(uri))
+  local answer, message = track.call(path, json.encode(request), places.other(uri), deadline and math.max(deadline - clock(), 0))
   if not answer then return nil, message end
   return json.decode(answer)
 end

@@ -1,5 +1,4 @@
 # trainhost --dry-run: one batch of each phase, all callbacks run, nothing is written.
-import pathlib
 
 SCRIPT = """
 local torch, train, mlflow, host = require "torch", require "train", require "mlflow", require "host"
@@ -32,12 +31,11 @@ def test_all_callbacks_run_and_nothing_is_written(trainhost, tmp_path):
     work, temporary = tmp_path / "work", tmp_path / "tmp"
     work.mkdir()
     temporary.mkdir()
-    before = set(pathlib.Path("/tmp").glob("lua_*"))
-    done = trainhost.run("--dry-run", script, cwd=work, env={"MLFLOW_TRACKING_URI": ""})
+    done = trainhost.run("--dry-run", script, cwd=work, env={"MLFLOW_TRACKING_URI": "", "TMPDIR": str(temporary)})
     assert done.stdout == ("true\t1\ttrue\ntrain_begin epoch_begin batch_end valid_batch_end epoch_end train_end\n"
                            "true\n1\n"), done.stderr
     assert list(work.iterdir()) == []
-    assert set(pathlib.Path("/tmp").glob("lua_*")) <= before
+    assert list(temporary.iterdir()) == []
     assert trainhost.run("--quiet", script, cwd=work).stdout.startswith("false\t9\t")
     assert sorted(path.name for path in work.iterdir()) == ["logs", "mlflow.db", "mlruns", "out"]
 
@@ -56,17 +54,19 @@ host.checkpoint.submit("ck", {tensors = {model = {w = torch.ones(200000)}}}, "la
 
 
 def test_what_threads_write_at_the_end_is_gone_too(trainhost, tmp_path):
-    old = tmp_path / "tb" / "projector_config.pbtxt"
-    old.parent.mkdir()
+    old = tmp_path / "work" / "tb" / "projector_config.pbtxt"
+    old.parent.mkdir(parents=True)
+    (tmp_path / "tmp").mkdir()
     old.write_text("old")
-    done = trainhost.run("--dry-run", "-e", THREADS, cwd=tmp_path)
+    work, temporary = tmp_path / "work", tmp_path / "tmp"
+    done = trainhost.run("--dry-run", "-e", THREADS, cwd=work, env={"TMPDIR": str(temporary)})
     assert done.stdout == "words\n", done.stderr
     assert "warning" not in done.stderr
-    assert [path.name for path in tmp_path.rglob("*")] == ["tb", "projector_config.pbtxt"]
+    assert [path.name for path in work.rglob("*")] == ["tb", "projector_config.pbtxt"]
     assert old.read_text() == "old"
     for name in ["out.txt", "tb", "ck", "latest"]:
         assert f"dry run: {name} is not written" in done.stderr, done.stderr
-    assert list(pathlib.Path("/tmp").glob(f"lua_*{tmp_path}")) == []
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_run_of_the_environment_is_not_touched(trainhost, tmp_path):

@@ -34,7 +34,7 @@ RUNS = {
     "15_odd_and_even.lua": ("samples=500 epochs=2", r"odd or even: \d+\.\d % of the validation set", ["mlflow.db"]),
     "16_mlflow_callback.lua": ("", r"class: 2 entries, val_loss \d+\.\d+", ["mlflow.db"]),
     "17_learning_rates.lua": ("samples=500 epochs=2 rates=0.1,0.01", r"best learning rate: 0\.\d+ .*", ["mlflow.db"]),
-    "18_every_k_epochs.lua": ("", r"3 entries of 5 tries, val_accuracy \d\.\d+", ["out/every/epoch_12.safetensors"]),
+    "18_every_k_epochs.lua": ("budget=100%", r"3 entries of 5 tries, val_accuracy \d\.\d+", ["out/every/epoch_12.safetensors"]),
     "19_cart_pole.lua": ("episodes=20", r"after 20 episodes the pole stands for \d+ steps", []),
     "20_one_cycle.lua": ("samples=500 epochs=1 tries=12", r"validation: accuracy \d\.\d+", ["out/one_cycle/ramp.svg"]),
     "21_monitoring.lua": ("samples=400 epochs=2 poison=3", r"1 bad batches left out, weights finite: true, .*",

@@ -23,7 +23,10 @@ struct Folder {
     std::ofstream(path / name, std::ios::binary) << bytes;
     return (path / name).string();
   }
-  size_t entries() const { return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(path), {})); }
+  size_t entries() const { return entries_of(path); }
+  static size_t entries_of(const std::filesystem::path& folder) {
+    return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(folder), {}));
+  }
 };
 
 }  // namespace trainhost::test

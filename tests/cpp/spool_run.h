@@ -46,6 +46,7 @@ inline std::vector<int64_t> drain(Spool& spool, size_t at_once = 1000) {
     if (records.empty()) return steps;
     for (const Record& record : records) steps.push_back(record.step);
     spool.stored(records.back().position, records.size());
+    spool.remove_spent();
   }
 }
 

@@ -167,6 +167,7 @@ TEST_CASE("spool: the end of a run that the disk does not take removes the spool
   REQUIRE(store->steps.size() == static_cast<size_t>(kept) + 2);
   for (int64_t i = 0; i <= kept; ++i) CHECK(store->steps[static_cast<size_t>(i)] == i);
   CHECK(store->steps.back() == -1);
+  sink.flush();
   CHECK_FALSE(fs::exists(folder / "runs"));
   CHECK_FALSE(spools->find(kRun));
 }

@@ -2,7 +2,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sqlite3.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +28,7 @@
 #include "host/track/text.h"
 #include "host/track/tracker.h"
 #include "tests/cpp/catch.h"
+#include "tests/cpp/synced.h"
 
 using namespace trainhost;
 using namespace trainhost::track;
@@ -36,19 +36,6 @@ using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 namespace {
-
-std::mutex synced_mutex;
-std::vector<std::string> synced;  // the files of fsync and fdatasync, in order
-
-int note_sync(int fd, long call) {
-  std::error_code ignored;
-  const fs::path path = fs::read_symlink("/proc/self/fd/" + std::to_string(fd), ignored);
-  {
-    std::lock_guard lock(synced_mutex);
-    synced.push_back(path.filename().string());
-  }
-  return static_cast<int>(syscall(call, fd));
-}
 
 // While it lives the system refuses every new thread: none has room for so large a stack.
 class NoThreads {
@@ -197,9 +184,6 @@ nlohmann::json history(Logged& logged, const char* key) {
 }
 
 }  // namespace
-
-extern "C" int fsync(int fd) { return note_sync(fd, SYS_fsync); }
-extern "C" int fdatasync(int fd) { return note_sync(fd, SYS_fdatasync); }
 
 TEST_CASE("queue keeps the order of what many threads push, each in its own order") {
   auto sink = std::make_shared<TestSink>();
@@ -822,16 +806,10 @@ TEST_CASE("what is flushed while another connection reads is synced all the same
     rows.step();
     rows.reset();
   }
-  {
-    std::lock_guard lock(synced_mutex);
-    synced.clear();
-  }
+  test::forget_synced();
   logged.run->log_metric("loss", 1, 0);
   REQUIRE(logged.tracker.flush(20s));
-  {
-    std::lock_guard lock(synced_mutex);
-    CHECK(std::find(synced.begin(), synced.end(), "mlflow.db-wal") != synced.end());
-  }
+  CHECK(test::times_synced("mlflow.db-wal") > 0);
   reader.run("COMMIT");
 }
 

@@ -16,7 +16,8 @@ for name in [name for name in os.environ if name.lower().endswith("_proxy")]:  #
 
 
 class Server:
-    """A real MLflow server in a folder: `mlflow server`, with sqlite and the artifacts beside it."""
+    """A real MLflow server in a folder: `mlflow server`, with sqlite and the artifacts beside it, without its ten processes
+    for jobs."""
 
     def __init__(self, folder, *options):
         with socket.socket() as probe:
@@ -26,7 +27,8 @@ class Server:
         self.log = folder / "server.log"
         self.process = subprocess.Popen(
             [sys.executable, "-m", "mlflow", "server", "--port", str(self.port), "--workers", "1", *options], cwd=folder,
-            stdout=self.log.open("w"), stderr=subprocess.STDOUT, start_new_session=True)
+            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}, stdout=self.log.open("w"),
+            stderr=subprocess.STDOUT, start_new_session=True)
 
     def get(self, path, /, **query):
         url = f"http://127.0.0.1:{self.port}/{path}?{urllib.parse.urlencode(query)}"

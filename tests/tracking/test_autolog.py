@@ -7,13 +7,9 @@ import subprocess
 
 import pytest
 
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # of the mlflow under test; nothing to be sent from a test
-for name in [name for name in os.environ if name.startswith("MLFLOW_") and name != "MLFLOW_DISABLE_TELEMETRY"]:
-    del os.environ[name]
-pytest.importorskip("mlflow")
-import numpy  # noqa: E402
-import yaml  # noqa: E402
-from mlflow import MlflowClient  # noqa: E402
+import numpy
+import yaml
+from mlflow import MlflowClient
 
 # Recorded from mlflow 3.17.2 with keras 3.15: mlflow.tensorflow.autolog(), Sequential Dense 4-8-3, Adam, 3 epochs,
 # validation_split = 0.2, EarlyStopping(patience=1, restore_best_weights=True), batch_size = 16.

@@ -6,7 +6,6 @@ import numpy
 import pytest
 from test_mlflow import mlflow
 from mlflow import MlflowClient
-from mlflow_server import Server
 
 STORY = """
 local mlflow, torch, host = require "mlflow", require "torch", require "host"
@@ -108,23 +107,16 @@ return out
 def told(request, trainhost, tmp_path_factory):
     """The store after the story, and what the story has seen."""
     folder = tmp_path_factory.mktemp("client")
-    server = None
     uri = f"sqlite:///{folder}/mlflow.db"
     if request.param == "server":
-        server = Server(folder)
-        server.wait()
-        uri = server.uri
-    try:
-        (folder / "given.json").write_text(json.dumps({"uri": uri}))
-        (folder / "story.lua").write_text("""local host = require "host"
+        uri = request.getfixturevalue("server").uri
+    (folder / "given.json").write_text(json.dumps({"uri": uri}))
+    (folder / "story.lua").write_text("""local host = require "host"
             local given = host.json.decode(host.file.read("given.json"))
             local out = (function() %s end)()
             host.file.write_atomic("out.json", host.json.encode(out))""" % STORY)
-        trainhost.run("story.lua", cwd=folder)
-        yield MlflowClient(tracking_uri=uri), json.loads((folder / "out.json").read_text()), uri
-    finally:
-        if server:
-            server.stop()
+    trainhost.run("story.lua", cwd=folder)
+    yield MlflowClient(tracking_uri=uri), json.loads((folder / "out.json").read_text()), uri
 
 
 def test_experiments_of_lua(told):

@@ -11,12 +11,9 @@ import time
 
 import pytest
 
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # of the mlflow under test; nothing to be sent from a test
-for name in [name for name in os.environ if name.startswith("MLFLOW_") and name != "MLFLOW_DISABLE_TELEMETRY"]:
-    del os.environ[name]
-mlflow = pytest.importorskip("mlflow")
-from mlflow import MlflowClient  # noqa: E402
-from mlflow_server import Server  # noqa: E402
+import mlflow
+from mlflow import MlflowClient
+from mlflow_server import Server
 
 STORY = """
 local mlflow = require "mlflow"
@@ -297,8 +294,8 @@ def test_file_store_in_the_folder_is_told(trainhost, tmp_path):
     assert sqlite3.connect(tmp_path / "mlflow.db").execute("SELECT count(*) FROM metrics").fetchone() == (1,)
 
 
-@pytest.fixture(scope="session")
-def server(folder, client):
+@pytest.fixture(scope="module")
+def ui(folder, client):
     server = Server(folder)
     try:
         yield server.wait()
@@ -306,23 +303,23 @@ def server(folder, client):
         server.stop()
 
 
-def test_mlflow_ui_shows_the_runs(server, story):
-    found = server.post("api/2.0/mlflow/runs/search", experiment_ids=["1"], filter="params.lr = '0.1'")["runs"]
+def test_mlflow_ui_shows_the_runs(ui, story):
+    found = ui.post("api/2.0/mlflow/runs/search", experiment_ids=["1"], filter="params.lr = '0.1'")["runs"]
     assert [run["info"]["run_id"] for run in found] == [story]
     assert {metric["key"] for metric in found[0]["data"]["metrics"]} >= {"loss", "val/accuracy", "bad", "big"}
-    history = json.loads(server.get("api/2.0/mlflow/metrics/get-history", run_id=story, metric_key="loss"))["metrics"]
+    history = json.loads(ui.get("api/2.0/mlflow/metrics/get-history", run_id=story, metric_key="loss"))["metrics"]
     assert [(int(point["step"]), point["value"]) for point in history] == [(e, 1 / (e + 1)) for e in range(10)]
-    assert server.get("get-artifact", path="notes/hello world.txt", run_uuid=story) == b"hello\n"
-    assert b"<html" in server.get("").lower()
+    assert ui.get("get-artifact", path="notes/hello world.txt", run_uuid=story) == b"hello\n"
+    assert b"<html" in ui.get("").lower()
 
 
-def test_mlflow_ui_shows_a_run_that_is_logged_while_it_serves(server, trainhost, folder):
+def test_mlflow_ui_shows_a_run_that_is_logged_while_it_serves(ui, trainhost, folder):
     run_id = trainhost.lua("""local mlflow = require "mlflow"
         mlflow.set_experiment("story")
         local run <close> = mlflow.start_run{run_name = "live"}
         for step = 0, 99 do run:log_metric("loss", step, step) end
         print(run.info.run_id)""", cwd=folder).split()[-1]
-    history = json.loads(server.get("api/2.0/mlflow/metrics/get-history", run_id=run_id, metric_key="loss"))["metrics"]
+    history = json.loads(ui.get("api/2.0/mlflow/metrics/get-history", run_id=run_id, metric_key="loss"))["metrics"]
     assert len(history) == 100
-    run = json.loads(server.get("api/2.0/mlflow/runs/get", run_id=run_id))["run"]
+    run = json.loads(ui.get("api/2.0/mlflow/runs/get", run_id=run_id))["run"]
     assert (run["info"]["run_name"], run["info"]["status"]) == ("live", "FINISHED")

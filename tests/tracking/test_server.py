@@ -21,43 +21,6 @@ from test_mlflow import STORY, MlflowClient, mlflow
 from mlflow_server import Server
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("server"))
-    try:
-        yield server.wait()
-    finally:
-        server.stop()
-
-
-@pytest.fixture(scope="module")
-def client(server):
-    return MlflowClient(tracking_uri=server.uri)
-
-
-@pytest.fixture
-def proxy(server):
-    """Makes proxies before the server."""
-    made = []
-
-    def make(fault=None, **options):
-        made.append(FaultServer(("127.0.0.1", server.port), fault, **options))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.__exit__()
-
-
-@pytest.fixture
-def artifacts(monkeypatch, server):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)  # which set_tracking_uri changes
-    before = mlflow.get_tracking_uri()  # of other tests of this process: it stands over the environment
-    mlflow.set_tracking_uri(server.uri)
-    yield mlflow.artifacts
-    mlflow.set_tracking_uri(before)
-
-
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))  # no credentials file, no .netrc

@@ -10,11 +10,8 @@ import time
 
 import pytest
 
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-for name in [name for name in os.environ if name.startswith("MLFLOW_") and name != "MLFLOW_DISABLE_TELEMETRY"]:
-    del os.environ[name]
-mlflow = pytest.importorskip("mlflow")
-from mlflow import MlflowClient  # noqa: E402
+import mlflow
+from mlflow import MlflowClient
 
 LONG = os.environ.get("TRAINHOST_LONG") == "1"
 
