@@ -320,6 +320,18 @@ int local_folder(lua_State* L) {
   return 1;
 }
 
+int files_below(lua_State* L) {
+  const auto found = track::files_below(std::string(text_at(L, 1, "mlflow.log_artifacts", "local_dir")));
+  lua_createtable(L, static_cast<int>(found.size()), 0);
+  for (size_t i = 0; i < found.size(); ++i) {
+    lua_createtable(L, 0, 2);
+    set_text(L, "path", found[i].path);
+    set_text(L, "relative", found[i].relative);
+    lua_rawseti(L, -2, static_cast<lua_Integer>(i + 1));
+  }
+  return 1;
+}
+
 // --- A run
 
 int log_metric(lua_State* L) {
@@ -333,6 +345,13 @@ int log_metric(lua_State* L) {
   const std::string model = optional_text(L, 6, "mlflow.log_metric", "model_id");
   run->log_metric(key, value, step, timestamp, model, optional_text(L, 7, "mlflow.log_metric", "dataset"));
   return 0;
+}
+
+int metric_value(lua_State* L) {
+  const std::string_view key = text_at(L, 1, "mlflow.log_metric", "key");
+  track::check_key("metric", key);
+  lua_pushnumber(L, number_at(L, 2, "mlflow.log_metric", key.data()));
+  return 1;
 }
 
 int log_inputs(lua_State* L) {
@@ -472,6 +491,11 @@ int python_float(lua_State* L) {
   return 1;
 }
 
+int new_id(lua_State* L) {
+  push_text(L, track::new_id());
+  return 1;
+}
+
 int check_key(lua_State* L) {
   track::check_key(text_at(L, 1, "mlflow", "what"), text_at(L, 2, "mlflow", "key"));
   return 0;
@@ -524,10 +548,16 @@ constexpr Row kRows[] = {
      "@param seconds number|nil nil: they wait again as long as they do"},
     {"local_folder", guarded<local_folder>,
      "Returns the folder that a path or a file: URI names.\n@param uri string\n@return string|nil folder"},
+    {"files_below", guarded<files_below>,
+     "Lists all files below a folder, each {path, relative}; an io error if there is none.\n@param local_dir string\n"
+     "@return table[]"},
     {"log_metric", guarded<log_metric>,
      "Logs one point of a metric; returns in microseconds.\n@param run Run\n@param key string\n"
      "@param value number|Tensor\n@param step integer|nil default 0\n@param timestamp integer|nil ms since 1970\n"
      "@param model_id string|nil\n@param dataset string|nil its name and its digest, a line each"},
+    {"metric_value", guarded<metric_value>,
+     "Returns the value of a metric as log_metric has it; raises as that does.\n@param key string\n"
+     "@param value number|Tensor\n@return number"},
     {"log_inputs", guarded<log_inputs>,
      "Logs datasets that a run reads.\n@param run Run\n@param datasets string JSON of MLflow's call runs/log-inputs"},
     {"log_param", guarded<log_param>, "Logs a parameter.\n@param run Run\n@param key string\n@param value string"},
@@ -563,6 +593,8 @@ constexpr Row kRows[] = {
     {"take_events", guarded<take_events>,
      "Returns the events that wait, each {kind, message, hint, run_id}.\n@return table[]"},
     {"python_float", guarded<python_float>, "Writes a float as Python's str().\n@param value number\n@return string"},
+    {"new_id", guarded<new_id>,
+     "Makes a random id of 32 hexadecimal digits, the script's own random numbers apart.\n@return string"},
     {"check_key", guarded<check_key>,
      "Raises a usage error if a key is none of MLflow's.\n@param what string metric, param or tag\n@param key string"},
     {nullptr, nullptr, nullptr},

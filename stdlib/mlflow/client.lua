@@ -384,10 +384,8 @@ local function below(folder, name) return folder and folder ~= "" and folder .. 
 ---@param local_dir string
 ---@param artifact_path? string folder in the run's artifacts
 method("log_artifacts", "run_id, local_dir, artifact_path=nil", function(self, run_id, local_dir, artifact_path)
-  for _, name in ipairs(file.list(expect("log_artifacts", "local_dir", "string", local_dir))) do
-    local path = local_dir .. "/" .. name
-    if file.is_folder(path) then self:log_artifacts(run_id, path, below(artifact_path, name))
-    else put(self, run_id, below(artifact_path, name), path) end
+  for _, found in ipairs(track.files_below(expect("log_artifacts", "local_dir", "string", local_dir))) do
+    put(self, run_id, below(artifact_path, found.relative), found.path)
   end
 end)
 

@@ -8,7 +8,7 @@ local vm = require "native.vm"
 
 local data = {}
 
-local ROWS <const> = 10000  -- values of each tensor that the digest reads
+local VALUES <const> = 10000  -- of each tensor that the digest reads
 
 local function usage(message, hint) vm.raise("usage", message, hint) end
 
@@ -49,12 +49,25 @@ local function hashes(tensor)
   return list
 end
 
-local function add_tensor(parts, tensor)
-  local flat = tensor:detach():cpu():flatten()
-  for _, value in ipairs(hashes(flat:narrow(0, 0, math.min(ROWS, flat:numel())))) do
-    parts[#parts + 1] = ("<i8"):pack(value)
-  end
-  for _, size in ipairs(tensor.shape) do parts[#parts + 1] = ("<i8"):pack(size) end
+--- How many rows of a tensor the digest reads at most.
+---@private
+---@param tensor Tensor
+---@return integer
+function data.rows_read(tensor)
+  if tensor:numel() == 0 then return tensor:size(0) end
+  return math.ceil(VALUES * tensor:size(0) / tensor:numel())
+end
+
+local function first_values(tensor)
+  tensor = tensor:detach()
+  if tensor:dim() > 0 then tensor = tensor:narrow(0, 0, math.min(data.rows_read(tensor), tensor:size(0))) end
+  local flat = tensor:flatten()
+  return flat:narrow(0, 0, math.min(VALUES, flat:numel())):cpu()
+end
+
+local function add_tensor(parts, tensor, rows)
+  for _, value in ipairs(hashes(first_values(tensor))) do parts[#parts + 1] = ("<i8"):pack(value) end
+  for i, size in ipairs(tensor.shape) do parts[#parts + 1] = ("<i8"):pack(i == 1 and rows or size) end
 end
 
 -- f(name, tensor) for each tensor; the name is nil where there is one alone.
@@ -63,10 +76,16 @@ local function each(tensors, f)
   for _, name in ipairs(ordered.keys(tensors)) do f(name, tensors[name]) end
 end
 
-local function digest_of(features, targets)
+--- The digest of tensors; with `rows` of such of so many rows of which the first are given.
+---@private
+---@param features Tensor|table<string, Tensor>
+---@param targets? Tensor|table<string, Tensor>
+---@param rows? integer
+---@return string
+function data.digest(features, targets, rows)
   local parts = {}
-  each(features, function(_, tensor) add_tensor(parts, tensor) end)
-  if targets then each(targets, function(_, tensor) add_tensor(parts, tensor) end) end
+  each(features, function(_, tensor) add_tensor(parts, tensor, rows) end)
+  if targets then each(targets, function(_, tensor) add_tensor(parts, tensor, rows) end) end
   return md5(table.concat(parts)):sub(1, 8)
 end
 
@@ -198,7 +217,7 @@ function data.from_tensor(...)
   check_tensors("features", features)
   if targets ~= nil then check_tensors("targets", targets) end
   local source_type, source_text = source_of(source)
-  return setmetatable({name = name or "dataset", digest = digest or digest_of(features, targets),
+  return setmetatable({name = name or "dataset", digest = digest or data.digest(features, targets),
     source_type = source_type, source = source_text, schema = schema_of(features, targets),
     profile = profile_of(features, targets), features = features, targets = targets}, Dataset)
 end

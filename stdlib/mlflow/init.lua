@@ -23,14 +23,15 @@ local function fail(message, hint) vm.raise("tracking", message, hint) end
 -- Events of the sender thread, on the script's own thread: to the runs that they are about, and to those who asked, also
 -- to those who ask later.
 local delivering, untold = false, {}
+local delivered = setmetatable({}, {__close = function() delivering = false end})
 local MOST_UNTOLD <const> = 1000
 local function deliver()
   if delivering or not track.has_events() and (#untold == 0 or #handlers == 0) then return end
   delivering = true
-  for _, event in ipairs(track.take_events()) do
-    failures.heard(event)
-    if #untold < MOST_UNTOLD then untold[#untold + 1] = event end
-  end
+  local _ <close> = delivered
+  local taken = track.take_events()
+  table.move(taken, 1, math.min(#taken, MOST_UNTOLD - #untold), #untold + 1, untold)
+  for _, event in ipairs(taken) do failures.heard(event) end
   local events = untold
   if #handlers == 0 then events = {} else untold = {} end
   for _, event in ipairs(events) do
@@ -40,7 +41,6 @@ local function deliver()
       if not ok then log.warn("mlflow.on('error'): the handler failed: " .. tostring(err)) end
     end
   end
-  delivering = false
 end
 
 -- Ends the active runs from the innermost down to `run`, which may also be no longer active.

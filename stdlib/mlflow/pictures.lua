@@ -51,9 +51,7 @@ local function thumbnail(image)
 end
 
 local function uuid()
-  local hex = {}
-  for i = 1, 32 do hex[i] = ("%x"):format(i == 13 and 4 or i == 17 and math.random(8, 11) or math.random(0, 15)) end
-  local digits = table.concat(hex)
+  local digits = track.new_id()
   return ("%s-%s-%s-%s-%s"):format(digits:sub(1, 8), digits:sub(9, 12), digits:sub(13, 16), digits:sub(17, 20),
     digits:sub(21))
 end

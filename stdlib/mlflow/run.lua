@@ -63,6 +63,13 @@ local function expect_string(name, argument, value)
   vm.raise("usage", ("mlflow.%s: argument '%s' must be a string, got %s"):format(name, argument, vm.describe(value)))
 end
 
+local function check_keys(name, values)
+  for key in pairs(values) do
+    expect_string(name, "key", key)
+    track.check_key(name:match("_(%a+)$"), key)
+  end
+end
+
 local point_defaults = {step = keywords.none, timestamp = keywords.none, model_id = keywords.none,
   dataset = keywords.none}
 
@@ -77,15 +84,13 @@ local function point_of(self, name, step)
 end
 
 -- A metric at the step of a model that the run has made is one of the model, and of each of several.
-local function log_of_models(self, name, metrics, step)
-  local number, timestamp, model_id, dataset = point_of(self, name, step)
-  local ids = model_id == nil and self._models[number or 0]
-  if not ids then return false end
-  timestamp = timestamp or require("mlflow.places").now()
-  for key, value in text.ordered(metrics) do
-    for _, id in ipairs(ids) do track.log_metric(self._handle, key, value, number, timestamp, id, dataset) end
+local function log_points(self, keys, values, number, timestamp, model_id, dataset)
+  local ids = model_id == nil and self._models and self._models[number or 0]
+  if ids then timestamp = timestamp or require("mlflow.places").now() end
+  for i, key in ipairs(keys) do
+    if not ids then track.log_metric(self._handle, key, values[i], number, timestamp, model_id, dataset) end
+    for _, id in ipairs(ids or {}) do track.log_metric(self._handle, key, values[i], number, timestamp, id, dataset) end
   end
-  return true
 end
 
 --- Takes note of a model that the run has made.
@@ -105,11 +110,11 @@ end
 --- for epoch = 0, 2 do run:log_metric("loss", 0.5 ^ epoch, epoch) end
 function Run:log_metric(key, value, step)
   deliver()
-  if self._models and log_of_models(self, "log_metric", {[key] = value}, step) then return end
+  if self._models then return log_points(self, {key}, {value}, point_of(self, "log_metric", step)) end
   track.log_metric(self._handle, key, value, point_of(self, "log_metric", step))
 end
 
---- Logs several metrics at one step.
+--- Logs several metrics at one step: all of them, or none where a key or a value is wrong.
 ---@param metrics table<string, number|Tensor>
 ---@param step integer|{step: integer, timestamp: integer, model_id: string, dataset: Dataset}|nil default 0
 ---@example local run <close> = mlflow.start_run()
@@ -117,11 +122,11 @@ end
 function Run:log_metrics(metrics, step)
   deliver()
   expect_table("log_metrics", "metrics", metrics)
-  if self._models and log_of_models(self, "log_metrics", metrics, step) then return end
-  local number, timestamp, model_id, dataset = point_of(self, "log_metrics", step)
+  local keys, values = {}, {}  -- all of them are right before the first is logged
   for key, value in text.ordered(metrics) do
-    track.log_metric(self._handle, key, value, number, timestamp, model_id, dataset)
+    keys[#keys + 1], values[#values + 1] = key, track.metric_value(key, value)
   end
+  log_points(self, keys, values, point_of(self, "log_metrics", step))
 end
 
 --- Logs a dataset that the run reads.
@@ -185,11 +190,12 @@ function Run:log_param(key, ...)
   log_param(self, key, (...))
 end
 
---- Logs several parameters.
+--- Logs several parameters: all of them, or none where a key is wrong.
 ---@param params table<string, any>
 function Run:log_params(params)
   deliver()
   expect_table("log_params", "params", params)
+  check_keys("log_param", params)
   for key, value in text.ordered(params) do log_param(self, key, value) end
 end
 
@@ -202,11 +208,12 @@ function Run:set_tag(key, ...)
   track.set_tag(self._handle, key, text.str((...)))
 end
 
---- Sets several tags.
+--- Sets several tags: all of them, or none where a key is wrong.
 ---@param tags table<string, any>
 function Run:set_tags(tags)
   deliver()
   expect_table("set_tags", "tags", tags)
+  check_keys("set_tag", tags)
   for key, value in text.ordered(tags) do track.set_tag(self._handle, key, text.str(value)) end
 end
 

@@ -2,32 +2,41 @@
 --
 -- Known are tensors: those of a TensorDataset, of Subsets of one, and of lists of batches. Data that a function makes, or a
 -- dataset written in Lua, have no values before they are asked for, and asking might change the training.
-local is_tensor <const> = require("torch").is_tensor
+local data = require "mlflow.data"
+local inner <const> = require("train.data").inner
+local torch = require "torch"
 
-local VALUES <const> = 10000  -- as many as MLflow's digest of an array reads
+local is_tensor <const> = torch.is_tensor
 
 local function field(object, name)
   local ok, value = pcall(function() return object[name] end)
   if ok then return value end
 end
 
--- Rows of the tensors of a dataset: those at the first of its indices, and how many there are in all.
-local function rows_of(set, wanted)
+-- The rows of a tensor at the first of its indices: as many as a digest reads. `nth(i)`: the index of row i.
+local function rows_at(tensor, count, nth)
+  local wanted = {}
+  for i = 1, math.min(count, data.rows_read(tensor)) do wanted[i] = nth(i - 1) end
+  return tensor:index_select(0, torch.tensor(wanted, {dtype = torch.int64}):to(tensor.device))
+end
+
+-- Rows of the tensors of a dataset, the first of its indices alone where it has such, and how many there are in all.
+local function rows_of(set, count, nth)
   local tensors = field(set, "tensors")
   if type(tensors) == "table" and is_tensor(tensors[1]) then
-    local count, rows = tensors[1]:size(0), {}
-    for i, tensor in ipairs(tensors) do
-      rows[i] = wanted and tensor:index_select(0, require("torch").tensor(wanted):to(tensor.device)) or tensor
-    end
+    if not nth then return tensors, tensors[1]:size(0) end
+    local rows = {}
+    for i, tensor in ipairs(tensors) do rows[i] = rows_at(tensor, count, nth) end
     return rows, count
   end
-  local inner, indices = field(set, "dataset"), field(set, "indices")
-  if inner == nil or indices == nil then return nil end
-  local count, first = #indices, {}
-  if is_tensor(indices) then indices = indices:narrow(0, 0, math.min(count, VALUES)):tolist() end
-  for i, index in ipairs(wanted or {}) do first[i] = indices[index + 1] end
-  if not wanted then table.move(indices, 1, math.min(count, VALUES), 1, first) end
-  return rows_of(inner, first), count
+  local within, indices = field(set, "dataset"), field(set, "indices")
+  if within == nil or indices == nil then return nil end
+  local function at(i)
+    if nth then i = nth(i) end
+    if is_tensor(indices) then return indices[i]:item() end
+    return indices[i + 1]
+  end
+  return rows_of(within, count or #indices, at)
 end
 
 -- A list of batches {x, y}: the first one stands for all of them in the digest.
@@ -45,20 +54,18 @@ local function of_shape(tensor, count)
 end
 
 ---The dataset behind what a training reads.
----@param data any a loader, a list of batches
+---@param given any a loader, a list of batches
 ---@return Dataset? nil where its values are not known
-return function(data)
-  if type(data) == "table" and field(data, "steps") and field(data, "data") ~= nil then data = data.data end  -- a stretch of passes
-  local set, rows, count = field(data, "dataset"), nil, nil
+return function(given)
+  given = inner(given)
+  local set, rows, count = field(given, "dataset"), nil, nil
   if set ~= nil then
     rows, count = rows_of(set)
-  elseif type(data) == "table" and getmetatable(data) == nil then
-    rows, count = rows_of_batches(data)
+  elseif type(given) == "table" and getmetatable(given) == nil then
+    rows, count = rows_of_batches(given)
   end
   if not rows or rows[1]:dim() == 0 or rows[1]:size(0) == 0 then return nil end
-  local describe = require("mlflow.data").from_tensor
   local features, targets = rows[1], is_tensor(rows[2]) and rows[2]:dim() > 0 and rows[2] or nil
-  if features:size(0) == count then return describe(features, {targets = targets}) end
-  local digest = describe({count = require("torch").tensor {count}, features = features}, {targets = targets}).digest
-  return describe(of_shape(features, count), {targets = targets and of_shape(targets, count), digest = digest})
+  return data.from_tensor(of_shape(features, count), {targets = targets and of_shape(targets, count),
+    digest = data.digest(features, targets, count)})
 end

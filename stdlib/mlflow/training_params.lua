@@ -1,5 +1,6 @@
 -- The parameters of a training under the keys of Keras's autolog (fit's arguments, opt_*, those of EarlyStopping), or of
 -- Lightning's.
+local inner <const> = require("train.data").inner
 local json = require "native.json"
 local vm = require "native.vm"
 
@@ -13,7 +14,7 @@ end
 -- A field of the data loader, also of one within a stretch; nil where the data are something else.
 local function of_loader(data, name)
   local ok, value = pcall(function()
-    if type(data) == "table" and data.data ~= nil and data.steps then data = data.data end
+    data = inner(data)
     if name == "shuffle" then return data.options.shuffle end
     return data[name]
   end)

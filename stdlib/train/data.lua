@@ -159,6 +159,10 @@ function data.stretch(given, steps, ends)
   return setmetatable({data = given, steps = steps, ends = ends, passes = 0, index = 0}, Stretch)
 end
 
+---The data that an epoch of steps_per_epoch batches reads; what is no such epoch itself.
+---@param given any
+function data.inner(given) return getmetatable(given) == Stretch and given.data or given end
+
 ---The first `count` batches, the same in each pass.
 function data.first(given, count)
   local list = {}

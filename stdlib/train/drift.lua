@@ -1,5 +1,6 @@
 -- What data change that no checkpoint holds: variables around a function that makes batches, a generator of their own.
 local batches = require "train.batches"
+local data = require "train.data"
 local generators = require "host.generators"
 local torch = require "torch"
 
@@ -36,12 +37,12 @@ local function walk(value, path, found, is_all)
   end
 end
 
-local function look(data, name, found)
-  if type(data) == "table" and data.steps and data.data then data = data.data end  -- of steps_per_epoch
-  if type(data) == "function" then return walk(data, name, found, true) end
-  if type(data) ~= "table" or not batches.has_position(data) then return end
-  walk(rawget(data, "dataset"), name .. ".dataset", found, false)
-  walk(rawget(data, "collate_fn"), name .. ".collate_fn", found, false)
+local function look(given, name, found)
+  given = data.inner(given)
+  if type(given) == "function" then return walk(given, name, found, true) end
+  if type(given) ~= "table" or not batches.has_position(given) then return end
+  walk(rawget(given, "dataset"), name .. ".dataset", found, false)
+  walk(rawget(given, "collate_fn"), name .. ".collate_fn", found, false)
 end
 
 local function take(state)

@@ -391,3 +391,108 @@ test.case("mistakes", function()
   test.raises("keras_model_kwargs must be a table", mlflow.autolog, {keras_model_kwargs = 1})
   mlflow.autolog {disable = true, saved_model_kwargs = {}, keras_model_kwargs = {}, disable_for_unsupported_versions = true}
 end)
+
+case("the evaluations of a closure are no sum: the loss of a step is the last of them", function()
+  mlflow.autolog(QUIET)
+  local net, loss = nn.Linear(2, 1), nil
+  local lbfgs = torch.optim.LBFGS(net:parameters(), {lr = 0.1, max_iter = 4})
+  lbfgs:step(function()
+    net:zero_grad()
+    loss = F.mse_loss(net(X), Y)
+    loss:backward()
+    return loss
+  end)
+  local sgd = torch.optim.SGD(net:parameters(), {lr = 0.1})
+  F.mse_loss(net(X), Y):backward()  -- a try that zero_grad forgets
+  sgd:zero_grad()
+  local parts = {F.mse_loss(net(X), Y) / 2, F.l1_loss(net(X), Y) / 2}
+  for _, part in ipairs(parts) do part:backward() end
+  sgd:step()
+  local run = mlflow.active_run()
+  test.equal(#values(run, "loss"), 1)
+  test.near(values(run, "loss")[1], loss:item(), 1e-6)
+  test.near(values(run, "loss_2")[1], parts[1]:item() + parts[2]:item(), 1e-6)
+end)
+
+-- A loop of three epochs by hand: a step for each batch, after which `look(epoch)` does as it likes; the mean losses.
+local function loop_by_hand(loader, draw, look)
+  local net = nn.Linear(2, 1)
+  local optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1})
+  local means = {}
+  for epoch = 1, 3 do
+    local sum = 0
+    for x, y in loader:iter() do
+      draw()
+      optimizer:zero_grad()
+      local loss = F.mse_loss(net(x), y)
+      loss:backward()
+      optimizer:step()
+      sum = sum + loss:item() * x:size(0)
+      look(epoch, net)
+    end
+    means[epoch] = sum / #X
+  end
+  return means
+end
+
+case("the pass of an epoch is that of its own loader, whatever other loaders are asked for meanwhile", function()
+  local function loader(size) return data.DataLoader(data.TensorDataset(X, Y), {batch_size = size}) end
+  local function nothing() end
+  local valid, unlabelled = loader(4), loader(3)
+  local function peek(epoch, net)  -- without no_grad
+    if epoch == 3 then return end
+    for x, y in valid:iter() do
+      F.mse_loss(net(x), y):item()
+      if epoch == 2 then break end
+    end
+  end
+  local under_way
+  local function cycle()
+    if under_way and under_way[1](under_way[2], under_way[3]) then return end
+    under_way = {unlabelled:iter()}
+    under_way[1](under_way[2], under_way[3])
+  end
+  for _, way in ipairs {{nothing, peek}, {cycle, nothing}} do
+    mlflow.autolog(QUIET)
+    local want = loop_by_hand(loader(8), way[1], way[2])
+    local run = mlflow.active_run()
+    test.equal(steps(run, "loss"), {0, 1, 2})  -- the pass is over: it waits for no other one
+    for i, value in ipairs(values(run, "loss")) do test.near(value, want[i], 1e-6) end
+    run:end_run()
+    test.equal(read(run).data.params.epochs, "3")
+  end
+end)
+
+case("two optimizers that take turns over two loaders have epochs of their own; the rest of an accumulation is of its pass", function()
+  mlflow.autolog(QUIET)
+  local loaders, nets, optimizers, want = {}, {}, {}, {{}, {}}
+  for i = 1, 2 do
+    loaders[i] = data.DataLoader(data.TensorDataset(X, Y), {batch_size = #X // 4})
+    nets[i] = nn.Linear(2, 1)
+    optimizers[i] = torch.optim.SGD(nets[i]:parameters(), {lr = 0.1})
+  end
+  for epoch = 1, 2 do
+    for i, loader in ipairs(loaders) do
+      local sum = 0
+      for k, batch in loader:enumerate() do
+        local loss = F.mse_loss(nets[i](batch[1]), batch[2]) / 3
+        loss:backward()
+        sum = sum + loss:item() * (k < 3 and 3 or 1)
+        if k == 2 then
+          optimizers[i]:step()
+          optimizers[i]:zero_grad()
+        end
+      end
+      optimizers[i]:step()
+      optimizers[i]:zero_grad()
+      want[i][epoch] = sum / 4
+    end
+  end
+  local run = mlflow.active_run()
+  for i, key in ipairs {"loss", "loss_2"} do
+    test.equal(steps(run, key), {0, 1})
+    for k, value in ipairs(values(run, key)) do test.near(value, want[i][k], 1e-6) end
+  end
+  run:end_run()
+  test.equal(read(run).data.params.epochs, "2")
+end)

@@ -304,6 +304,31 @@ test.case("the digest of a part of the data is that of its values", function()
   test.equal(of(data.DataLoader(set)).digest, of(data.DataLoader(set, {batch_size = 5, shuffle = true})).digest)
 end)
 
+test.case("a part of the data has MLflow's digest of its values, and no more of them are read", function()
+  local of, data = require "mlflow.training_data", torch.utils.data
+  local x, y = torch.rand(300, 10, 10), torch.arange(300)
+  local set, read = data.TensorDataset(x, y), 0
+  local function part(indices) return of {dataset = {dataset = set, indices = indices}} end
+  local odd = torch.arange(1, 300, 2)
+  local want = require("mlflow").data.from_tensor(x:index_select(0, odd), {targets = y:index_select(0, odd)})
+  local got = part(odd:tolist())
+  test.equal({got.digest, got.profile}, {want.digest, want.profile})
+  test.equal(part(odd).digest, want.digest)
+  -- A part of that part, which counts how often it is asked.
+  local some = {dataset = {dataset = set, indices = odd}, indices = setmetatable({}, {
+    __len = function() return 120 end,
+    __index = function(_, i)
+      read = read + 1
+      return i + 29
+    end,
+  })}
+  local rows = odd:narrow(0, 30, 120)
+  want = require("mlflow").data.from_tensor(x:index_select(0, rows), {targets = y:index_select(0, rows)})
+  got = of {dataset = some}
+  test.equal(got.digest, want.digest)
+  test.equal(read, 100 + 120)  -- 100 rows of x have 10000 values
+end)
+
 test.case("extra_tags, step_base", function()
   local run = notes()
   fit(run, {extra_tags = {team = "blue"}, step_base = 1})

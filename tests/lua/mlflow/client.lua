@@ -1,5 +1,6 @@
 -- mlflow.MlflowClient and the functions that read and change a store: runs, experiments, searches.
 local test = require "test"
+local host = require "host"
 local mlflow = require "mlflow"
 
 -- Each case has a store of its own.
@@ -176,4 +177,16 @@ case("a nested run has a parent", function()
   local inner <close> = mlflow.start_run{nested = true}
   test.equal(mlflow.get_parent_run(inner.info.run_id).info.run_id, outer.info.run_id)
   test.falsy(mlflow.get_parent_run(outer.info.run_id))
+end)
+
+case("a folder is logged as a run logs it: links are no way around in it", function(client, folder)
+  local tree = folder .. "/tree"
+  host.file.mkdir(tree .. "/a")
+  host.file.write_atomic(tree .. "/a/x.txt", "x")
+  os.execute(("ln -s .. '%s/a/up'"):format(tree))
+  local id = client:create_run("0").info.run_id
+  client:log_artifacts(id, tree, "deep")
+  local found = {}
+  for _, item in ipairs(client:list_artifacts(id, "deep/a")) do found[#found + 1] = item.path end
+  test.equal(found, {"deep/a/x.txt"})
 end)

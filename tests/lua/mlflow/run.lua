@@ -302,3 +302,42 @@ case("flush is a method of a run too", function()
   test.equal(run:flush(20), true)
   test.raises("argument 'seconds' must be a number, got string \"x\"", run.flush, run, "x")
 end)
+
+case("several values at once are all logged, or none", function()
+  local run <close> = mlflow.start_run()
+  test.raises("zz%(%%%)", run.log_metrics, run, {a = 1, ["zz(%)"] = 2}, 3)
+  test.raises("log_metric", run.log_metrics, run, {a = 1, z = "high"}, 3)
+  test.raises("zz%(%%%)", run.log_params, run, {a = 1, ["zz(%)"] = 2})
+  test.raises("must be a string", run.log_params, run, {a = 1, [2] = 2})
+  test.raises("zz%(%%%)", run.set_tags, run, {a = 1, ["zz(%)"] = 2})
+  local data = mlflow.get_run(run.info.run_id).data
+  test.equal({data.metrics, data.params, data.tags.a}, {{}, {}, nil})
+end)
+
+case("a picture of a series leaves the script's random numbers alone", function()
+  local run <close> = mlflow.start_run()
+  math.randomseed(7)
+  local want = math.random()
+  math.randomseed(7)
+  run:log_image(require("torch").zeros(2, 2), {key = "k"})
+  test.equal(math.random(), want)
+end)
+
+case("events go on after one that could not be told", function()
+  local failures = require "mlflow.failures"
+  local heard, told = failures.heard, {}
+  mlflow.on("error", function(event) told[#told + 1] = event.message end)
+  local run <close> = mlflow.start_run()
+  run:log_param("p", 1)
+  run:log_param("p", 2)
+  failures.heard = function() error("stopped") end
+  local ok = pcall(function() for _ = 1, 200 do run:flush() host.sleep(0.01) end end)
+  failures.heard = heard
+  test.falsy(ok)
+  run:log_param("q", 1)
+  run:log_param("q", 2)
+  run:flush()
+  mlflow.active_run():flush()
+  local text = table.concat(told, "\n")
+  test.truthy(text:find("key='p'", 1, true) and text:find("key='q'", 1, true))
+end)
