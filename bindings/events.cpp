@@ -248,6 +248,11 @@ int path(lua_State* L) {
   return 1;
 }
 
+int is_open(lua_State* L) {
+  lua_pushboolean(L, service(L).is_open(std::string(check_string(L, 1, "SummaryWriter", "name"))));
+  return 1;
+}
+
 int host_name(lua_State* L) {
   const std::string name = track::host_name();
   lua_pushlstring(L, name.data(), name.size());
@@ -294,6 +299,8 @@ int open_events(lua_State* L) {
        "Waits until what was added is on the disk.\n@param file userdata\n@param seconds number at most\n@return "
        "boolean done"},
       {"close", guarded<close<EventFile>>, "Lets the file go; what was added is written.\n@param file userdata"},
+      {"is_open", guarded<is_open>,
+       "Has a writer of this process such a file open?\n@param name string without its folder\n@return boolean"},
       {"write", guarded<write>,
        "Hands over a whole file, in a folder that is there.\n@param path string\n@param bytes string"},
       {"flush_written", guarded<flush_written>,

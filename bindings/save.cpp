@@ -111,6 +111,7 @@ int open_save(lua_State* L) {
   lua_newtable(L);
   set_functions(L, kFunctions);
   set_checkpoints(L);
+  set_locks(L);
   set_torch_files(L);
   set_numpy_files(L);
   return 1;

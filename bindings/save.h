@@ -22,6 +22,7 @@ std::optional<uint64_t> check_limit(lua_State* L, int index);
 
 // Each sets its functions in the module table on top of the stack.
 void set_checkpoints(lua_State* L);  // save_checkpoint.cpp: checkpoint folders
+void set_locks(lua_State* L);        // save_lock.cpp: folders that one training writes into
 void set_torch_files(lua_State* L);  // save_torch.cpp: .pt
 void set_numpy_files(lua_State* L);  // save_numpy.cpp: .npy, .npz
 

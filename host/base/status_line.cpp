@@ -10,6 +10,7 @@ namespace {
 
 enum class Last { ended, drawn, begun };  // whole lines; the status line; a line of others without its end
 
+// Of the process, as the terminal is.
 std::mutex writing;
 std::atomic<Last> last{Last::ended};
 
@@ -35,7 +36,12 @@ void give_way() noexcept {
   last = Last::ended;
 }
 
-void others_wrote(bool ended) noexcept { last = ended ? Last::ended : Last::begun; }
+void others_wrote(bool ended) noexcept {
+  const Last now = ended ? Last::ended : Last::begun;
+  if (last == now) return;
+  const std::lock_guard lock(writing);
+  last = now;
+}
 
 void finish() {
   const std::lock_guard lock(writing);

@@ -14,6 +14,7 @@ namespace trainhost::save {
 namespace {
 
 constexpr size_t kLimit = 2;                    // one that is being written, one that waits
+constexpr size_t kKept = 64;                    // endings that nobody has asked for
 constexpr std::chrono::milliseconds kLook{20};  // how often one who waits asks whether to go on
 
 // Note [Copies into the memory of the last ones]
@@ -83,6 +84,15 @@ bool CheckpointWriter::has_room() {
   return is_room();
 }
 
+bool CheckpointWriter::is_under_way(uint64_t ticket) const {
+  return std::any_of(queue_.begin(), queue_.end(), [&](const Job& job) { return job.ticket == ticket; });
+}
+
+void CheckpointWriter::end(uint64_t ticket, Ending ending) {
+  ended_.emplace(ticket, std::move(ending));
+  if (ended_.size() > kKept) ended_.erase(ended_.begin());
+}
+
 uint64_t CheckpointWriter::submit(Target target, Checkpoint checkpoint, const Stop& stop) {
   if (!thread_.joinable()) thread_ = start_thread("checkpoint", [this] { run(); });
   std::unique_lock lock(mutex_);
@@ -91,7 +101,7 @@ uint64_t CheckpointWriter::submit(Target target, Checkpoint checkpoint, const St
     if (stop()) return 0;
   if (queue_.size() == kLimit) {  // its memory is that of the new one
     spare_ = tensors_of(queue_.back().checkpoint);
-    ended_.emplace(queue_.back().ticket, Ending{false, nullptr});
+    end(queue_.back().ticket, {false, nullptr});
     queue_.pop_back();
   }
   std::vector<at::Tensor> spare = std::move(spare_);
@@ -110,7 +120,10 @@ uint64_t CheckpointWriter::submit(Target target, Checkpoint checkpoint, const St
 std::optional<CheckpointWriter::Ending> CheckpointWriter::poll(uint64_t ticket) {
   std::lock_guard lock(mutex_);
   const auto found = ended_.find(ticket);
-  if (found == ended_.end()) return std::nullopt;
+  if (found == ended_.end()) {
+    if (is_under_way(ticket)) return std::nullopt;
+    return Ending{false, nullptr};
+  }
   Ending ending = found->second;
   ended_.erase(found);
   return ending;
@@ -119,10 +132,7 @@ std::optional<CheckpointWriter::Ending> CheckpointWriter::poll(uint64_t ticket) 
 std::optional<CheckpointWriter::Ending> CheckpointWriter::wait(uint64_t ticket, const Stop& stop) {
   {
     std::unique_lock lock(mutex_);
-    const auto is_under_way = [&] {
-      return std::any_of(queue_.begin(), queue_.end(), [&](const Job& job) { return job.ticket == ticket; });
-    };
-    while (!changed_.wait_for(lock, kLook, [&] { return !is_under_way(); }))
+    while (!changed_.wait_for(lock, kLook, [&] { return !is_under_way(ticket); }))
       if (stop()) return std::nullopt;
   }
   return poll(ticket);
@@ -143,7 +153,7 @@ void CheckpointWriter::run() {
     }
     lock.lock();
     spare_ = tensors_of(job.checkpoint);
-    ended_.emplace(job.ticket, Ending{!error, error});
+    end(job.ticket, {!error, error});
     queue_.pop_front();
     changed_.notify_all();
   }

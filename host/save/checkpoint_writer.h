@@ -45,7 +45,8 @@ class CheckpointWriter {
     bool is_written;  // false: it failed, or another one took its place
     std::exception_ptr error;
   };
-  // How a submission ended, once; nothing while it is under way.
+  // How a submission ended; nothing while it is under way. It is told once and kept while 64 later ones end: after that
+  // it says that it was not written.
   std::optional<Ending> poll(uint64_t ticket);
   // The same, once it has ended or the wait is.
   std::optional<Ending> wait(uint64_t ticket, const Stop& stop);
@@ -57,13 +58,15 @@ class CheckpointWriter {
     Checkpoint checkpoint;
   };
   bool is_room() const;
+  bool is_under_way(uint64_t ticket) const;
+  void end(uint64_t ticket, Ending ending);
   void run();
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Job> queue_;  // the first is being written, one more waits
-  std::map<uint64_t, Ending> ended_;
-  std::vector<at::Tensor> spare_;  // the copies of the last one that was written
+  std::deque<Job> queue_;             // the first is being written, one more waits
+  std::map<uint64_t, Ending> ended_;  // that nobody has asked for yet
+  std::vector<at::Tensor> spare_;     // the copies of the last one that was written
   uint64_t last_ = 0;
   bool closing_ = false;
   std::thread thread_;

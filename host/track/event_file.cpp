@@ -40,6 +40,8 @@ std::string file_name(const std::string& folder, const std::string& suffix) {
          "." + std::to_string(next++) + suffix;
 }
 
+std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
 }  // namespace
 
 std::string host_name() {
@@ -149,6 +151,11 @@ void EventFiles::write_file(std::string path, std::string bytes) {
   queue_->push(whole_lane_, std::move(record));  // which may wait for room; the lane stays
 }
 
+bool EventFiles::is_open(const std::string& name) {
+  std::lock_guard lock(mutex_);
+  return open_.contains(name);
+}
+
 EventFiles::Flushed EventFiles::flush_files(std::chrono::milliseconds limit) {
   std::shared_ptr<FileSink> sink;
   {
@@ -176,9 +183,14 @@ EventFile::EventFile(std::shared_ptr<EventFiles> files, const std::string& folde
   std::lock_guard lock(files_->mutex_);
   std::erase_if(files_->sinks_, [](const auto& entry) { return entry.expired(); });
   files_->sinks_.push_back(sink_);
+  files_->open_.insert(name_of(path_));
 }
 
 EventFile::~EventFile() {
+  {
+    std::lock_guard lock(files_->mutex_);
+    files_->open_.erase(name_of(path_));
+  }
   sink_.reset();  // the queue has the last one: a disk may take long to close a file
   files_->queue_->release(lane_);
 }

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,8 @@ class EventFiles : public std::enable_shared_from_this<EventFiles> {
 
   // Hands over a file to be written whole, in a folder that is there; returns in microseconds.
   void write_file(std::string path, std::string bytes);
+  // Has somebody a file of this name, without its folder? No two files of a process have the same.
+  bool is_open(const std::string& name);
   enum class Flushed { yes, not_yet, failing };
   // Waits until these are on the disk, for `limit` at most, and not for a disk that refuses or one that has held the
   // thread for ten seconds.
@@ -75,6 +78,7 @@ class EventFiles : public std::enable_shared_from_this<EventFiles> {
   std::shared_ptr<Queue> queue_;
   std::mutex mutex_;
   std::vector<std::weak_ptr<EventSink>> sinks_;
+  std::set<std::string> open_;       // names of files that are not let go of
   std::shared_ptr<FileSink> whole_;  // made with the first file that is written whole
   Queue::Lane whole_lane_ = 0;
 };

@@ -1,8 +1,6 @@
 // Folders, the lock.
 #include "host/track/run_folder.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,10 +10,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <mutex>
-#include <set>
 #include <string_view>
-#include <utility>
 
 #include "host/base/error.h"
 #include "host/base/file.h"
@@ -26,12 +21,6 @@ namespace {
 
 constexpr std::string_view kSuffix = ".log";
 
-// Note [The lock of a spool]
-// A lock of fcntl goes with its process, however that ends, is not inherited by a fork, and works on NFS. But it is
-// gone too when the process closes any descriptor of the file: a process does not open the locks that it holds.
-std::mutex held_mutex;
-std::set<std::string> held;
-
 // `path` and the folders above it, as many as are empty or gone already.
 void remove_upwards(std::string path, int most) noexcept {
   for (int i = 0; i < most && (::rmdir(path.c_str()) == 0 || errno == ENOENT); ++i) path = file::folder_of(path);
@@ -39,12 +28,7 @@ void remove_upwards(std::string path, int most) noexcept {
 
 }  // namespace
 
-RunFolder::RunFolder(const std::string& runs, const std::string& run)
-    : path_(file::absolute(runs) + "/" + run), pid_(::getpid()) {}
-
-RunFolder::~RunFolder() {
-  if (pid_ == ::getpid()) unlock();
-}
+RunFolder::RunFolder(const std::string& runs, const std::string& run) : path_(file::absolute(runs) + "/" + run) {}
 
 std::string RunFolder::segment(uint64_t start) const {
   std::array<char, 32> name{};
@@ -66,32 +50,7 @@ std::deque<uint64_t> RunFolder::segments() const {
   return starts;
 }
 
-int RunFolder::lock(bool make) {
-  std::lock_guard guard(held_mutex);
-  if (held.contains(path_)) return EBUSY;
-  const std::string path = path_ + "/lock";
-  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC | (make ? O_CREAT : 0), 0666);
-  if (fd < 0) return errno;
-  struct flock range {};
-  range.l_type = F_WRLCK;
-  int code = 0;
-  if (::fcntl(fd, F_SETLK, &range) != 0) {
-    code = errno == EAGAIN || errno == EACCES ? EBUSY : errno;
-  } else {
-    struct stat mine {
-    }, there{};
-    if (::fstat(fd, &mine) != 0 || ::stat(path.c_str(), &there) != 0 || mine.st_ino != there.st_ino ||
-        mine.st_dev != there.st_dev)
-      code = ESTALE;
-  }
-  if (code) {
-    ::close(fd);
-    return code;
-  }
-  lock_ = fd;
-  held.insert(path_);
-  return 0;
-}
+int RunFolder::lock(bool make) { return lock_.take(path_ + "/lock", make); }
 
 bool RunFolder::is_left() const {
   std::lock_guard guard(held_mutex);
@@ -110,16 +69,11 @@ void RunFolder::throw_unlocked(int code) const {
   throw_io("cannot lock '" + path_ + "/lock': " + std::strerror(code));
 }
 
-void RunFolder::unlock() noexcept {
-  if (lock_ < 0) return;
-  std::lock_guard guard(held_mutex);
-  ::close(std::exchange(lock_, -1));
-  held.erase(path_);
-}
+void RunFolder::unlock() noexcept { lock_.release(); }
 
 void RunFolder::remove() noexcept {
   ::rmdir(spool().c_str());
-  if (lock_ >= 0) {  // who does not hold it may not
+  if (lock_.is_held()) {  // who does not hold it may not
     remove_delivery(path_);
     ::unlink((path_ + "/lock").c_str());
   }

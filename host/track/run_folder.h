@@ -5,14 +5,14 @@
 #include <deque>
 #include <string>
 
+#include "host/base/file_lock.h"
+
 namespace trainhost::track {
 
 class RunFolder {
  public:
   // `runs`: ".trainhost/runs". Makes nothing.
   RunFolder(const std::string& runs, const std::string& run);
-  // Lets the lock go.
-  ~RunFolder();
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
 
@@ -36,8 +36,7 @@ class RunFolder {
 
  private:
   const std::string path_;
-  const int pid_;
-  int lock_ = -1;
+  file::FileLock lock_;
 };
 
 }  // namespace trainhost::track

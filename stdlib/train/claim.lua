@@ -1,42 +1,29 @@
 -- A folder that one training alone writes into: another one, of this process or of others, is told so before its first step.
+--
+-- A lock of the operating system: it ends with the process, however that ends, and works on NFS.
 local host = require "host"
+local save = require "native.save"
 
 local claim = {}
 
-local NAME <const> = "^%.used%-by%-(%d+)$"
-
-local using = {}  -- folder -> who, of this process
-
-local function born(pid)
-  local file <close> = io.open("/proc/" .. pid .. "/stat")
-  local text = file and file:read("a") or ""
-  local words, count = text:match("%)%s+(.*)$") or "", 0
-  for word in words:gmatch("%S+") do  -- the 22nd field, after the name in parentheses
-    count = count + 1
-    if count == 20 then return word end
-  end
-end
-
-local function path_of(folder) return ("%s/.used-by-%d"):format(folder, host.pid()) end
+local using = {}  -- folder -> who, of this state
 
 local function refuse(what, folder, other)
   require("native.vm").raise("usage", ("%s '%s' is in use by %s: each would take the other's checkpoints"):format(what, folder, other),
     "give each training a folder of its own")
 end
 
--- Another process that was here first and still runs. What dead ones left is removed.
-local function other_in(folder, time)
-  for _, name in ipairs(host.file.list(folder)) do
-    local pid = math.tointeger(name:match(NAME))
-    if pid and pid ~= host.pid() then
-      local path = folder .. "/" .. name
-      local ok, text = pcall(host.file.read, path)
-      local since, birth, script = (ok and text or ""):match("^(%S+) (%S+) ([^\n]*)")
-      if not since or born(pid) ~= birth then
-        pcall(host.file.remove, path)
-      elseif tonumber(since) < time or tonumber(since) == time and pid < host.pid() then
-        return ("process %d%s"):format(pid, script ~= "" and " (" .. script .. ")" or "")
-      end
+---A usage error if another callback of this training writes its checkpoints to the same path.
+---@param callback table with checkpoint_target
+---@param state table
+---@param what string the option that names it
+function claim.check(callback, state, what)
+  local path = callback:checkpoint_target()
+  for _, entry in ipairs(state.callback_list and state.callback_list.entries or {}) do
+    local other = entry.callback
+    if other ~= callback and other.checkpoint_target and other:checkpoint_target() == path then
+      require("native.vm").raise("usage", ("%s is where %s writes too: each would take the other's checkpoints"):format(what, entry.title),
+        "give each callback a path of its own")
     end
   end
 end
@@ -47,24 +34,26 @@ end
 ---@param who table
 function claim.take(what, folder, who)
   local key = host.file.absolute(folder)
-  if using[key] and not rawequal(using[key], who) then refuse(what, folder, "another training of this process") end
-  host.file.mkdir(folder)
-  local time = host.time()
-  host.file.write_atomic(path_of(folder), ("%.6f %s %s\n"):format(time, born(host.pid()) or "?", host.script or ""))
+  if rawequal(using[key], who) then return end
+  local me = ("process %d%s"):format(host.pid(), host.script and (" (%s)"):format(host.script) or "")
+  local ok, locked, note = pcall(save.lock_folder, key, me)
+  if not ok then
+    if type(locked) ~= "table" or locked.kind ~= "io" then error(locked, 0) end
+    return host.log.warn(("%s '%s': %s; nothing keeps another training out of it"):format(what, folder, locked.message))
+  end
+  if not locked then refuse(what, folder, note or "another training of this process") end
   using[key] = who
-  local other = other_in(folder, time)
-  if not other then return end
-  claim.leave(folder, who)
-  refuse(what, folder, other)
 end
 
+---Lets a folder go, if it is claimed.
 ---@param folder string
 ---@param who table
-function claim.leave(folder, who)
+---@param remove? boolean the folder too, if there is nothing else in it
+function claim.leave(folder, who, remove)
   local key = host.file.absolute(folder)
-  if not rawequal(using[key], who) then return end
+  if using[key] and not rawequal(using[key], who) then return end
   using[key] = nil
-  pcall(host.file.remove, path_of(folder))
+  save.unlock_folder(key, remove)
 end
 
 return claim

@@ -2,12 +2,15 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 
 #include "host/base/error.h"
 #include "host/base/file.h"
+#include "host/base/file_lock.h"
 #include "host/base/http.h"
 #include "host/base/log.h"
 #include "host/base/thread.h"
@@ -171,4 +174,35 @@ TEST_CASE("a request to nobody fails at once, and says where") {
     CHECK(e.message().find("GET http://127.0.0.1:1/x: ") == 0);
     CHECK(e.message().find("secret") == std::string::npos);
   }
+}
+
+TEST_CASE("a lock is one owner's, whatever path leads to it, and ends with its process") {
+  Folder folder;
+  file::mkdir(folder / "a");
+  REQUIRE(symlink((folder / "a").c_str(), (folder / "b").c_str()) == 0);
+  file::FileLock first, second;
+  CHECK(first.take(folder / "a/lock", false) == ENOENT);
+  int ready[2], go[2];
+  REQUIRE((pipe(ready) == 0 && pipe(go) == 0));
+  const pid_t child = fork();
+  if (child == 0) {
+    file::FileLock mine;
+    char byte = mine.take(folder / "a/lock", true, "the child") == 0 ? 'y' : 'n';
+    if (write(ready[1], &byte, 1) == 1 && read(go[0], &byte, 1) == 1) kill(getpid(), SIGKILL);
+    _exit(1);
+  }
+  char byte = 0;
+  REQUIRE(read(ready[0], &byte, 1) == 1);
+  CHECK(byte == 'y');
+  CHECK(first.take(folder / "b/lock", true) == EBUSY);
+  CHECK(first.holder() == "the child");
+  REQUIRE(write(go[1], &byte, 1) == 1);
+  REQUIRE(waitpid(child, nullptr, 0) == child);
+  CHECK(first.take(folder / "a/lock", false, "me") == 0);
+  CHECK(second.take(folder / "b/lock", true) == EBUSY);
+  CHECK(second.holder().empty());
+  first.release();
+  CHECK(file::read(folder / "a/lock") == "me");
+  CHECK(second.take(folder / "b/lock", true) == 0);
+  for (const int fd : {ready[0], ready[1], go[0], go[1]}) close(fd);
 }

@@ -20,6 +20,7 @@
 #include "host/base/error.h"
 #include "host/base/publish.h"
 #include "host/save/checkpoint.h"
+#include "host/save/checkpoint_writer.h"
 #include "host/save/safetensors.h"
 #include "host/save/safetensors_header.h"
 #include "tests/cpp/catch.h"
@@ -410,4 +411,26 @@ TEST_CASE("checkpoint: one of format version 1, without checksums, loads", "[sav
              R"({"format":"trainhost-checkpoint","version":1,"files":[{"name":"model.safetensors","bytes":)" + bytes +
                  R"(},{"name":"state.json","bytes":2}]})");
   CHECK(at::equal(read_checkpoint(path).tensors[0].second[0].tensor, at::tensor({1.0, 1.0})));
+}
+
+TEST_CASE("checkpoint writer: endings that nobody asks for are kept for a while, and are never waited for", "[save]") {
+  Folder folder;
+  save::CheckpointWriter writer;
+  const auto stop = [] { return false; };
+  std::vector<uint64_t> tickets;
+  for (int i = 0; i < 100; ++i) {
+    save::CheckpointWriter::Target target;
+    target.path = folder / "c";
+    tickets.push_back(writer.submit(target, {{}, {{"state.json", "{}"}}}, stop));
+  }
+  const auto newest = writer.wait(tickets.back(), stop);
+  REQUIRE(newest);
+  CHECK(newest->is_written);
+  size_t told = 0;
+  for (const uint64_t ticket : tickets) {
+    const auto ending = writer.wait(ticket, stop);
+    REQUIRE(ending);
+    told += ending->is_written;
+  }
+  CHECK(told == 63);  // and the one that has been told
 }

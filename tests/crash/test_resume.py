@@ -222,12 +222,29 @@ def test_training_goes_on_while_checkpoints_cannot_be_written(trainhost, killed,
     assert written(folder) == killed[1]
 
 
+def behind_gate(trainhost, script, first, folder):
+    """Runs a script; each thread stops at its fsync number `first` until the script calls open_gate."""
+    return subprocess.run(["strace", "-D", "-f", "-o", os.devnull, "-e", "trace=fsync,fdatasync", "-e",
+                           f"inject=fsync,fdatasync:delay_enter=3600000000:when={first}", trainhost.path, script],
+                          cwd=folder, capture_output=True, text=True, timeout=300)
+
+
+# Ends the tracer, with which its delays end.
+OPEN_GATE = """
+local function open_gate()
+  for line in io.lines "/proc/self/status" do
+    local pid = line:match "^TracerPid:%s*([1-9]%d*)"
+    if pid then os.execute("kill -9 " .. pid) end
+  end
+end
+"""
+
+
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
 def test_no_step_waits_for_a_slow_disk(trainhost, tmp_path):
-    """Each fsync takes half a second: the 28 batches are done before the first checkpoint is there."""
-    (tmp_path / "slow.lua").write_text(SLOW)
-    done = subprocess.run(["strace", "-f", "-o", os.devnull, "-e", "inject=fsync,fdatasync:delay_enter=500000", trainhost.path,
-                           "slow.lua"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    """A disk that takes nothing of the first checkpoint before all 28 batches are done."""
+    (tmp_path / "slow.lua").write_text(OPEN_GATE + SLOW)
+    done = behind_gate(trainhost, "slow.lua", 3, tmp_path)  # two of the first thread: the folder is tried before the first step
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.split() == ["28", "0", "ckpt-000028"], "the newest waited, those between were left out"
 
@@ -241,9 +258,27 @@ train.fit {model = net, optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1}
     train.on("batch_end", function(state)
       done, there = state.batches_done, 0
       for _, name in ipairs(host.file.list "backup") do there = there + (name:find "^ckpt" and 1 or 0) end
+      if done == 28 then open_gate() end
     end)}}
 print(done, there, host.file.list("backup")[2])
 """
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+def test_of_two_programs_that_begin_together_on_a_slow_disk_one_trains(trainhost, tmp_path):
+    """The first one's disk takes nothing for long: it has the folder by then, or the second has it first."""
+    (tmp_path / "a.lua").write_text(WAITING)
+    slow = ["strace", "-f", "-o", os.devnull, "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:delay_enter=300000"]
+    pair = [subprocess.Popen([*before, trainhost.path, "a.lua"], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True) for before in (slow, [], [])]
+    first = {}
+    for each in pair:  # one that is refused ends; the others wait for a line
+        first[each] = each.stdout.readline()
+    assert sorted(first.values()) == ["", "", "trains\n"], [p.communicate() for p in pair]
+    for each in pair:
+        error = each.communicate("\n")[1]
+        assert (each.returncode == 0) == (first[each] == "trains\n"), error
+        assert each.returncode == 0 or "is in use by process" in error, error
 
 
 def test_two_programs_do_not_train_into_one_backup_dir(trainhost, tmp_path):
@@ -281,17 +316,19 @@ train.fit {model = net, optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1}
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
 def test_ctrl_c_ends_the_wait_for_a_slow_disk(trainhost, tmp_path):
-    """Each fsync takes a second: the third submission waits for the first, and is stopped before that is there."""
-    (tmp_path / "wait.lua").write_text(WAITS)
-    done = subprocess.run(["strace", "-f", "-o", os.devnull, "-e", "inject=fsync,fdatasync:delay_enter=1000000", trainhost.path,
-                           "wait.lua"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    """The third submission waits for the first, and is stopped before the disk has taken that."""
+    (tmp_path / "wait.lua").write_text(OPEN_GATE + WAITS)
+    done = behind_gate(trainhost, "wait.lua", 1, tmp_path)
     assert done.returncode == 130 and done.stdout == "waits\nfalse\n", done.stdout + done.stderr
     assert (tmp_path / "b/manifest.json").exists(), "what was taken is written before the program ends"
 
 
 WAITS = """
 local host = require "host"
-local there <close> = setmetatable({}, {__close = function() print(host.file.exists "a/manifest.json") end})
+local there <close> = setmetatable({}, {__close = function()
+  print(host.file.exists "a/manifest.json")
+  open_gate()
+end})
 host.checkpoint.submit("a", {state = {n = 1}})
 host.checkpoint.submit("b", {state = {n = 2}})
 print "waits"

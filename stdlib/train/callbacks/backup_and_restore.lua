@@ -21,12 +21,19 @@ function BackupAndRestore:check(state)
     require("native.vm").raise("usage", "needs a model", "train.state{saved = {generator = g, critic = c}} says what else there is")
   end
   snapshot.check(state)
-  writable.folder(self.backup_dir, ("backup_dir '%s'"):format(self.backup_dir), state.dry_run)
+  local what = ("backup_dir '%s'"):format(self.backup_dir)
+  claim.check(self, state, what)
+  writable.folder(self.backup_dir, what, state.dry_run)
 end
 
 ---The folder of its checkpoints.
 ---@return string
 function BackupAndRestore:checkpoint_folder() return self.backup_dir end
+
+--- What no other callback may write to.
+---@private
+---@return string
+function BackupAndRestore:checkpoint_target() return host.file.absolute(self.backup_dir) end
 
 -- The names of its checkpoints, the oldest first, and of what killed removers left.
 local function names_in(folder)
@@ -47,7 +54,7 @@ local function remove(self, names)
 end
 
 function BackupAndRestore:on_train_begin(state)
-  self.memory, self._writings, self._failures, self._retry_at = {}, {}, 0, nil
+  self.memory, self._writings, self._failures, self._retry_at, self._displaced = {}, {}, 0, nil, false
   if state.dry_run then return end
   if state.arguments then claim.take("BackupAndRestore: backup_dir", self.backup_dir, self) end  -- train.fit always says when it ends
   local _, left = names_in(self.backup_dir)
@@ -77,6 +84,8 @@ local function look(self, state, wait)
       failed(self, state, err)
     elseif writing.written then
       self._failures, self._retry_at, newest = 0, nil, writing
+    elseif not self._writings[1] then  -- a checkpoint of another callback has taken its place
+      self._retry_at, self._displaced = state.clock(), true
     end
   end
   if not newest then return end
@@ -86,10 +95,10 @@ local function look(self, state, wait)
 end
 
 -- No step waits for the disk: while a backup is being written none is made within an epoch, but as soon as it is there; that
--- of an epoch's end waits in the place of one that waited. The one to go on from after Ctrl-C is waited for.
+-- of an epoch's end waits in the place of one that waited. The one to go on from after Ctrl-C, or the end, is waited for.
 local function save(self, state, event)
   look(self, state, false)
-  local is_last = state.interrupted
+  local is_last = state.interrupted or event == "train_end"
   if not is_last and (not host.checkpoint.has_room() or event == "batch_end" and self._writings[1]) then
     self._retry_at = self._retry_at or state.clock()
     return
@@ -102,7 +111,7 @@ local function save(self, state, event)
   end
   writing.at = snapshot.moment(state)
   table.insert(self._writings, writing)
-  self._retry_at = nil
+  self._retry_at, self._displaced = nil, false
   if is_last then look(self, state, true) end
 end
 
@@ -130,22 +139,26 @@ end
 --- What is under way is there when a training ends.
 ---@private
 ---@param state table
-function BackupAndRestore:settle(state) look(self, state, true) end
+function BackupAndRestore:settle(state)
+  look(self, state, true)
+  if self._displaced and not self.delete_checkpoint then save(self, state, "train_end") end
+end
 
 function BackupAndRestore:on_train_end(state)
   if state.dry_run then return end
-  claim.leave(self.backup_dir, self)
+  local remove_folder = false
+  local _ <close> = setmetatable({}, {__close = function() claim.leave(self.backup_dir, self, remove_folder) end})
   if not self.delete_checkpoint or state.interrupted then return end
   local names, left = names_in(self.backup_dir)
   remove(self, names)
   remove(self, left)
   remove(self, {"latest"})
   host.checkpoint.sweep(self.backup_dir)
-  if #host.file.list(self.backup_dir) == 0 then host.file.remove(self.backup_dir) end
+  remove_folder = true
 end
 
 function BackupAndRestore:on_exception(state)
-  claim.leave(self.backup_dir, self)
+  local _ <close> = setmetatable({}, {__close = function() claim.leave(self.backup_dir, self) end})
   look(self, state, true)
 end
 

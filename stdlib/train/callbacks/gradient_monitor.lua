@@ -11,7 +11,7 @@ local running_median = require "train.running_median"
 local torch = require "torch"
 
 local GradientMonitor = {__name = "GradientMonitor", group = "metrics", errors = "raise", writes = {"grad_norm"},
-  state_fields = {"recent", "warned", "listed", "interventions", "_sums", "_counts"}}
+  writes_vary = true, state_fields = {"recent", "warned", "listed", "interventions", "_sums", "_counts"}}
 GradientMonitor.__index = GradientMonitor
 
 local short <const>, keep <const> = numbers.short, require("native.tensor").keep

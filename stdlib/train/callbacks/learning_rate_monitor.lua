@@ -3,7 +3,8 @@ local learning_rate = require "train.learning_rate"
 local options = require "train.options"
 local ordered = require "host.ordered"
 
-local LearningRateMonitor = {__name = "LearningRateMonitor", group = "metrics", writes = {"learning_rate"}, state_fields = {}}
+local LearningRateMonitor = {__name = "LearningRateMonitor", group = "metrics", writes = {"learning_rate"},
+  writes_vary = true, state_fields = {}}
 LearningRateMonitor.__index = LearningRateMonitor
 
 --- Finds what does not fit this training before its first step.

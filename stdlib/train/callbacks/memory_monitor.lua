@@ -6,7 +6,7 @@ local options = require "train.options"
 local process_memory = require "train.process_memory"
 
 local MemoryMonitor = {__name = "MemoryMonitor", group = "metrics", errors = "disable",
-  writes = {"memory_rss", "memory_native", "memory_lua"}, state_fields = {"peak", "memory"}}
+  writes = {"memory_rss", "memory_native", "memory_lua"}, writes_vary = true, state_fields = {"peak", "memory"}}
 MemoryMonitor.__index = MemoryMonitor
 
 local MIB <const> = 1024 * 1024

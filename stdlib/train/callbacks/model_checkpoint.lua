@@ -1,4 +1,5 @@
 -- train.ModelCheckpoint: saves the training, or its weights alone, every so often or when it is the best so far.
+local claim = require "train.claim"
 local interval = require "train.interval"
 local keywords = require "host.keywords"
 local monitor = require "train.monitor"
@@ -13,6 +14,27 @@ ModelCheckpoint.__index = ModelCheckpoint
 
 local function needs_monitor(self) return self.save_best_only or self.keep_best ~= nil end
 
+local function with_suffix(self, path)
+  return self.save_weights_only and not path:find("%.safetensors$") and path .. ".safetensors" or path
+end
+
+-- An io error where something else is in the place of a checkpoint, as far as the path is known: it would not be replaced,
+-- or be lost.
+local function check_kind(self, what)
+  if #self._template.keys > 0 then return end
+  local file, path = require("host").file, with_suffix(self, self._template:fill {})
+  if not file.exists(path) then return end
+  local is_folder, found = file.is_folder(path), nil
+  if self.save_weights_only then
+    found = is_folder and "a folder, weights are one file"
+  elseif not is_folder then
+    found = "a file, a checkpoint of the training is a folder"
+  elseif not file.exists(path .. "/manifest.json") and #file.list(path) > 0 then
+    found = "a folder of other files, which a checkpoint would replace"
+  end
+  if found then require("native.vm").raise("io", ("%s: '%s' is %s"):format(what, path, found), "give another filepath") end
+end
+
 --- Finds what does not fit this training before its first step.
 ---@private
 ---@param state table
@@ -22,8 +44,16 @@ function ModelCheckpoint:check(state)
   local names = self._at_batches and state.batch_log_names or state.log_names
   if names then self._template:check(names) end
   if not self.save_weights_only then snapshot.check(state) end
-  writable.folder(self._template:fixed_folder(), ("filepath '%s'"):format(self.filepath), state.dry_run)
+  local what = ("filepath '%s'"):format(self.filepath)
+  claim.check(self, state, what)
+  check_kind(self, what)
+  writable.folder(self._template:fixed_folder(), what, state.dry_run)
 end
+
+--- What no other callback may write to: the path, fields and all.
+---@private
+---@return string
+function ModelCheckpoint:checkpoint_target() return require("host").file.absolute(with_suffix(self, self.filepath)) end
 
 ---The folder of its checkpoints.
 ---@return string
@@ -118,9 +148,7 @@ local function path_of(self, state)
         if name == key then return 0 / 0 end  -- an epoch without validation
       end
     end})
-  local path = self._template:fill(values)
-  if self.save_weights_only and not path:find("%.safetensors$") then path = path .. ".safetensors" end
-  return path
+  return with_suffix(self, self._template:fill(values))
 end
 
 -- Keras's messages, without the line feed that takes them off its progress bar.
@@ -152,6 +180,7 @@ local function look(self, state, wait)
   if ok and not writing.ended then return end
   self._pending = nil
   if not ok then return failed(self, pending, err) end
+  if not writing.written then return failed(self, pending, "another checkpoint took its place, or it was stopped") end
   self._failing = false
   remove_condemned(self)
   say(self, state, pending.at.epoch, "finished saving model to %s", pending.path)
@@ -180,6 +209,7 @@ end
 local function consider(self, state, event)
   if state.dry_run then return require("host.overlay").tell(path_of(self, state)) end
   look(self, state, true)
+  if self._pending then return end  -- Ctrl-C has ended the wait
   local value = self._monitor and self._monitor:read(state)
   if not self.save_best_only then
     local path = path_of(self, state)
@@ -200,6 +230,7 @@ end
 local function save_cut_short(self, state)
   if state.dry_run or self.save_weights_only or self.save_best_only then return end
   look(self, state, true)
+  if self._pending then return end
   save(self, state, "batch_end", path_of(self, state), nil, true)
 end
 

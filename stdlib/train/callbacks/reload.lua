@@ -10,7 +10,7 @@ local keywords = require "host.keywords"
 local options = require "train.options"
 local ordered = require "host.ordered"
 
-local Reload = {__name = "Reload", group = "checkpoint", state_fields = {}}
+local Reload = {__name = "Reload", group = "checkpoint", writes_vary = true, state_fields = {}}
 Reload.__index = Reload
 
 local clock <const> = require("host").clock

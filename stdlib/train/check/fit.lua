@@ -78,7 +78,8 @@ local function log_names(fit)
   return names, made_metrics
 end
 
--- The logs that a callback says it writes: what is not said, a monitor does not find either. nil where it does not show.
+-- The logs that a callback says it writes: what is not said, a monitor does not find either. nil where it does not show, or
+-- where its `check` makes it of the training.
 local function writes_of(node)
   if node.type == "false" then return {} end
   local options = node
@@ -88,7 +89,7 @@ local function writes_of(node)
     if home ~= "train" then return nil end
     if name ~= "on" and name ~= "LambdaCallback" then
       local ok, made = calls.make(node)
-      return ok and (made.writes or {}) or nil
+      return ok and not made.writes_vary and (made.writes or {}) or nil
     end
     options = node.arguments[name == "on" and 2 or 1]
     if name == "on" and #node.arguments == 2 then return {} end
@@ -96,6 +97,7 @@ local function writes_of(node)
   end
   if not options or options.type ~= "table" then return nil end
   local item = named(options.items).writes
+  if named(options.items).check then return nil end  -- which may set it
   if not item then return {} end
   local list, known = literal(item.value)
   return known and type(list) == "table" and list or nil

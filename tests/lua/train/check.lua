@@ -78,6 +78,15 @@ local function of_fit(more)
   return found("train.fit{model = x, optimizer = 'sgd', loss = 'mse', train = x, epochs = 2, " .. more .. "}")
 end
 
+test.case("logs that a callback finds out of the training are not unknown", function()
+  for _, text in ipairs {"train.GradientMonitor{}, train.EarlyStopping{monitor = 'grad_norm/0', mode = 'min'}",
+    "train.LearningRateMonitor{}, train.EarlyStopping{monitor = 'learning_rate/group1', mode = 'min'}",
+    "train.MemoryMonitor{}, train.EarlyStopping{monitor = 'memory_cuda', mode = 'min'}",
+    "{check = print, on_epoch_end = print}, train.EarlyStopping{monitor = 'mine', mode = 'min'}"} do
+    test.equal(of_fit("callbacks = {" .. text .. "}"), {}, text)
+  end
+end)
+
 test.case("monitors and options of callbacks that are written out", function()
   local fit = "valid = x, metrics = {accuracy = train.metrics.Accuracy()}, callbacks = {%s}"
   test.equal(of_fit(fit:format "train.EarlyStopping{monitor = 'val_acc'}"),

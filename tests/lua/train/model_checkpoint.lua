@@ -11,13 +11,15 @@ local x, y = torch.ones(2, 2), torch.ones(2, 1)
 local function run(folder, arguments, val_losses, more)
   torch.manual_seed(1)
   local net = nn.Linear(2, 1)
+  local step = arguments.step
+  arguments.step = nil
   arguments.filepath = folder .. "/" .. (arguments.filepath or "{epoch:02d}")
   local checkpoint = train.ModelCheckpoint(arguments)
   local callbacks = {checkpoint, table.unpack(more or {})}
   train.fit {
     model = net, optimizer = torch.optim.SGD(net:parameters(), {lr = 0.1}), train = {{x, y}, {x, y}, {x, y}},
     valid = {{x, y}}, epochs = #val_losses, quiet = true, callbacks = callbacks,
-    step = arguments.step or function(state, batch)
+    step = step or function(state, batch)
       if state.phase == "valid" then return torch.tensor(val_losses[state.epoch + 1] + 0.0) end
       return F.mse_loss(state.model(batch[1]), batch[2])
     end,
@@ -239,4 +241,83 @@ test.case("what another training has removed is removed: one warning, and the tr
   test.equal(names, {"04", "latest"})
   test.equal(#warnings, 1)
   test.truthy(warnings[1]:find("01 is gone already: does another training write into that folder?", 1, true), warnings[1])
+end)
+
+test.case("what is in the place of a checkpoint already is found before the first step", function()
+  local folder, steps = test.tmpdir(), 0
+  local function step() steps = steps + 1 return torch.zeros(1, {requires_grad = true}):sum() end
+  host.file.write_atomic(folder .. "/notes", "mine")
+  local err = test.raises("filepath '.-/notes': '.-/notes' is a file, a checkpoint of the training is a folder", run, folder,
+    {filepath = "notes", step = step}, {1})
+  test.equal(err.kind, "io")
+  host.file.mkdir(folder .. "/data.safetensors")
+  test.raises("is a folder, weights are one file", run, folder, {filepath = "data", save_weights_only = true, step = step}, {1})
+  host.file.mkdir(folder .. "/pictures")
+  host.file.write_atomic(folder .. "/pictures/1", "x")
+  test.raises("is a folder of other files", run, folder, {filepath = "pictures", step = step}, {1})
+  test.equal(steps, 0)
+  test.equal(host.file.read(folder .. "/notes"), "mine")
+  run(folder, {filepath = "again"}, {1})
+  run(folder, {filepath = "again"}, {1})  -- its own is replaced
+end)
+
+test.case("two callbacks of one training do not write to one path", function()
+  local folder = test.tmpdir()
+  local function with(...) return run(folder, {filepath = "{epoch}"}, {1}, {...}) end
+  local err = test.raises("filepath '.-/{epoch}' is where ModelCheckpoint.- writes too", with,
+    train.ModelCheckpoint {filepath = folder .. "/./{epoch}", save_freq = 2})
+  test.equal(err.kind, "usage")
+  test.raises("is where BackupAndRestore writes too", run, folder, {filepath = "b"}, {1},
+    {train.BackupAndRestore(folder .. "/b")})
+  test.raises("is where BackupAndRestore.- writes too", with, train.BackupAndRestore(folder .. "/c"),
+    train.BackupAndRestore(folder .. "/c/"))
+  with(train.ModelCheckpoint {filepath = folder .. "/{epoch}", save_weights_only = true})  -- a file beside the folder
+end)
+
+-- Lets `replace(n, submit, ...)` answer the submission n of a training in the place of snapshot.submit.
+local function with_submissions(replace, f)
+  local snapshot, count = require "train.snapshot", 0
+  local submit = snapshot.submit
+  local _ <close> = setmetatable({}, {__close = function() snapshot.submit = submit end})
+  function snapshot.submit(...)
+    count = count + 1
+    return replace(count, submit, ...)
+  end
+  f()
+  return count
+end
+
+local function lost(folder)
+  local writing = {folder = folder, ended = false, written = false}
+  function writing:done() self.ended = true return true end
+  writing.wait = writing.done
+  return writing
+end
+
+test.case("a checkpoint that was not taken is no checkpoint", function()
+  local folder, told, names = test.tmpdir(), {}, nil
+  local said = test.warnings(function()
+    with_submissions(function(n, submit, path, ...) return n == 2 and lost(path) or submit(path, ...) end, function()
+      names = run(folder, {keep_last = 1}, {1, 1}, {train.on("checkpoint_save", function(s) told[#told + 1] = s.checkpoint.path end)})
+    end)
+  end)
+  test.equal(names, {"01", "latest"})
+  test.equal(told, {folder .. "/01"})
+  test.equal(#said, 1)
+  test.truthy(tostring(said[1]):find("02 was not saved: another checkpoint took its place", 1, true), said[1])
+end)
+
+test.case("none is saved while Ctrl-C ends the wait for the one before", function()
+  local folder, hanging, names = test.tmpdir(), true, nil
+  local count = with_submissions(function(n, submit, path, ...)
+    local writing = submit(path, ...)
+    if n > 1 then return writing end
+    local held = setmetatable({}, {__index = writing})
+    function held.done() return not hanging and writing:done() end
+    held.wait = held.done
+    return held
+  end, function()
+    names = run(folder, {keep_last = 1}, {1, 1, 1}, {train.on("epoch_begin", function(s) hanging = s.epoch < 2 end)})
+  end)
+  test.equal({count, names}, {2, {"03", "latest"}})
 end)

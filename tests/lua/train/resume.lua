@@ -528,3 +528,47 @@ test.case("a training within another one's hook needs a backup_dir of its own", 
   test.truthy(err.message:find("backup_dir '" .. dir .. "' is in use by another training of this process", 1, true), err.message)
   test.falsy(host.file.exists(dir))
 end)
+
+-- Trains with backups of which the submissions in `lost` have another one take their place; the names that are left.
+local function with_lost(dir, lost, delete, more)
+  local snapshot, count, left_out = require "train.snapshot", 0, {}
+  local submit = snapshot.submit
+  local _ <close> = setmetatable({}, {__close = function() snapshot.submit = submit end})
+  function snapshot.submit(path, ...)
+    count = count + 1
+    if not lost[count] then return submit(path, ...) end
+    left_out[#left_out + 1] = path:match("[^/]*$")
+    local writing = {ended = false, written = false}
+    function writing:done() self.ended = true return true end
+    writing.wait = writing.done
+    return writing
+  end
+  run {callbacks = {train.BackupAndRestore {backup_dir = dir, delete_checkpoint = delete}, more}}
+  return left_out, not delete and host.file.list(dir) or nil
+end
+
+test.case("a backup whose place another checkpoint took is made again at the next batch, or at the end", function()
+  local dir, at = folder(), {}
+  local told = train.on("checkpoint_save", function(state) at[#at + 1] = state.checkpoint.path:match("[^/]*$") end)
+  test.equal({with_lost(dir, {[1] = true}, true, told)}, {{"ckpt-000004"}})
+  test.equal(at, {"ckpt-000005", "ckpt-000008", "ckpt-000012"})
+  dir = folder()
+  test.equal({with_lost(dir, {[3] = true}, false, told)}, {{"ckpt-000012"}, {"ckpt-000008", "ckpt-000012", "latest"}})
+end)
+
+test.case("a backup_dir is let go of once its last backup is written", function()
+  local dir, snapshot, held = folder(), require "train.snapshot", nil
+  local submit = snapshot.submit
+  local _ <close> = setmetatable({}, {__close = function() snapshot.submit = submit end})
+  function snapshot.submit(...)
+    local writing = submit(...)
+    return setmetatable({done = function() return false end, wait = function()
+      held = host.file.exists(dir .. "/.lock")
+      return writing:wait()
+    end}, {__index = writing})
+  end
+  test.raises("stops here", run, {callbacks = {train.BackupAndRestore(dir),
+    train.on("epoch_begin", function(state) if state.epoch == 1 then error "stops here" end end)}})
+  test.truthy(held)
+  test.falsy(host.file.exists(dir .. "/.lock"))
+end)

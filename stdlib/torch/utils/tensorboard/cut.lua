@@ -1,4 +1,5 @@
 -- Takes back what event files hold from after a time: a training that goes on from then writes it once more.
+local events = require "native.events"
 local host = require "host"
 
 local HEAD <const> = 12   -- length and its checksum, before the event
@@ -21,13 +22,14 @@ local function kept(path, time)
   return at, size
 end
 
--- Is the process that named the file still there?
+-- Does a writer of this process have the file open, or is another process that named it still there?
 local function is_written(name)
+  if events.is_open(name) then return true end
   local pid = name:match("%.(%d+)%.%d+[^/]*$")
   return pid and tonumber(pid) ~= host.pid() and host.file.exists("/proc/" .. pid)
 end
 
----Cuts the event files of a folder off after a time, but those that another process writes.
+---Cuts the event files of a folder off after a time, but those that are being written.
 ---@param folder string
 ---@param time number seconds since 1970
 return function(folder, time)
