@@ -227,7 +227,7 @@ void RestStore::put_artifact(const std::string& uri, const std::string& path, co
                              const std::string& content) {
   if (!Server::takes(uri)) return Store::put_artifact(uri, path, source, content);
   std::lock_guard lock(mutex_);
-  patiently([&] { server_.put_artifact(uri, path, source, content); });
+  patiently([&] { server_.put_artifact(uri, path, source, content, stop()); });
 }
 
 }  // namespace trainhost::track

@@ -160,12 +160,12 @@ http::Request Server::artifact_request(const char* method, const std::string& ur
 }
 
 void Server::put_artifact(const std::string& uri, const std::string& path, const std::string& file,
-                          const std::string& text) {
+                          const std::string& text, const Stop& stop) {
   http::Request asked = artifact_request("PUT", artifacts_url(uri) + "/" + encoded_path(path));
   asked.headers.emplace_back("Content-Type", "application/octet-stream");
   asked.upload = file;
   asked.body = text;
-  const http::Answer answer = send(asked, {});
+  const http::Answer answer = send(asked, stop);
   if (!answer.body.empty()) parse(answer);  // a page that something before the server has made
 }
 

@@ -66,7 +66,8 @@ class Server {
   Json get(const std::string& path, const std::vector<std::pair<std::string, std::string>>& query,
            const Stop& stop = {});
   // A file, or a text, as an artifact; `uri`: of the run's artifacts, mlflow-artifacts: or http(s):.
-  void put_artifact(const std::string& uri, const std::string& path, const std::string& file, const std::string& text);
+  void put_artifact(const std::string& uri, const std::string& path, const std::string& file, const std::string& text,
+                    const Stop& stop = {});
   // The files and folders of one folder of these, their names alone; one file, into another.
   std::vector<StoredArtifact> list_artifacts(const std::string& uri, const std::string& path, const Stop& stop);
   void get_artifact(const std::string& uri, const std::string& path, const std::string& target, const Stop& stop);

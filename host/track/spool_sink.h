@@ -14,6 +14,7 @@ class SpoolSink : public Sink {
       : to_(std::move(to)), spools_(std::move(spools)), remote_(std::move(remote)) {}
   size_t write(std::span<const Record> records, const Report& report) override;
   void flush() override { to_->flush(); }
+  std::optional<std::chrono::steady_clock::time_point> not_before() const override { return to_->not_before(); }
   size_t count(std::span<const Record> records) const override;
   std::string name() const override { return to_->name(); }
   void set_bound(Bound bound) override { to_->set_bound(std::move(bound)); }

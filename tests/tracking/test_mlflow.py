@@ -11,9 +11,6 @@ import time
 
 import pytest
 
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # of the mlflow under test; nothing to be sent from a test
-for name in [name for name in os.environ if name.startswith("MLFLOW_") and name != "MLFLOW_DISABLE_TELEMETRY"]:
-    del os.environ[name]
 mlflow = pytest.importorskip("mlflow")
 from mlflow import MlflowClient  # noqa: E402
 from mlflow_server import Server  # noqa: E402
