@@ -267,7 +267,7 @@ def test_the_pauses_do_not_grow_where_a_server_takes_something_in_between(trainh
             run:flush()
             io.open("begun", "w"):close()
             for i = 1, 20 do run:log_text("text", i .. ".txt") end
-            run:flush(100)"""
+            assert(run:flush(100))"""
         between.fault = lambda handler, body: (tmp_path / "begun").exists() and choose(handler, body)
         play(trainhost, script, between.uri, tmp_path, MLFLOW_HTTP_REQUEST_BACKOFF_JITTER="0")
     pauses = pauses_of(requests)
