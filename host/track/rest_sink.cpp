@@ -22,8 +22,7 @@ using Json = nlohmann::json;
 // idempotent by themselves. The creation of a run is not: see Note [A run that is made once]. Metrics, params and tags
 // are separate transactions of the server, so a batch that is refused is halved until what is wrong with it stands
 // alone; that is set aside with a report, and the rest is stored. What passes (no answer, 408, 429, 5xx, an answer that
-// is no JSON) throws: the queue asks again, and is told to wait without a request until the pause of the retries is
-// over.
+// is no JSON) throws: the queue asks again when the pause is over, which grows for as long as nothing is stored.
 constexpr size_t kMostItems = 1000, kMostParams = 100, kMostTags = 100, kMostBytes = 900'000;
 
 bool is_batched(RecordKind kind) {
@@ -81,7 +80,8 @@ void RestSink::hurry() noexcept {
 }
 
 size_t RestSink::write(std::span<const Record> records, const Report& report) {
-  if (!hurried_ && Clock::now() < not_before_) throw Error(ErrorKind::tracking, last_failure_);
+  if (!hurried_ && not_before_ && Clock::now() < *not_before_) throw Error(ErrorKind::tracking, last_failure_);
+  not_before_.reset();
   size_t done = 0;
   try {
     size_t count = 1;
@@ -89,6 +89,7 @@ size_t RestSink::write(std::span<const Record> records, const Report& report) {
     failures_ = 0;
     return done;
   } catch (const ServerError& e) {
+    if (done) failures_ = 0;  // a server that answers in between is no server that is down
     not_before_ = Clock::now() + server_.pause(++failures_, e);
     last_failure_ = e.message();
     if (done) return done;

@@ -24,6 +24,7 @@ class RestSink : public Sink {
   RestSink(ServerOptions options, std::shared_ptr<RemoteRuns> runs);
   size_t write(std::span<const Record> records, const Report& report) override;
   void flush() override {}
+  std::optional<std::chrono::steady_clock::time_point> not_before() const override { return not_before_; }
   std::string name() const override { return http::shown_url(server_.options().url); }
   void set_bound(Bound bound) override;
   void hurry() noexcept override;
@@ -63,9 +64,9 @@ class RestSink : public Sink {
   std::shared_ptr<RemoteRuns> runs_;
   std::atomic<bool> hurried_{false};
   Bound bound_;
-  std::set<std::string> named_;  // see file::sync
-  int failures_ = 0;             // since the last success
-  std::chrono::steady_clock::time_point not_before_{};
+  std::set<std::string> named_;                                      // see file::sync
+  int failures_ = 0;                                                 // since something was stored last
+  std::optional<std::chrono::steady_clock::time_point> not_before_;  // the pause after a failure
   std::string last_failure_;
   std::unordered_set<std::string> tried_twice_;  // runs that were made though the first try may have come through
   std::unordered_set<std::string> refused_;      // runs whose records cannot be stored; reported

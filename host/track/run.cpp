@@ -175,6 +175,12 @@ void Run::add_file(const std::string& source, const std::string& artifact_path) 
                     ""});
   if (std::error_code error; !std::filesystem::is_regular_file(source, error))
     throw_io("mlflow.log_artifact: no file '" + source + "'");
+  if (std::error_code error; remote_ && spools_ && !spools_->has_room(std::filesystem::file_size(source, error)))
+    return report_({ErrorKind::tracking, id_,
+                    "mlflow: the server has not kept up and the files that wait for it take too much of the disk: the "
+                    "artifact '" +
+                        artifact_path + "' ('" + source + "') is dropped",
+                    "training goes on; metrics and params are kept"});
   StagedFile staged;
   try {
     staged = stage_file(source, *folder);
@@ -191,6 +197,7 @@ void Run::add_file(const std::string& source, const std::string& artifact_path) 
   record.value = staged.path;
   record.extra = source;
   record.step = staged.size;
+  if (remote_ && spools_) spools_->stage(static_cast<uint64_t>(staged.size));
   record.timestamp = staged.changed_ns;
   put(std::move(record));
 }

@@ -322,8 +322,12 @@ void Sender::recovered(LaneState& lane, bool say) {
 
 void Sender::retry_later(LaneState& lane, const std::string& why) {
   const QueueOptions& options = lane.share->options;
-  lane.pause = lane.pause.count() ? std::min(lane.pause * 2, options.most_pause) : options.first_pause;
-  lane.next_try = Clock::now() + lane.pause;
+  if (const auto wish = lane.sink->not_before()) {
+    lane.next_try = *wish;
+  } else {
+    lane.pause = lane.pause.count() ? std::min(lane.pause * 2, options.most_pause) : options.first_pause;
+    lane.next_try = Clock::now() + lane.pause;
+  }
   if (std::exchange(lane.failing, true)) return;  // one report for each outage
   if (is_late(*lane.share)) return;               // the end reports what is left
   lane.share->report({ErrorKind::tracking, "",

@@ -1,7 +1,9 @@
 // Where records go: a class with `write` and `flush` for each kind of store.
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <optional>
 #include <span>
 
 #include "host/base/bound.h"
@@ -30,6 +32,8 @@ class Sink {
   virtual bool holds(const std::string& /*run*/) const { return false; }
   // The spool of a run is gone: what is kept of its position may go too.
   virtual void forget(const std::string& /*run*/) {}
+  // After `write` has thrown: when it is to be called again, where it knows better than the queue.
+  virtual std::optional<std::chrono::steady_clock::time_point> not_before() const { return std::nullopt; }
   // How many logged things they stand for, as messages have it.
   virtual size_t count(std::span<const Record> records) const { return records.size(); }
   // Where it stores, as messages have it: a path, an address without secrets. Any thread.

@@ -65,7 +65,8 @@ class Spool {
   bool ended() const;
   // The run has ended, although the disk did not take the record of it.
   void end();
-  uint64_t waiting() const;  // records
+  uint64_t waiting() const;                           // records
+  uint64_t files() const noexcept { return files_; }  // bytes of those that a process has left, and that wait
   // When something was last written, ms since the epoch.
   int64_t last_sign() const;
 
@@ -96,7 +97,8 @@ class Spool {
   std::deque<uint64_t> segments_;               // where each begins
   uint64_t end_ = 0, stored_ = 0, synced_ = 0;  // positions
   uint64_t put_ = 0, taken_ = 0;                // records
-  int64_t began_ = 0;                           // when the run was started or resumed last, ms since the epoch
+  uint64_t files_ = 0;
+  int64_t began_ = 0;  // when the run was started or resumed last, ms since the epoch
   int out_ = -1;
   bool ended_ = false, removed_ = false, broken_ = false;
   std::string frame_;

@@ -37,6 +37,7 @@ void Spool::scan() {
       pass(frame->second);
       if (frame->first.kind != kHeader) {
         ++put_;
+        if (frame->first.kind == RecordKind::file) files_ += static_cast<uint64_t>(frame->first.step);
         note(frame->first);
         continue;
       }

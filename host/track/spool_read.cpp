@@ -117,6 +117,7 @@ uint64_t Spool::begin_at(uint64_t position) {
   for (const uint64_t start : old) ::unlink(folder_.segment(start).c_str());
   stored_ = position;
   taken_ = put_;
+  files_ = 0;
   ended_ = false;
   return skipped;
 }
@@ -135,6 +136,7 @@ uint64_t Spool::skip(uint64_t position) {
     for (const Record& record : records) {
       if (record.position > position) break;
       last = record.position;
+      if (record.kind == RecordKind::file) files_ -= static_cast<uint64_t>(record.step);
       ++count;
     }
     if (!count) break;

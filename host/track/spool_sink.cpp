@@ -17,9 +17,12 @@ constexpr size_t kBatch = 1000;
 bool is_token(const Record& record) { return record.kind == RecordKind::spooled; }
 
 // Files that were staged are needed until their position is.
-void unlink_staged(std::span<const Record> records) {
-  for (const Record& record : records)
-    if (record.kind == RecordKind::file) ::unlink(record.value.c_str());
+void unlink_staged(std::span<const Record> records, Spools& spools) {
+  for (const Record& record : records) {
+    if (record.kind != RecordKind::file) continue;
+    ::unlink(record.value.c_str());
+    spools.unstage(static_cast<uint64_t>(record.step));
+  }
 }
 
 // What takes long, or may not come twice, is noted at once.
@@ -37,7 +40,7 @@ size_t SpoolSink::write(std::span<const Record> records, const Report& report) {
   if (!is_token(records.front())) {
     const auto first = std::find_if(records.begin(), records.end(), is_token);
     const size_t count = to_->write(records.first(static_cast<size_t>(first - records.begin())), report);
-    if (remote_) unlink_staged(records.first(count));
+    if (remote_) unlink_staged(records.first(count), *spools_);
     // The end of a run whose spool the disk did not take any more: now it may go.
     for (const Record& record : records.first(count))
       if (record.kind == RecordKind::end_run)
@@ -69,7 +72,7 @@ bool SpoolSink::drain(const std::string& run, const Report& report) {
       to_->flush();
       spool->remove_spent();
     }
-    if (remote_) unlink_staged(std::span(batch).first(count));
+    if (remote_) unlink_staged(std::span(batch).first(count), *spools_);
     return false;
   }
   if (const uint64_t lost = spool->lost.exchange(0))

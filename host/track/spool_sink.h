@@ -18,6 +18,7 @@ class SpoolSink : public Sink {
   size_t write(std::span<const Record> records, const Report& report) override;
   void flush() override;
   bool wants_flush() const override { return !over_.empty(); }
+  std::optional<std::chrono::steady_clock::time_point> not_before() const override { return to_->not_before(); }
   size_t count(std::span<const Record> records) const override;
   std::string name() const override { return to_->name(); }
   void set_bound(Bound bound) override { to_->set_bound(std::move(bound)); }

@@ -1,6 +1,7 @@
 // A map under a mutex; tokens for the sender.
 #include "host/track/spools.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace trainhost::track {
@@ -33,6 +34,21 @@ void Spools::drop(const Spool& spool) {
     gone = std::move(found->second);
     by_run_.erase(found);
   }
+}
+
+bool Spools::has_room(uint64_t bytes) const {
+  std::lock_guard lock(mutex_);
+  return !staged_ || staged_ + bytes <= room_;
+}
+
+void Spools::stage(uint64_t bytes) {
+  std::lock_guard lock(mutex_);
+  staged_ += bytes;
+}
+
+void Spools::unstage(uint64_t bytes) {
+  std::lock_guard lock(mutex_);
+  staged_ -= std::min(staged_, bytes);
 }
 
 uint64_t Spools::waiting() const {

@@ -56,6 +56,7 @@ void Tracker::adopt(const std::shared_ptr<Spool>& spool, const Opened& to) {
     if (delivery.run) to.remote->add(run, *delivery.run);
     else to.remote->suspect(run);
     spool->skip(delivery.position);
+    to.way.spools->stage(spool->files());
   } else {
     spool->skip(stored_position(to.store->address(), run, spool->id()));
   }

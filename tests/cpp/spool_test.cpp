@@ -356,10 +356,12 @@ TEST_CASE("a server's answers are noted after each batch, after each file and af
   const auto spool = std::make_shared<Spool>(folder.path.string(), kRun, "http://host");
   spools->add(spool);
   const std::string staged = folder.put("staged", "bytes");
+  spools->stage(5);
   Record start, file;
   start.kind = RecordKind::start_run;
   file.kind = RecordKind::file;
   file.value = staged;
+  file.step = 5;
   start.run = file.run = kRun;
   for (const Record& record : {start, metric(0), metric(1), file, metric(2)}) spool->put(record);
   SpoolSink sink(remote, spools, runs);
@@ -373,6 +375,7 @@ TEST_CASE("a server's answers are noted after each batch, after each file and af
   CHECK(write() == 0);
   CHECK(remote->calls == std::vector<std::string>{"0 x1", "2 x3"});
   CHECK_FALSE(fs::exists(staged));
+  CHECK(spools->has_room(uint64_t{1} << 40));  // none waits any more
   const uint64_t position = noted().position;
   remote->refuses = true;
   CHECK(write() == 1);
@@ -382,4 +385,51 @@ TEST_CASE("a server's answers are noted after each batch, after each file and af
   spool->put(end_run());
   CHECK(write() == 1);
   CHECK(fs::exists(spool->folder()));
+}
+
+TEST_CASE("files that wait for a server are bounded: more are dropped with an event, and metrics go on") {
+  const test::Folder folder;
+  const auto spools = std::make_shared<Spools>(100);
+  const auto spool = std::make_shared<Spool>(folder.path.string(), kRun, "http://host");
+  spools->add(spool);
+  std::vector<Event> events;
+  const auto report = [&](Event event) { events.push_back(std::move(event)); };
+  Run run(std::make_shared<Queue>(QueueOptions(), report), 0, {kRun, "", "", "RUNNING"}, report,
+          std::make_shared<RemoteRuns>(), staging_place(folder / kRun));
+  spool->told = true;  // nobody sends
+  run.spool_to(spool, spools);
+  const auto log = [&](size_t size) {
+    const std::string name = std::to_string(size) + ".bin";
+    run.log_artifact(folder.put(name, std::string(size, 'x')), "models");
+    return events.size();
+  };
+  CHECK(log(150) == 0);  // alone it may be more than fits
+  CHECK(log(20) == 1);
+  CHECK(events[0].message.find("'models/20.bin'") != std::string::npos);
+  CHECK(events[0].message.find("is dropped") != std::string::npos);
+  run.log_metric("loss", 1.0, 0);
+  spools->unstage(150);
+  CHECK(log(60) == 1);
+  CHECK(log(40) == 1);
+  CHECK(log(1) == 2);
+  CHECK(spool->waiting() == 4);  // three files and the metric
+}
+
+TEST_CASE("files that a process has left for a server are counted, but for those that the server has") {
+  const test::Folder folder;
+  killed([&] {
+    Spool spool(folder.path.string(), kRun, "http://host");
+    Record file;
+    file.kind = RecordKind::file;
+    file.run = kRun;
+    for (const int64_t size : {30, 40, 50}) {
+      file.step = size;
+      spool.put(file);
+    }
+  });
+  const auto spool = Spool::adopt(folder.path.string(), kRun);
+  REQUIRE(spool);
+  CHECK(spool->files() == 120);
+  spool->skip(spool->next(2).back().position);
+  CHECK(spool->files() == 90);
 }

@@ -105,6 +105,7 @@ class TestSink : public Sink {
     while (hang) std::this_thread::sleep_for(1ms);
     if (failures > 0) {
       --failures;
+      if (wish) again = std::chrono::steady_clock::now() + *wish;
       throw Error(ErrorKind::tracking, "the store is locked");
     }
     std::lock_guard lock(mutex);
@@ -121,11 +122,14 @@ class TestSink : public Sink {
     ++flushes;
   }
   std::string name() const override { return "a test"; }
+  std::optional<std::chrono::steady_clock::time_point> not_before() const override { return again; }
 
   std::atomic<int> failures{0}, flush_failures{0}, flushes{0}, writes{0};
   std::atomic<std::chrono::milliseconds> delay{0ms};
   std::atomic<bool> hang{false};
   size_t at_once = 1000;
+  std::optional<std::chrono::milliseconds> wish;  // of a pause after a failure
+  std::optional<std::chrono::steady_clock::time_point> again;
   std::mutex mutex;
   std::vector<int64_t> steps;
 };
@@ -222,6 +226,19 @@ TEST_CASE("queue tries again until the sink stores, reports the outage once and 
   REQUIRE(events.size() == 2);
   CHECK(events[0].message.find("the store is locked; 5 records wait") != std::string::npos);
   CHECK(events[1].message.find("nothing was lost") != std::string::npos);
+}
+
+TEST_CASE("a sink that says when it may be asked again is asked then, without a pause of the queue on top") {
+  auto sink = std::make_shared<TestSink>();
+  sink->failures = 3;
+  sink->wish = 1ms;
+  Reports reports;
+  QueueOptions options;
+  options.first_pause = options.most_pause = std::chrono::minutes(10);
+  Queue queue(options, reports.report());
+  queue.push(queue.add(sink), metric(0));
+  REQUIRE(queue.flush(20s));
+  CHECK(sink->steps == std::vector<int64_t>{0});
 }
 
 TEST_CASE("queue without a thread keeps what is logged, says so once, and stores it when there is one or at the end") {

@@ -1,11 +1,17 @@
-# One real tracking server for all tests that do not need one of their own.
+# One real tracking server for all tests that do not need one of their own; no test knows what another one, or who calls
+# them, has set for MLflow.
 import os
 
 import pytest
 
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # of the mlflow under test; nothing to be sent from a test
-for name in [name for name in os.environ if name.startswith("MLFLOW_") and name != "MLFLOW_DISABLE_TELEMETRY"]:
-    del os.environ[name]
+
+def forget_settings():
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # of the mlflow under test; nothing to be sent from a test
+    for name in [name for name in os.environ if name.startswith("MLFLOW_") and name != "MLFLOW_DISABLE_TELEMETRY"]:
+        del os.environ[name]
+
+
+forget_settings()  # before mlflow is imported
 import mlflow  # noqa: E402
 from fault_server import FaultServer  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
@@ -47,3 +53,9 @@ def artifacts(monkeypatch, server):
     mlflow.set_tracking_uri(server.uri)
     yield mlflow.artifacts
     mlflow.set_tracking_uri(before)
+
+
+@pytest.fixture(autouse=True)
+def no_settings():
+    """mlflow.set_tracking_uri and set_experiment leave variables behind, which trainhost would take for its user's."""
+    forget_settings()

@@ -8,6 +8,17 @@ import ssl
 import threading
 
 
+class FreePort:
+    """Where a server will be, or was: nobody answers there, and nobody else gets the port while this is held."""
+
+    def __init__(self):
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as a server's: who listens may join
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.uri = f"http://127.0.0.1:{self.port}"
+
+
 class FaultServer:
     """Hands each request to the server at `target` (host, port), unless `fault(handler, body)` has answered it: True.
 

@@ -2,7 +2,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -10,6 +9,7 @@ import urllib.parse
 import urllib.request
 
 import pytest
+from fault_server import FreePort
 
 for name in [name for name in os.environ if name.lower().endswith("_proxy")]:  # all servers are on this machine
     del os.environ[name]
@@ -20,10 +20,8 @@ class Server:
     for jobs."""
 
     def __init__(self, folder, *options):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{self.port}"
+        self.place = FreePort()
+        self.port, self.uri = self.place.port, self.place.uri
         self.log = folder / "server.log"
         self.process = subprocess.Popen(
             [sys.executable, "-m", "mlflow", "server", "--port", str(self.port), "--workers", "1", *options], cwd=folder,

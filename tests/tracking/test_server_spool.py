@@ -10,9 +10,10 @@ import time
 
 import fault_server as faults
 import pytest
-from fault_server import FaultServer
+from fault_server import FaultServer, FreePort
+from sample import LONG, SEED
 from test_server import plain_environment, points  # noqa: F401  (a fixture)
-from test_spool import LONG, LOOP, killed_after, mlflow, said
+from test_spool import LOOP, killed_after, mlflow, said
 
 LOCAL = "trainhost.run_id"
 
@@ -62,12 +63,6 @@ def sync(trainhost, folder, uri=None, **options):
     return trainhost.run("sync", folder, env={"MLFLOW_TRACKING_URI": uri} if uri else None, **options)
 
 
-def free_port(server):
-    port = FaultServer(("127.0.0.1", server.port))
-    port.__exit__()
-    return port
-
-
 def find(client, **tags):
     """The one run that has these tags."""
     query = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
@@ -110,9 +105,8 @@ def check(client, said_id, found, count):
 
 
 def test_kill_at_random_moments_loses_nothing_and_stores_nothing_twice(trainhost, client, direct, folder):
-    seed = random.randrange(10**9)
-    print("seed", seed)
-    moments = random.Random(seed)
+    print("seed", SEED)
+    moments = random.Random(SEED)
     for i in range(40 if LONG else 4):
         run, found = killed_after(trainhost, folder, moments.uniform(0, 0.5), 1000)
         if i % 2:
@@ -125,7 +119,8 @@ def test_kill_at_random_moments_loses_nothing_and_stores_nothing_twice(trainhost
 
 
 def test_the_recovery_may_be_killed_too(trainhost, client, direct, folder):
-    moments = random.Random()
+    print("seed", SEED)
+    moments = random.Random(SEED)
     for _ in range(6 if LONG else 2):
         run, found = killed_after(trainhost, folder, 0.2, 1000)
         for _ in range(3):
@@ -153,8 +148,8 @@ def test_kill_at_system_calls(trainhost, client, direct, folder):
     first = next(i for i, line in enumerate(lines) if ".trainhost" in line)
     names = [match[1] if (match := re.match(r"\d+ +(\w+)\(", line)) else None for line in lines]
     every = [(name, names[:i + 1].count(name)) for i, name in enumerate(names) if i >= first and name]
-    sample = every if LONG else random.Random(time.time()).sample(every, min(10, len(every)))
-    print(f"{len(sample)} of {len(every)} calls")
+    sample = every if LONG else random.Random(SEED).sample(every, min(10, len(every)))
+    print(f"seed {SEED}: {len(sample)} of {len(every)} calls")
     tried = 0
     for i, (name, at) in enumerate(sample):
         place = folder / str(i)
@@ -214,7 +209,7 @@ def is_whole(client, local, status):
 
 def test_a_server_that_is_away_for_the_whole_run_gets_all_of_it_from_wherever_the_folder_is(
         trainhost, server, client, direct, tmp_path):
-    port = free_port(server)
+    port = FreePort()
     work = tmp_path / "work"
     work.mkdir()
     prepare(work)
@@ -228,7 +223,7 @@ def test_a_server_that_is_away_for_the_whole_run_gets_all_of_it_from_wherever_th
 
 
 def test_an_end_that_cannot_wait_says_how_to_go_on(trainhost, server, client, direct, tmp_path):
-    port = free_port(server)
+    port = FreePort()
     prepare(tmp_path)
     process = start(trainhost, tmp_path, OFFLINE + " mlflow.end_run() mlflow.end_run() print(run:flush(0.1))", port.uri)
     out, err = process.communicate(timeout=100)
@@ -356,7 +351,7 @@ def test_who_may_not_write_keeps_it_for_one_who_may_and_no_secret_is_on_disk(tra
 
 def test_each_workspace_of_a_server_gets_its_own(trainhost, proxy, client, tmp_path):
     """The real server has none: the proxy takes the header off."""
-    port = free_port(proxy())
+    port = FreePort()
     for name in ("", "team"):
         kill_when(start(trainhost, tmp_path, f"""
             local run = require("mlflow").start_run {{tags = {{space = "of {name}"}}}}""" + READY, port.uri, MLFLOW_WORKSPACE=name))
@@ -375,7 +370,7 @@ def test_each_workspace_of_a_server_gets_its_own(trainhost, proxy, client, tmp_p
 
 
 def test_a_large_file_that_is_rewritten_before_it_is_sent_is_reported(trainhost, proxy, client, tmp_path):
-    port = free_port(proxy())
+    port = FreePort()
     (tmp_path / "large.bin").write_bytes(b"0123456789" * 300_000)
     kill_when(start(trainhost, tmp_path, """
         local run = require("mlflow").start_run {tags = {file = "rewritten"}}
@@ -395,7 +390,7 @@ def test_a_bad_record_is_set_aside_and_not_its_batch(trainhost, proxy, client, d
         return b'"step":17,' in body.replace(b" ", b"") + b"," and b"log-batch" in handler.path.encode() and faults.status(
             400, b'{"error_code": "INVALID_PARAMETER_VALUE", "message": "17 is no step"}', "application/json")(handler, body)
 
-    port = free_port(proxy())
+    port = FreePort()
     kill_when(start(trainhost, tmp_path, """local run = require("mlflow").start_run {tags = {bad = "one"}}
         for step = 0, 99 do run:log_metric("loss", step, step) end""" + READY, port.uri))
     with FaultServer(proxy().target, no_17, port=port.port):

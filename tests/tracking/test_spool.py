@@ -9,11 +9,10 @@ import subprocess
 import time
 
 import pytest
+from sample import LONG, SEED
 
 import mlflow
 from mlflow import MlflowClient
-
-LONG = os.environ.get("TRAINHOST_LONG") == "1"
 
 # Says after each call that it has returned.
 LOOP = """
@@ -111,9 +110,8 @@ def killed_after(trainhost, folder, seconds, count):
 
 
 def test_kill_at_random_moments_loses_nothing_and_stores_nothing_twice(trainhost, folder):
-    seed = random.randrange(10**9)
-    print("seed", seed)
-    moments, runs = random.Random(seed), []
+    print("seed", SEED)
+    moments, runs = random.Random(SEED), []
     for i in range(60 if LONG else 6):
         run, found = killed_after(trainhost, folder, moments.uniform(0, 0.2), 3000)
         runs.append(run)
@@ -129,7 +127,8 @@ def test_kill_at_random_moments_loses_nothing_and_stores_nothing_twice(trainhost
 
 
 def test_the_recovery_may_be_killed_too(trainhost, folder):
-    moments, runs = random.Random(), []
+    print("seed", SEED)
+    moments, runs = random.Random(SEED), []
     for _ in range(10 if LONG else 3):
         run, found = killed_after(trainhost, folder, 0.3, 100000)
         runs.append(run)
@@ -159,8 +158,8 @@ def test_kill_at_system_calls(trainhost, folder):
     kinds = {kind: sum(call == kind for call in calls) for kind in set(calls)}
     before = {kind: sum(line.split(maxsplit=1)[1].startswith(kind + "(") for line in lines[:first]) for kind in kinds}
     every = [(kind, before[kind] + k) for kind, count in sorted(kinds.items()) for k in range(1, count + 1)]
-    sample = every if LONG else random.Random(time.time()).sample(every, min(16, len(every)))
-    print(f"{len(sample)} of {len(every)} calls")
+    sample = every if LONG else random.Random(SEED).sample(every, min(16, len(every)))
+    print(f"seed {SEED}: {len(sample)} of {len(every)} calls")
     tried = 0
     for i, (kind, at) in enumerate(sample):
         place = folder / str(i)

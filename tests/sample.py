@@ -3,7 +3,7 @@ import os
 import subprocess
 from pathlib import Path
 
-LONG = bool(os.environ.get("TRAINHOST_LONG"))
+LONG = os.environ.get("TRAINHOST_LONG", "0") not in ("", "0")
 SEED = int(subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True).stdout[:8] or "1", 16)
 
 
