@@ -6,6 +6,7 @@ import platform
 import statistics
 import sys
 
+from trackers import bench_tracking
 from turns import HERE, MIMALLOC, ONE_THREAD, PRELOADED, PROGRAM, ROUNDS, Run, median, side_by_side, spread, table
 
 BUILD = PROGRAM.parent / "tests"
@@ -245,10 +246,14 @@ def cpu_name():
 
 
 def main():
-    known = ["call", "mlp", "operators", "optimizers", "start", "memory", "loader", "metrics", "fit", "models", "leak"]
+    known = ["call", "mlp", "operators", "optimizers", "start", "memory", "loader", "metrics", "fit", "models", "tracking", "leak"]
     names = sys.argv[1:] or known[:-1]  # leak takes minutes
-    models = names[names.index("models") + 1:] if "models" in names else []
-    names = names[:len(names) - len(models)]
+    parts = []  # what follows models or tracking
+    for last in ("models", "tracking"):
+        if last in names and names != known[:-1]:
+            parts = names[names.index(last) + 1:]
+            names = names[:len(names) - len(parts)]
+            break
     for name in names:
         if name not in known:
             sys.exit(f"bench: no benchmark '{name}': {', '.join(known)}")
@@ -271,7 +276,9 @@ def main():
     if "fit" in names:
         bench_fit()
     if "models" in names:
-        bench_models(models)
+        bench_models(parts)
+    if "tracking" in names:
+        bench_tracking(parts)
     if "leak" in names:
         bench_leak()
 

@@ -11,7 +11,7 @@ import urllib.request
 
 from turns import HERE, ONE_THREAD, PROGRAM, Run, median, spread, table
 
-PYTHON = os.environ.get("TRACKING_PYTHON", sys.executable)  # one that has mlflow
+PYTHON = os.environ.get("TRACKING_PYTHON") or sys.executable  # one that has mlflow
 ROUNDS = int(os.environ.get("ROUNDS", 3))
 METRICS = int(os.environ.get("METRICS", 100_000))
 # Metrics of the runs of Python, which takes milliseconds for each: their time is scaled to METRICS.
