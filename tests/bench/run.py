@@ -55,7 +55,7 @@ def bench_fit():
         what, *values = line.split("\t")
         figures.setdefault(what, []).append([float(value) for value in values])
     rows = []
-    for what, label, bar in (("step", "MLP step, batch 64", " <= 1.02"),
+    for what, label, bar in (("control", "control: by hand beside by hand", ""), ("step", "MLP step, batch 64", " <= 1.02"),
                              ("watched", "with Accuracy and a progress bar", "")):
         raw, fit = (quartiles(values) for values in zip(*figures[what]))
         rows.append([label, f"{raw[0]:.1f} ({raw[1]:.1f})", f"{fit[0]:.1f} ({fit[1]:.1f})", f"{fit[0] / raw[0]:.3f}{bar}"])
