@@ -71,7 +71,7 @@ class Bench:
                 over = time.time()
             finally:
                 os.chdir(before)
-        lines = [line.split("\t") for line in output.splitlines()]
+        lines = [line.split("\t") for line in output.splitlines() if "\t" in line]  # MLflow prints more
         return [(name, [float(value) for value in values]) for name, *values in lines], over
 
     def values(self, side, what, store, count, name):
