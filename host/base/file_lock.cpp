@@ -75,4 +75,17 @@ void FileLock::release() noexcept {
   held.erase(file_);
 }
 
+bool is_unlocked(const std::string& path) {
+  std::lock_guard guard(held_mutex);
+  struct stat there {};
+  if (::stat(path.c_str(), &there) != 0 || held.contains(id_of(there))) return false;
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  struct flock range {};
+  range.l_type = F_WRLCK;
+  const bool known = ::fcntl(fd, F_GETLK, &range) == 0;
+  ::close(fd);
+  return known && range.l_type == F_UNLCK;
+}
+
 }  // namespace trainhost::file

@@ -32,4 +32,7 @@ class FileLock {
   std::string holder_;
 };
 
+// Nobody has the lock of a file that is there.
+bool is_unlocked(const std::string& path);
+
 }  // namespace trainhost::file

@@ -52,17 +52,7 @@ std::deque<uint64_t> RunFolder::segments() const {
 
 int RunFolder::lock(bool make) { return lock_.take(path_ + "/lock", make); }
 
-bool RunFolder::is_left() const {
-  std::lock_guard guard(held_mutex);
-  if (held.contains(path_)) return false;
-  const int fd = ::open((path_ + "/lock").c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  struct flock range {};
-  range.l_type = F_WRLCK;
-  const bool known = ::fcntl(fd, F_GETLK, &range) == 0;
-  ::close(fd);
-  return known && range.l_type == F_UNLCK;
-}
+bool RunFolder::is_left() const { return file::is_unlocked(path_ + "/lock"); }
 
 void RunFolder::throw_unlocked(int code) const {
   if (code == EBUSY) throw_io("another process holds '" + path_ + "'");

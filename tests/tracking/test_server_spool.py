@@ -12,7 +12,7 @@ import fault_server as faults
 import pytest
 from fault_server import FaultServer, FreePort
 from sample import LONG, SEED
-from test_server import plain_environment, points  # noqa: F401  (a fixture)
+from test_server import points
 from test_spool import LOOP, killed_after, mlflow, said
 
 LOCAL = "trainhost.run_id"
