@@ -28,7 +28,7 @@ end
 
 -- Waits until a run has so many points of a metric; returns their steps.
 local function steps(run, key, count)
-  local points, deadline = nil, os.time() + 60
+  local deadline, points = os.time() + 60
   repeat
     points = mlflow.get_metric_history(run.info.run_id, key)
     test.truthy(os.time() < deadline)
