@@ -4,18 +4,23 @@ local mlflow = require "mlflow"
 
 local CPU <const> = "system/cpu_utilization_percentage"
 
--- Into a folder of its own; the settings are as before afterwards.
+local function reset()
+  mlflow.disable_system_metrics_logging()
+  mlflow.set_system_metrics_sampling_interval(nil)
+  mlflow.set_system_metrics_samples_before_logging(nil)
+  mlflow.set_system_metrics_node_id(nil)
+end
+
+-- Into a folder of its own; no settings are left before and after.
 local function case(name, f)
   test.case(name, function()
     local before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri("sqlite:///" .. test.tmpdir() .. "/mlflow.db")
+    reset()
     mlflow.set_system_metrics_sampling_interval(0.01)
     local ok, err = pcall(f)
     while mlflow.active_run() do mlflow.end_run() end
-    mlflow.disable_system_metrics_logging()
-    mlflow.set_system_metrics_sampling_interval(nil)
-    mlflow.set_system_metrics_samples_before_logging(nil)
-    mlflow.set_system_metrics_node_id(nil)
+    reset()
     mlflow.set_tracking_uri(before)
     if not ok then error(err, 0) end
   end)
@@ -23,8 +28,11 @@ end
 
 -- Waits until a run has so many points of a metric; returns their steps.
 local function steps(run, key, count)
-  local points
-  repeat points = mlflow.get_metric_history(run.info.run_id, key) until #points >= count
+  local deadline, points = os.time() + 60
+  repeat
+    points = mlflow.get_metric_history(run.info.run_id, key)
+    test.truthy(os.time() < deadline)
+  until #points >= count
   local found = {}
   for i, point in ipairs(points) do found[i] = point.step end
   return found
