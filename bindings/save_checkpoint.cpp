@@ -11,6 +11,7 @@
 #include "host/save/checkpoint.h"
 #include "host/save/checkpoint_writer.h"
 #include "host/tensor/fresh.h"
+#include "host/track/event_file.h"
 #include "host/vm/state.h"
 
 namespace trainhost::bindings {
@@ -60,6 +61,7 @@ CheckpointWriter::Stop stop_of(lua_State* L) {
 // The path at 1, a checkpoint's contents or those of one file at 2 and 3.
 int submit(lua_State* L, save::Checkpoint checkpoint, CheckpointWriter::Target target) {
   target.replaceable = lua_toboolean(L, 5);
+  target.before = &track::EventFiles::settle;  // who goes on from it does not write the events of before once more
   auto& writer = writer_of(L);
   const uint64_t ticket =
       tensor::below_transforms([&] { return writer.submit(std::move(target), std::move(checkpoint), stop_of(L)); });

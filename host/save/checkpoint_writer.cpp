@@ -56,6 +56,7 @@ std::vector<at::Tensor> tensors_of(const Checkpoint& checkpoint) {
 }
 
 void write(const CheckpointWriter::Target& target, const Checkpoint& checkpoint) {
+  if (target.before) target.before();
   if (target.is_file) {
     write_safetensors(target.path, checkpoint.tensors.front().second, checkpoint.texts);
   } else {

@@ -27,9 +27,10 @@ class CheckpointWriter {
 
   struct Target {
     std::string path;
-    std::string link;          // a name beside the folder that leads to it once it is there; empty is none
-    bool is_file = false;      // the first group alone, as one safetensors file with the texts as its metadata
-    bool replaceable = false;  // of several that wait only the newest is of use
+    std::string link;                // a name beside the folder that leads to it once it is there; empty is none
+    bool is_file = false;            // the first group alone, as one safetensors file with the texts as its metadata
+    bool replaceable = false;        // of several that wait only the newest is of use
+    std::function<void()> before{};  // called by the thread before it writes: what has to be there when this is
   };
   // Asked while a call waits: true ends the wait.
   using Stop = std::function<bool()>;

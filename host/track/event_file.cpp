@@ -22,6 +22,10 @@ namespace trainhost::track {
 namespace {
 
 constexpr auto kPatience = std::chrono::seconds(10);
+constexpr auto kLook = std::chrono::milliseconds(50);  // how often one who waits asks whether the disk refuses
+
+std::mutex current_mutex;
+std::weak_ptr<EventFiles> current;  // of this process
 
 void append_crc(std::string& to, const void* bytes, size_t count) {
   const uint32_t crc = mask_crc(crc32c(bytes, count));
@@ -112,23 +116,23 @@ EventFiles::EventFiles(QueueOptions options, std::shared_ptr<Sender> sender) {
 
 EventFiles::~EventFiles() { close(); }
 
+bool EventFiles::is_failing() {
+  std::lock_guard lock(mutex_);
+  return (whole_ && whole_->is_failing()) || std::any_of(sinks_.begin(), sinks_.end(), [](const auto& entry) {
+           const auto sink = entry.lock();
+           return sink && sink->is_failing();
+         });
+}
+
 void EventFiles::close() {
-  bool failing = false;
-  {  // a disk that refuses is not waited for
-    std::lock_guard lock(mutex_);
-    for (const auto& entry : sinks_)
-      if (const auto sink = entry.lock()) failing |= sink->is_failing();
-    failing |= whole_ && whole_->is_failing();
-  }
-  if (const size_t left = queue_->close(std::chrono::seconds(failing ? 1 : 10)))
+  const auto limit = is_failing() ? std::chrono::seconds(1) : kPatience;
+  if (const size_t left = queue_->close(limit))
     log::warn("tensorboard: " + std::to_string(left) +
               " events could not be written before the process ended: " + queue_->waiting_for());
 }
 
 std::shared_ptr<EventFiles> EventFiles::shared() {
-  static std::mutex mutex;
-  static std::weak_ptr<EventFiles> current;
-  std::lock_guard lock(mutex);
+  std::lock_guard lock(current_mutex);
   if (auto files = current.lock()) return files;
   auto files = std::make_shared<EventFiles>(QueueOptions(), Sender::shared());
   current = files;
@@ -137,6 +141,21 @@ std::shared_ptr<EventFiles> EventFiles::shared() {
   });
   (void)registered;
   return files;
+}
+
+void EventFiles::settle() {
+  std::shared_ptr<EventFiles> files;
+  {
+    std::lock_guard lock(current_mutex);
+    files = current.lock();
+  }
+  if (!files) return;
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  const auto goes_on = [&] {
+    return !files->is_failing() && !files->queue_->is_stuck(kPatience) && std::chrono::steady_clock::now() < until;
+  };
+  while (!files->queue_->flush(kLook) && goes_on()) {
+  }
 }
 
 void EventFiles::write_file(std::string path, std::string bytes) {

@@ -60,6 +60,9 @@ class EventFiles : public std::enable_shared_from_this<EventFiles> {
   // The one of this process: made when first asked for, kept while anybody holds it; drained at the end of a process
   // that does not let it go.
   static std::shared_ptr<EventFiles> shared();
+  // Waits until the events of this process that were added before the call are on the disk: ten seconds at most, and
+  // not for a disk that refuses.
+  static void settle();
 
   // Hands over a file to be written whole, in a folder that is there; returns in microseconds.
   void write_file(std::string path, std::string bytes);
@@ -73,6 +76,7 @@ class EventFiles : public std::enable_shared_from_this<EventFiles> {
  private:
   friend class EventFile;
   Flushed flush(Queue::Lane lane, const std::atomic<bool>& failing, std::chrono::milliseconds limit);
+  bool is_failing();
   void close();
 
   std::shared_ptr<Queue> queue_;

@@ -51,7 +51,7 @@ local function parts_of(contents)
     end
     groups[#groups + 1] = {name, list}
   end
-  local text = json.encode {version = 1, state = take_apart(c.state, "state", loose), nested = nested}
+  local text = json.encode {version = 1, state = take_apart(c.state, "state", loose), nested = nested, made = vm.time()}
   if #loose > 0 then groups[#groups + 1] = {"state", loose} end
   return groups, {{"state.json", text .. "\n"}}
 end
@@ -129,23 +129,40 @@ end
 ---@return table[] files {name =, bytes =, sum = XXH3-128, tensors = {{name, sum}, ...}}
 function checkpoint.check(folder) return native.check_checkpoint(folder) end
 
---- The checkpoints in a folder, the newest first; the folder alone if it is one itself. They may be damaged.
----@param folder string
+-- When a checkpoint was made, which its files say wherever they have been copied to. `made` is the first key of the file.
+local function made(path)
+  local stream <close> = io.open(path .. "/state.json", "rb")
+  local time = tonumber((stream and stream:read(64) or ""):match('^{%s*"made":%s*([%d.eE+-]+)'))
+  if time or not stream then return time end
+  stream:seek("set")
+  local ok, found = pcall(json.decode, stream:read("a"))  -- of a version that said so in the state alone
+  local state = ok and type(found) == "table" and found.state
+  return type(state) == "table" and tonumber(state.time) or nil
+end
+
+--- The checkpoints in folders, the newest first: the one that was made last, wherever it has been copied to. Of a folder that
+--- is one itself that one alone. They may be damaged.
+---@param ... string folders
 ---@return string[]
-function checkpoint.list(folder)
-  local function is_one(path) return file.exists(path .. "/manifest.json") end
-  folder = folder:gsub("(.)/+$", "%1")
-  if is_one(folder) then return {folder} end
-  local found, age = {}, {}
-  for _, name in ipairs(file.is_folder(folder) and file.list(folder) or {}) do
-    local path = folder .. "/" .. name
-    if name:sub(1, 1) ~= "." and name ~= "latest" and is_one(path) then
-      found[#found + 1], age[path] = path, file.modified(path .. "/manifest.json")
+function checkpoint.list(...)
+  local found, since = {}, {}
+  local function note(path)
+    if since[path] or not file.exists(path .. "/manifest.json") then return false end
+    local written = file.modified(path .. "/manifest.json")
+    found[#found + 1], since[path] = path, {made(path) or written, written}
+    return true
+  end
+  for _, folder in ipairs {...} do
+    folder = folder:gsub("(.)/+$", "%1")
+    for _, name in ipairs(not note(folder) and file.is_folder(folder) and file.list(folder) or {}) do
+      if name:sub(1, 1) ~= "." and name ~= "latest" then note(folder .. "/" .. name) end
     end
   end
   table.sort(found, function(a, b)
-    if age[a] == age[b] then return a > b end
-    return age[a] > age[b]
+    for i, time in ipairs(since[a]) do
+      if time ~= since[b][i] then return time > since[b][i] end
+    end
+    return a > b
   end)
   return found
 end

@@ -180,6 +180,7 @@ function mlflow.start_run(options)
     run_id, used_run_id = from_environment, from_environment
   end
   local run = Run.new(run_id and resume(run_id, options) or start(options), function(id) return mlflow.get_run(id) end)
+  run._resumed = run_id ~= nil
   stack[#stack + 1] = run
   if watched then require("mlflow.system_metrics").watch(run._handle, watched, run_id ~= nil) end
   return run

@@ -169,11 +169,12 @@ function Run:log_inputs(datasets, contexts, tags_list)
   if #list > 0 then track.log_inputs(self._handle, json.encode(list)) end
 end
 
--- A parameter keeps its first value. The store tells of another one; that a third one comes it need not tell again.
+-- A parameter keeps its first value. The store tells of another one, once; the same again it need not be given, and that a
+-- third one comes it need not tell again.
 local function log_param(self, key, value)
   local param, known = text.str(value), type(key) == "string" and self._params[key]
-  if known and known.value ~= param then
-    if known.told then return end
+  if known and not track.ended(self._handle) then
+    if known.value == param or known.told then return end
     known.told = true
   end
   track.log_param(self._handle, key, param)

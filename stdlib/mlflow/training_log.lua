@@ -50,16 +50,18 @@ end
 
 -- --- Metrics
 
+local function number_of(value)
+  if type(value) == "userdata" then
+    local ok, number = pcall(function() return value:item() end)
+    value = ok and number or nil
+  end
+  return type(value) == "number" and value or nil
+end
+
 -- The numbers of now; what a loop by hand has as state.loss alone is its loss.
 local function numbers_of(state)
   local values = {}
-  local function add(key, value)
-    if type(value) == "userdata" then
-      local ok, number = pcall(function() return value:item() end)
-      value = ok and number or nil
-    end
-    if type(value) == "number" then values[key] = value end
-  end
+  local function add(key, value) values[key] = number_of(value) end
   for key, value in pairs(state.logs or {}) do add(key, value) end
   if values.loss == nil and not state.arguments then add("loss", state.loss) end
   return values
@@ -100,16 +102,17 @@ local function log_params(self, values) log_each(self, "log_params", "log_param"
 
 -- Those of the training alone, while an epoch is under way: one by one, for this may be every step.
 local function log_step(self, state)
-  local run, step = self._run, state.steps_done
+  local run, step, values = self._run, state.steps_done, self._again and {}
   self._logged_step = step
-  if self._again then return log_metrics(self, named(self, numbers_of(state)), step) end
   for key, value in pairs(state.logs or {}) do
     if not key:find("^val_") then
       if self.style == "lightning" then key = lightning_key(key) end
       local kind = type(value)
-      if kind == "number" or kind == "userdata" then try(self, run.log_metric, run, key, value, step) end
+      if values then values[key] = number_of(value)
+      elseif kind == "number" or kind == "userdata" then try(self, run.log_metric, run, key, value, step) end
     end
   end
+  if values then log_metrics(self, values, step) end
 end
 
 local function log_epoch(self, state, values)
@@ -224,6 +227,10 @@ local function log_data(self, state)
   end
 end
 
+-- Runs that were there before this process -> the filter of what they held then: a training that was killed before its first
+-- checkpoint comes once more from its beginning.
+local held = setmetatable({}, {__mode = "k"})
+
 function Callback:on_train_begin(state)
   leave_to(state, true)
   self.memory = {models = {}}
@@ -234,6 +241,10 @@ function Callback:on_train_begin(state)
   if dry(state) then return require("host.overlay").tell("what is logged to run " .. run.info.run_name) end
   failures.follow(run, state)
   state.run = run
+  if run._resumed and not state.dry_run then
+    held[run] = held[run] or require "mlflow.again"(run)
+    self._again = held[run]
+  end
   log_params(self, training_params.of(state, self.style, self._entries))
   for key, value in pairs(tags_of(self)) do try(self, run.set_tag, run, key, value) end
   try(self, require "mlflow.provenance", run)
@@ -243,7 +254,7 @@ function Callback:on_train_begin(state)
   end
 end
 
--- The training goes on in its run: what came after the checkpoint is there already.
+-- The training goes on in its run: what came after the checkpoint is there already, also what this process has logged.
 function Callback:on_checkpoint_load(state)
   local run = self._run
   if run and state.resumed_run and run.info.run_id == state.resumed_run then self._again = require "mlflow.again"(run) end

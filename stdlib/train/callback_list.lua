@@ -9,7 +9,7 @@ local nearest = require "train.nearest"
 local callback_policy = require "train.callback_policy"
 local callback_state = require "train.callback_state"
 local ordered = require "host.ordered"
-local follow <const> = require("train.state").follow
+local State <const> = require "train.state"
 
 local GROUPS <const> = {metrics = 1, user = 2, policy = 3, logging = 4, checkpoint = 5}
 
@@ -202,23 +202,24 @@ end
 local function begin(self, event, state)
   local begins = event == "train_begin" or tostring(event):find("^evaluate_") or tostring(event):find("^predict_")
   if not begins or event == "train_begin" then autologged.training(self) end
-  follow(state, not begins and "train_begin" or nil, self)
   self:check(state)
-  if not begins then self:tell("train_begin", state) end
+  if begins then return end
+  State.follow(state, "train_begin", self)
+  self:tell("train_begin", state)
 end
 
 ---Calls the hook of every callback that listens to `event`, in order. A state that is new to the list is checked, and
 ---its training begins with "train_begin" where the loop did not say so.
 ---@param event string
----@param state table handed to every hook: train.fit's, train.state{...}, or a plain table, which becomes a state; its
----counters (epoch, batch, step, epochs_done, batches_done, steps_done) follow the events
+---@param state table handed to every hook: train.fit's, train.state{...}, or a plain table, which becomes a state with the
+---callbacks of the list; its counters (epoch, batch, step, epochs_done, batches_done, steps_done) follow the events
 function CallbackList:emit(event, state)
   if type(state) ~= "table" then
     usage(("emit: expected a state after the event, got %s"):format(require("native.vm").describe(state)),
       "state = train.state{...}, or a table")
   end
   if not self._checked[state] then begin(self, event, state) end
-  if follow(state, event, self) then return end
+  if State.follow(state, event, self) then return end
   self:tell(event, state)
 end
 
@@ -259,6 +260,7 @@ end
 ---@param state table
 ---@param before? fun() called before each check
 function CallbackList:check(state, before)
+  State.join(state, self)
   self._checked[state] = true
   local done = {}
   local function next_entry()

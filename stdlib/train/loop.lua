@@ -33,7 +33,7 @@ local FIELDS <const> = {model = none, optimizer = none, callbacks = none, epochs
 return function(fields)
   local given = keywords.check("train.state", fields or {}, FIELDS)
   local list = given.callbacks
-  given._unheard = list == nil  -- those of a list that tells it of events take their place
+  given._borrows = list == nil  -- the callbacks of a list that tells it of events
   if type(list) ~= "table" or not list.emit then list = callback_list(list) end
   given.callbacks, given.callback_list = nil, live.attachable(autologged.training(list), "train.state", given)
   given.attach = nil

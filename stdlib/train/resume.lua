@@ -59,20 +59,6 @@ local function first_good(paths)
   return nil
 end
 
-local function newest_first(folders)
-  local all, age = {}, {}
-  for _, folder in ipairs(folders) do
-    for _, path in ipairs(checkpoint.list(folder)) do
-      if not age[path] then all[#all + 1], age[path] = path, host.file.modified(path .. "/manifest.json") end
-    end
-  end
-  table.sort(all, function(a, b)
-    if age[a] == age[b] then return a > b end
-    return age[a] > age[b]
-  end)
-  return all
-end
-
 -- A folder of checkpoints, or one of them: if that is damaged the others beside it are as good.
 local function find_in(folder)
   folder = folder:gsub("(.)/+$", "%1")
@@ -102,7 +88,7 @@ end
 local function find(state)
   local wish = state.resume
   if wish == false then return nil end
-  local path, found = first_good(newest_first(snapshot.folders(state, wish ~= "auto")))
+  local path, found = first_good(checkpoint.list(table.unpack(snapshot.folders(state, wish ~= "auto"))))
   if wish == "auto" and #snapshot.folders(state) == 0 then
     host.log.warn('resume = "auto": no callback of this training writes checkpoints: train.BackupAndRestore and ModelCheckpoint do')
   end

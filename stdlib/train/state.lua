@@ -103,16 +103,22 @@ function counted.train_end(state, list)
   end
 end
 
----Takes note of an event that a list of callbacks is told of, before its hooks run. A plain table becomes a state, and one
----without callbacks of its own has those of the list from then on.
+---A list of callbacks begins to tell of events. A plain table becomes a state; one without callbacks of its own has those of
+---the list from then on.
 ---@param state table
----@param event? string
+---@param list table
+function State.join(state, list)
+  if getmetatable(state) == nil then complete(state)._borrows = true end
+  if getmetatable(state) == State and state._borrows then state.callback_list = list end
+end
+
+---Takes note of an event that a list of callbacks is told of, before its hooks run.
+---@param state table
+---@param event string
 ---@param list table
 ---@return boolean? is_told the callbacks have heard of this very event before
 function State.follow(state, event, list)
-  local meta = getmetatable(state)
-  if meta == nil then complete(state) elseif meta ~= State then return nil end
-  if state.callback_list == nil or state._unheard then state.callback_list, state._unheard = list, nil end
+  if getmetatable(state) ~= State then return nil end
   local f = counted[event]
   return f and f(state, list)
 end

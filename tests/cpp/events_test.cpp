@@ -180,6 +180,20 @@ TEST_CASE("an event file has a first event, whole records, and what came before 
   }
 }
 
+TEST_CASE("settle waits for what was added to all files of the process") {
+  const test::Folder folder;
+  EventFiles::settle();
+  const auto files = EventFiles::shared();
+  EventFile a(files, folder / "a", ""), b(files, folder / "b", "");
+  for (int k = 0; k < 700; ++k) {
+    a.add(scalar_event("loss", 0.5f, {k, 1.0}));
+    b.add(scalar_event("loss", 0.5f, {k, 1.0}));
+  }
+  EventFiles::settle();
+  CHECK(records(read(a.path())).size() == 701);
+  CHECK(records(read(b.path())).size() == 701);
+}
+
 TEST_CASE("what was added to a file that is let go is written, and its place is taken again") {
   const test::Folder folder;
   const auto files = std::make_shared<EventFiles>();

@@ -86,6 +86,24 @@ case("a param that is set again and again to another value is put aside with one
   test.truthy(lines[1].text:find("key='epoch'", 1, true))
 end)
 
+case("a parameter of which a run that goes on has another value is told of once in a training", function()
+  local events, run = {}, mlflow.start_run()
+  run:log_param("momentum_of_then", 5)
+  run:end_run()
+  test.truthy(mlflow.flush(20))
+  run = mlflow.start_run {run_id = run.info.run_id}
+  mlflow.on("error", function(event)
+    if event.message:find("key='momentum_of_then'", 1, true) then events[#events + 1] = event end
+  end)
+  host.param("momentum_of_then", 0.1)  -- logged when the training begins and, with those that were read since, when it ends
+  fit {callbacks = {mlflow.callback()}}
+  test.truthy(mlflow.flush(20))
+  run:log_metric("loss", 1)
+  test.equal(#events, 1)
+  run:end_run()
+  test.raises("has ended", run.log_param, run, "momentum_of_then", 0.1)
+end)
+
 case("a run that goes on keeps the lines that it has", function()
   local run = mlflow.start_run()
   run:log_error("first")

@@ -116,6 +116,18 @@ test.case("the last checkpoint is there, and told of, before a callback hears th
   end
 end)
 
+test.case("a table that is told of events by another list has the callbacks of that one", function()
+  local state, heard = with_model(), {}
+  state.epochs_done, state.logs = 0, {}
+  for i = 1, 2 do
+    state.epochs_done = 0
+    loop(train.callback_list {train.ModelCheckpoint(test.tmpdir() .. "/{epoch}"), {on_checkpoint_save = function()
+      heard[#heard + 1] = i
+    end}}, state)
+  end
+  test.equal(heard, {1, 1, 1, 2, 2, 2})
+end)
+
 test.case("a loop with a table of its own goes on from the backup of the one that failed", function()
   local folder, epochs = test.tmpdir(), {}
   local function run(fails)

@@ -31,6 +31,20 @@ local function fit(options, epochs, dry_run)
   return board, history
 end
 
+test.case("what was written before a checkpoint is in the files once that is there", function()
+  local folder = test.tmpdir()
+  local memory = ("/dev/shm/trainhost-test-%d"):format(host.pid())  -- a checkpoint is there sooner than on a disk
+  local made = pcall(host.file.mkdir, memory)
+  local checkpoints = made and memory or folder
+  local _ <close> = setmetatable({}, {__close = function() if made then host.file.remove(memory) end end})
+  local board = train.TensorBoard(folder .. "/logs")
+  for n = 1, 3 do
+    for step = 1, 1000 do board:writer():add_scalar("before", step, step) end
+    host.checkpoint.submit(checkpoints .. "/" .. n, {state = {}}):wait()
+    test.equal(count(bytes_in(folder .. "/logs/train"), "before"), 1000 * n)
+  end
+end)
+
 test.case("writes the epochs of both phases by default, and no batches", function()
   local folder = test.tmpdir() .. "/logs"
   fit(folder)
