@@ -110,7 +110,7 @@ end
 ---Metrics by name: names and objects in a list become metrics by name.
 ---@param where string
 ---@param given table metrics by name, names, objects: {"accuracy", train.metrics.AUC(), f1 = train.metrics.F1()}
----@param loss any Keras's categorical_crossentropy says that targets are one-hot
+---@param loss any what it says of scores and targets
 ---@return table metrics by name
 function by_name.metrics(where, given, loss)
   local names, all = require "train.metrics.names", {}
@@ -118,9 +118,8 @@ function by_name.metrics(where, given, loss)
   for _, key in ipairs(ordered.keys(given)) do
     local value, log = given[key], key
     if type(value) == "string" then
-      local one_hot = loss == "categorical_crossentropy" and (names.is(value, "Accuracy") or names.is(value, "LogLoss"))
       if math.type(key) == "integer" then log = value end
-      value = names.make(where, value, one_hot and {one_hot = true} or nil)
+      value = require "train.metrics.of_loss"(where, value, loss)
     elseif math.type(key) == "integer" then
       log = name_of(value, all) or key
     end
