@@ -1,5 +1,6 @@
 -- train.EarlyStopping on hand-made loss lists.
 local test = require "test"
+local torch = require "torch"
 local train = require "train"
 
 -- Runs the policy over values of val_loss; returns the callback, the epochs run and the waits after each.
@@ -105,6 +106,20 @@ end)
 
 test.case("a missing monitor is an error that lists the names there are", function()
   test.raises("unknown monitor 'val_los'; did you mean 'val_loss'", run, {1, 2}, {monitor = "val_los", mode = "min"})
+end)
+
+test.case("what ends with loss is better where it is less, and train_ is left out as val_ is", function()
+  local direction = require("train.monitor").direction
+  local state = {metrics = {accuracy = train.metrics.Accuracy(), odd_loss = train.metrics.Accuracy()}}
+  for name, expected in pairs {loss = "min", val_loss = "min", train_loss = "min", d_loss = "min", val_l1_loss = "min",
+    accuracy = "max", val_accuracy = "max", train_accuracy = "max", odd_loss = "max", lossless = "none", f1 = "none"} do
+    test.equal(direction(name, state) or "none", expected, name)
+  end
+  local model = torch.nn.Linear(1, 1)
+  local x, stopping = torch.ones(4, 1), train.EarlyStopping {monitor = "train_loss", patience = 1, verbose = false}
+  local history = train.fit {model = model, optimizer = torch.optim.SGD(model:parameters(), {lr = 0.0}), loss = "mse",
+    train = {x, x}, epochs = 5, quiet = true, evaluate_train = 1, callbacks = {stopping}}
+  test.equal(#history.train_loss, 2)
 end)
 
 test.case("a direction that nothing tells is an error before training", function()
