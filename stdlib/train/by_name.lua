@@ -15,6 +15,11 @@ local function from_probabilities(f)
 end
 
 local function categorical(output, target)
+  if not output:is_same_size(target) then
+    require("native.vm").raise("shape", ("categorical_crossentropy: the target must be one-hot, of the output's shape %s, got %s")
+      :format(tostring(output.shape), tostring(target.shape)),
+      'classes as whole numbers: loss = "sparse_categorical_crossentropy", or of logits loss = "cross_entropy"')
+  end
   return -(target * output:clamp(1e-7, 1 - 1e-7):log()):sum(-1)
 end
 

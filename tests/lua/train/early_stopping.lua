@@ -104,6 +104,15 @@ test.case("a second training begins afresh", function()
   end
 end)
 
+test.case("where no value was a number the reason names no best one", function()
+  local stopping = train.EarlyStopping {monitor = "loss", patience = 2, verbose = false}
+  local history
+  test.warnings(function()
+    history = train.fit {train = {{1}}, epochs = 5, quiet = true, callbacks = {stopping}, step = function() return 0 / 0 end}
+  end)
+  test.equal(history.stop_reason, "loss has not improved for 2 epochs, it was never a number")
+end)
+
 test.case("a missing monitor is an error that lists the names there are", function()
   test.raises("unknown monitor 'val_los'; did you mean 'val_loss'", run, {1, 2}, {monitor = "val_los", mode = "min"})
 end)
@@ -207,7 +216,7 @@ test.case("compat = keras: a NaN of the first epoch is the best, and lists of hi
 end)
 
 test.case("the best weights go through a checkpoint and are restored by the training that goes on", function()
-  local host, torch = require "host", require "torch"
+  local host = require "host"
   local folder = test.tmpdir() .. "/state"
   local values = {3, 1, 2, 2, 2, 2}
   local function go_on(from, to, load)
