@@ -15,6 +15,11 @@ local function from_probabilities(f)
 end
 
 local function categorical(output, target)
+  if not output:is_same_size(target) then
+    require("native.vm").raise("shape", ("categorical_crossentropy: the target must be one-hot, of the output's shape %s, got %s")
+      :format(tostring(output.shape), tostring(target.shape)),
+      'classes as whole numbers: loss = "sparse_categorical_crossentropy", or of logits loss = "cross_entropy"')
+  end
   return -(target * output:clamp(1e-7, 1 - 1e-7):log()):sum(-1)
 end
 
@@ -110,7 +115,7 @@ end
 ---Metrics by name: names and objects in a list become metrics by name.
 ---@param where string
 ---@param given table metrics by name, names, objects: {"accuracy", train.metrics.AUC(), f1 = train.metrics.F1()}
----@param loss any Keras's categorical_crossentropy says that targets are one-hot
+---@param loss any what it says of scores and targets
 ---@return table metrics by name
 function by_name.metrics(where, given, loss)
   local names, all = require "train.metrics.names", {}
@@ -118,9 +123,8 @@ function by_name.metrics(where, given, loss)
   for _, key in ipairs(ordered.keys(given)) do
     local value, log = given[key], key
     if type(value) == "string" then
-      local one_hot = loss == "categorical_crossentropy" and (names.is(value, "Accuracy") or names.is(value, "LogLoss"))
       if math.type(key) == "integer" then log = value end
-      value = names.make(where, value, one_hot and {one_hot = true} or nil)
+      value = require "train.metrics.of_loss"(where, value, loss)
     elseif math.type(key) == "integer" then
       log = name_of(value, all) or key
     end

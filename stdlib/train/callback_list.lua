@@ -24,6 +24,10 @@ local function class_name(callback)
   return type(meta) == "table" and type(meta.__name) == "string" and meta.__name or nil
 end
 
+-- Keras gives a callback its model as self.model.
+local WITHOUT_MODEL <const> = "attempt to index a nil value (field 'model')"
+local MODEL_HINT <const> = "the model is state.model"
+
 -- Puts the callback and its hook into an error, position and traceback kept.
 local function explain(prefix)
   return function(err)
@@ -33,9 +37,11 @@ local function explain(prefix)
     if kind == "string" then
       local position, rest = err:match("^([^\n]-:%d+: )(.*)$")
       position, rest = position or "", rest or err
+      if rest == WITHOUT_MODEL then rest = ("%s (%s)"):format(rest, MODEL_HINT) end
       return rest:find("^callback ") and err or position .. prefix .. rest
     end
     if kind == "table" and type(err.message) == "string" and err.kind ~= "interrupted" then
+      if err.message == WITHOUT_MODEL then err.hint = MODEL_HINT end
       if not err.message:find("^callback ") then err.message = prefix .. err.message end
     end
     return err

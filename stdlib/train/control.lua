@@ -18,6 +18,13 @@ io.open, os.execute, os.remove and all else run in the process of the training, 
 Tab completes names of the training. Ctrl-C gives up what is being run, at the prompt what is typed; Ctrl-D (or exit)
 leaves, the training goes on.]]
 
+-- The line of HELP about a name or a function of this console; nil for what is not its own.
+local function own_help(tools, what)
+  for _, name in ipairs {"state", "lr", "save", "stop"} do
+    if what == name or rawequal(what, tools[name]) then return ("\n" .. HELP):match("\n(" .. name .. "%f[%W][^\n]*)") end
+  end
+end
+
 local function text_of(...) return require("host.repl").show(...) end
 
 local function set_rate(group, value)
@@ -79,7 +86,8 @@ end
 function Control.new(state, quiet)
   local self = setmetatable({_printed = {}}, Control)
   local function put(text) self._printed[#self._printed + 1] = text end
-  local tools = {
+  local tools
+  tools = {
     state = state,
     lr = function(...) return lr(state, select("#", ...), ...) end,
     stop = function(reason) return stop(state, reason) end,
@@ -88,7 +96,7 @@ function Control.new(state, quiet)
       for i = 1, select("#", ...) do put(tostring((select(i, ...)))) end
     end),
     help = setmetatable({}, {__name = "help", __tostring = function() return HELP end, __call = function(_, ...)
-      put((select("#", ...) == 0 and HELP or require("host.help").text((...))) .. "\n")
+      put((select("#", ...) == 0 and HELP or own_help(tools, (...)) or require("host.help").text((...))) .. "\n")
     end}),
   }
   function tools.print(...)

@@ -211,7 +211,8 @@ end
 ---return loss, logs end; limit_train_batches; limit_valid_batches; seed; quiet; verbose = 0|1|2; user = a table for state.user
 ---
 ---Loss, optimizer and metrics also by name: loss = "cross_entropy", optimizer = "adam" (with PyTorch's defaults),
----metrics = {"accuracy"}. train and valid also as tensors {x, y} or datasets, with Keras's x, y, batch_size = 32, shuffle = true,
+---metrics = {"accuracy"} (by name a metric takes scores for logits, and targets of their shape for one-hot or labels, as the
+---loss does). train and valid also as tensors {x, y} or datasets, with Keras's x, y, batch_size = 32, shuffle = true,
 ---sample_weight, class_weight = {[0] = 1.0, [1] = 5.0}, weighted_metrics (metrics that these weights reach), validation_data,
 ---validation_split (the data win over it), validation_freq = 1 (or a list of epochs from 1), validation_batch_size,
 ---validation_steps, steps_per_epoch (an epoch goes on in the data where the last one ended, and from their begin when they

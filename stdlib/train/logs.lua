@@ -9,11 +9,15 @@ local logs = {}
 local STORE <const> = {}  -- the key of the private part, out of reach of string keys
 local meta = {__name = "logs"}
 
+-- NaN without a sign: that of 0 / 0 is printed as "-nan" on x86.
+local NAN <const> = (string.unpack("<d", "\0\0\0\0\0\0\xf8\x7f"))
+
 -- What a reader sees: a one-element tensor is read here, once.
 local function plain(value, key)
+  if value ~= value then return NAN end
   if type(value) ~= "userdata" then return value end
   local ok, number = pcall(value.item, value)
-  if ok then return number end
+  if ok then return plain(number, key) end
   local vm = require "native.vm"
   return vm.raise("usage", ("the log '%s' must be one number, got %s"):format(key, vm.describe(value)))
 end
@@ -44,6 +48,7 @@ function meta.__index(self, key) return read(rawget(self, STORE), key) end
 function meta.__newindex(self, key, value)
   local store = rawget(self, STORE)
   store.lazy[key] = nil
+  if value ~= value then value = NAN end
   store.values[key] = value
   if value ~= nil then remember(store, key) end
 end

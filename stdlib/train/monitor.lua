@@ -7,18 +7,20 @@ monitor.__index = monitor
 
 local function usage(message, hint) require("native.vm").raise("usage", message, hint) end
 
----The better direction of a log name: "min", "max", or nil when nothing tells it.
+---The better direction of a log name: that of its metric, "min" of what ends with "loss", or nil when nothing tells it.
 ---@param name string
 ---@param state table
 ---@return string?
 function monitor.direction(name, state)
-  local stripped = name:gsub("^val_", "")
-  if stripped == "loss" then return "min" end
+  local stripped, of_train = name:gsub("^val_", ""), name:gsub("^train_", "")
   for _, log in ipairs(state.metrics and metric_logs.of(state.metrics) or {}) do
     local metric = state.metrics[log.metric]
-    if log.name == stripped then return type(metric) == "table" and metric.direction or nil end
+    if log.name == stripped or log.name == of_train then
+      local direction = type(metric) == "table" and metric.direction
+      if direction then return direction end
+    end
   end
-  return nil
+  return name:find("loss$") and "min" or nil
 end
 
 ---Resolves `mode` and checks that the monitored name will exist.

@@ -427,6 +427,9 @@ def test_help_says_where_a_line_is_run(start):
     training = start()
     shown = training.ask("help()")
     assert "run in the process of the training" in shown and "os.execute" in shown
+    assert training.ask("help('lr')") == training.ask("help(lr)") == "lr(value)        sets the learning rate of all groups; lr() shows them"
+    assert training.ask("help(stop)").startswith("stop(reason) ") and training.ask("help('state')").startswith("state  ")
+    assert "torch.add" in training.ask("help('torch.add')")
     assert training.ask("os.execute('echo here > made') return io.open('made'):read()") == "here"
     assert (training.folder / "made").read_text() == "here\n"
     training.ask("stop()")

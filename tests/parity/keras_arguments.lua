@@ -47,10 +47,15 @@ local function play(case)
   return train.fit(given).history
 end
 
+local function score(case)
+  local target = torch.tensor(case.target, {dtype = case.integers and torch.int64 or torch.float32})
+  return train.evaluate {model = nn.Identity(), data = {torch.tensor(case.scores), target}, loss = case.loss, metrics = {"accuracy"}}
+end
+
 local results = {}
 for i, case in ipairs(host.json.decode(host.file.read(host.args[1]))) do
   local ok, result
-  if case.call then ok, result = pcall(call, case.call, case.argument) else ok, result = pcall(play, case) end
+  if case.call then ok, result = pcall(call, case.call, case.argument) else ok, result = pcall(case.scores and score or play, case) end
   if case.call and ok then result = {} end
   results[i] = ok and {result = result} or {error = type(result) == "table" and result.message or tostring(result)}
 end

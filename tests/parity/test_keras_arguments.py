@@ -97,3 +97,29 @@ def test_trainings_with_these_arguments_are_keras_s(trainhost, tmp_path):
         assert sorted(ours["result"]) == sorted(theirs), given["options"]
         for name, values in theirs.items():
             numpy.testing.assert_allclose(ours["result"][name], values, rtol=2e-5, err_msg=f"{given['options']} {name}")
+
+
+def test_the_name_accuracy_chooses_by_shapes_and_loss_as_keras_s(trainhost, tmp_path):
+    random = numpy.random.default_rng(20)
+    logits, classes = random.normal(size=(40, 3)), random.integers(0, 3, size=40)
+    one_hot, yes = numpy.eye(3)[classes], random.integers(0, 2, size=(40, 1))
+    shares = numpy.exp(logits) / numpy.exp(logits).sum(1, keepdims=True)
+    chance = random.uniform(size=(40, 1))
+    losses = keras.losses
+    cases = [
+        ("cross_entropy", losses.CategoricalCrossentropy(from_logits=True), logits, one_hot),
+        ("cross_entropy", losses.SparseCategoricalCrossentropy(from_logits=True), logits, classes),
+        ("categorical_crossentropy", "categorical_crossentropy", shares, one_hot),
+        ("sparse_categorical_crossentropy", "sparse_categorical_crossentropy", shares, classes),
+        ("binary_crossentropy", "binary_crossentropy", chance, yes),
+        ("mse", "mse", shares, one_hot),
+        ("mse", "mse", chance, yes),
+    ]
+    given = [{"loss": name, "scores": scores.tolist(), "target": target.tolist(), "integers": target is classes}
+             for name, _, scores, target in cases]
+    for (name, loss, scores, target), ours in zip(cases, run(trainhost, tmp_path, given), strict=True):
+        model = keras.Sequential([keras.Input(scores.shape[1:]), keras.layers.Activation("linear")])
+        model.compile(loss=loss, metrics=["accuracy"])
+        theirs = model.evaluate(scores.astype("float32"), target, verbose=0, return_dict=True)
+        numpy.testing.assert_allclose(ours["result"]["accuracy"], theirs["accuracy"], rtol=1e-6, err_msg=name)
+        numpy.testing.assert_allclose(ours["result"]["loss"], theirs["loss"], rtol=1e-5, err_msg=name)

@@ -54,8 +54,9 @@ function EarlyStopping:on_epoch_end(state)
     keep(self, state)
     if self.baseline == nil or self._monitor:improved(current, self.baseline) then self.wait = 0 end
   elseif self.wait >= self.patience and state.epoch > 0 then
-    return stop(self, state, ("%s has not improved for %d epochs, best %s at epoch %d"):format(self.monitor, self.wait,
-      numbers.short(self.best or 0 / 0), (self.best_epoch or state.epoch) + 1))
+    local best = self.best and ("best %s at epoch %d"):format(numbers.short(self.best), (self.best_epoch or state.epoch) + 1)
+    return stop(self, state, ("%s has not improved for %d epochs, %s"):format(self.monitor, self.wait,
+      best or "it was never a number"))
   end
   if self.stopping_threshold and self._monitor:beyond(current, self.stopping_threshold) then
     stop(self, state, text .. ", beyond the stopping threshold " .. self.stopping_threshold)

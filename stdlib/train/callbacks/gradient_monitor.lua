@@ -137,13 +137,13 @@ local function judge(self, state, by_layer, total)
   if is_over or is_spike then
     local name, bound = largest(by_layer, known.order), is_over and self.max_norm or middle * self.spike
     local from = name and ", most of it in " .. known:layer(name) or ""
-    if is_over and is_news(self, "max_norm", true) then
-      tell(self, state, "the gradient's norm %s is above max_norm = %s%s%s", short(total), short(self.max_norm), from,
-        gradient_policy.action(self.policy, self.max_norm))
-    end
-    if is_spike and is_news(self, "spike", true) then
-      tell(self, state, "the gradient's norm %s is a spike: %s times the running median %s%s%s", short(total),
-        short(total / middle), short(middle), from, gradient_policy.action(self.policy, bound))
+    local over = is_over and is_news(self, "max_norm", true)
+    local spike = is_spike and is_news(self, "spike", true)
+      and ("a spike: %s times the running median %s"):format(short(total / middle), short(middle))
+    if over or spike then
+      local above = over and "above max_norm = " .. short(self.max_norm)
+      tell(self, state, "the gradient's norm %s is %s%s%s", short(total), above and spike and above .. ", " .. spike or above or spike,
+        from, gradient_policy.action(self.policy, bound))
     end
     if self.policy ~= "warn" then self.interventions = self.interventions + 1 end
     gradient_policy.act(self.policy, state, known, {kind = is_over and "max_norm" or "spike", norm = total, median = middle,

@@ -22,7 +22,7 @@ function SWA:check(state)
   if type(rates) == "table" and #rates ~= #groups then
     usage(("swa_lr has %d values, the optimizer %d parameter groups"):format(#rates, #groups))
   end
-  if state.epochs and self.swa_start >= state.epochs then
+  if state.epochs and self.swa_start >= state.epochs and not state.dry_run then  -- which has one epoch
     require("host").log.warn(("train.SWA: swa_start = %s is beyond the last of %s: nothing is averaged"):format(self.swa_start,
       numbers.counted(state.epochs, "epoch")))
   end

@@ -38,6 +38,15 @@ local function weight_of(self, weight, target)
     :format(tostring(target.shape), tostring(weight.shape)))
 end
 
+-- Targets of the scores' shape, where neither the loss nor the user says what they are.
+local function tell_guess(self, pred)
+  self.guesses = nil
+  local name = getmetatable(self).__name
+  require("host").log.warn((self.one_hot and "%s: targets of the scores' shape %s are taken for one-hot classes; for labels "
+    .. "give train.metrics.%s()" or "%s: targets of the scores' shape %s are taken for yes and no of labels; for one-hot "
+    .. "classes give train.metrics.%s {one_hot = true}"):format(name, tostring(pred.shape), name))
+end
+
 --- Puts a batch in one of the forms above.
 ---@param self table a metric with num_classes, average and one_hot, where it has them
 ---@param pred Tensor
@@ -51,7 +60,10 @@ end
 function classes.layout(self, pred, target, weight)
   tensors.check(self, pred, target, weight)
   if pred.requires_grad then pred = pred:detach() end
-  if self.one_hot and target:dim() > 1 and target:dim() == pred:dim() then target = tensors.best(target) end
+  if (self.one_hot or self.guesses) and pred:dim() > 1 and pred:size(1) > 1 and pred:is_same_size(target) then
+    if self.guesses then tell_guess(self, pred) end
+    if self.one_hot then target = tensors.best(target) end
+  end
   pred, target = drop_single(pred, target)
   local p, t = pred:dim(), target:dim()
   local known, kind, count = self.num_classes, nil, nil

@@ -7,7 +7,7 @@ local names = {}
 
 -- Other names, in any case and with or without underscores -> the class, and the options that make it that.
 local ALIASES <const> = {
-  acc = {"Accuracy"}, accuracy_score = {"Accuracy"}, binary_accuracy = {"Accuracy"},
+  acc = {"Accuracy"}, accuracy_score = {"Accuracy"}, binary_accuracy = {"Accuracy", one_hot = false},
   categorical_accuracy = {"Accuracy", one_hot = true}, sparse_categorical_accuracy = {"Accuracy"},
   top_k_categorical_accuracy = {"Accuracy", top_k = 5, one_hot = true},
   sparse_top_k_categorical_accuracy = {"Accuracy", top_k = 5}, top_k_accuracy = {"Accuracy", top_k = 5},
@@ -24,7 +24,8 @@ local ALIASES <const> = {
   dice_coefficient = {"DiceScore"},
   f1_score = {"F1"}, fbeta_score = {"FBeta"},
   jaccard = {"JaccardIndex"}, jaccard_score = {"JaccardIndex"}, mean_iou = {"JaccardIndex"}, binary_iou = {"JaccardIndex"},
-  bce = {"LogLoss"}, binary_crossentropy = {"LogLoss"}, categorical_crossentropy = {"LogLoss", one_hot = true},
+  bce = {"LogLoss", one_hot = false}, binary_crossentropy = {"LogLoss", one_hot = false},
+  categorical_crossentropy = {"LogLoss", one_hot = true},
   cross_entropy = {"LogLoss", from_logits = true}, sparse_categorical_crossentropy = {"LogLoss"},
   map = {"MeanAveragePrecision"},
   matthews_corrcoef = {"MatthewsCorrCoef"}, mcc = {"MatthewsCorrCoef"},
@@ -61,7 +62,7 @@ end
 ---A new metric by its name.
 ---@param where string
 ---@param name string "accuracy", "ROCCurve", "roc_curve", "mse", "f1_score"
----@param options? table further options of the class
+---@param options? table options of the class, where the name says nothing of them
 ---@return table metric
 function names.make(where, name, options)
   if not by_plain then read() end
@@ -73,10 +74,10 @@ function names.make(where, name, options)
       keywords.listed(listed, near ~= nil)), "or a metric of your own: metrics = {mine = function(pred, target) return mean end}")
   end
   local all = {}
+  for key, value in pairs(options or {}) do all[key] = value end
   for key, value in pairs(found) do
     if type(key) == "string" then all[key] = value end
   end
-  for key, value in pairs(options or {}) do all[key] = value end
   local class = require("train.metrics")[found[1]]
   return next(all) and class(all) or class()
 end
@@ -88,14 +89,13 @@ function names.is_metric(value)
   return type(value) == "table" and value.update ~= nil and value.result ~= nil and value.reset ~= nil
 end
 
----Is `name` that of this class?
----@param name string
----@param class string "Accuracy"
+---Does a metric's name say what an option is?
+---@param name string "categorical_accuracy"
+---@param option string "one_hot"
 ---@return boolean
-function names.is(name, class)
+function names.is_explicit(name, option)
   if not by_plain then read() end
-  local found = by_plain[plain(name)]
-  return found ~= nil and found[1] == class
+  return by_plain[plain(name)][option] ~= nil
 end
 
 ---The names that an error lists.

@@ -114,6 +114,18 @@ test.case("evaluate and predict keep to the policies", function()
   end
 end)
 
+test.case("where Keras's self.model is looked for, the error says where the model is", function()
+  local model = torch.nn.Linear(1, 1)
+  local given = {model = model, optimizer = "sgd", loss = "mse", train = {{torch.ones(2, 1), torch.ones(2, 1)}}, epochs = 1, quiet = true}
+  given.callbacks = {{on_epoch_end = function(self) return self.model.weight end}}
+  local ok, err = pcall(train.fit, given)
+  test.falsy(ok)
+  test.truthy(tostring(err):find("(field 'model') (the model is state.model)", 1, true), tostring(err))
+  given.callbacks[1].errors = "disable"
+  local said = test.warnings(function() train.fit(given) end)
+  test.truthy(said[1]:find("the model is state.model", 1, true), said[1])
+end)
+
 test.case("whatever is thrown, the callback and its hook are named", function()
   for _, thrown in ipairs {"text", 42, false} do
     local told = test.warnings(function()

@@ -198,6 +198,8 @@ test.case("fields of a checkpoint's file name, and monitors without validation d
   finds(of_fit "metrics = {own = function() return 1 end}, callbacks = {train.EarlyStopping{monitor = 'own'}}",
     "the direction of monitor 'own' is unknown; give mode = \"min\" or mode = \"max\"")
   test.equal(of_fit "metrics = {own = function() return 1 end}, callbacks = {train.EarlyStopping{monitor = 'own', mode = 'max'}}", {})
+  test.equal(of_fit "evaluate_train = 1, callbacks = {train.EarlyStopping{monitor = 'train_loss'}}", {})
+  test.equal(of_fit "metrics = {l1_loss = function() return 1 end}, callbacks = {train.EarlyStopping{monitor = 'l1_loss'}}", {})
   test.equal(of_fit "callbacks = {train.ModelCheckpoint{filepath = 'x', monitor = 'own'}}", {})  -- it looks for no best one
   finds(of_fit "scheduler = {x, monitor = 'los'}", "unknown monitor 'los'; did you mean 'loss'?")
 end)

@@ -1,5 +1,6 @@
 -- train.EarlyStopping on hand-made loss lists.
 local test = require "test"
+local torch = require "torch"
 local train = require "train"
 
 -- Runs the policy over values of val_loss; returns the callback, the epochs run and the waits after each.
@@ -103,8 +104,31 @@ test.case("a second training begins afresh", function()
   end
 end)
 
+test.case("where no value was a number the reason names no best one", function()
+  local stopping = train.EarlyStopping {monitor = "loss", patience = 2, verbose = false}
+  local history
+  test.warnings(function()
+    history = train.fit {train = {{1}}, epochs = 5, quiet = true, callbacks = {stopping}, step = function() return 0 / 0 end}
+  end)
+  test.equal(history.stop_reason, "loss has not improved for 2 epochs, it was never a number")
+end)
+
 test.case("a missing monitor is an error that lists the names there are", function()
   test.raises("unknown monitor 'val_los'; did you mean 'val_loss'", run, {1, 2}, {monitor = "val_los", mode = "min"})
+end)
+
+test.case("what ends with loss is better where it is less, and train_ is left out as val_ is", function()
+  local direction = require("train.monitor").direction
+  local state = {metrics = {accuracy = train.metrics.Accuracy(), odd_loss = train.metrics.Accuracy()}}
+  for name, expected in pairs {loss = "min", val_loss = "min", train_loss = "min", d_loss = "min", val_l1_loss = "min",
+    accuracy = "max", val_accuracy = "max", train_accuracy = "max", odd_loss = "max", lossless = "none", f1 = "none"} do
+    test.equal(direction(name, state) or "none", expected, name)
+  end
+  local model = torch.nn.Linear(1, 1)
+  local x, stopping = torch.ones(4, 1), train.EarlyStopping {monitor = "train_loss", patience = 1, verbose = false}
+  local history = train.fit {model = model, optimizer = torch.optim.SGD(model:parameters(), {lr = 0.0}), loss = "mse",
+    train = {x, x}, epochs = 5, quiet = true, evaluate_train = 1, callbacks = {stopping}}
+  test.equal(#history.train_loss, 2)
 end)
 
 test.case("a direction that nothing tells is an error before training", function()
@@ -192,7 +216,7 @@ test.case("compat = keras: a NaN of the first epoch is the best, and lists of hi
 end)
 
 test.case("the best weights go through a checkpoint and are restored by the training that goes on", function()
-  local host, torch = require "host", require "torch"
+  local host = require "host"
   local folder = test.tmpdir() .. "/state"
   local values = {3, 1, 2, 2, 2, 2}
   local function go_on(from, to, load)

@@ -106,6 +106,15 @@ test.case("a spike against the running median is told, with the layer", function
   test.equal(#monitor.recent, 12)
 end)
 
+test.case("a spike that is above max_norm too is told of once", function()
+  local said = drive({log_freq = 1, update_ratio = false, max_norm = 50, policy = "skip"}, 12, function(k, p)
+    if k == 9 then p["2.bias"].grad:fill_(1000) end
+  end)
+  test.equal(#matching(said, "step 9: "), 1)
+  test.truthy(said[1]:find("is above max_norm = 50, a spike: 218.", 1, true), said[1])
+  test.truthy(said[1]:find("layer '2' (Linear); the step is left out", 1, true), said[1])
+end)
+
 test.case("the running median is that of the last values", function()
   local recent = {}
   local median = require "train.running_median"(recent)

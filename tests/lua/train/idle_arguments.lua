@@ -99,6 +99,7 @@ test.case("an average that begins after the last epoch", function()
   test.equal(warnings {callbacks = {train.SWA {swa_start = 2}}, epochs = 2},
     {"train.SWA: swa_start = 2 is beyond the last of 2 epochs: nothing is averaged"})
   test.equal(warnings {callbacks = {train.SWA {swa_start = 1}}, epochs = 2}, {})
+  test.equal(warnings {callbacks = {train.SWA {swa_start = 1}}, epochs = 2, dry_run = true}, {})
   test.raises("SWA, check: swa_lr has 2 values, the optimizer 1 parameter groups", warnings,
     {callbacks = {train.SWA {swa_lr = {0.1, 0.2}}}})
 end)

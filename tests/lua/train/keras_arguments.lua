@@ -120,6 +120,8 @@ test.case("Keras's crossentropies take probabilities", function()
   local expected = F.nll_loss(p:log(), target):item()
   test.near(loss("sparse_categorical_crossentropy", p, target), expected, 1e-6)
   test.near(loss("categorical_crossentropy", p, F.one_hot(target, 3):to(torch.float32)), expected, 1e-6)
+  test.raises("categorical_crossentropy: the target must be one%-hot, of the output's shape .-sparse_categorical_crossentropy", loss,
+    "categorical_crossentropy", p, target)
   local scores = train.evaluate{model = nn.Identity(), data = {p, F.one_hot(target, 3):to(torch.float32)},
     loss = "categorical_crossentropy", metrics = {"accuracy", "f1", iou = "iou"}}
   test.equal(scores.accuracy, p:argmax(1):eq(target):float():mean():item())

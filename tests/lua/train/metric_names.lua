@@ -101,3 +101,60 @@ test.case("weighted_metrics get the weights of samples and classes, metrics do n
     weighted_metrics = {one = function(pred) return pred:mean() end}})
   test.raises("weighted_metrics must be a table of metrics, got number 3", scores, {}, {weighted_metrics = 3})
 end)
+
+-- Scores and classes of 3, and the targets one-hot.
+local LOGITS = torch.tensor {{2.0, 1, -1}, {-3, -1, -2}, {0.2, 0.1, 0.9}, {0.3, 4, 5}}
+local CLASSES = torch.tensor {0, 1, 0, 2}
+local ONE_HOT = nn.functional.one_hot(CLASSES, 3):to(torch.float32)
+
+local function of(loss, target, metrics, pred)
+  return train.evaluate {model = nn.Identity(), data = {pred or LOGITS, target}, loss = loss, metrics = metrics}
+end
+
+test.case("metrics by name take one-hot targets of a loss of classes for classes, however the loss is given", function()
+  local metrics = {"accuracy", "acc", "f1", "precision", "recall", "auc", "log_loss", "balanced_accuracy", "cohen_kappa"}
+  for _, loss in ipairs {"cross_entropy", "CrossEntropyLoss", nn.functional.cross_entropy, nn.CrossEntropyLoss()} do
+    local one_hot, plain = of(loss, ONE_HOT, metrics), of(loss, CLASSES, metrics)
+    test.near(one_hot, plain, 1e-6)
+    test.equal(one_hot.accuracy, 0.75)
+  end
+  local soft = of("cross_entropy", ONE_HOT * 0.9 + 0.1 / 3, {"accuracy"})  -- smoothed
+  test.equal(soft.accuracy, 0.75)
+  test.equal(of("cross_entropy", ONE_HOT, {"binary_accuracy"}).binary_accuracy, 0.5, "which says what it is")
+  local shares = LOGITS:softmax(1)
+  for name, value in pairs(of("categorical_crossentropy", ONE_HOT, {"accuracy", "f1", "auc"}, shares)) do
+    if name ~= "loss" then test.near(value, of("cross_entropy", CLASSES, {"accuracy", "f1", "auc"})[name], 1e-6) end
+  end
+end)
+
+test.case("metrics by name take the scores for logits where the loss does", function()
+  local pred, target = torch.tensor {{0.2, -0.4}, {-2, 0.3}, {3, 0.1}}, torch.tensor {{1.0, 0}, {0, 1}, {1, 1}}
+  local metrics = {"accuracy", "f1", "precision", "log_loss", "brier", "binary_accuracy"}
+  for _, loss in ipairs {"binary_cross_entropy_with_logits", nn.BCEWithLogitsLoss(), "MultiLabelSoftMarginLoss"} do
+    local found = of(loss, target, metrics, pred)
+    test.equal({found.accuracy, found.f1, found.precision, found.binary_accuracy}, {1.0, 1.0, 1.0, 1.0})
+  end
+  local logits, shares = of("binary_cross_entropy_with_logits", target, metrics, pred),
+    of("binary_crossentropy", target, metrics, pred:sigmoid())
+  test.near(logits, shares, 1e-6)
+  local two = of("cross_entropy", torch.tensor {0, 1}, {"auc"}, torch.tensor {{3.0, 1}, {-2, 0}})
+  test.equal(two.auc, 1.0, "of two columns the difference counts")
+end)
+
+test.case("a loss that says nothing of its targets: the accuracy of one-hot, other metrics of labels, and a warning each", function()
+  local found
+  local said = test.warnings(function() found = of("mse", ONE_HOT, {"accuracy", "f1"}, LOGITS:softmax(1)) end)
+  test.equal(found.accuracy, 0.75)
+  table.sort(said)
+  local shape = tostring(ONE_HOT.shape)
+  test.equal(said, {
+    ("Accuracy: targets of the scores' shape %s are taken for one-hot classes; for labels give train.metrics.Accuracy()"):format(shape),
+    ("F1: targets of the scores' shape %s are taken for yes and no of labels; for one-hot classes give train.metrics.F1 "
+      .. "{one_hot = true}"):format(shape)})
+  local function warnings(loss, metrics)
+    return test.warnings(function() of(loss, ONE_HOT, metrics, LOGITS:sigmoid()) end)
+  end
+  test.equal(warnings("binary_crossentropy", {"accuracy", "f1"}), {})
+  test.equal(warnings("mse", {"categorical_accuracy", "binary_accuracy"}), {})
+  test.equal(test.warnings(function() scores {"accuracy", "f1"} end), {}, "yes and no of one each")
+end)

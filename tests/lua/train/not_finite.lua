@@ -59,6 +59,22 @@ test.case("sums of another device are looked at when the logs are read", functio
   test.truthy(said[1]:find("the loss is nan by epoch 2, batch 7", 1, true), said[1])
 end)
 
+test.case("a log that is no number is printed as nan, whatever its sign", function()
+  local logs = require "train.logs"
+  local shown = logs.new()
+  logs.set_lazy(shown, "lazy", function() return 0 / 0 end)
+  logs.set_lazy(shown, "tensor", function() return torch.tensor(0 / 0) end)
+  logs.set_lazy(shown, "no", function() return false end)
+  test.equal(shown.no, false)
+  shown.plain, shown.minus, shown.flag = 0 / 0, -(0 / 0), false
+  for _, name in ipairs {"lazy", "tensor", "plain", "minus"} do test.equal(tostring(shown[name]), "nan", name) end
+  test.equal(shown.flag, false)
+  test.warnings(function()
+    local history = train.fit {train = {{1}}, epochs = 1, quiet = true, step = function() return 0 / 0 end}
+    test.equal(("%g"):format(history.loss[1]), "nan")
+  end)
+end)
+
 test.case("the progress shows nan without a sign", function()
   local lines = {}
   test.warnings(function()
