@@ -27,7 +27,7 @@ Id id_of(const struct stat& there) { return {there.st_dev, there.st_ino}; }
 std::string read_note(int fd) {
   std::array<char, 512> text{};
   const ssize_t size = ::pread(fd, text.data(), text.size(), 0);
-  return size > 0 ? std::string(text.data(), static_cast<size_t>(size)) : std::string();
+  return size > 0 ? std::string(text.data(), static_cast<size_t>(size)) : "another process";  // it has just begun
 }
 
 // A disk that is full keeps nobody from the lock: the note says less then.
