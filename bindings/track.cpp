@@ -236,25 +236,35 @@ std::shared_ptr<track::Store> store_at(lua_State* L, int arg, Clock::time_point 
   return asked;
 }
 
-int call(lua_State* L) {
-  const std::string path(text_at(L, 1, "mlflow", "path"));
-  const auto request = nlohmann::json::parse(text_at(L, 2, "mlflow", "request"));
-  const double limit = luaL_optnumber(L, 4, 0);
-  const auto until = lua_isnoneornil(L, 4)
-                         ? Clock::time_point::max()
-                         : Clock::now() + std::chrono::microseconds(static_cast<int64_t>(limit * 1e6));
+// Asks the store of the URI at one argument; `limit` is that of the seconds that it may take, none: as long as it
+// takes.
+template <class Ask>
+auto ask(lua_State* L, int uri, int limit, Ask question) {
+  const bool is_limited = !lua_isnoneornil(L, limit);
+  const double seconds = std::clamp(static_cast<double>(luaL_optnumber(L, limit, 0)), 0.0, 1e6);
+  const auto until = is_limited ? Clock::now() + std::chrono::microseconds(static_cast<int64_t>(seconds * 1e6))
+                                : Clock::time_point::max();
   const auto waits = interruptible(L, until);
-  const auto asked = store_at(L, 3, until);
+  const auto asked = store_at(L, uri, until);
   try {
-    push_text(L, asked->call(path, request).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-    return 1;
-  } catch (const track::NotFound& e) {
-    lua_pushnil(L);
-    push_text(L, e.message());
+    return question(*asked);
   } catch (const Error& e) {
     if (e.kind() != ErrorKind::interrupted || vm::State::of(L).interrupts().requested()) throw;
     throw Error(ErrorKind::tracking,
                 "mlflow: '" + track::without_credentials(asked->address()) + "' has not answered in time");
+  }
+}
+
+int call(lua_State* L) {
+  const std::string path(text_at(L, 1, "mlflow", "path"));
+  const auto request = nlohmann::json::parse(text_at(L, 2, "mlflow", "request"));
+  try {
+    const auto answer = ask(L, 3, 4, [&](track::Store& store) { return store.call(path, request); });
+    push_text(L, answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    return 1;
+  } catch (const track::NotFound& e) {
+    lua_pushnil(L);
+    push_text(L, e.message());
   }
   return 2;
 }
@@ -263,8 +273,7 @@ int list_artifacts(lua_State* L) {
   const std::string uri(text_at(L, 1, "mlflow.list_artifacts", "artifact_uri"));
   const std::string path = optional_text(L, 2, "mlflow.list_artifacts", "path");
   if (!path.empty()) track::check_artifact_path(path);
-  const auto waits = interruptible(L);
-  const auto found = store_at(L, 3)->list_artifacts(uri, path);
+  const auto found = ask(L, 3, 4, [&](track::Store& store) { return store.list_artifacts(uri, path); });
   lua_createtable(L, static_cast<int>(found.size()), 0);
   for (size_t i = 0; i < found.size(); ++i) {
     lua_createtable(L, 0, 3);
@@ -282,8 +291,7 @@ int get_artifact(lua_State* L) {
   const std::string path(text_at(L, 2, "mlflow.download_artifacts", "path"));
   track::check_artifact_path(path);
   const std::string target(text_at(L, 3, "mlflow.download_artifacts", "target"));
-  const auto waits = interruptible(L);
-  store_at(L, 4)->get_artifact(uri, path, target);
+  ask(L, 4, 5, [&](track::Store& store) { store.get_artifact(uri, path, target); });
   return 0;
 }
 
@@ -382,6 +390,11 @@ int end_run(lua_State* L) {
 
 int info(lua_State* L) {
   push_info(L, check<Run>(L, 1)->info());
+  return 1;
+}
+
+int is_run(lua_State* L) {
+  lua_pushboolean(L, check<Run>(L, 1)->is(std::string(text_at(L, 2, "mlflow", "run_id"))));
   return 1;
 }
 
@@ -509,10 +522,12 @@ constexpr Row kRows[] = {
      "@return string|nil message"},
     {"list_artifacts", guarded<list_artifacts>,
      "Lists one folder of artifacts, each {path, is_dir, file_size}.\n@param artifact_uri string\n"
-     "@param path string|nil\n@param uri string|nil of another store than the open one\n@return table[]"},
+     "@param path string|nil\n@param uri string|nil of another store than the open one\n"
+     "@param limit number|nil seconds that it may take\n@return table[]"},
     {"get_artifact", guarded<get_artifact>,
      "Copies an artifact to a file; a tracking error if there is none.\n@param artifact_uri string\n"
-     "@param path string\n@param target string\n@param uri string|nil"},
+     "@param path string\n@param target string\n@param uri string|nil\n"
+     "@param limit number|nil seconds that it may take"},
     {"put_artifact", guarded<put_artifact>,
      "Stores a file, or a text, as an artifact and waits for it.\n@param artifact_uri string\n@param path string\n"
      "@param local_path string|nil\n@param text string|nil\n@param uri string|nil"},
@@ -542,6 +557,9 @@ constexpr Row kRows[] = {
      "Logs all files below a folder.\n@param run Run\n@param local_dir string\n@param artifact_path string|nil"},
     {"end_run", guarded<end_run>, "Ends a run.\n@param run Run\n@param status string FINISHED, FAILED or KILLED"},
     {"info", guarded<info>, "Returns what is known of a run.\n@param run Run\n@return table"},
+    {"is_run", guarded<is_run>,
+     "Is it the run of this id, be it the one that it had before its server knew it?\n@param run Run\n"
+     "@param run_id string\n@return boolean"},
     {"wait_id", guarded<wait_id>,
      "Waits until info(run).run_id is the id by which others know the run.\n@param run Run\n"
      "@param seconds number at most\n@return boolean known"},

@@ -27,7 +27,7 @@ local function trimmed(path) return path and (path:gsub("/+$", "")) end
 ---@return table[]
 function artifacts.list(uri, path, store)
   places.open()
-  return track.list_artifacts(uri, trimmed(path), places.other(store))
+  return track.list_artifacts(uri, trimmed(path), places.other(store), ask.left())
 end
 
 local made = {}  -- temporary folders, removed when the script ends
@@ -76,7 +76,7 @@ function artifacts.fetch(uri, path, dst_path, store)
   local function copy(name)
     local target = joined(folder, name)
     file.mkdir(file.folder_of(target))
-    track.get_artifact(uri, name, target, places.other(store))
+    track.get_artifact(uri, name, target, places.other(store), ask.left())
   end
   if kind then copy(path) else each_file(uri, path, store, copy) end
   local result = joined(folder, path)

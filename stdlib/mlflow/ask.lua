@@ -23,6 +23,11 @@ function ask.within(seconds, f, ...)
   return table.unpack(found, 2, found.n)
 end
 
+--- What is left of these seconds; nil: nobody counts.
+---@private
+---@return number?
+function ask.left() return deadline and math.max(deadline - clock(), 0) end
+
 --- Asks for what may not be there.
 ---@private
 ---@param path string "runs/get"
@@ -32,7 +37,7 @@ end
 ---@return string|nil message
 function ask.find(path, request, uri)
   places.open()
-  local answer, message = track.call(path, json.encode(request), places.other(uri), deadline and math.max(deadline - clock(), 0))
+  local answer, message = track.call(path, json.encode(request), places.other(uri), ask.left())
   if not answer then return nil, message end
   return json.decode(answer)
 end
