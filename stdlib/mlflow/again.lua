@@ -32,9 +32,9 @@ return function(run)
   local known, told, left = {}, false, PATIENCE
 
   local function look_up(key)
-    local began, why = clock(), nil
-    known[key], why = known_of(run, key, left)
-    left = known[key] and left - (clock() - began) or 0
+    local began = clock()
+    local there, why = known_of(run, key, left)
+    known[key], left = there, there and left - (clock() - began) or 0
     if left > 0 then return end
     log.warn(("mlflow: what run %s had before it went on cannot be asked in time%s: values of the steps that are done again may "
       .. "be in it twice"):format(run.info.run_id, why and " (" .. why .. ")" or ""))

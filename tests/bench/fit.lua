@@ -67,6 +67,18 @@ local function in_turns(name, with_accuracy)
   for i = 1, #times - 1, 2 do print(("%s\t%.2f\t%.2f"):format(name, times[i] * 1e6, times[i + 1] * 1e6)) end
 end
 
+-- How far such figures are to be believed: two loops by hand in turns.
+local function control()
+  local one, other = by_hand(loader(), false), by_hand(loader(), false)
+  local function time(step)
+    local now = clock()
+    step()
+    return (clock() - now) * 1e6
+  end
+  for _ = 1, EPOCHS * STEPS do print(("control\t%.2f\t%.2f"):format(time(one), time(other))) end
+end
+
+control()
 in_turns("step", false)
 in_turns("watched", true)
 

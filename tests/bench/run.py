@@ -6,6 +6,7 @@ import platform
 import statistics
 import sys
 
+from trackers import bench_tracking
 from turns import HERE, MIMALLOC, ONE_THREAD, PRELOADED, PROGRAM, ROUNDS, Run, median, side_by_side, spread, table
 
 BUILD = PROGRAM.parent / "tests"
@@ -54,7 +55,7 @@ def bench_fit():
         what, *values = line.split("\t")
         figures.setdefault(what, []).append([float(value) for value in values])
     rows = []
-    for what, label, bar in (("step", "MLP step, batch 64", " <= 1.02"),
+    for what, label, bar in (("control", "control: by hand beside by hand", ""), ("step", "MLP step, batch 64", " <= 1.02"),
                              ("watched", "with Accuracy and a progress bar", "")):
         raw, fit = (quartiles(values) for values in zip(*figures[what]))
         rows.append([label, f"{raw[0]:.1f} ({raw[1]:.1f})", f"{fit[0]:.1f} ({fit[1]:.1f})", f"{fit[0] / raw[0]:.3f}{bar}"])
@@ -245,10 +246,14 @@ def cpu_name():
 
 
 def main():
-    known = ["call", "mlp", "operators", "optimizers", "start", "memory", "loader", "metrics", "fit", "models", "leak"]
+    known = ["call", "mlp", "operators", "optimizers", "start", "memory", "loader", "metrics", "fit", "models", "tracking", "leak"]
     names = sys.argv[1:] or known[:-1]  # leak takes minutes
-    models = names[names.index("models") + 1:] if "models" in names else []
-    names = names[:len(names) - len(models)]
+    parts = []  # what follows models or tracking
+    for last in ("models", "tracking"):
+        if last in names and names != known[:-1]:
+            parts = names[names.index(last) + 1:]
+            names = names[:len(names) - len(parts)]
+            break
     for name in names:
         if name not in known:
             sys.exit(f"bench: no benchmark '{name}': {', '.join(known)}")
@@ -271,7 +276,9 @@ def main():
     if "fit" in names:
         bench_fit()
     if "models" in names:
-        bench_models(models)
+        bench_models(parts)
+    if "tracking" in names:
+        bench_tracking(parts)
     if "leak" in names:
         bench_leak()
 

@@ -11,7 +11,7 @@ import urllib.request
 
 from turns import HERE, ONE_THREAD, PROGRAM, Run, median, spread, table
 
-PYTHON = os.environ.get("TRACKING_PYTHON", sys.executable)  # one that has mlflow
+PYTHON = os.environ.get("TRACKING_PYTHON") or sys.executable  # one that has mlflow
 ROUNDS = int(os.environ.get("ROUNDS", 3))
 METRICS = int(os.environ.get("METRICS", 100_000))
 # Metrics of the runs of Python, which takes milliseconds for each: their time is scaled to METRICS.
@@ -71,7 +71,7 @@ class Bench:
                 over = time.time()
             finally:
                 os.chdir(before)
-        lines = [line.split("\t") for line in output.splitlines()]
+        lines = [line.split("\t") for line in output.splitlines() if "\t" in line]  # MLflow prints more
         return [(name, [float(value) for value in values]) for name, *values in lines], over
 
     def values(self, side, what, store, count, name):

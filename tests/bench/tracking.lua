@@ -23,7 +23,7 @@ end
 
 -- Each call alone, between steps of a training, whose data and code are in the caches instead of ours.
 function subjects.between()
-  local step = require "torch" and subjects.training()
+  local step = subjects.training()
   local run <close> = mlflow.start_run()
   local took = {}
   for i = 1, count do
@@ -59,6 +59,7 @@ function subjects.start()
   local began = clock()
   local run <close> = mlflow.start_run()
   tell("start", clock() - began)
+  run:set_tag("bench", "start")
 end
 
 -- How long the process lives after its last line: what waits is stored first.

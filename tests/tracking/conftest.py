@@ -12,6 +12,14 @@ from mlflow import MlflowClient  # noqa: E402
 from mlflow_server import Server  # noqa: E402
 
 
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch, tmp_path):
+    """No credentials file, no .netrc; and mlflow.set_tracking_uri, which sets a variable, is of its test alone."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     server = Server(tmp_path_factory.mktemp("server"))

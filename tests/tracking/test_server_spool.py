@@ -11,7 +11,7 @@ import time
 import fault_server as faults
 import pytest
 from fault_server import FaultServer
-from test_server import plain_environment, points  # noqa: F401  (a fixture)
+from test_server import points
 from test_spool import LONG, LOOP, killed_after, mlflow, said
 
 LOCAL = "trainhost.run_id"
