@@ -73,17 +73,6 @@ track::StopAsked interruptible(lua_State* L) {
   });
 }
 
-// Does what waits for a store; giving up because of `until` is a failure of the store's, not an interruption.
-template <class Wait>
-auto timely(lua_State* L, Wait wait) {
-  try {
-    return wait();
-  } catch (const Error& e) {
-    if (e.kind() != ErrorKind::interrupted || vm::State::of(L).interrupts().requested()) throw;
-    throw Error(ErrorKind::tracking, "mlflow: the store has not answered in time");
-  }
-}
-
 std::string_view text_at(lua_State* L, int arg, const char* function, const char* name) {
   if (lua_type(L, arg) != LUA_TSTRING) throw_argument(L, function, name, "a string", arg);
   size_t size = 0;
@@ -249,13 +238,26 @@ std::shared_ptr<track::Store> store_at(lua_State* L, int arg) {
   return asked;
 }
 
+// Asks the store of the URI at an argument; giving up because of `until` is a failure of the store's, not an
+// interruption.
+template <class Ask>
+auto ask(lua_State* L, int uri, Ask question) {
+  const auto waits = interruptible(L);
+  const auto asked = store_at(L, uri);
+  try {
+    return question(*asked);
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::interrupted || vm::State::of(L).interrupts().requested()) throw;
+    throw Error(ErrorKind::tracking,
+                "mlflow: '" + track::without_credentials(asked->address()) + "' has not answered in time");
+  }
+}
+
 int call(lua_State* L) {
   const std::string path(text_at(L, 1, "mlflow", "path"));
   const auto request = nlohmann::json::parse(text_at(L, 2, "mlflow", "request"));
-  const auto waits = interruptible(L);
-  const auto asked = store_at(L, 3);
   try {
-    const auto answer = timely(L, [&] { return asked->call(path, request); });
+    const auto answer = ask(L, 3, [&](track::Store& store) { return store.call(path, request); });
     push_text(L, answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     return 1;
   } catch (const track::NotFound& e) {
@@ -269,8 +271,7 @@ int list_artifacts(lua_State* L) {
   const std::string uri(text_at(L, 1, "mlflow.list_artifacts", "artifact_uri"));
   const std::string path = optional_text(L, 2, "mlflow.list_artifacts", "path");
   if (!path.empty()) track::check_artifact_path(path);
-  const auto waits = interruptible(L);
-  const auto found = store_at(L, 3)->list_artifacts(uri, path);
+  const auto found = ask(L, 3, [&](track::Store& store) { return store.list_artifacts(uri, path); });
   lua_createtable(L, static_cast<int>(found.size()), 0);
   for (size_t i = 0; i < found.size(); ++i) {
     lua_createtable(L, 0, 3);
@@ -288,8 +289,7 @@ int get_artifact(lua_State* L) {
   const std::string path(text_at(L, 2, "mlflow.download_artifacts", "path"));
   track::check_artifact_path(path);
   const std::string target(text_at(L, 3, "mlflow.download_artifacts", "target"));
-  const auto waits = interruptible(L);
-  store_at(L, 4)->get_artifact(uri, path, target);
+  ask(L, 4, [&](track::Store& store) { store.get_artifact(uri, path, target); });
   return 0;
 }
 
@@ -298,10 +298,8 @@ int put_artifact(lua_State* L) {
   const std::string path(text_at(L, 2, "mlflow.log_artifact", "artifact_file"));
   track::check_artifact_path(path);
   const std::string source = optional_text(L, 3, "mlflow.log_artifact", "local_path");
-  const auto waits = interruptible(L);
   const std::string text = optional_text(L, 4, "mlflow.log_text", "text");
-  const auto asked = store_at(L, 5);
-  timely(L, [&] { asked->put_artifact(uri, path, source, text); });
+  ask(L, 5, [&](track::Store& store) { store.put_artifact(uri, path, source, text); });
   return 0;
 }
 
@@ -309,8 +307,7 @@ int wait_at_most(lua_State* L) {
   auto& until = context(L).until;
   until.reset();
   if (!lua_isnoneornil(L, 1))
-    until = Clock::now() +
-            std::chrono::milliseconds(static_cast<int64_t>(luaL_checknumber(L, 1) * 1000.0));
+    until = Clock::now() + std::chrono::milliseconds(static_cast<int64_t>(luaL_checknumber(L, 1) * 1000.0));
   return 0;
 }
 
@@ -411,6 +408,11 @@ int end_run(lua_State* L) {
 
 int info(lua_State* L) {
   push_info(L, check<Run>(L, 1)->info());
+  return 1;
+}
+
+int is_run(lua_State* L) {
+  lua_pushboolean(L, check<Run>(L, 1)->is(std::string(text_at(L, 2, "mlflow", "run_id"))));
   return 1;
 }
 
@@ -536,7 +538,8 @@ constexpr Row kRows[] = {
      "@return string|nil message"},
     {"list_artifacts", guarded<list_artifacts>,
      "Lists one folder of artifacts, each {path, is_dir, file_size}.\n@param artifact_uri string\n"
-     "@param path string|nil\n@param uri string|nil of another store than the open one\n@return table[]"},
+     "@param path string|nil\n@param uri string|nil of another store than the open one\n"
+     "@return table[]"},
     {"get_artifact", guarded<get_artifact>,
      "Copies an artifact to a file; a tracking error if there is none.\n@param artifact_uri string\n"
      "@param path string\n@param target string\n@param uri string|nil"},
@@ -544,7 +547,7 @@ constexpr Row kRows[] = {
      "Stores a file, or a text, as an artifact and waits for it.\n@param artifact_uri string\n@param path string\n"
      "@param local_path string|nil\n@param text string|nil\n@param uri string|nil"},
     {"wait_at_most", guarded<wait_at_most>,
-     "Has `call` and `put_artifact` give up, with a tracking error, so many seconds from now.\n"
+     "Has what asks a store give up, with a tracking error, so many seconds from now.\n"
      "@param seconds number|nil nil: they wait again as long as they do"},
     {"local_folder", guarded<local_folder>,
      "Returns the folder that a path or a file: URI names.\n@param uri string\n@return string|nil folder"},
@@ -576,6 +579,9 @@ constexpr Row kRows[] = {
      "@param node string|nil a part of the metrics' names\n@param step integer the first"},
     {"end_run", guarded<end_run>, "Ends a run.\n@param run Run\n@param status string FINISHED, FAILED or KILLED"},
     {"info", guarded<info>, "Returns what is known of a run.\n@param run Run\n@return table"},
+    {"is_run", guarded<is_run>,
+     "Is it the run of this id, be it the one that it had before its server knew it?\n@param run Run\n"
+     "@param run_id string\n@return boolean"},
     {"wait_id", guarded<wait_id>,
      "Waits until info(run).run_id is the id by which others know the run.\n@param run Run\n"
      "@param seconds number at most\n@return boolean known"},

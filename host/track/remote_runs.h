@@ -12,6 +12,9 @@
 
 namespace trainhost::track {
 
+// The tag by which a run is found again at its server: its id here.
+inline constexpr char kLocalIdTag[] = "trainhost.run_id";
+
 struct RemoteRun {
   std::string id, artifact_uri;
   int64_t experiment_id = 0;

@@ -15,9 +15,6 @@
 
 namespace trainhost::track {
 
-// The tag by which a run is found again whose creation was answered by nobody: its id here.
-inline constexpr char kLocalIdTag[] = "trainhost.run_id";
-
 // See Note [Storing at a server] in rest_sink.cpp.
 class RestSink : public Sink {
  public:

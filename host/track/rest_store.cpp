@@ -162,16 +162,46 @@ Experiment RestStore::experiment(const std::string& name) {
   return experiments_[id] = Experiment{id, name, "", "active"};
 }
 
-std::optional<StoredRun> RestStore::find_run(const std::string& run_id) {
-  std::lock_guard lock(mutex_);
-  Json answer;
+Json RestStore::run_of(const std::string& run_id) {
   try {
-    answer = patiently([&] { return server_.get("runs/get", {{"run_id", runs_->id_of(run_id)}}, stop()); });
+    const Json answer = patiently([&] { return server_.get("runs/get", {{"run_id", run_id}}, stop()); });
+    return object(answer, "run");
   } catch (const ServerError& e) {
-    if (e.code() == kNone) return std::nullopt;
+    if (e.code() == kNone) return nullptr;
     throw;
   }
-  const Json &info = object(object(answer, "run"), "info"), &data = object(object(answer, "run"), "data");
+}
+
+// A run that began while its server was away has another id there than here, which nobody knows any more once its spool
+// is gone: the server has it as a tag.
+Json RestStore::run_made_for(const std::string& local) {
+  if (local.size() != 32 || local.find_first_not_of("0123456789abcdef") != std::string::npos) return nullptr;
+  const std::string filter = std::string("tags.`") + kLocalIdTag + "` = '" + local + "'";
+  Json asked = {{"max_results", 1000}};
+  try {
+    do {
+      const Json page = patiently([&] { return server_.post("experiments/search", asked, stop()); });
+      Json ids = Json::array();
+      for (const Json& experiment : list(page, "experiments")) ids.push_back(text(experiment, "experiment_id"));
+      if (ids.empty()) break;
+      const Json search = {{"experiment_ids", std::move(ids)}, {"filter", filter}, {"max_results", 1}};
+      const Json found = patiently([&] { return server_.post("runs/search", search, stop()); });
+      if (const Json& runs = list(found, "runs"); !runs.empty()) return runs[0];
+      asked["page_token"] = text(page, "next_page_token");
+    } while (asked["page_token"] != "");
+  } catch (const ServerError& e) {
+    if (!is_wrong_use(e)) throw;
+  }
+  return nullptr;
+}
+
+std::optional<StoredRun> RestStore::find_run(const std::string& run_id) {
+  std::lock_guard lock(mutex_);
+  const std::string id = runs_->id_of(run_id);
+  Json found = run_of(id);
+  if (found.is_null() && id == run_id) found = run_made_for(run_id);
+  if (found.is_null()) return std::nullopt;
+  const Json &info = object(found, "info"), &data = object(found, "data");
   StoredRun run;
   run.info = {text(info, "run_id"),           text(info, "run_name"),      text(info, "user_id"),
               text(info, "status"),           text(info, "artifact_uri"),  text(info, "lifecycle_stage"),
@@ -179,6 +209,8 @@ std::optional<StoredRun> RestStore::find_run(const std::string& run_id) {
   for (const Json& metric : list(data, "metrics")) run.metrics.push_back(metric_of(metric));
   for (const Json& param : list(data, "params")) run.params[text(param, "key")] = text(param, "value");
   for (const Json& tag : list(data, "tags")) run.tags[text(tag, "key")] = text(tag, "value");
+  if (const auto local = run.tags.find(kLocalIdTag); local != run.tags.end())
+    runs_->add(local->second, {run.info.id, run.info.artifact_uri, run.info.experiment_id});
   return run;
 }
 

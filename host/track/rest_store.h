@@ -33,6 +33,9 @@ class RestStore : public Store {
  private:
   template <class Ask>
   auto patiently(Ask ask, bool makes = false);  // what makes something is asked again if nobody was there
+  // The runs/get of a run, null: there is none. Under the lock.
+  nlohmann::json run_of(const std::string& run_id);
+  nlohmann::json run_made_for(const std::string& local);
   template <class Ask>
   auto quickly(std::chrono::milliseconds limit, Ask ask);
 

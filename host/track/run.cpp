@@ -69,6 +69,8 @@ RunInfo Run::info() const {
   return info;
 }
 
+bool Run::is(const std::string& id) const { return info().id == (remote_ ? remote_->id_of(id) : id); }
+
 void Run::check_open(const char* function) const {
   if (!ended()) return;
   throw_usage(std::string("mlflow.") + function + ": the run " + id_ + " has ended (" + info().status + ")",

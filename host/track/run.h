@@ -53,6 +53,8 @@ class Run {
   RunInfo info() const;
   // The id that it has had from its first moment, in its records.
   const std::string& id() const noexcept { return id_; }
+  // Is it the run that `id` names, which may be the one that it had before its server knew it?
+  bool is(const std::string& id) const;
   // Waits until info().id is the id by which others know the run; false: not within `limit`, or the server refuses it.
   bool wait_id(std::chrono::milliseconds limit) const { return !remote_ || remote_->wait(id_, limit); }
 

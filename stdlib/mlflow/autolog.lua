@@ -31,7 +31,11 @@ local function start(given, state)
   local known, run_id = pcall(function() return state and require("train.resume").run_id(state) end)
   if known and run_id then
     local ok, started = pcall(start_run, {run_id = run_id})
-    if ok then return true, started end
+    if ok or type(started) == "table" and started.kind == "interrupted" then return ok, started end
+    if not given.silent then
+      log.warn(("mlflow.autolog: run %s of the checkpoint cannot be gone on with, a new one begins: %s"):format(run_id,
+        type(started) == "table" and started.message or tostring(started)))
+    end
   end
   return pcall(start_run, {tags = tags_of(given)})
 end

@@ -8,7 +8,7 @@ local logging_options = require "mlflow.logging_options"
 ---checkpoints that train.ModelCheckpoint saves; stopped_epoch, restored_epoch and the reason of an early stop. What cannot
 ---be logged becomes a line on the console, the tag trainhost.last_error and a line in errors.jsonl: training goes on. A training
 ---that goes on from a checkpoint goes on in the run that the script starts: with start_run{run_id = ...} or MLFLOW_RUN_ID in
----that of before, where nothing is logged twice.
+---that of before, where what the run has is not logged again, unless its server does not tell within two seconds.
 ---@param arguments? table run = the active one; every = how often to log the model too, as a LoggedModel epoch_<n> (epochs,
 ---"5ep", "500ba", "30min", or a list of these of which any counts), the last epoch always; log_models (default: where there
 ---is `every`; true: the final one as model too), keep_last_models = n (the others

@@ -2,28 +2,40 @@
 local json = require "native.json"
 local log = require "native.log"
 local ordered = require "host.ordered"
+local track = require "native.track"
 local vm = require "native.vm"
 
 local failures = {}
 
 local FILE <const>, TAG <const> = "errors.jsonl", "trainhost.last_error"
+local FILES <const> = "errors[%d-]*%.jsonl"  -- all that such a file may be called
+local CUT <const> = "is cut to %d+ characters$"  -- a long value that is kept to its limit: no failure
 local MOST <const> = 500  -- lines of a run
 
 local runs = setmetatable({}, {__mode = "k"})  -- run -> what is known of its failures
 
--- The file that a run that goes on has already.
-local function lines_before(run)
-  local path = run.info.artifact_uri:gsub("^file://", "") .. "/" .. FILE
-  local lines = {}
-  if path:sub(1, 1) ~= "/" then return lines end
-  local ok, text = pcall(require("native.file").read, path)
-  for line in (ok and text or ""):gmatch("[^\n]+") do lines[#lines + 1] = line end
-  return lines
+-- Where a run's lines go, after those that it has already: a run that goes on at a server has further files, errors-TIME.jsonl,
+-- for nobody waits here for what the server has. nil: its artifacts are where nothing can be written.
+local function file_of(run, notes)
+  local uri = run.info.artifact_uri
+  local folder = uri ~= "" and track.local_folder(uri)
+  if not folder then
+    if uri ~= "" and not (uri:find("^mlflow%-artifacts:") or uri:find("^https?:")) then return nil end
+    return run._goes_on and ("errors-%d.jsonl"):format(notes.since) or FILE
+  end
+  if run._goes_on and not notes.is_read then
+    local ok, text = pcall(require("native.file").read, folder .. "/" .. FILE)
+    for line in (ok and text or ""):gmatch("[^\n]+") do table.insert(notes.before, line) end
+    notes.is_read = true
+  end
+  return FILE
 end
 
 ---Takes note of a run, for the failures that its sender tells of.
 ---@param run table
-function failures.know(run) runs[run] = {entries = {}, by_place = {}, told = {}} end
+function failures.know(run)
+  runs[run] = {entries = {}, before = {}, by_place = {}, told = {}, since = os.time()}
+end
 
 ---Says where a run's training is: what `epoch` and `step` of a failure are.
 ---@param run table
@@ -33,9 +45,11 @@ function failures.follow(run, state)
 end
 
 local function write(run, notes)
+  local file = not notes.is_refused and file_of(run, notes)
+  if not file then return end
   local lines = table.move(notes.before, 1, #notes.before, 1, {})
   for _, entry in ipairs(notes.entries) do lines[#lines + 1] = json.encode(entry) end
-  run:log_text(table.concat(lines, "\n") .. "\n", FILE)
+  run:log_text(table.concat(lines, "\n") .. "\n", file)
 end
 
 -- A line of its own for each text and place; the same again there counts as one more try.
@@ -53,7 +67,6 @@ local function note(run, notes, text, at)
       {epoch or json.null, step or json.null, text, at.retries or 0, math.floor(require("host").time() * 1000)})
     notes.entries[#notes.entries + 1], notes.by_place[place] = entry, entry
   end
-  notes.before = notes.before or lines_before(run)
   run:set_tag(TAG, text)
   write(run, notes)
 end
@@ -80,11 +93,15 @@ end
 ---@param event table {message, run_id}
 function failures.heard(event)
   local text = event.message
-  if text:find(TAG, 1, true) or text:find(FILE, 1, true) then return end  -- of this very file
-  for run in pairs(runs) do
+  if text:find(TAG, 1, true) or text:find(CUT) then return end
+  for run, notes in pairs(runs) do
     local info = run.info
     if info.status == "RUNNING" and (event.run_id == nil or event.run_id == info.run_id) then
-      failures.record(run, text, {quiet = true})
+      if text:find(FILES) then
+        notes.is_refused = true  -- this very file: it is not tried again
+      else
+        failures.record(run, text, {quiet = true})
+      end
     end
   end
 end

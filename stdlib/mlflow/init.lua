@@ -179,8 +179,8 @@ function mlflow.start_run(options)
   if not run_id and from_environment and from_environment ~= "" and used_run_id ~= from_environment then
     run_id, used_run_id = from_environment, from_environment
   end
-  local run = Run.new(run_id and resume(run_id, options) or start(options), function(id) return mlflow.get_run(id) end)
-  run._resumed = run_id ~= nil
+  local handle = run_id and resume(run_id, options) or start(options)
+  local run = Run.new(handle, function(id) return mlflow.get_run(id) end, run_id ~= nil)
   stack[#stack + 1] = run
   if watched then require("mlflow.system_metrics").watch(run._handle, watched, run_id ~= nil) end
   return run

@@ -19,10 +19,10 @@ function Run.connect(hooks)
   deliver, finish = hooks.deliver, hooks.finish
 end
 
---- Wraps a native run.
+--- Wraps a native run; `goes_on`: its store has it already.
 ---@private
-function Run.new(handle, read)
-  local run = {_handle = handle, _params = {}}
+function Run.new(handle, read, goes_on)
+  local run = {_handle = handle, _params = {}, _goes_on = goes_on, _tables = {}, _named_tables = not goes_on and {} or nil}
   run.info = setmetatable({}, {
     __index = function(_, name) return track.info(handle)[name] end,
     __pairs = function() return pairs(track.info(handle)) end,
@@ -296,7 +296,8 @@ function Run:log_figure(figure, artifact_file, options)
   track.log_text(self._handle, require("mlflow.pictures").figure(figure, artifact_file, options), artifact_file)
 end
 
---- Logs rows of a table as JSON; those of a file that is there already stay, above the new ones. It waits for the store.
+--- Logs rows of a table as JSON; those of before stay, above the new ones. A run that goes on waits
+--- for its store, two seconds at most, the first time that it logs to a table.
 ---@param data table<string, any[]> the values of each column, or one row {column = value}
 ---@param artifact_file string "results.json"
 ---@example local run <close> = mlflow.start_run()
@@ -323,7 +324,8 @@ function Run:log_model(model, options, training)
 end
 
 --- Notes that something went wrong: a line on the console, the tag trainhost.last_error, and a line {epoch, step, text,
---- retries, time} in the artifact errors.jsonl. The same again at the same epoch and step counts as a retry.
+--- retries, time} in the artifact errors.jsonl (errors-TIME.jsonl of a run that goes on at a server). The same again at the
+--- same epoch and step counts as a retry.
 ---@param message string
 ---@param at {epoch: integer, step: integer, retries: integer}|nil default: where the training is that is logged
 ---@example local run <close> = mlflow.start_run()

@@ -1,5 +1,6 @@
 -- Tables of rows as artifacts: what Run:log_table writes, and mlflow.load_table reads; columns as pandas writes them.
 local artifacts = require "mlflow.artifacts"
+local ask = require "mlflow.ask"
 local file = require "native.file"
 local json = require "native.json"
 local ordered = require "host.ordered"
@@ -7,6 +8,9 @@ local signature = require "torch.signature"
 local vm = require "native.vm"
 
 local tables = {}
+
+local TAG <const> = "mlflow.loggedArtifacts"
+local PATIENCE <const> = 2  -- seconds that a script waits for the rows that its run has already
 
 local function usage(where, message) vm.raise("usage", where .. ": " .. message) end
 
@@ -88,6 +92,47 @@ local function stored(uri, artifact_file)
   return nil
 end
 
+-- What a run that goes on has of a table, and the list of its tables; nil where its store has not told within two seconds.
+local function stored_before(run, artifact_file)
+  local ok, old, named = pcall(ask.within, PATIENCE, function()
+    local stored_run = require("mlflow.client")():get_run(run.info.run_id)
+    return stored(stored_run.info.artifact_uri, artifact_file) or {}, stored_run.data.tags[TAG]
+  end)
+  if not ok and type(old) == "table" and old.kind == "interrupted" then error(old, 0) end
+  if ok then return old, named and json.decode(named) or {} end
+  return nil, type(old) == "table" and old.message or tostring(old)
+end
+
+-- The table as this process has it; its `file` is another one where the rows that the store has cannot be known.
+local function table_of(run, artifact_file)
+  local known = run._tables[artifact_file]
+  if known then return known end
+  known = {file = artifact_file, columns = {}, data = {}}
+  run._tables[artifact_file] = known
+  if not run._goes_on then return known end
+  local old, named = stored_before(run, artifact_file)
+  if old then
+    known.columns, known.data = old.columns or {}, old.data or {}
+    run._named_tables = run._named_tables or named
+  else
+    known.file = artifact_file:gsub("%.json$", ("-%d.json"):format(os.time()))
+    run:log_error(("log_table: the rows that '%s' has cannot be read, new ones go to '%s': %s"):format(artifact_file, known.file,
+      named))
+  end
+  return known
+end
+
+-- MLflow's pages show the tables that a tag names. One that cannot be known is left as it is.
+local function name_table(run, name)
+  local named = run._named_tables
+  if not named then return end
+  for _, entry in ipairs(named) do
+    if entry.path == name then return end
+  end
+  named[#named + 1] = {path = name, type = "table"}
+  run:set_tag(TAG, json.encode(named))
+end
+
 --- Adds rows to a table of a run, which is made if there is none.
 ---@private
 ---@param run Run
@@ -96,17 +141,11 @@ end
 function tables.log(run, data, artifact_file)
   check_name("mlflow.log_table", artifact_file)
   local columns, rows = read(data)
-  local stored_run = require("mlflow.client")():get_run(run.info.run_id)
-  local old = stored(stored_run.info.artifact_uri, artifact_file)
-  if old then columns, rows = joined(old, columns, rows) end
-  run:log_text(json.encode({columns = json.array(columns), data = json.array(rows)}, {nan = "null"}), artifact_file)
-  -- MLflow's pages show the tables that this tag names.
-  local known = json.decode(stored_run.data.tags["mlflow.loggedArtifacts"] or "[]")
-  for _, entry in ipairs(known) do
-    if entry.path == artifact_file then return end
-  end
-  known[#known + 1] = {path = artifact_file, type = "table"}
-  run:set_tag("mlflow.loggedArtifacts", json.encode(known))
+  rows = json.decode(json.encode(json.array(rows), {nan = "null"}))  -- what the script does to its tables later is not in them
+  local known = table_of(run, artifact_file)
+  known.columns, known.data = joined(known, columns, rows)
+  run:log_text(json.encode {columns = json.array(known.columns), data = json.array(known.data)}, known.file)
+  name_table(run, known.file)
 end
 
 local parse = signature("mlflow.load_table", "artifact_file, run_ids=nil, extra_columns=nil")

@@ -241,7 +241,7 @@ function Callback:on_train_begin(state)
   if dry(state) then return require("host.overlay").tell("what is logged to run " .. run.info.run_name) end
   failures.follow(run, state)
   state.run = run
-  if run._resumed and not state.dry_run then
+  if run._goes_on and not state.dry_run then
     held[run] = held[run] or require "mlflow.again"(run)
     self._again = held[run]
   end
@@ -254,10 +254,15 @@ function Callback:on_train_begin(state)
   end
 end
 
+-- Is it the run of the checkpoint? That may have the id that the run had before its server knew it.
+local function is_resumed(run, id)
+  return id and (run.info.run_id == id or run._handle and require("native.track").is_run(run._handle, id))
+end
+
 -- The training goes on in its run: what came after the checkpoint is there already, also what this process has logged.
 function Callback:on_checkpoint_load(state)
   local run = self._run
-  if run and state.resumed_run and run.info.run_id == state.resumed_run then self._again = require "mlflow.again"(run) end
+  if run and is_resumed(run, state.resumed_run) then self._again = require "mlflow.again"(run) end
 end
 
 -- The values that EarlyStopping may restore, for the end of the training.

@@ -120,3 +120,41 @@ case("rows are added to a table", function()
   test.raises("same length", run.log_table, run, {a = {1}, b = {1, 2}}, "x.json")
   test.raises("No runs found", mlflow.load_table, "nosuch.json")
 end)
+
+case("a table is read once, and only where its run goes on", function()
+  local ask, artifacts = require "mlflow.ask", require "mlflow.artifacts"
+  local find, list, asked = ask.find, artifacts.list, 0
+  ask.find = function(...)
+    asked = asked + 1
+    return find(...)
+  end
+  local function rows(id)
+    ask.find = find
+    return mlflow.load_table("t.json", {run_ids = {id}}).a
+  end
+  local run = mlflow.start_run()
+  local row = {a = {{"nested"}}}
+  run:log_table(row, "t.json")
+  row.a[1][1] = "changed"
+  run:log_table({a = {2}}, "t.json")
+  test.equal(asked, 0)
+  run:end_run()
+  run = mlflow.start_run {run_id = run.info.run_id}
+  run:log_table({a = {3}}, "t.json")
+  test.truthy(asked > 0)
+  asked = 0
+  run:log_table({a = {4}}, "t.json")
+  test.equal(asked, 0)
+  test.equal(rows(run.info.run_id), {{"nested"}, 2, 3, 4})
+  -- Its store does not tell: what it has is kept.
+  run:end_run()
+  run = mlflow.start_run {run_id = run.info.run_id}
+  artifacts.list = function() error("nobody there", 0) end
+  run:log_table({a = {5}}, "t.json")
+  run:log_table({a = {6}}, "t.json")
+  artifacts.list = list
+  test.equal(rows(run.info.run_id), {{"nested"}, 2, 3, 4})
+  local found = {}
+  for _, item in ipairs(artifacts.list_artifacts {run_id = run.info.run_id}) do found[#found + 1] = item.path:gsub("%d+", "N") end
+  test.equal(found, {"errors.jsonl", "t-N.json", "t.json"})
+end)

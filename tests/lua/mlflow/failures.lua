@@ -130,3 +130,27 @@ case("mistakes", function()
   test.raises("epoch must be a whole number, got number 1.5", run.log_error, run, "x", {epoch = 1.5})
   test.raises("unknown keyword string \"epochs\"", run.log_error, run, "x", {epochs = 1})
 end)
+
+case("a value that is cut to its limit is no failure", function()
+  local run = mlflow.start_run()
+  run:log_param("long", ("x"):rep(7000))
+  run:log_metric("loss", 1)
+  test.truthy(mlflow.flush(20))
+  test.equal(mlflow.get_run(run.info.run_id).data.tags["trainhost.last_error"], nil)
+  test.falsy(host.file.exists(run.info.artifact_uri .. "/errors.jsonl"))
+end)
+
+case("a run that goes on keeps the lines that it has, also below a file: URI", function(folder)
+  local id = mlflow.create_experiment("spaced", {artifact_location = "file://" .. folder .. "/with%20space"})
+  local run = mlflow.start_run {experiment_id = id}
+  run:log_error("first")
+  run:end_run()
+  run = mlflow.start_run {run_id = run.info.run_id}
+  run:log_error("second")
+  test.truthy(mlflow.flush(20))
+  local lines = {}
+  for line in host.file.read(("%s/with space/%s/artifacts/errors.jsonl"):format(folder, run.info.run_id)):gmatch "[^\n]+" do
+    lines[#lines + 1] = host.json.decode(line).text
+  end
+  test.equal(lines, {"first", "second"})
+end)
