@@ -11,6 +11,7 @@ local track = require "native.track"
 local model_artifacts = {}
 
 local EXAMPLE_ROWS <const> = 5  -- MLflow's own
+local WAIT <const> = 10  -- seconds for a store to delete a model
 
 ---The first rows of a batch's input and what the model says of them: what signature and input example are made of.
 ---@param state table
@@ -94,6 +95,8 @@ end
 ---@param registered? string the name in the registry
 function model_artifacts.delete(info, registered)
   local client = require "mlflow.client"()
+  local _ <close> = setmetatable({}, {__close = function() track.wait_at_most(nil) end})
+  track.wait_at_most(WAIT)
   if registered and info.version then
     local ok, version = pcall(client.get_model_version, client, registered, info.version)
     if ok and (#version.aliases > 0 or version.current_stage ~= "None") then return end
@@ -101,6 +104,7 @@ function model_artifacts.delete(info, registered)
   end
   client:delete_logged_model(info.model_id)
   local folder = track.local_folder(info.artifact_path)
+  if folder and file.folder_of(folder):match("[^/]+$") == info.model_id then folder = file.folder_of(folder) end
   if folder and file.exists(folder) then file.remove(folder) end
 end
 

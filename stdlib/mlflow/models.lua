@@ -100,7 +100,7 @@ local function id_of(run, seconds)
   return id
 end
 
-local CALLS <const>, FILES <const> = 2, 60  -- seconds that a training waits for a server: for its answers, for the files
+local CALLS <const>, FILES <const> = 10, 60  -- seconds that a training waits for a server: for its answers, for the files
 
 ---Logs a model; what Run:log_model and the callback do.
 ---@private
