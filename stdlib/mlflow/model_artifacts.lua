@@ -41,10 +41,10 @@ end
 function model_artifacts.of_training(state, name, options, about)
   local sample = about.sample
   local step = name:find("^global_step_") and state.steps_done or state.epoch + options.step_base
+  local function write(folder) file.write_atomic(folder .. "/metrics.json", metrics_text(state, about.metrics)) end
   return {name = name, step = step, registered_model_name = options.registered_model_name,
     signature = options.log_model_signatures and sample and model_folder.infer_signature(sample.input, sample.output) or false,
-    input_example = options.log_input_examples and sample and sample.input or nil},
-    {is_final = name == "model", write = function(folder) file.write_atomic(folder .. "/metrics.json", metrics_text(state, about.metrics)) end}
+    input_example = options.log_input_examples and sample and sample.input or nil}, {is_final = name == "model", write = write}
 end
 
 ---Logs the model as files of the run: they wait for a server that is away, as all that is logged does.
