@@ -11,13 +11,13 @@ local logging_options = require "mlflow.logging_options"
 ---that of before, where what the run has is not logged again, unless its server does not tell within two seconds.
 ---@param arguments? table run = the active one; every = how often to log the model too, as a LoggedModel epoch_<n> (epochs,
 ---"5ep", "500ba", "30min", or a list of these of which any counts), the last epoch always; log_models (default: where there
----is `every`; true: the final one as model too), keep_last_models = n (the others
----are deleted, but for versions with an alias or a stage), registered_model_name (each becomes its next version), log_model_signatures = true,
----log_input_examples = false; log_every_epoch = true, or false with log_every_n_steps = n or `every`; log_every_n_epoch = 1,
----log_every_n_step (Lightning's: beside the epochs); checkpoint = false, checkpoint_monitor = "val_loss", checkpoint_mode =
----"min", checkpoint_save_best_only = true, checkpoint_save_weights_only = false, checkpoint_save_freq = "epoch" | batches;
----style = "keras" | "lightning", extra_tags, silent = false, log_checkpoints = true, log_model_summary = true, step_base = 0
----(the step of the first epoch's metrics), errors = "disable", budget
+---is `every`; true: the final one as model too), keep_last_models = n (the others are deleted, but for versions with an
+---alias or a stage), registered_model_name (each becomes its next version), log_model_signatures = true, log_input_examples
+---= false; log_every_epoch = true, or false with log_every_n_steps = n or `every`; log_every_n_epoch = 1, log_every_n_step
+---(Lightning's: beside the epochs); checkpoint = false, checkpoint_monitor = "val_loss", checkpoint_mode = "min",
+---checkpoint_save_best_only = true, checkpoint_save_weights_only = false, checkpoint_save_freq = "epoch" | batches; style =
+---"keras" | "lightning", extra_tags, silent = false, log_checkpoints = true, log_model_summary = true, step_base = 0 (the
+---step of the first epoch's metrics), errors = "disable", budget
 ---@return table callback for train.fit and train.state
 return function(arguments)
   local o = logging_options.read("mlflow.callback", arguments, {run = keywords.none})

@@ -11,6 +11,7 @@ local track = require "native.track"
 local model_artifacts = {}
 
 local EXAMPLE_ROWS <const> = 5  -- MLflow's own
+local WAIT <const> = 10  -- seconds for a store to delete a model
 
 ---The first rows of a batch's input and what the model says of them: what signature and input example are made of.
 ---@param state table
@@ -40,10 +41,10 @@ end
 function model_artifacts.of_training(state, name, options, about)
   local sample = about.sample
   local step = name:find("^global_step_") and state.steps_done or state.epoch + options.step_base
+  local function write(folder) file.write_atomic(folder .. "/metrics.json", metrics_text(state, about.metrics)) end
   return {name = name, step = step, registered_model_name = options.registered_model_name,
     signature = options.log_model_signatures and sample and model_folder.infer_signature(sample.input, sample.output) or false,
-    input_example = options.log_input_examples and sample and sample.input or nil},
-    {is_final = name == "model", write = function(folder) file.write_atomic(folder .. "/metrics.json", metrics_text(state, about.metrics)) end}
+    input_example = options.log_input_examples and sample and sample.input or nil}, {is_final = name == "model", write = write}
 end
 
 ---Logs the model as files of the run: they wait for a server that is away, as all that is logged does.
@@ -94,6 +95,8 @@ end
 ---@param registered? string the name in the registry
 function model_artifacts.delete(info, registered)
   local client = require "mlflow.client"()
+  local _ <close> = setmetatable({}, {__close = function() track.wait_at_most(nil) end})
+  track.wait_at_most(WAIT)
   if registered and info.version then
     local ok, version = pcall(client.get_model_version, client, registered, info.version)
     if ok and (#version.aliases > 0 or version.current_stage ~= "None") then return end
@@ -101,6 +104,7 @@ function model_artifacts.delete(info, registered)
   end
   client:delete_logged_model(info.model_id)
   local folder = track.local_folder(info.artifact_path)
+  if folder and file.folder_of(folder):match("[^/]+$") == info.model_id then folder = file.folder_of(folder) end
   if folder and file.exists(folder) then file.remove(folder) end
 end
 

@@ -28,7 +28,7 @@ local parse_register = signature("mlflow.register_model", "model_uri, name, awai
 ---@return table ModelVersion {name, version ...}
 ---@example local run <close> = mlflow.start_run()
 --- local info = run:log_model(torch.nn.Linear(2, 1), {name = "line"})
---- mlflow.register_model(info.model_uri, "lines").version  --> "1"
+--- mlflow.register_model(info.model_uri, "lines").version  --> 1
 function models.register_model(...)
   local uri, name, _, tags = parse_register(...)
   if type(name) ~= "string" then usage("register_model", "argument 'name' must be a string, got " .. vm.describe(name)) end
@@ -100,7 +100,7 @@ local function id_of(run, seconds)
   return id
 end
 
-local CALLS <const>, FILES <const> = 2, 60  -- seconds that a training waits for a server: for its answers, for the files
+local CALLS <const>, FILES <const> = 10, 60  -- seconds that a training waits for a server: for its answers, for the files
 
 ---Logs a model; what Run:log_model and the callback do.
 ---@private
@@ -174,9 +174,7 @@ function models.load_model(uri, options)
   end
   local client = Client()
   local root, path = model_uri.place(client, uri)
-  local folder
-  if path == "" and not o.dst_path and track.local_folder(root) then folder = track.local_folder(root)
-  else folder = artifacts.all(root, path, o.dst_path) end
+  local folder = artifacts.all(root, path, o.dst_path)
   o.into:load_state_dict(model_folder.weights(folder, uri), {strict = o.strict})
   return o.into
 end

@@ -262,7 +262,7 @@ return function(method, of)
   --- client:create_registered_model("digits")
   --- client:create_model_version("digits", "/models/digits")
   --- client:set_registered_model_alias("digits", "champion", 1)
-  --- client:get_model_version_by_alias("digits", "champion").version  --> "1"
+  --- client:get_model_version_by_alias("digits", "champion").version  --> 1
   method("set_registered_model_alias", "name, alias, version", function(self, name, alias, version)
     ask.must("registered-models/alias", {name = named("set_registered_model_alias", name), alias = alias,
       version = number("set_registered_model_alias", version)}, self.tracking_uri)

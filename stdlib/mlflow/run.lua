@@ -317,7 +317,7 @@ end
 ---@return table info {model_id, model_uri, name, run_id, registered_model_version ...}
 ---@example local run <close> = mlflow.start_run()
 --- local info = run:log_model(torch.nn.Linear(2, 1), {name = "line", input_example = torch.ones(1, 2)})
---- mlflow.get_logged_model(info.model_id).status  --> "READY"
+--- mlflow.get_logged_model(info.model_id).status  --> READY
 function Run:log_model(model, options, training)
   deliver()
   return require("mlflow.models").log(self, model, options, training)

@@ -9,6 +9,7 @@ local interval = require "train.interval"
 local model_artifacts = require "mlflow.model_artifacts"
 local snapshot = require "train.snapshot"
 local training_params = require "mlflow.training_params"
+local vm = require "native.vm"
 
 local Callback = {__name = "mlflow", group = "logging", state_fields = {"memory"}}
 Callback.__index = Callback
@@ -17,7 +18,7 @@ Callback.__index = Callback
 ---@private
 function Callback:entered(list) self._entries = list.entries end
 
-local function usage(message, hint) require("native.vm").raise("usage", "mlflow.callback: " .. message, hint) end
+local function usage(message, hint) vm.raise("usage", "mlflow.callback: " .. message, hint) end
 
 -- A dry run of train.fit alone; where all of the script is one the run itself keeps nothing.
 local function dry(state) return state.dry_run and not require("host").dry_run() end
@@ -132,6 +133,8 @@ end
 
 -- --- Models and checkpoints
 
+local AWAY <const> = 300  -- seconds in which a server that took no model is not asked again
+
 -- Deletes what keep_last_models does not keep.
 local function sort_out(self)
   local models = self.memory.models
@@ -147,8 +150,12 @@ local function log_model(self, state, name, values)
   self._sample = self._sample or model_artifacts.sample(state)
   local run, model, info = self._run, state.model, nil
   local options, training = model_artifacts.of_training(state, name, self, {metrics = values, sample = self._sample})
-  if not try(self, function() info = run:log_model(model, options, training) end)
-    and not try(self, model_artifacts.log_as_files, run, model, options, training) then
+  local is_away = self._away_until and vm.clock() < self._away_until
+  if not is_away and not try(self, function() info = run:log_model(model, options, training) end)
+    and require("mlflow").get_tracking_uri():find("^https?:") then
+    self._away_until = vm.clock() + AWAY
+  end
+  if not info and not try(self, model_artifacts.log_as_files, run, model, options, training) then
     self._owed = (self._owed or 0) + 1
     return
   end
@@ -234,7 +241,8 @@ local held = setmetatable({}, {__mode = "k"})
 function Callback:on_train_begin(state)
   leave_to(state, true)
   self.memory = {models = {}}
-  for _, name in ipairs {"_logged_epoch", "_logged_step", "_modelled_epoch", "_sample", "_owed", "_again"} do self[name] = nil end
+  for _, name in ipairs {"_logged_epoch", "_logged_step", "_modelled_epoch", "_sample", "_owed", "_again",
+    "_away_until"} do self[name] = nil end
   if self._autolog then self._run = self._autolog:run_of(state) end
   local run = self._run
   if not run then return end

@@ -39,7 +39,7 @@ RUNS = {
     "20_one_cycle.lua": ("samples=500 epochs=1 tries=12", r"validation: accuracy \d\.\d+", ["out/one_cycle/ramp.svg"]),
     "21_monitoring.lua": ("samples=400 epochs=2 poison=3", r"1 bad batches left out, weights finite: true, .*",
                           ["out/monitoring/train/events.*"]),
-    "22_autolog.lua": ("epochs=3", r"\S+: optimizer sgd, loss \d+\.\d+", ["mlflow.db", "mlruns/1/*/artifacts/model/MLmodel"]),
+    "22_autolog.lua": ("epochs=3", r"\S+: optimizer sgd, loss \d+\.\d+", ["mlflow.db", "mlruns/1/models"]),
 }
 
 

@@ -84,6 +84,15 @@ def keras(trainhost, folder, losses="3, 2, 1", options="", epochs=3):
     return client, client.get_run(run_id)
 
 
+def models(client, run_id):
+    """The folders of the LoggedModels of a run, which are whole, by their names."""
+    run = client.get_run(run_id)
+    found = {model.name: model for model in client.search_logged_models([run.info.experiment_id]) if model.source_run_id == run_id}
+    assert all(model.status == "READY" for model in found.values())
+    assert {model.model_id for model in found.values()} <= {output.model_id for output in run.outputs.model_outputs}
+    return {name: pathlib.Path(model.artifact_location) for name, model in found.items()}
+
+
 def test_what_keras_autolog_logs(trainhost, folder):
     client, run = keras(trainhost, folder)
     run_id = run.info.run_id
@@ -98,7 +107,8 @@ def test_what_keras_autolog_logs(trainhost, folder):
     assert {"trainhost.version", "trainhost.seed", "trainhost.num_threads"} <= set(run.data.tags)
     assert run.data.tags["trainhost.seed"] == "1"
     found = files(client, run_id)
-    assert {"model_summary.txt", "checkpoints/latest_checkpoint_metrics.json", "source/train.lua", "model/MLmodel"} <= found
+    assert {"model_summary.txt", "checkpoints/latest_checkpoint_metrics.json", "source/train.lua"} <= found
+    assert (models(client, run_id)["model"] / "MLmodel").exists()
     for phase in ("train", "validation"):
         assert any(path.startswith(f"tensorboard_logs/{phase}/events.out.tfevents") for path in found)
     text = pathlib.Path(client.download_artifacts(run_id, "source/train.lua")).read_text()
@@ -150,18 +160,18 @@ def test_the_every_k_callback(trainhost, folder):
     client, run = keras(trainhost, folder, epochs=5, losses="5, 4, 3, 2, 1",
                         options='every = "2ep", log_models = true, keep_last_models = 2')
     run_id = run.info.run_id
-    models = {path.split("/")[1] for path in files(client, run_id, "models")}
-    assert models == {"epoch_4", "epoch_5"}
-    weights = weights_of(client.download_artifacts(run_id, "models/epoch_5/model.safetensors"))
+    logged = models(client, run_id)
+    assert set(logged) == {"epoch_4", "epoch_5", "model"}
+    weights = weights_of(logged["epoch_5"] / "model.safetensors")
     assert {name: tensor.shape for name, tensor in weights.items()} == {
         "0.weight": (8, 4), "0.bias": (8,), "2.weight": (3, 8), "2.bias": (3,)}
-    about = json.loads(pathlib.Path(client.download_artifacts(run_id, "models/epoch_4/metrics.json")).read_text())
+    about = json.loads((logged["epoch_4"] / "metrics.json").read_text())
     assert (about["epoch"], about["global_step"], about["val_loss"]) == (3, 12, 2)
 
 
 def test_input_example_and_signature(trainhost, folder):
     client, run = keras(trainhost, folder, options="log_input_examples = true")
-    model = pathlib.Path(client.download_artifacts(run.info.run_id, "model"))
+    model = models(client, run.info.run_id)["model"]
     about = yaml.safe_load((model / "MLmodel").read_text())
     for side, width in (("inputs", 4), ("outputs", 3)):
         assert json.loads(about["signature"][side]) == [
@@ -170,10 +180,11 @@ def test_input_example_and_signature(trainhost, folder):
     assert len(example) == 5 and all(len(row) == 4 for row in example)
     assert json.loads((model / "serving_input_example.json").read_text()) == {"inputs": example}
     client, run = keras(trainhost, folder, options="log_model_signatures = false")
-    model = pathlib.Path(client.download_artifacts(run.info.run_id, "model"))
+    model = models(client, run.info.run_id)["model"]
     assert "signature" not in yaml.safe_load((model / "MLmodel").read_text())
     client, run = keras(trainhost, folder, options="log_models = false, checkpoint = false")
-    assert not any(path.startswith(("model/", "checkpoints/")) for path in files(client, run.info.run_id))
+    assert not any(path.startswith("checkpoints/") for path in files(client, run.info.run_id))
+    assert not models(client, run.info.run_id)
 
 
 def test_trainings_side_by_side_do_not_collide(trainhost, folder):
@@ -189,7 +200,7 @@ def test_trainings_side_by_side_do_not_collide(trainhost, folder):
         run_id, total = out.split()[-2:]
         run = client.get_run(run_id)
         assert (run.data.params["seed"], run.info.status) == (str(seed), "FINISHED")
-        weights = weights_of(client.download_artifacts(run_id, "model/model.safetensors"))
+        weights = weights_of(models(client, run_id)["model"] / "model.safetensors")
         assert abs(weights["2.weight"].sum() - float(total)) < 1e-5
 
 
