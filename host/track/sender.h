@@ -105,6 +105,7 @@ class Sender : public std::enable_shared_from_this<Sender> {
   void recovered(LaneState& lane, bool say);
   void retry_later(LaneState& lane, const std::string& why);
   void let_go(LaneState& lane);
+  static void give_up(const std::vector<Record>& records, const Report& report);
   std::shared_ptr<Sink> empty(LaneState& lane, std::vector<Record>& unstored);
   void drain_here(const Share& share, std::unique_lock<std::mutex>& lock);
   Clock::time_point next_event() const;
