@@ -17,7 +17,7 @@ local function plain(value, key)
   if value ~= value then return NAN end
   if type(value) ~= "userdata" then return value end
   local ok, number = pcall(value.item, value)
-  if ok then return plain(number, key) end
+  if ok then return number ~= number and NAN or number end
   local vm = require "native.vm"
   return vm.raise("usage", ("the log '%s' must be one number, got %s"):format(key, vm.describe(value)))
 end

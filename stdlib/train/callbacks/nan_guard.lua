@@ -39,20 +39,32 @@ local function forget(self)
   self._flag, self._pending, self._early = nil, nil, nil
 end
 
--- Running statistics and their counts: the forward of a bad batch has changed them already.
+-- Running statistics and their counts: the forward of a bad batch has changed them already. Those of one dtype are one
+-- list, which a device copies at once.
 local function statistics(model)
-  local list = {}
+  local lists, of_dtype = {}, {}
   for _, buffer in ipairs(model and model:buffers() or {}) do
-    if buffer:is_floating_point() or buffer:numel() == 1 then list[#list + 1] = buffer end
+    if buffer:is_floating_point() or buffer:numel() == 1 then
+      local dtype = tostring(buffer.dtype)
+      if not of_dtype[dtype] then
+        of_dtype[dtype] = {}
+        lists[#lists + 1] = of_dtype[dtype]
+      end
+      table.insert(of_dtype[dtype], buffer)
+    end
   end
-  return list
+  return lists
+end
+
+local function copy_into(into, from)
+  local _ <close> = torch.no_grad()
+  for i, list in ipairs(from) do torch.ops.aten._foreach_copy_(into[i], list) end
 end
 
 local function copy_buffers(self, into)
   if #self._own == 0 then return nil end
-  local _ <close> = torch.no_grad()
-  if not into or #into ~= #self._own then return rewind.clone(self._own) end
-  torch.ops.aten._foreach_copy_(into, self._own)
+  if not into then return rewind.clone(self._own) end
+  copy_into(into, self._own)
   return into
 end
 
@@ -77,9 +89,7 @@ function NanGuard:on_epoch_begin(state)
 end
 
 local function restore_buffers(self)
-  if not self._buffers then return end
-  local _ <close> = torch.no_grad()
-  torch.ops.aten._foreach_copy_(self._own, self._buffers)
+  if self._buffers then copy_into(self._own, self._buffers) end
 end
 
 local function snapshot_of(state)
