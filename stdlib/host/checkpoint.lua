@@ -37,6 +37,9 @@ local function flat_pairs(name, group)
   return listed and group or nil
 end
 
+-- What a state says about when it was.
+local function time_of(state) return type(state) == "table" and type(state.time) == "number" and state.time or nil end
+
 -- The groups of tensors and the texts of what `save` is given.
 local function parts_of(contents)
   local c = keywords.check("host.checkpoint.save", contents, {tensors = {}, state = keywords.none})
@@ -51,7 +54,7 @@ local function parts_of(contents)
     end
     groups[#groups + 1] = {name, list}
   end
-  local text = json.encode {version = 1, state = take_apart(c.state, "state", loose), nested = nested, made = vm.time()}
+  local text = json.encode {version = 1, state = take_apart(c.state, "state", loose), nested = nested, made = time_of(c.state)}
   if #loose > 0 then groups[#groups + 1] = {"state", loose} end
   return groups, {{"state.json", text .. "\n"}}
 end
@@ -129,19 +132,18 @@ end
 ---@return table[] files {name =, bytes =, sum = XXH3-128, tensors = {{name, sum}, ...}}
 function checkpoint.check(folder) return native.check_checkpoint(folder) end
 
--- When a checkpoint was made, which its files say wherever they have been copied to. `made` is the first key of the file.
+-- When a checkpoint was made: the time of its state, which its files say wherever they have been copied to, as their first key.
 local function made(path)
   local stream <close> = io.open(path .. "/state.json", "rb")
   local time = tonumber((stream and stream:read(64) or ""):match('^{%s*"made":%s*([%d.eE+-]+)'))
   if time or not stream then return time end
   stream:seek("set")
-  local ok, found = pcall(json.decode, stream:read("a"))  -- of a version that said so in the state alone
-  local state = ok and type(found) == "table" and found.state
-  return type(state) == "table" and tonumber(state.time) or nil
+  local ok, found = pcall(json.decode, stream:read("a"))  -- of a version without that key
+  return ok and type(found) == "table" and time_of(found.state) or nil
 end
 
---- The checkpoints in folders, the newest first: the one that was made last, wherever it has been copied to. Of a folder that
---- is one itself that one alone. They may be damaged.
+--- The checkpoints in folders, the newest first: by the `time` of their states, by that of their files where they have none.
+--- Of a folder that is one itself that one alone. They may be damaged.
 ---@param ... string folders
 ---@return string[]
 function checkpoint.list(...)
