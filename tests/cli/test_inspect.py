@@ -19,7 +19,8 @@ def test_a_checkpoint_is_shown_and_a_damaged_one_is_an_error(trainhost, tmp_path
     both = trainhost.run("inspect", "out", cwd=tmp_path).stdout.splitlines()
     assert [line.split(",")[0] for line in both] == ["out/2: whole", "out/1: whole"]
     weights = tmp_path / "out/2/model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    data = weights.read_bytes()
+    weights.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     broken = trainhost.run("inspect", "out/2", cwd=tmp_path, check=False)
     assert broken.returncode == 1 and not broken.stdout
     assert broken.stderr.startswith("trainhost inspect: checkpoint out/2: model.safetensors is damaged, in the tensor '")

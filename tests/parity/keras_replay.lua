@@ -69,8 +69,11 @@ end
 
 function replay.checkpoint(case)
   local out, snapshot = {paths = {}}, require "train.snapshot"
-  local save = snapshot.save_weights
-  snapshot.save_weights = function(path) out.paths[#out.paths + 1] = path end
+  local submit = snapshot.submit_weights
+  snapshot.submit_weights = function(path)
+    out.paths[#out.paths + 1] = path
+    return {ended = true, done = function() return true end, wait = function() end}
+  end
   case.options.save_weights_only = true
   local callback = train.ModelCheckpoint(case.options)
   out.said = drive(callback, #case.epochs, {model = nn.Linear(1, 1), compat = case.compat}, function(epoch, state)
@@ -83,7 +86,7 @@ function replay.checkpoint(case)
     for name, value in pairs(one.logs) do state.logs[name] = value end
     state:emit("epoch_end")
   end)
-  snapshot.save_weights = save
+  snapshot.submit_weights = submit
   return out
 end
 
