@@ -225,6 +225,7 @@ local function replace_native()
     overlay.tell("what waits below " .. (path or call("cwd")))
     return 0, 0
   end)
+  place(track, "files_below", reading)
   place(require "native.track_reader", "call points artifacts artifact is_left", reading)
   place(require "native.data", "read_idx", reading)
   place(require "native.library", "load", reading)

@@ -72,7 +72,7 @@ function replay.checkpoint(case)
   local submit = snapshot.submit_weights
   snapshot.submit_weights = function(path)
     out.paths[#out.paths + 1] = path
-    return {ended = true, done = function() return true end, wait = function() end}
+    return {ended = true, written = true, done = function() return true end, wait = function() end}
   end
   case.options.save_weights_only = true
   local callback = train.ModelCheckpoint(case.options)
