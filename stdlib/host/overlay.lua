@@ -209,7 +209,7 @@ end
 -- The modules that know of files, as soon as they are there.
 local function replace_native()
   local save, events, track = require "native.save", require "native.events", require "native.track"
-  place(save, "write_safetensors write_torch write_npy write_npz", writing)
+  place(save, "write_safetensors write_torch write_npy write_npz lock_folder unlock_folder", writing)
   place(save, "read_safetensors read_torch read_npy read_npz format_of", reading)
   replace_checkpoints(save)
   place(events, "open", making)
