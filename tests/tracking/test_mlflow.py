@@ -120,7 +120,7 @@ def test_nan_and_infinities(client, story):
 
 def test_artifacts(client, story):
     assert {item.path for item in client.list_artifacts(story)} == {
-        "notes", "files", "config.json", "config.yaml", "errors.jsonl"}
+        "notes", "files", "config.json", "config.yaml"}
     assert [item.path for item in client.list_artifacts(story, "notes")] == ["notes/hello world.txt"]
     path = pathlib.Path(client.download_artifacts(story, "notes/hello world.txt"))
     assert path.read_text() == "hello\n"

@@ -67,7 +67,7 @@ def test_everything_is_read_back_by_the_real_client(trainhost, server, client, a
     uri = run.info.artifact_uri
     assert uri.startswith("mlflow-artifacts:/")
     assert {item.path for item in client.list_artifacts(run.info.run_id)} == {
-        "notes", "files", "config.json", "config.yaml", "errors.jsonl"}
+        "notes", "files", "config.json", "config.yaml"}
     assert artifacts.load_text(uri + "/notes/hello world.txt") == "hello\n"
     assert open(client.download_artifacts(run.info.run_id, "files/data.bin"), "rb").read() == b"0123456789" * 300000
     assert artifacts.load_dict(uri + "/config.json")["layers"] == [1, 2]
