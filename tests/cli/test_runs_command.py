@@ -15,8 +15,13 @@ import time
 import pytest
 
 STORY = """
-local mlflow, torch = require "mlflow", require "torch"
+local host, mlflow, torch = require "host", require "mlflow", require "torch"
+local function wait()  -- no two runs begin in one millisecond
+  local began = host.clock()
+  repeat until host.clock() > began + 0.003
+end
 for i, lr in ipairs{0.1, 0.01, 0.001} do
+  wait()
   local run <close> = mlflow.start_run{run_name = "run " .. i, description = "a note"}
   print(run.info.run_id)
   run:log_params{lr = lr, epochs = 10, text = "two\\nlines"}
@@ -30,6 +35,7 @@ for i, lr in ipairs{0.1, 0.01, 0.001} do
     run:log_metric("huge", math.huge)
   end
 end
+wait()
 pcall(function()
   local run <close> = mlflow.start_run{run_name = "a name that is much longer than any terminal would show it " .. ("long "):rep(20)}
   print(run.info.run_id)
@@ -37,6 +43,7 @@ pcall(function()
 end)
 mlflow.set_experiment("other")
 for _ = 1, 2 do
+  wait()
   local run <close> = mlflow.start_run{run_name = "twin"}
   print(run.info.run_id)
   run:log_metric("score", 1, 3)
