@@ -47,14 +47,6 @@ def test_explain_shows_the_order_and_writes_nothing(trainhost, tmp_path):
     assert list(work.iterdir()) == []
 
 
-def test_explain_runs_the_script_with_its_own_random_numbers(trainhost, tmp_path):
-    script = tmp_path / "train.lua"
-    script.write_text(FIT.replace('print("script", arg[1])', 'print(torch.rand(1):item())'))
-    drawn = trainhost.run("--dry-run", "--quiet", script, cwd=tmp_path, check=False).stdout.splitlines()[0]
-    shown = trainhost.run("check", "--explain", script, cwd=tmp_path).stdout
-    assert shown.splitlines()[0] == drawn
-
-
 def test_explain_of_many_callbacks_stays_short(trainhost, tmp_path):
     script = tmp_path / "train.lua"
     script.write_text("""local torch, train = require "torch", require "train"

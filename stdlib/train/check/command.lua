@@ -2,7 +2,6 @@
 local check = require "train.check"
 local describe <const> = require("host.check").describe
 local file = require "native.file"
-local generators = require "host.generators"
 local host = require "host"
 local usage = require "host.usage"
 
@@ -71,11 +70,7 @@ return function(words)
   if usage.asked("check", words) then return CLEAN end
   local line, problem = parse(words)
   if not line then return wrong_usage(problem) end
-  local list, findings, taken = {}, {}, nil
-  if line.explain then  -- the script draws the random numbers that it always does
-    require "torch"
-    taken = generators.take()
-  end
+  local list, findings = {}, {}
   for _, path in ipairs(line.paths) do files_of(path, list) end
   for _, path in ipairs(list) do
     for _, finding in ipairs(check(file.read(path), path)) do
@@ -85,7 +80,6 @@ return function(words)
   end
   local explained
   if line.explain then
-    generators.restore(taken)
     explained = require("train.check.explain")(line.paths[1], line.rest)
     if explained.refused and not is_known(findings, explained.refused) then findings[#findings + 1] = explained.refused end
   end
