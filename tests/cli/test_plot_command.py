@@ -1,20 +1,15 @@
 # trainhost plot: runs that mlflow.callback has logged, in a terminal, through a pipe, into a file.
-import fcntl
 import hashlib
 import os
-import pty
 import re
-import select
-import signal
 import sqlite3
 import struct
 import subprocess
-import termios
-import time
 import xml.etree.ElementTree
 import zlib
 
 import pytest
+from terminal import on_terminal
 
 TRAINING = """
 local train, mlflow = require "train", require "mlflow"
@@ -39,35 +34,6 @@ def work(trainhost, tmp_path_factory):
     return folder, ids
 
 
-def on_terminal(trainhost, folder, words, columns, rows, env):
-    """What the command writes to a terminal of that size."""
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.chdir(folder)
-        os.environ.update({"TERM": "xterm", **env})
-        select.select([0], [], [])  # until the size is set
-        os.read(0, 1)
-        os.execv(trainhost.path, [str(trainhost.path), "plot", *words])
-    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    os.write(fd, b"\n")
-    data, end = b"", time.monotonic() + 60
-    while time.monotonic() < end:
-        if not select.select([fd], [], [], 1)[0]:
-            continue
-        try:
-            block = os.read(fd, 65536)
-        except OSError:
-            break
-        if not block:
-            break
-        data += block
-    else:
-        os.kill(pid, signal.SIGKILL)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, data
-    os.close(fd)
-    return data.decode().replace("\r\n", "\n").lstrip("\n").splitlines()
-
-
 def bare(line):
     return re.sub(r"\x1b\[\d*m", "", line)
 
@@ -78,7 +44,7 @@ def braille(lines):
 
 @pytest.mark.parametrize("columns, rows", [(100, 30), (50, 16)])
 def test_a_terminal_is_filled_with_coloured_braille(trainhost, work, columns, rows):
-    lines = on_terminal(trainhost, work[0], ["first"], columns, rows, UTF8)
+    lines = on_terminal(trainhost, work[0], ["plot", "first"], columns, rows, UTF8)
     assert len(lines) == rows - 1
     assert max(len(bare(line)) for line in lines) in (columns - 1, columns)
     assert "loss" in lines[0] and "val_loss" in lines[0] and "\x1b[34m" in lines[0] and "\x1b[31m" in lines[0]
@@ -89,9 +55,9 @@ def test_a_terminal_is_filled_with_coloured_braille(trainhost, work, columns, ro
 
 
 def test_no_color_and_another_locale_are_respected(trainhost, work):
-    lines = on_terminal(trainhost, work[0], ["first", "loss"], 60, 20, {**UTF8, "NO_COLOR": "1"})
+    lines = on_terminal(trainhost, work[0], ["plot", "first", "loss"], 60, 20, {**UTF8, "NO_COLOR": "1"})
     assert braille(lines) > 30 and not any("\x1b" in line for line in lines)
-    lines = on_terminal(trainhost, work[0], ["first", "loss", "--no-color"], 60, 20, {"LC_ALL": "C"})
+    lines = on_terminal(trainhost, work[0], ["plot", "first", "loss", "--no-color"], 60, 20, {"LC_ALL": "C"})
     assert all(line.isascii() for line in lines) and sum(line.count("*") for line in lines) > 50
 
 

@@ -1,18 +1,13 @@
 # trainhost runs, show, compare and tail: what was logged, in the terminal and through a pipe.
-import fcntl
 import hashlib
 import json
 import os
-import pty
 import re
-import select
 import signal
-import struct
 import subprocess
-import termios
-import time
 
 import pytest
+from terminal import on_terminal
 
 STORY = """
 local host, mlflow, torch = require "host", require "mlflow", require "torch"
@@ -270,38 +265,12 @@ def test_help(trainhost, verb):
     assert trainhost.run("doc", verb).stdout.strip() == shown.strip() and f"trainhost {verb} " in trainhost.run("--help").stdout
 
 
-def on_terminal(trainhost, folder, words, columns, env):
-    """What a verb writes to a terminal of that width."""
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.chdir(folder)
-        os.environ.update({"TERM": "xterm", **env})
-        os.read(0, 1)  # until the size is set
-        os.execv(trainhost.path, [str(trainhost.path), *words])
-    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    os.write(fd, b"\n")
-    data, end = b"", time.monotonic() + 60
-    while time.monotonic() < end:
-        if not select.select([fd], [], [], 1)[0]:
-            continue
-        try:
-            block = os.read(fd, 65536)
-        except OSError:
-            break
-        if not block:
-            break
-        data += block
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, data
-    os.close(fd)
-    return data.decode().replace("\r\n", "\n").lstrip("\n").splitlines()
-
-
 @pytest.mark.parametrize("columns", [60, 100, 400])
 def test_a_table_fits_the_terminal_and_is_coloured(trainhost, work, columns):
-    lines = on_terminal(trainhost, work[0], ["runs", "--sort", "val_loss"], columns, UTF8)
+    lines = on_terminal(trainhost, work[0], ["runs", "--sort", "val_loss"], columns, 24, UTF8)
     bare = [re.sub(r"\x1b\[\d*m", "", line) for line in lines]
     assert len(lines) == 7 and max(map(len, bare)) <= columns and "\x1b[32mFINISHED\x1b[0m" in lines[1]
     assert bare[0].split()[:2] == ["id", "name"] and ("val_accuracy" in bare[0]) == (columns == 400)
-    plain = on_terminal(trainhost, work[0], ["runs"], columns, {**UTF8, "NO_COLOR": "1"})
+    plain = on_terminal(trainhost, work[0], ["runs"], columns, 24, {**UTF8, "NO_COLOR": "1"})
     assert not any("\x1b" in line for line in plain)
     assert "\x1b[" in trainhost.run("runs", "--color", cwd=work[0], env=PLAIN).stdout
